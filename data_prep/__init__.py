@@ -1,0 +1,1 @@
+"""From released features, timed text and annotations to a dataset folder."""

@@ -1,0 +1,56 @@
+"""Runs an entry point: one line and exit code 2 for misuse and bad data, never a traceback."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from absl import app, flags, logging
+
+from refinevad_jax.errors import TrainingStopped, UserError
+
+
+def run(main: Callable[[], None]) -> None:
+    """Parses absl flags, calls main() and turns a user's mistake into one line on stderr.
+
+    Exit codes: 0 done; 1 training stopped on a numerical fault; 2 misuse or bad data;
+    130 interrupted from the keyboard.
+    """
+    logging.use_absl_handler()
+    logging.set_verbosity(logging.WARNING)
+
+    def parse(argv: list[str]) -> list[str]:
+        try:
+            rest = flags.FLAGS(argv)
+        except SystemExit:  # absl ends --help with code 1
+            sys.exit(0)
+        except flags.Error as error:
+            fail(f"{_one_line(error)}; --help lists the flags", code=2)
+        if len(rest) > 1:
+            fail(f"unexpected argument {rest[1]!r}: flags start with --; --help lists them", code=2)
+        return rest
+
+    def guarded(argv: Sequence[str]) -> None:
+        del argv
+        try:
+            main()
+        except UserError as error:
+            fail(_one_line(error), code=2)
+        except TrainingStopped as error:
+            fail(_one_line(error), code=1)
+        except KeyboardInterrupt:
+            fail("interrupted; the same command continues from what was saved", code=130)
+        except BrokenPipeError:
+            # The reader of our output has gone (| head): end quietly as other tools do.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    app.run(guarded, flags_parser=parse)
+
+
+def fail(message: str, *, code: int) -> None:
+    """Prints `error: message` on stderr and exits with code."""
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

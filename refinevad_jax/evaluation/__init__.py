@@ -1,0 +1,1 @@
+"""Scoring, metrics of the field, and the protocol they are computed under."""

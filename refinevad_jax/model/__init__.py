@@ -1,0 +1,1 @@
+"""The RefineVAD network: MoTAR, temporal encoder, CORE."""

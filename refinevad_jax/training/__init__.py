@@ -1,0 +1,1 @@
+"""Losses, the optimizer, the training step and loop, checkpoints."""
