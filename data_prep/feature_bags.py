@@ -225,7 +225,7 @@ def check_names(info: BagsInfo, videos: Sequence[Video]) -> None:
 
 def file_sha256(path: pathlib.Path) -> str:
     """SHA-256 of a file's bytes, for provenance."""
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from absl import app, flags, logging
 
-from refinevad_jax.errors import TrainingStopped, UserError
+from refinevad_jax.errors import NumericalError, UserError
 
 
 def run(main: Callable[[], None]) -> None:
@@ -35,7 +35,7 @@ def run(main: Callable[[], None]) -> None:
             main()
         except UserError as error:
             fail(_one_line(error), code=2)
-        except TrainingStopped as error:
+        except NumericalError as error:
             fail(_one_line(error), code=1)
         except KeyboardInterrupt:
             fail("interrupted; the same command continues from what was saved", code=130)

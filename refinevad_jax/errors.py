@@ -2,8 +2,11 @@
 
 
 class UserError(Exception):
-    """Misuse or bad data: the message is one line naming file or key, value and cure; exit code 2."""
+    """Misuse or bad data, exit code 2.
+
+    The message is one line naming the file or key, the value, and what to do.
+    """
 
 
-class TrainingStopped(Exception):
-    """Training ended on a numerical fault: one line with step, term and last good checkpoint."""
+class NumericalError(Exception):
+    """Training met a non-finite value, exit code 1: step, term and last good checkpoint."""
