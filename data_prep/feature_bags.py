@@ -10,20 +10,23 @@ import dataclasses
 import hashlib
 import io
 import json
-import os
 import pathlib
 import re
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 import tqdm
+from absl import logging
 
+from data_prep.staged_folder import replace_folder, restore_replaced, staging_folder
 from refinevad_jax.data.bags import BUILDER_NAME, SCHEMA_VERSION, BagsInfo, dataset_dir
+from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
+
+# A record is one protocol buffer, which cannot exceed 2 GiB; the rest of a record is small.
+MAX_FEATURE_BYTES = 2**31 - 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,19 +106,26 @@ class FeatureBags(tfds.core.GeneratorBasedBuilder):
 
     def _generate_examples(self, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
         chosen = [(i, video) for i, video in enumerate(self._videos) if video.split == split]
-        for position, video in tqdm.tqdm(chosen, desc=f"packaging {split}", unit="video"):
+        # disable=None: no bar where stderr is a file.
+        for position, video in tqdm.tqdm(
+            chosen, desc=f"packaging {split}", unit="video", leave=False, disable=None
+        ):
             yield video.video_id, example(video, self._bags_info, position)
 
 
 def example(video: Video, info: BagsInfo, position: int) -> dict[str, Any]:
     """Checks one video and gives the record that is stored. Raises UserError naming its source."""
     features = check_features(video.load_features(), info.width, source=video.source)
-    num_frames = video.num_frames or features.shape[1] * info.frames_per_segment
+    num_frames = video.num_frames
+    if num_frames is None:
+        num_frames = features.shape[1] * info.frames_per_segment
+    elif num_frames < 1:
+        raise UserError(f"{video.source}: video {video.video_id} has {num_frames} frames")
     return {
         "position": position,
         "video_id": video.video_id,
         "label": video.label,
-        "labels": _multi_hot(video, info),
+        "labels": read_label(video, info.taxonomy),
         "features": features,
         "num_frames": num_frames,
         "fps": video.fps,
@@ -133,6 +143,12 @@ def check_features(features: np.ndarray, width: int, *, source: str) -> np.ndarr
         )
     if 0 in features.shape:
         raise UserError(f"{source}: no segments (shape {features.shape}); leave the video out")
+    num_bytes = features.size * np.dtype(np.float16).itemsize
+    if num_bytes > MAX_FEATURE_BYTES:
+        raise UserError(
+            f"{source}: features of shape {features.shape} take {num_bytes / 2**30:.1f} GiB, a "
+            "record holds less than 2; keep fewer crops (--num_crops) or leave the video out"
+        )
     if not np.isfinite(features).all():
         crop, segment, channel = np.argwhere(~np.isfinite(features))[0]
         raise UserError(
@@ -145,26 +161,33 @@ def check_features(features: np.ndarray, width: int, *, source: str) -> np.ndarr
     return features.astype(np.float16)
 
 
-def _multi_hot(video: Video, info: BagsInfo) -> np.ndarray:
+def read_label(video: Video, taxonomy: Taxonomy) -> np.ndarray:
+    """Multi-hot target [C] bool of a video. Raises UserError naming its source."""
     try:
-        return info.taxonomy.multi_hot(video.label)
+        return taxonomy.multi_hot(video.label)
     except UserError as error:
         raise UserError(f"{video.source}: video {video.video_id}: {error}") from error
 
 
 def _span_array(video: Video, info: BagsInfo, num_frames: int) -> np.ndarray:
     """Spans as [S, 3] int32, clipped to the video as the field does (five UCF spans end late)."""
-    labels = np.flatnonzero(_multi_hot(video, info))
+    labels = np.flatnonzero(read_label(video, info.taxonomy))
     rows = []
     for span in video.spans or ():
         start, end = max(span.start, 0), min(span.end, num_frames)
-        if span.category is not None:
-            category = info.taxonomy.index(span.category)
-        else:
-            category = int(labels[0]) if len(labels) == 1 else -1
         if start < end:
-            rows.append((start, end, category))
+            rows.append((start, end, _span_category(video, span, labels, info)))
     return np.array(rows, np.int32).reshape(-1, 3)
+
+
+def _span_category(video: Video, span: Span, labels: np.ndarray, info: BagsInfo) -> int:
+    """Category index of a span, -1 where neither the span nor the video's label tells it."""
+    if span.category is None:
+        return int(labels[0]) if len(labels) == 1 else -1
+    try:
+        return info.taxonomy.index(span.category)
+    except UserError as error:
+        raise UserError(f"{video.source}: a span of video {video.video_id}: {error}") from error
 
 
 def write_dataset(
@@ -178,7 +201,7 @@ def write_dataset(
     """
     check_names(info, videos)
     final = dataset_dir(data_dir, info.name)
-    _restore_replaced(final)
+    restore_replaced(final)
     if final.exists() and not overwrite:
         if _stored_provenance(final) == json.loads(json.dumps(info.provenance)):
             print(f"{final} is there already, made from the same input; nothing to do")
@@ -187,22 +210,27 @@ def write_dataset(
             f"{final} exists and was made from other input; choose another --name or --overwrite"
         )
     try:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(final.parent)
-        staging = tempfile.mkdtemp(prefix=f".incomplete-{os.getpid()}-", dir=final.parent)
-    except OSError as error:
-        raise UserError(f"{data_dir}: cannot be written ({error.strerror})") from error
-    try:
-        tfds.disable_progress_bar()
-        builder = FeatureBags(info=info, videos=videos, data_dir=staging)
-        with contextlib.redirect_stdout(io.StringIO()):  # TFDS talks of downloads
-            builder.download_and_prepare(file_format="array_record")
-        _replace(pathlib.Path(builder.data_path), final)
+        with staging_folder(final) as staging:
+            with _quiet_tfds():
+                builder = FeatureBags(info=info, videos=videos, data_dir=str(staging))
+                builder.download_and_prepare(file_format="array_record")
+            replace_folder(pathlib.Path(builder.data_path), final)
     except OSError as error:
         raise UserError(f"{final}: cannot be written ({error.strerror or error})") from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     return final
+
+
+@contextlib.contextmanager
+def _quiet_tfds() -> Iterator[None]:
+    """Silences what TFDS says of downloads and configurations, which mean nothing here."""
+    tfds.disable_progress_bar()
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.set_verbosity(verbosity)
 
 
 def check_names(info: BagsInfo, videos: Sequence[Video]) -> None:
@@ -215,6 +243,8 @@ def check_names(info: BagsInfo, videos: Sequence[Video]) -> None:
     for video in videos:
         if not re.fullmatch(r"[A-Za-z0-9_]+", video.split):
             raise UserError(f"split {video.split!r}: letters, digits and '_' only")
+        if not video.video_id:
+            raise UserError(f"{video.source}: a video without a name")
         if video.video_id in seen:
             raise UserError(
                 f"{video.source}: video {video.video_id} stands twice (splits "
@@ -234,42 +264,3 @@ def _stored_provenance(folder: pathlib.Path) -> dict[str, Any] | None:
         return json.loads((folder / "metadata.json").read_text(encoding="utf-8"))["provenance"]
     except (OSError, ValueError, KeyError):
         return None
-
-
-def _remove_abandoned(parent: pathlib.Path) -> None:
-    """Removes staging folders whose process was killed."""
-    for folder in parent.glob(".incomplete-*"):
-        pid = folder.name.split("-")[1]
-        if pid.isdigit() and not _is_running(int(pid)):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _replace(new: pathlib.Path, final: pathlib.Path) -> None:
-    """Puts a finished folder in its place; an earlier one is moved aside first, then removed."""
-    aside = final.parent / ".replaced"
-    if final.exists():
-        final.rename(aside)
-    try:
-        new.rename(final)
-    except OSError:
-        _restore_replaced(final)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
-
-
-def _restore_replaced(final: pathlib.Path) -> None:
-    """Brings back the folder that a killed or failed replacement had moved aside."""
-    aside = final.parent / ".replaced"
-    if aside.exists() and not final.exists():
-        aside.rename(final)
-    shutil.rmtree(aside, ignore_errors=True)

@@ -1,0 +1,230 @@
+"""Temporal annotations as read from a file, whatever its grammar."""
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Mapping
+
+from data_prep.feature_bags import Span
+from data_prep.video_names import is_normal_label, label_from_name, label_tokens, match_key
+from refinevad_jax.errors import UserError
+
+# Frame numbers are stored as int32 in a dataset folder.
+LARGEST_FRAME = 2**31 - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Stretch:
+    """A span in a unit other than frames, seconds or a share of the video: start, end."""
+
+    start: float
+    end: float
+    category: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Annotations:
+    """What one annotation file, or folder of them, states.
+
+    Video ids carry neither directory nor video suffix; dicts keep the order of the file.
+
+    Attributes:
+        grammar: the grammar's name, for people.
+        source: the file or folder.
+        spans: anomalous frames per video, end exclusive, in the order of the file; () for a video
+            that the file gives as normal. A video whose spans are unknown is absent.
+        num_frames: frames per video where the file states them.
+        labels: label string per video, as stated by the file or by the video's name.
+        fps: frames per second where stated.
+        stretches: spans that are not in frames yet, see `in_frames`.
+        unit: the unit of `stretches`: "", "ratio" (share of the video) or "seconds".
+        points: single annotated frames per video (GlanceVAD's clicks); they are no truth.
+        frames_from_segments: num_frames is 16 T of some feature release, not the video's length.
+        notes: what a reader should know, one line each.
+    """
+
+    grammar: str
+    source: str
+    spans: dict[str, tuple[Span, ...]]
+    num_frames: dict[str, int] = dataclasses.field(default_factory=dict)
+    labels: dict[str, str] = dataclasses.field(default_factory=dict)
+    fps: dict[str, float] = dataclasses.field(default_factory=dict)
+    stretches: dict[str, tuple[Stretch, ...]] = dataclasses.field(default_factory=dict)
+    unit: str = ""
+    points: dict[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
+    frames_from_segments: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def video_ids(self) -> list[str]:
+        """Every video that the file speaks of, in its order."""
+        parts = (self.spans, self.stretches, self.points, self.num_frames, self.labels)
+        return list(dict.fromkeys(video for part in parts for video in part))
+
+    def spans_of(self, video_id: str, *, normal: bool | None = None) -> tuple[Span, ...] | None:
+        """The spans of a video of a list, None where they are not known.
+
+        Some files drop UCF-Crime's `_x264`, and some state anomalous videos only: an absent video
+        has no span when the list calls it normal.
+
+        Args:
+            video_id: as in the list.
+            normal: whether the list's label says so; None where that is not known.
+        """
+        if video_id in self.spans:
+            return self.spans[video_id]
+        return self._spans_by_key.get(match_key(video_id), () if normal else None)
+
+    @functools.cached_property
+    def _spans_by_key(self) -> dict[str, tuple[Span, ...]]:
+        return {match_key(video): spans for video, spans in self.spans.items()}
+
+    def in_frames(
+        self, num_frames: Mapping[str, int] | None = None, fps: float | None = None
+    ) -> "Annotations":
+        """Turns stretches into frames, rounded to the nearest.
+
+        Args:
+            num_frames: frames per video, for shares of the video; what the file states itself wins.
+            fps: frames per second, for seconds, where the file does not state them.
+
+        Raises UserError for the first video whose frames or fps are not known.
+        """
+        if not self.stretches:
+            return self
+        spans = dict(self.spans)
+        for video, stretches in self.stretches.items():
+            factor = self._frames_per_unit(video, num_frames or {}, fps)
+            spans[video] = tuple(
+                Span(round(stretch.start * factor), round(stretch.end * factor), stretch.category)
+                for stretch in stretches
+            )
+        order = {video: spans[video] for video in self.video_ids if video in spans}
+        return dataclasses.replace(self, spans=order, stretches={}, unit="")
+
+    def _frames_per_unit(
+        self, video: str, num_frames: Mapping[str, int], fps: float | None
+    ) -> float:
+        if self.unit == "seconds":
+            rate = self.fps.get(video, fps)
+            if rate is None:
+                raise UserError(
+                    f"{self.source}: the spans of {video} are in seconds and its frames per second "
+                    "are not known; give the rate, 30 for UCF-Crime"
+                )
+            return rate
+        for counts in (self.num_frames, num_frames):
+            for name in (video, match_key(video)):
+                if name in counts:
+                    return counts[name]
+        raise UserError(
+            f"{self.source}: the spans of {video} are shares of its length and its number of "
+            "frames is not known; give a second file that states the frame counts"
+        )
+
+
+class Builder:
+    """Collects annotations video by video and refuses what cannot be meant.
+
+    Every `add` names the place (file and line) for its errors. Raises UserError for a span that
+    ends before it starts and for a video that stands twice with different content. With the end
+    exclusive a span `330 330` (IEF-VAD's ShanghaiTech file has two) covers nothing: it is left out
+    and noted.
+    """
+
+    def __init__(self, grammar: str, source: str, *, unit: str = "") -> None:
+        self.grammar = grammar
+        self._source = source
+        self._unit = unit
+        self._seen: dict[str, tuple[object, ...]] = {}
+        self._spans: dict[str, tuple[Span, ...]] = {}
+        self._stretches: dict[str, tuple[Stretch, ...]] = {}
+        self._num_frames: dict[str, int] = {}
+        self._labels: dict[str, str] = {}
+        self._fps: dict[str, float] = {}
+        self._empty: list[str] = []
+
+    def add(
+        self,
+        video: str,
+        spans: Iterable[Span | Stretch] | None,
+        *,
+        place: str,
+        label: str | None = None,
+        num_frames: int | None = None,
+        fps: float | None = None,
+    ) -> None:
+        """Adds a video; spans None where the row says nothing of them."""
+        if not video:
+            raise UserError(f"{place}: no video name; write one")
+        label = label_from_name(video) if label is None else label
+        kept = None if spans is None else tuple(self._check(spans, label, video, place))
+        content = (kept, label, num_frames, fps)
+        if video in self._seen and self._seen[video] != content:
+            raise UserError(f"{place}: {video} stands twice with different content; keep one")
+        self._seen[video] = content
+        if num_frames is not None:
+            if not 0 <= num_frames <= LARGEST_FRAME:
+                raise UserError(f"{place}: {num_frames} frames for {video}; correct the number")
+            self._num_frames[video] = num_frames
+        if label is not None:
+            self._labels[video] = label
+        if fps is not None:
+            self._fps[video] = fps
+        if kept is not None:
+            self._keep(video, kept)
+
+    def _keep(self, video: str, spans: tuple[Span | Stretch, ...]) -> None:
+        frames = tuple(span for span in spans if isinstance(span, Span))
+        stretches = tuple(span for span in spans if isinstance(span, Stretch))
+        if stretches:
+            self._stretches[video] = stretches
+        else:
+            self._spans[video] = frames
+
+    def _check(
+        self, spans: Iterable[Span | Stretch], label: str | None, video: str, place: str
+    ) -> Iterable[Span | Stretch]:
+        for span in spans:
+            if not 0 <= span.start <= span.end <= LARGEST_FRAME:
+                raise UserError(
+                    f"{place}: span {span.start} {span.end} of {video}; a span starts at 0 or "
+                    "later and ends after it starts (-1 -1 means none)"
+                )
+            if span.start == span.end:
+                self._empty.append(video)
+                continue
+            yield dataclasses.replace(span, category=span.category or category_of(label))
+
+    def build(
+        self,
+        *,
+        points: dict[str, tuple[int, ...]] | None = None,
+        frames_from_segments: bool = False,
+        notes: tuple[str, ...] = (),
+    ) -> Annotations:
+        """The finished record. Raises UserError where nothing was added."""
+        if not self._seen and not points:
+            raise UserError(f"{self._source}: no video in it; check that this is the right file")
+        if self._empty:
+            notes += (f"{len(self._empty)} empty spans left out, first in {self._empty[0]}",)
+        return Annotations(
+            grammar=self.grammar,
+            source=self._source,
+            spans=self._spans,
+            num_frames=self._num_frames,
+            labels=self._labels,
+            fps=self._fps,
+            stretches=self._stretches,
+            unit=self._unit if self._stretches else "",
+            points=points or {},
+            frames_from_segments=frames_from_segments,
+            notes=notes,
+        )
+
+
+def category_of(label: str | None) -> str | None:
+    """The one category that a label string names, None where it names several or none."""
+    if label is None or is_normal_label(label):
+        return None
+    tokens = label_tokens(label)
+    return tokens[0] if len(tokens) == 1 else None

@@ -1,0 +1,219 @@
+"""Text grammars of temporal annotation: one video per line, fields apart by white space.
+
+A grammar is a function that reads one row or gives None. The grammar of a file is the first one,
+in the order of `GRAMMARS`, that reads every row, so no row is ever read by a guess of its own.
+"""
+
+import dataclasses
+import re
+from collections.abc import Callable, Sequence
+
+from data_prep.annotations.record import Annotations, Builder
+from data_prep.feature_bags import Span
+from data_prep.video_names import is_normal_label, label_from_name, strip_video_path
+from refinevad_jax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One line, read.
+
+    Attributes:
+        path: the video's name as written.
+        spans: (start, end, category or None); None where the grammar has no spans.
+        label: the class that the row states.
+        num_frames: the count that the row states.
+    """
+
+    path: str
+    spans: tuple[tuple[int, int, str | None], ...] | None = None
+    label: str | None = None
+    num_frames: int | None = None
+
+
+def _number(field: str) -> int | None:
+    return int(field) if re.fullmatch(r"-?[0-9]{1,10}", field) else None
+
+
+def _numbers(fields: Sequence[str]) -> list[int] | None:
+    numbers = [number for field in fields if (number := _number(field)) is not None]
+    return numbers if len(numbers) == len(fields) else None
+
+
+def _pairs(numbers: Sequence[int]) -> tuple[tuple[int, int, str | None], ...]:
+    """Start and end by turns; -1 -1 stands for no span."""
+    pairs = zip(numbers[::2], numbers[1::2], strict=True)
+    return tuple((start, end, None) for start, end in pairs if (start, end) != (-1, -1))
+
+
+def _is_word(field: str) -> bool:
+    return not re.fullmatch(r"[-+.0-9]+", field)
+
+
+def _class_per_span(fields: Sequence[str]) -> Row | None:
+    """`name B2 157 180 G 185 244`: VadCLIP annotations_multiclasses.txt."""
+    if len(fields) < 4 or len(fields) % 3 != 1:
+        return None
+    spans: list[tuple[int, int, str | None]] = []
+    for i in range(1, len(fields), 3):
+        numbers = _numbers(fields[i + 1 : i + 3])
+        if not _is_word(fields[i]) or numbers is None:
+            return None
+        if numbers != [-1, -1]:
+            spans.append((numbers[0], numbers[1], fields[i]))
+    # Several classes have no common one; one for all of them is the video's.
+    label = fields[1] if len({fields[i] for i in range(1, len(fields), 3)}) == 1 else None
+    return Row(fields[0], tuple(spans), label)
+
+
+def _class_spans(fields: Sequence[str]) -> Row | None:
+    """`name  Class  s1  e1  s2  e2`: Sultani, VadCLIP, IEF-VAD, uws4vad."""
+    numbers = _numbers(fields[2:])
+    if len(fields) < 4 or not _is_word(fields[1]) or numbers is None or len(numbers) % 2:
+        return None
+    return Row(fields[0], _pairs(numbers), fields[1])
+
+
+def _class_spans_frames(fields: Sequence[str]) -> Row | None:
+    """`name Class s1 e1 s2 e2 n`: MIST."""
+    numbers = _numbers(fields[2:])
+    if len(fields) < 5 or not _is_word(fields[1]) or numbers is None or len(numbers) % 2 == 0:
+        return None
+    return Row(fields[0], _pairs(numbers[:-1]), fields[1], numbers[-1])
+
+
+def _frames_class_spans(fields: Sequence[str]) -> Row | None:
+    """`Dir/name n Class s1 e1 s2 e2`: UR-DMU, ekosman."""
+    numbers = _numbers([*fields[1:2], *fields[3:]])
+    if len(fields) < 5 or not _is_word(fields[2]) or numbers is None or len(numbers) % 2 == 0:
+        return None
+    return Row(fields[0], _pairs(numbers[1:]), fields[2], numbers[0])
+
+
+def _frames_class_id_spans(fields: Sequence[str]) -> Row | None:
+    """`path n id s1 e1`: UMIL; TAD writes `0 n` as the span of a normal video (id 0).
+
+    A video has more frames than its class id, and a span never starts after it ends: that tells
+    this grammar from `_spans`.
+    """
+    numbers = _numbers(fields[1:])
+    if numbers is None or len(numbers) < 4 or len(numbers) % 2 or numbers[0] <= numbers[1]:
+        return None
+    if numbers[1] == 0:
+        return Row(fields[0], (), "Normal", numbers[0])
+    return Row(fields[0], _pairs(numbers[2:]), None, numbers[0])
+
+
+def _first_last_class_ids(fields: Sequence[str]) -> Row | None:
+    """`path 0 n id` (UMIL training) or `Dir/name 0 last id [id ...]` (AnomalyCLIP).
+
+    AnomalyCLIP gives the last frame's index, UMIL the count; only UMIL's paths end in `.mp4`.
+    """
+    numbers = _numbers(fields[1:])
+    if numbers is None or len(numbers) < 3 or numbers[0] != 0 or numbers[1] <= max(numbers[2:]):
+        return None
+    return Row(fields[0], None, None, numbers[1] + (not fields[0].endswith(".mp4")))
+
+
+def _spans(fields: Sequence[str]) -> Row | None:
+    """`name s1 e1 s2 e2 ...`: XD-Violence annotations.txt, anomalous videos only."""
+    numbers = _numbers(fields[1:])
+    if numbers is None or len(numbers) < 2 or len(numbers) % 2:
+        return None
+    return Row(fields[0], _pairs(numbers))
+
+
+def _frames(fields: Sequence[str]) -> Row | None:
+    """`Dir/name.mp4 n` (ekosman training) or `name@n` (uws4vad)."""
+    if len(fields) == 1 and "@" in fields[0]:
+        name, _, count = fields[0].rpartition("@")
+        fields = [name, count]
+    number = _number(fields[1]) if len(fields) == 2 else None
+    return None if number is None else Row(fields[0], None, None, number)
+
+
+def _classes(fields: Sequence[str]) -> Row | None:
+    """`name class` or `name class,class`: PEL4VAD relabel.list, IEF-VAD xd_test_list.txt."""
+    if len(fields) != 2 or not _is_word(fields[1]):
+        return None
+    return Row(fields[0], None, fields[1])
+
+
+GRAMMARS: dict[str, Callable[[Sequence[str]], Row | None]] = {
+    "name (class start end)+": _class_per_span,
+    "name class (start end)+": _class_spans,
+    "name class (start end)+ frames": _class_spans_frames,
+    "name frames class (start end)+": _frames_class_spans,
+    "name frames class-id (start end)+": _frames_class_id_spans,
+    "name 0 last class-id+": _first_last_class_ids,
+    "name (start end)+": _spans,
+    "name frames": _frames,
+    "name class": _classes,
+}
+
+
+def read_text(content: str, source: str) -> Annotations:
+    """Reads the lines of a text file. Raises UserError naming the line that does not fit."""
+    lines = [(i, line.split()) for i, line in enumerate(content.splitlines(), 1) if line.strip()]
+    if not lines:
+        raise UserError(f"{source}: empty; check that this is the right file")
+    grammar, rows = _choose(lines, source)
+    rows = _mend_msad(rows)
+    builder = Builder(grammar, source)
+    for (number, _), row in zip(lines, rows, strict=True):
+        place = f"{source}, line {number}"
+        video = strip_video_path(row.path)
+        label = _label(row, video)
+        builder.add(
+            video, _known_spans(row, label), place=place, label=label, num_frames=row.num_frames
+        )
+    return builder.build()
+
+
+def _choose(lines: Sequence[tuple[int, list[str]]], source: str) -> tuple[str, list[Row]]:
+    """The first grammar that reads every line; the error names a line that the best one cannot."""
+    most, best, failing = -1, "", lines[0][0]
+    for name, parse in GRAMMARS.items():
+        rows: list[Row] = []
+        bad: list[int] = []
+        for number, fields in lines:
+            row = parse(fields)
+            if row is None:
+                bad.append(number)
+            else:
+                rows.append(row)
+        if not bad:
+            return name, rows
+        if len(rows) > most:
+            most, best, failing = len(rows), name, bad[0]
+    if most == 0:
+        raise UserError(
+            f"{source}, line {failing}: no temporal annotation in a known grammar; docs/data.md "
+            "lists them, 'name class start end' is the simplest"
+        )
+    raise UserError(
+        f"{source}, line {failing}: does not fit '{best}' as {most} of {len(lines)} lines do; "
+        "correct the line"
+    )
+
+
+def _mend_msad(rows: list[Row]) -> list[Row]:
+    """IEF-VAD's MSAD file gives the scene where others give the class; the name has the class."""
+    labels = [label_from_name(strip_video_path(row.path)) for row in rows]
+    differs = any(row.label != label for row, label in zip(rows, labels, strict=True))
+    if None in labels or not differs or any(row.label is None for row in rows):
+        return rows
+    return [dataclasses.replace(row, label=label) for row, label in zip(rows, labels, strict=True)]
+
+
+def _label(row: Row, video: str) -> str | None:
+    """The row's class, but XD-Violence's full label string from the name where there is one."""
+    stated = label_from_name(video)
+    return stated if "_label_" in video and stated is not None else row.label or stated
+
+
+def _known_spans(row: Row, label: str | None) -> tuple[Span, ...] | None:
+    """No span in the row means normal only where the row or the name says so."""
+    if row.spans is None or (not row.spans and not (label and is_normal_label(label))):
+        return None
+    return tuple(Span(start, end, category) for start, end, category in row.spans)

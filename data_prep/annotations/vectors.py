@@ -1,0 +1,96 @@
+"""Ground truth as 0/1 vectors, one value per frame: mask folders, packed masks, concatenations."""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from data_prep.annotations.record import LARGEST_FRAME, Annotations, Builder
+from data_prep.array_files import load_array, load_packed
+from data_prep.feature_bags import Span
+from data_prep.video_names import data_set_of, parse_path
+from refinevad_jax.errors import UserError
+
+
+def spans_of_vector(labels: Any, place: str) -> list[Span]:
+    """The runs of ones in a vector of [F] zeros and ones. Raises UserError for anything else."""
+    vector = np.asarray(labels)
+    if vector.ndim != 1 or vector.dtype.kind not in "biuf" or not np.isin(vector, (0, 1)).all():
+        raise UserError(
+            f"{place}: {vector.dtype} array of shape {vector.shape} where one 0 or 1 per frame is "
+            "meant; is this the ground truth?"
+        )
+    edges = np.flatnonzero(np.diff(vector.astype(np.int8), prepend=0, append=0))
+    return [Span(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
+
+
+def vector_of_spans(spans: Sequence[Span], num_frames: int) -> np.ndarray:
+    """A [F] uint8 vector, 1 inside a span; what lies past the end is cut, as the field does."""
+    vector = np.zeros(num_frames, np.uint8)
+    for span in spans:
+        vector[max(span.start, 0) : max(span.end, 0)] = 1
+    return vector
+
+
+def read_vectors(vectors: Mapping[str, np.ndarray], source: str, grammar: str) -> Annotations:
+    """Annotations from 0/1 vectors keyed by file or video name."""
+    builder = Builder(grammar, source)
+    lengths = []
+    for name, vector in vectors.items():
+        place = f"{source}, {name}"
+        video = parse_path(name).video_id
+        spans = spans_of_vector(vector, place)
+        label = None if spans else "Normal"
+        builder.add(video, spans, place=place, label=label, num_frames=len(vector))
+        lengths.append(len(vector))
+    # True frame counts are multiples of 16 by chance only.
+    return builder.build(frames_from_segments=all(length % 16 == 0 for length in lengths))
+
+
+def read_packed(path: pathlib.Path) -> Annotations:
+    """A .npz with one 0/1 vector per video."""
+    vectors = load_packed(path)
+    if len(vectors) == 1 and not data_set_of(parse_path(next(iter(vectors))).video_id):
+        raise UserError(concatenation_message(str(path)))
+    return read_vectors(vectors, str(path), "0/1 vectors in .npz")
+
+
+def read_folder(path: pathlib.Path, files: Sequence[pathlib.Path]) -> Annotations:
+    """A folder with one 0/1 vector per video in .npy files."""
+    vectors = {file.name: load_array(file) for file in files}
+    return read_vectors(vectors, str(path), "0/1 vectors in .npy files")
+
+
+def read_concatenation(path: pathlib.Path, lengths: Mapping[str, int]) -> Annotations:
+    """A foreign gt .npy: the 0/1 vectors of all test videos end to end.
+
+    Args:
+        path: the .npy file, [sum of frames] 0/1.
+        lengths: frames of each video, in the order of the list that the array was made with.
+
+    Raises UserError where the array is not as long as the lengths together.
+    """
+    vector = load_array(path)
+    total = sum(lengths.values())
+    if vector.ndim != 1 or len(vector) != total:
+        raise UserError(
+            f"{path}: shape {vector.shape}, the list has {total} frames in {len(lengths)} videos; "
+            "the array was made with another list, feature release or length rule"
+        )
+    if total > LARGEST_FRAME:
+        raise UserError(f"{path}: {total} frames are more than int32 holds")
+    offsets = np.cumsum([0, *lengths.values()])
+    pieces = {
+        video: vector[start:end]
+        for video, start, end in zip(lengths, offsets[:-1], offsets[1:], strict=True)
+    }
+    return read_vectors(pieces, str(path), "concatenated 0/1 vector")
+
+
+def concatenation_message(source: str) -> str:
+    """Why one long vector cannot be read by itself."""
+    return (
+        f"{source}: a lone vector; give the folder of one vector per video, or, where it is the "
+        "concatenation of all of them, 'python -m data_prep.check --gt=... --list=...'"
+    )

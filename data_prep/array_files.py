@@ -1,0 +1,90 @@
+"""Reads .npy, .npz and text arrays: headers alone where that is enough, never a pickle."""
+
+import dataclasses
+import math
+import os
+import pathlib
+import zipfile
+from typing import Any
+
+import numpy as np
+
+from refinevad_jax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Header:
+    """What a .npy file says before its data: shape, dtype, whether the columns come first."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+def read_header(path: pathlib.Path) -> Header:
+    """Shape and dtype of a .npy file, from its header alone.
+
+    Raises UserError where the file is missing, damaged, shorter than it says, or an object array.
+    """
+    try:
+        with path.open("rb") as file:
+            version = np.lib.format.read_magic(file)
+            if version[0] == 1:
+                shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+            else:
+                shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+            size = os.fstat(file.fileno()).st_size - file.tell()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except Exception as error:  # NumPy parses the header as Python text: many kinds
+        raise UserError(
+            f"{path}: not an .npy file or damaged ({type(error).__name__}); copy it again"
+        ) from error
+    if dtype.hasobject:
+        raise UserError(
+            f"{path}: an object array, which only unpickling could open, and that may run any code;"
+            " use the annotation text it was made from"
+        )
+    if min(shape, default=0) < 0 or size != math.prod(shape) * dtype.itemsize:
+        raise UserError(
+            f"{path}: {size} bytes of data for shape {shape} {dtype}; the file is cut short or "
+            "damaged, copy it again"
+        )
+    return Header(shape, dtype)
+
+
+def load_array(path: pathlib.Path) -> np.ndarray:
+    """A whole .npy file. Raises UserError as read_header does."""
+    read_header(path)
+    try:
+        return np.load(path, allow_pickle=False)
+    except Exception as error:
+        raise UserError(f"{path}: damaged ({type(error).__name__}); copy it again") from error
+
+
+def load_packed(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """Every array of an .npz file, by name, in the file's order.
+
+    Raises UserError where the file is damaged, holds no array or holds an object array.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    try:
+        with zipfile.ZipFile(path) as archive, np.load(path, allow_pickle=False) as packed:
+            for member in archive.infolist():
+                # A few kilobytes can claim to hold terabytes.
+                if member.file_size > 2**32:
+                    raise ValueError(f"{member.filename} claims {member.file_size} bytes")
+            for name in packed.files:
+                value = packed[name]
+                if not isinstance(value, np.ndarray):
+                    raise ValueError(f"{name} is no array")
+                arrays[name] = value
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    except Exception as error:  # zipfile, zlib and NumPy raise many kinds for a damaged file
+        raise UserError(
+            f"{path}: not an .npz file of plain arrays, or damaged ({type(error).__name__}: {error}"
+            "); copy it again"
+        ) from error
+    if not arrays:
+        raise UserError(f"{path}: no array in it; copy it again")
+    return arrays

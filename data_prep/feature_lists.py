@@ -1,0 +1,178 @@
+"""The data set that lists, feature files and annotations make together."""
+
+import dataclasses
+import functools
+import pathlib
+import sys
+from collections.abc import Mapping, Sequence
+
+from data_prep.annotations import Annotations, read_annotations
+from data_prep.feature_arrays import (
+    choose_layout,
+    hash_files,
+    load_features,
+    num_segments,
+    parse_modalities,
+    read_shapes,
+)
+from data_prep.feature_bags import Video, file_sha256, read_label
+from data_prep.list_files import read_lists
+from data_prep.video_names import without_x264
+from refinevad_jax.data.bags import BagsInfo
+from refinevad_jax.data.taxonomy import Taxonomy
+from refinevad_jax.errors import UserError
+
+
+def read_feature_lists(
+    lists: Mapping[str, pathlib.Path],
+    root: pathlib.Path,
+    *,
+    name: str,
+    taxonomy: Taxonomy,
+    annotations: pathlib.Path | None = None,
+    modalities: Sequence[str] = (),
+    layout: str = "auto",
+    num_crops: int = 0,
+    frames_per_segment: int = 16,
+    fps: float | None = None,
+    encoder: str = "unknown",
+    source_note: str = "",
+) -> tuple[BagsInfo, list[Video]]:
+    """Reads lists, file headers and annotations: metadata and videos, ready for write_dataset.
+
+    Args:
+        lists: {split: CSV file}.
+        root: the folder that the lists' paths are in.
+        name: the data set's name.
+        taxonomy: reads the labels.
+        annotations: a file or folder that data_prep.annotations reads; None: no truth.
+        modalities: `name=width` texts; none: one modality "visual".
+        layout: one of feature_arrays.LAYOUTS.
+        num_crops: crops to keep of each video; 0: all.
+        frames_per_segment: frames that one row of a feature file covers.
+        fps: frames per second where the annotations do not state them.
+        encoder: what made the features, in words.
+        source_note: where the data came from, in words.
+
+    Warns on stderr of what is odd but usable. Raises UserError naming file and cure otherwise.
+    """
+    listed = read_lists(lists, root)
+    shapes = read_shapes([video.files for video in listed])
+    layout = choose_layout(layout, shapes)
+    info = BagsInfo(
+        name=name,
+        taxonomy=taxonomy,
+        modalities=parse_modalities(modalities, shapes),
+        frames_per_segment=frames_per_segment,
+        encoder=encoder,
+        source=source_note or f"feature lists {', '.join(path.name for path in lists.values())}",
+    )
+    provenance = {
+        "source": "features",
+        **{key: value for key, value in info.to_dict().items() if key in _COMPARED},
+        "layout": layout,
+        "num_crops": num_crops,
+        "fps": fps,
+        "lists": {split: _hash(path) for split, path in lists.items()},
+        "annotations": None if annotations is None else _hash(annotations),
+        "features": hash_files(list(shapes), root),
+    }
+    videos = [
+        Video(
+            video_id=video.video_id,
+            split=video.split,
+            label=video.label,
+            load_features=functools.partial(
+                load_features, video.files, layout=layout, num_crops=num_crops
+            ),
+            source=str(video.files[0]),
+            num_frames=num_segments(shapes[video.files[0]], layout) * frames_per_segment,
+            fps=fps or 0.0,
+        )
+        for video in listed
+    ]
+    if annotations is not None:
+        videos = add_truth(videos, read_annotations(annotations).in_frames(fps=fps), info)
+    return dataclasses.replace(info, provenance=provenance), videos
+
+
+# What of the metadata decides whether a data set that stands already is the same one.
+_COMPARED = ("taxonomy", "modalities", "frames_per_segment", "encoder", "source")
+
+
+def _hash(path: pathlib.Path) -> dict[str, str]:
+    if path.is_dir():
+        files = [file for file in path.iterdir() if file.is_file()]
+        return {"folder": path.name, **hash_files(files, path)}
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    return {"file": path.name, "sha256": file_sha256(path)}
+
+
+def add_truth(videos: Sequence[Video], annotations: Annotations, info: BagsInfo) -> list[Video]:
+    """Gives the videos their spans, and frame counts and rates where the annotations state them.
+
+    The truth of a video is known where the annotations name it, and for a normal video also where
+    they name any other of its split: some files list anomalous videos only. Raises UserError where
+    not one video is annotated.
+    """
+    annotated = {v.video_id for v in videos if annotations.spans_of(v.video_id) is not None}
+    if not annotated:
+        raise UserError(
+            f"--annotations: none of its {len(annotations.spans)} videos with spans "
+            f"({_names(list(annotations.spans))}) is in a list ({videos[0].video_id}, ...)"
+        )
+    annotated_splits = {video.split for video in videos if video.video_id in annotated}
+    # Of some other feature release's segments nothing follows for these files.
+    counts = {} if annotations.frames_from_segments else annotations.num_frames
+    complete = []
+    for video in videos:
+        normal = not read_label(video, info.taxonomy).any()
+        spans = annotations.spans_of(
+            video.video_id, normal=normal and video.split in annotated_splits
+        )
+        num_frames = _stated(counts, video) or video.num_frames
+        fps = _stated(annotations.fps, video) or video.fps
+        complete.append(dataclasses.replace(video, spans=spans, num_frames=num_frames, fps=fps))
+    _warn_of_unlisted(videos, annotations)
+    _warn_of_contradictions(videos, complete, info)
+    return complete
+
+
+def _stated[Number: (int, float)](table: Mapping[str, Number], video: Video) -> Number | None:
+    """A video's entry; some annotations drop UCF-Crime's `_x264`."""
+    return table.get(video.video_id, table.get(without_x264(video.video_id)))
+
+
+def _warn_of_unlisted(videos: Sequence[Video], annotations: Annotations) -> None:
+    known = {name for v in videos for name in (v.video_id, without_x264(v.video_id))}
+    unlisted = [video_id for video_id in annotations.spans if video_id not in known]
+    _warn(unlisted, "annotated, but in no list, so left out")
+
+
+def _warn_of_contradictions(
+    videos: Sequence[Video], complete: Sequence[Video], info: BagsInfo
+) -> None:
+    lengths, spanless, spanned = [], [], []
+    for before, after in zip(videos, complete, strict=True):
+        anomalous = read_label(after, info.taxonomy).any()
+        # Releases count floor(n/16), ceil(n/16) or one less; two segments are no longer that.
+        difference = abs((before.num_frames or 0) - (after.num_frames or 0))
+        if difference >= 2 * info.frames_per_segment:
+            lengths.append(after.video_id)
+        if after.spans is not None and anomalous and not after.spans:
+            spanless.append(after.video_id)
+        if after.spans and not anomalous:
+            spanned.append(after.video_id)
+    _warn(lengths, "features and annotated frames differ by two segments or more")
+    _warn(spanless, "labelled anomalous, annotated without an anomalous span")
+    _warn(spanned, "labelled normal, annotated with an anomalous span")
+
+
+def _warn(video_ids: Sequence[str], problem: str) -> None:
+    if video_ids:
+        print(f"warning: {len(video_ids)} videos {problem}: {_names(video_ids)}", file=sys.stderr)
+
+
+def _names(video_ids: Sequence[str]) -> str:
+    return ", ".join([*video_ids[:3], *(["..."] if len(video_ids) > 3 else [])])

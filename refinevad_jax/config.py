@@ -1,0 +1,161 @@
+"""The configuration: every key with its unit and reason, and the check that a run starts with.
+
+Marks as in docs/method.md: S, stated by the paper; D, our decision.
+"""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from refinevad_jax.errors import UserError
+
+
+def default() -> ConfigDict:
+    """The full RefineVAD on a data set of that name; configs/*.py change what differs."""
+    config = ConfigDict()
+    config.seed = 0
+
+    data = config.data = ConfigDict()
+    data.data_dir = "data"  # holds feature_bags/<dataset>/
+    data.dataset = "ucf"
+    data.train_split = "train"
+    # Where checkpoints are chosen, by video-level labels alone. "train" holds a part of the
+    # training split out of training. Never the test split.
+    data.selection_split = "train"
+    data.selection_fraction = 0.1  # of the videos of every label, when taken from the train split
+    data.num_segments = 200  # T in training, by averaging inside equal bins (D, as UR-DMU)
+    data.modalities = ()  # names to use; () for all of the data set's
+    data.device_limit_gb = 4.0  # bags above this stay on the host and travel batch by batch
+
+    model = config.model = ConfigDict()
+    model.width = 512  # H (D)
+    model.num_layers = 2  # of the light Transformer (D); 0 makes it an MLP per segment
+    model.num_heads = 4  # (D)
+    model.mlp_width = 1024  # of the Transformer's feed-forward (D)
+    model.dropout = 0.1  # (D)
+    # MoTAR's shift: "adaptive" (S), "constant" r = 0.5 as in TSM, "dead" (a bare floor, control),
+    # "none".
+    model.shift = "adaptive"
+    model.folding = 4  # K (S); s = floor(r D / K), K >= 2 keeps 2 s <= D
+    # What CORE injects: "soft" category mixture (S), "hard" argmax category, "none" (no CORE).
+    model.injection = "soft"
+    model.tau = 1.0  # temperature of the category weights (S); 0.2 lifts the largest weight
+    # Cross-attention reading: "video", Q = v over the segments (D); "segment", Q = x_t over the
+    # weighted prototypes.
+    model.attention_query = "video"
+    model.scorer_width = 128  # (D)
+
+    loss = config.loss = ConfigDict()
+    loss.mil = "ranking"  # "ranking", hinge over pairs (S); "bce" on the top-k mean logit
+    loss.margin = 1.0  # of the ranking hinge (D)
+    loss.top_k_divisor = 16  # k = T / divisor + 1 segments a video (D, the field's)
+    loss.smoothing = "mixture"  # "mixture" (S); "difference" of neighbours, the null control
+    loss.smoothing_weight = 0.1  # (S)
+    loss.category_weight = 0.2  # (S)
+
+    train = config.train = ConfigDict()
+    train.batch_size = 64  # half normal, half anomalous (S)
+    train.num_epochs = 30  # at most (S); an epoch is one pass over the shorter list
+    train.label_injection_rate = 1.0  # share of videos whose e_y is added to v in training (S)
+    train.trainable_prototypes = True  # False freezes E, a row of the ladder
+    train.selection_metric = "video_auc"  # or "video_ap"; both need video-level labels only
+
+    optimizer = config.optimizer = ConfigDict()
+    optimizer.learning_rate = 1e-4  # peak (D)
+    optimizer.weight_decay = 1e-2  # AdamW, on matrices only: no biases, norms, prototypes (D)
+    optimizer.warmup_fraction = 0.05  # of all steps, then cosine to 0 (D)
+    optimizer.clip_norm = 1.0  # (D)
+
+    # Segments a video is resampled to for scoring; 0 scores the full sequence (D).
+    config.eval = ConfigDict({"num_segments": 0})
+    return config
+
+
+CHOICES = {
+    "model.shift": ("adaptive", "constant", "dead", "none"),
+    "model.injection": ("soft", "hard", "none"),
+    "model.attention_query": ("video", "segment"),
+    "loss.mil": ("ranking", "bce"),
+    "loss.smoothing": ("mixture", "difference"),
+    "train.selection_metric": ("video_auc", "video_ap"),
+}
+
+# Key: lowest value, highest value, both allowed.
+RANGES = {
+    "seed": (0, 2**31 - 1),
+    "data.selection_fraction": (0.01, 0.5),
+    "data.num_segments": (1, 100_000),
+    "data.device_limit_gb": (0.0, float("inf")),
+    "model.width": (2, 65_536),
+    "model.num_layers": (0, 100),
+    "model.num_heads": (1, 1024),
+    "model.mlp_width": (1, 1_000_000),
+    "model.dropout": (0.0, 0.95),
+    "model.folding": (2, 1024),
+    "model.tau": (1e-3, 1e3),
+    "model.scorer_width": (1, 65_536),
+    "loss.margin": (0.0, 1e3),
+    "loss.top_k_divisor": (1, 100_000),
+    "loss.smoothing_weight": (0.0, 1e3),
+    "loss.category_weight": (0.0, 1e3),
+    "train.batch_size": (2, 65_536),
+    "train.num_epochs": (1, 1_000_000),
+    "train.label_injection_rate": (0.0, 1.0),
+    "optimizer.learning_rate": (1e-9, 10.0),
+    "optimizer.weight_decay": (0.0, 10.0),
+    "optimizer.warmup_fraction": (0.0, 1.0),
+    "optimizer.clip_norm": (1e-6, 1e6),
+    "eval.num_segments": (0, 100_000),
+}
+
+
+def validate(config: ConfigDict) -> None:
+    """Checks every key. Raises UserError naming the key, its value and what is allowed."""
+    missing = sorted(_keys(default()) - _keys(config))
+    unknown = sorted(_keys(config) - _keys(default()))
+    if missing or unknown:
+        problem = f"no key {missing[0]}" if missing else f"unknown key {unknown[0]}"
+        raise UserError(f"config: {problem}; start from refinevad_jax.config.default()")
+    for key, choices in CHOICES.items():
+        if _get(config, key) not in choices:
+            raise UserError(f"config.{key}={_get(config, key)!r}: choose {' or '.join(choices)}")
+    for key, (low, high) in RANGES.items():
+        value = _get(config, key)
+        if not low <= value <= high:  # also false for NaN
+            raise UserError(f"config.{key}={value}: must be from {low:g} to {high:g}")
+    _validate_together(config)
+
+
+def _validate_together(config: ConfigDict) -> None:
+    if config.model.width % config.model.num_heads:
+        raise UserError(
+            f"config.model.width={config.model.width}: must be a multiple of "
+            f"config.model.num_heads={config.model.num_heads}"
+        )
+    if config.train.batch_size % 2:
+        raise UserError(
+            f"config.train.batch_size={config.train.batch_size}: must be even, half of a batch is "
+            "normal and half anomalous"
+        )
+    for key in ("train_split", "selection_split"):
+        if config.data[key] == "test":
+            raise UserError(
+                f"config.data.{key}='test': the test split is for evaluation only; choose on "
+                "'val', or on 'train' to hold a part of it out"
+            )
+
+
+def _keys(config: Any, prefix: str = "") -> set[str]:
+    found = set()
+    for key, value in config.items():
+        if isinstance(value, ConfigDict):
+            found |= _keys(value, f"{prefix}{key}.")
+        else:
+            found.add(prefix + key)
+    return found
+
+
+def _get(config: Any, key: str) -> Any:
+    for part in key.split("."):
+        config = config[part]
+    return config

@@ -1,0 +1,173 @@
+"""Frame metrics of the field: arrays in, floats out.
+
+Every function takes truth [F] bool (frame is anomalous) and scores [F] (higher is more anomalous),
+over all evaluated frames of all videos, one after the other in any order. Frames with equal scores
+share a threshold, as in scikit-learn, whose numbers these are.
+
+Where a number is not defined it is `nan`, never 0: the ROC needs frames of both classes, precision
+and recall need an anomalous frame, false alarms need a normal one.
+"""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Ranking:
+    """Frames counted from the highest score down: one sort that all metrics share.
+
+    Entry i says what a threshold at thresholds[i] lets through (score >= threshold).
+
+    Attributes:
+        thresholds: [M] distinct scores, descending.
+        true_positives: [M] int64, anomalous frames let through.
+        false_positives: [M] int64, normal frames let through.
+    """
+
+    thresholds: np.ndarray
+    true_positives: np.ndarray
+    false_positives: np.ndarray
+
+    @property
+    def num_positives(self) -> int:
+        """Anomalous frames in all."""
+        return int(self.true_positives[-1]) if len(self.true_positives) else 0
+
+    @property
+    def num_negatives(self) -> int:
+        """Normal frames in all."""
+        return int(self.false_positives[-1]) if len(self.false_positives) else 0
+
+    def roc_auc(self) -> float:
+        """Area under the ROC curve by the trapezoid rule, summed in integers and so exact."""
+        pairs = self.num_positives * self.num_negatives
+        if not pairs:
+            return float("nan")
+        steps = np.diff(self.false_positives, prepend=0)
+        heights = self.true_positives + np.concatenate(([0], self.true_positives[:-1]))
+        return int(np.dot(steps, heights)) / (2 * pairs)
+
+    def average_precision(self) -> float:
+        """Sum of precision times step of recall (`average_precision_score`)."""
+        if not self.num_positives:
+            return float("nan")
+        steps = np.diff(self.true_positives, prepend=0)
+        return float(np.dot(steps, self.precision()) / self.num_positives)
+
+    def precision_recall_auc(self) -> float:
+        """Area under the precision-recall curve by the trapezoid rule, from (0, 1) on."""
+        if not self.num_positives:
+            return float("nan")
+        precision = np.concatenate(([1.0], self.precision()))
+        recall = np.concatenate(([0], self.true_positives)) / self.num_positives
+        return float(np.trapezoid(precision, recall))
+
+    def precision(self) -> np.ndarray:
+        """[M], the anomalous share of the frames let through."""
+        return self.true_positives / (self.true_positives + self.false_positives)
+
+
+def rank(truth: np.ndarray, scores: np.ndarray) -> Ranking:
+    """Sorts the frames once.
+
+    Raises ValueError where the shapes differ or a score is NaN, which has no place in an order.
+    """
+    truth, scores = np.asarray(truth, bool), np.asarray(scores)
+    if truth.ndim != 1 or truth.shape != scores.shape:
+        raise ValueError(f"truth {truth.shape} and scores {scores.shape}: both must be [F]")
+    if np.isnan(scores).any():
+        raise ValueError(f"score of frame {np.isnan(scores).argmax()} is NaN")
+    order = np.argsort(scores)[::-1]
+    descending = scores[order]
+    last_of_ties = np.flatnonzero(np.append(descending[1:] != descending[:-1], True)[: len(scores)])
+    true_positives = np.cumsum(truth[order], dtype=np.int64)[last_of_ties]
+    return Ranking(
+        thresholds=descending[last_of_ties],
+        true_positives=true_positives,
+        false_positives=last_of_ties + 1 - true_positives,
+    )
+
+
+def roc_auc(truth: np.ndarray, scores: np.ndarray) -> float:
+    """Area under the ROC curve, in [0, 1]; nan where a class is absent."""
+    return rank(truth, scores).roc_auc()
+
+
+def average_precision(truth: np.ndarray, scores: np.ndarray) -> float:
+    """Average precision as a sum of steps, in [0, 1]; nan where no frame is anomalous.
+
+    VadCLIP, DSANet, LaGoVAD and AnomalyCLIP call this AP.
+    """
+    return rank(truth, scores).average_precision()
+
+
+def precision_recall_auc(truth: np.ndarray, scores: np.ndarray) -> float:
+    """Trapezoid area under the precision-recall curve; nan where no frame is anomalous.
+
+    RTFM, UR-DMU, BN-WVAD, XDVioDet, PEL4VAD and PLOVAD call this AP.
+    """
+    return rank(truth, scores).precision_recall_auc()
+
+
+def roc_curve(truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """False positive rate [M], true positive rate [M] and thresholds [M], descending.
+
+    Starts at (0, 0) with an infinite threshold. Points in the middle of a straight line are left
+    out, which changes no area. All nan where a class is absent.
+    """
+    ranking = rank(truth, scores)
+    if not ranking.num_positives or not ranking.num_negatives:
+        return np.array([np.nan]), np.array([np.nan]), np.array([np.nan])
+    fp = np.concatenate(([0], ranking.false_positives))
+    tp = np.concatenate(([0], ranking.true_positives))
+    thresholds = np.concatenate(([np.inf], ranking.thresholds))
+    bends = (np.diff(fp, 2) != 0) | (np.diff(tp, 2) != 0)
+    kept = np.concatenate(([True], bends, [True]))
+    return fp[kept] / fp[-1], tp[kept] / tp[-1], thresholds[kept]
+
+
+def precision_recall_curve(
+    truth: np.ndarray, scores: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Precision [M], recall [M] (ascending) and thresholds [M] (descending).
+
+    Starts at recall 0, precision 1 with an infinite threshold. All nan where no frame is anomalous.
+    """
+    ranking = rank(truth, scores)
+    if not ranking.num_positives:
+        return np.array([np.nan]), np.array([np.nan]), np.array([np.nan])
+    precision = np.concatenate(([1.0], ranking.precision()))
+    recall = np.concatenate(([0], ranking.true_positives)) / ranking.num_positives
+    return precision, recall, np.concatenate(([np.inf], ranking.thresholds))
+
+
+def false_alarm_rate(normal_scores: np.ndarray, threshold: float) -> float:
+    """Share of the frames of normal videos with score >= threshold; nan where there are none.
+
+    normal_scores: [F]. PEL4VAD prints it in percent, for threshold 0.5.
+    """
+    normal_scores = np.asarray(normal_scores)
+    if not normal_scores.size:
+        return float("nan")
+    return float(np.mean(normal_scores >= threshold))
+
+
+def threshold_at_false_alarm_rate(normal_scores: np.ndarray, rate: float) -> float:
+    """The lowest threshold whose false alarm rate on these frames is at most rate.
+
+    normal_scores: [F]. Returns one of the scores, or the next number above the highest where even
+    that one lets too many frames through; nan where there are no frames. Raises ValueError for a
+    rate outside [0, 1].
+    """
+    if not 0 <= rate <= 1:
+        raise ValueError(f"false alarm rate {rate} is not in [0, 1]")
+    normal_scores = np.asarray(normal_scores)
+    if not normal_scores.size:
+        return float("nan")
+    ranking = rank(np.zeros(normal_scores.shape, bool), normal_scores)
+    allowed = np.flatnonzero(ranking.false_positives / ranking.num_negatives <= rate)
+    if not allowed.size:
+        # In the precision of the scores: a finer step would be lost when they are compared.
+        return float(np.nextafter(ranking.thresholds[0], ranking.thresholds.dtype.type(np.inf)))
+    return float(ranking.thresholds[allowed[-1]])

@@ -1,0 +1,132 @@
+"""Runs the network over whole videos: a few padded lengths, crops averaged.
+
+Axis letters: V videos of a split, N crops, T segments, C categories.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from refinevad_jax.data.bags import Bag
+from refinevad_jax.data.batches import resample
+
+SHORTEST_BUCKET = 32
+# Segments of one call over all its rows; bounds memory, and padding with the power-of-two lengths.
+SEGMENTS_PER_CALL = 16_384
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoScores:
+    """What the network says of one video, averaged over its crops.
+
+    Attributes:
+        scores: [T] anomaly score of each segment, of the video's own or of the resampled ones.
+        video_score: mean of the top k of them, k as in training.
+        category_probs: [C] p_c.
+        category_weights: [C] w_c.
+        shift_ratio: [T] r_t.
+    """
+
+    scores: np.ndarray
+    video_score: float
+    category_probs: np.ndarray
+    category_weights: np.ndarray
+    shift_ratio: np.ndarray
+
+
+class Scorer:
+    """A jitted forward pass; each padded length and number of rows is compiled once."""
+
+    def __init__(self, graphdef: nnx.GraphDef[Any], *, top_k_divisor: int) -> None:
+        self._top_k_divisor = top_k_divisor
+
+        def forward(params: Any, features: jax.Array, valid: jax.Array) -> dict[str, jax.Array]:
+            outputs = nnx.merge(graphdef, params)(features.astype(jnp.float32), valid)
+            names = ("scores", "category_probs", "category_weights", "shift_ratio")
+            return {name: getattr(outputs, name) for name in names}
+
+        self._forward = jax.jit(forward)
+
+    def __call__(
+        self,
+        params: Any,
+        bags: list[Bag],
+        *,
+        columns: np.ndarray,
+        num_segments: int = 0,
+        progress: Callable[[int], Any] = lambda done: None,
+    ) -> list[VideoScores]:
+        """Scores videos.
+
+        columns: the feature channels to use; num_segments: resample every video to so many, 0
+        scores the full sequence; progress: called with the number of videos just finished.
+        """
+        sums: list[dict[str, np.ndarray] | None] = [None] * len(bags)
+        for rows in batched_rows(bags, num_segments):
+            features, valid = pad_rows(bags, rows, columns, num_segments)
+            outputs = jax.device_get(self._forward(params, features, valid))
+            for row, (video, _) in enumerate(rows.members):
+                length = int(valid[row].sum())
+                part = {
+                    name: value[row, :length] if name in ("scores", "shift_ratio") else value[row]
+                    for name, value in outputs.items()
+                }
+                before = sums[video]
+                sums[video] = part if before is None else {k: before[k] + part[k] for k in part}
+            progress(sum(crop == 0 for _, crop in rows.members))
+        return [self._average(total, bag) for total, bag in zip(sums, bags, strict=True)]
+
+    def _average(self, total: dict[str, np.ndarray] | None, bag: Bag) -> VideoScores:
+        assert total is not None
+        mean = {name: value / bag.features.shape[0] for name, value in total.items()}
+        k = len(mean["scores"]) // self._top_k_divisor + 1
+        return VideoScores(video_score=float(np.sort(mean["scores"])[-k:].mean()), **mean)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """Crops that travel together: (video, crop) of each, padded to num_rows x length."""
+
+    members: list[tuple[int, int]]
+    num_rows: int
+    length: int
+
+
+def bucket_length(num_segments: int) -> int:
+    """The power of two, from 32 on, that a video is padded to: at most half of it is padding."""
+    return max(SHORTEST_BUCKET, 1 << (num_segments - 1).bit_length())
+
+
+def batched_rows(bags: list[Bag], num_segments: int) -> Iterator[Rows]:
+    """Groups all crops of all videos by padded length; one array shape per length."""
+    by_length: dict[int, list[tuple[int, int]]] = {}
+    for video, bag in enumerate(bags):
+        length = num_segments or bucket_length(bag.num_segments)
+        by_length.setdefault(length, []).extend(
+            (video, crop) for crop in range(bag.features.shape[0])
+        )
+    for length, members in sorted(by_length.items()):
+        enough = 1 << (len(members) - 1).bit_length()
+        num_rows = min(max(1, SEGMENTS_PER_CALL // length), enough)
+        for start in range(0, len(members), num_rows):
+            yield Rows(members[start : start + num_rows], num_rows, length)
+
+
+def pad_rows(
+    bags: list[Bag], rows: Rows, columns: np.ndarray, num_segments: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Features [rows, length, D] float16 and valid [rows, length] of the crops in rows."""
+    features = np.zeros((rows.num_rows, rows.length, len(columns)), np.float16)
+    valid = np.zeros(features.shape[:2], bool)
+    for row, (video, crop) in enumerate(rows.members):
+        sequence = bags[video].features[crop : crop + 1][..., columns]
+        if num_segments:
+            sequence = resample(sequence, num_segments)
+        features[row, : sequence.shape[1]] = sequence[0]
+        valid[row, : sequence.shape[1]] = True
+    return features, valid

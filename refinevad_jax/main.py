@@ -1,0 +1,40 @@
+"""Trains RefineVAD.
+
+  python -m refinevad_jax.main --config=configs/ucf.py --workdir=runs/ucf
+  python -m refinevad_jax.main --config=configs/ucf.py --workdir=runs/ucf_seed1 --config.seed=1
+
+The same command continues an interrupted run from its last checkpoint and ends with the same
+numbers. Every key of refinevad_jax/config.py can be set by --config.<group>.<key>=<value>.
+The workdir receives config.json, metrics.jsonl and checkpoints/; evaluate it with
+python -m refinevad_jax.evaluate --workdir=WORKDIR.
+"""
+
+import pathlib
+
+from absl import flags
+from ml_collections import config_flags
+
+from refinevad_jax import command_line
+from refinevad_jax.errors import UserError
+
+CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "Configuration file, for instance configs/ucf.py.", lock_config=True
+)
+WORKDIR = flags.DEFINE_string("workdir", "", "Folder of the run; made when it does not exist.")
+
+
+def main() -> None:
+    """Checks the configuration and trains."""
+    from refinevad_jax import config
+    from refinevad_jax.training import loop
+
+    if not WORKDIR.value:
+        raise UserError("--workdir=FOLDER is needed: it receives checkpoints and metrics")
+    settings = CONFIG.value
+    config.validate(settings)
+    loop.train(settings, pathlib.Path(WORKDIR.value))
+
+
+if __name__ == "__main__":
+    flags.mark_flag_as_required("config")
+    command_line.run(main)

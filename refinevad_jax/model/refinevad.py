@@ -1,0 +1,251 @@
+"""The RefineVAD network: MoTAR says when, CORE says what, the scorer reads both.
+
+Paper: RefineVAD (AAAI 2026), with the decisions of docs/method.md where it is silent. Axis
+letters: B videos, T segments, D feature channels, H model width, C anomaly categories.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from refinevad_jax.model import core, motar
+from refinevad_jax.model.temporal_encoder import Attention, TemporalEncoder
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """Everything that decides the network's shape; refinevad_jax/config.py gives the reasons."""
+
+    modality_widths: tuple[int, ...]
+    num_categories: int
+    width: int = 512
+    num_layers: int = 2
+    num_heads: int = 4
+    mlp_width: int = 1024
+    dropout: float = 0.1
+    shift: str = "adaptive"
+    folding: int = 4
+    injection: str = "soft"
+    tau: float = 1.0
+    attention_query: str = "video"
+    scorer_width: int = 128
+
+    @property
+    def num_channels(self) -> int:
+        """D."""
+        return sum(self.modality_widths)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Outputs:
+    """What a forward pass gives; jit drops what is unused.
+
+    Attributes:
+        logits: [B, T] of the anomaly score.
+        scores: [B, T] = sigmoid(logits), 0 on padding.
+        features: [B, T, H] of MoTAR.
+        shift_ratio: [B, T] r_t; 0 without a shift.
+        shift_count: [B, T] s_t, channels shifted each way.
+        coarse_attention: [B, T], sums to 1 over the valid segments.
+        video_vector: [B, H].
+        category_logits: [B, C, 2], (normal, anomalous).
+        category_probs: [B, C] p_c.
+        category_weights: [B, C] w_c, without the label's.
+        category_feature: [B, H] v, with e_y where labels were given.
+        mixture_mean: [B, C] mu_c, fraction of the video.
+        mixture_sigma: [B, C] sigma_c, fraction of the video.
+
+    Without injection the fields from coarse_attention on are zeros.
+    """
+
+    logits: jax.Array
+    scores: jax.Array
+    features: jax.Array
+    shift_ratio: jax.Array
+    shift_count: jax.Array
+    coarse_attention: jax.Array
+    video_vector: jax.Array
+    category_logits: jax.Array
+    category_probs: jax.Array
+    category_weights: jax.Array
+    category_feature: jax.Array
+    mixture_mean: jax.Array
+    mixture_sigma: jax.Array
+
+
+class ModalityNorm(nnx.Module):
+    """L2-normalises each modality and gives it a LayerNorm of its own.
+
+    Otherwise the modality with the larger norm dominates the variance that MoTAR looks at.
+    """
+
+    def __init__(self, widths: tuple[int, ...], *, rngs: nnx.Rngs) -> None:
+        self.widths = widths
+        self.norms = nnx.Dict(
+            {f"modality_{i}": nnx.LayerNorm(width, rngs=rngs) for i, width in enumerate(widths)}
+        )
+
+    def __call__(self, features: jax.Array) -> jax.Array:
+        """features: [B, T, D]. Returns [B, T, D], finite for a segment without evidence (all 0)."""
+        ends = [sum(self.widths[: i + 1]) for i in range(len(self.widths))]
+        parts = jnp.split(features, ends[:-1], axis=-1)
+        normed = [
+            norm(part / jnp.maximum(jnp.linalg.norm(part, axis=-1, keepdims=True), 1e-6))
+            for norm, part in zip(self.norms.values(), parts, strict=True)
+        ]
+        return jnp.concatenate(normed, axis=-1)
+
+
+class Scorer(nnx.Module):
+    """The light classifier: LayerNorm, 128 GELU, dropout, one logit per segment."""
+
+    def __init__(self, num_inputs: int, width: int, dropout: float, *, rngs: nnx.Rngs) -> None:
+        self.norm = nnx.LayerNorm(num_inputs, rngs=rngs)
+        self.hidden = nnx.Linear(num_inputs, width, rngs=rngs)
+        self.dropout = nnx.Dropout(dropout)
+        self.output = nnx.Linear(width, 1, rngs=rngs)
+
+    def __call__(self, x: jax.Array, rngs: nnx.Rngs | None) -> jax.Array:
+        """x: [B, T, inputs]; rngs: dropout keys or None. Returns logits [B, T]."""
+        hidden = jax.nn.gelu(self.hidden(self.norm(x)))
+        hidden = self.dropout(hidden, deterministic=rngs is None, rngs=rngs)
+        return self.output(hidden)[..., 0]
+
+
+class RefineVAD(nnx.Module):
+    """Feature bags to anomaly scores and categories."""
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
+        width, num_categories = config.width, config.num_categories
+        self.config = config
+        self.modality_norm = ModalityNorm(config.modality_widths, rngs=rngs)
+        if config.shift in ("adaptive", "dead"):
+            self.gate = motar.ShiftGate(rngs=rngs)
+        self.encoder = TemporalEncoder(
+            config.num_channels,
+            width,
+            num_layers=config.num_layers,
+            num_heads=config.num_heads,
+            mlp_width=config.mlp_width,
+            dropout=config.dropout,
+            rngs=rngs,
+        )
+        if config.injection != "none":
+            self.category_head = core.CategoryHead(width, num_categories, rngs=rngs)
+            self.prototypes = nnx.Param(
+                jax.random.normal(rngs.params(), (num_categories, width)) / jnp.sqrt(width)
+            )
+            self.mixture_head = core.MixtureHead(width, rngs=rngs)
+            self.cross_attention = Attention(width, config.num_heads, rngs=rngs)
+            self.context_norm = nnx.LayerNorm(width, rngs=rngs)
+        num_inputs = width if config.injection == "none" else 2 * width
+        self.scorer = Scorer(num_inputs, config.scorer_width, config.dropout, rngs=rngs)
+
+    def __call__(
+        self,
+        features: jax.Array,
+        valid: jax.Array,
+        *,
+        injected_labels: jax.Array | None = None,
+        rngs: nnx.Rngs | None = None,
+    ) -> Outputs:
+        """Scores a batch of bags.
+
+        features: [B, T, D]; valid: [B, T] bool, True on a run from the first segment on;
+        injected_labels: [B, C] bool, in training only: their prototypes are added to v;
+        rngs: dropout keys in training, None to score.
+        """
+        x, ratio = self.shift(features, valid)
+        x = self.encoder(x, valid, rngs)
+        if self.config.injection == "none":
+            parts = self._no_categories(x)
+            logits = self.scorer(x, rngs)
+        else:
+            parts, keys = self._categories(x, valid, injected_labels)
+            context = self.inject(x, valid, parts["category_feature"], keys)
+            logits = self.scorer(jnp.concatenate([x, context], axis=-1), rngs)
+        count = motar.shift_count(ratio, self.config.num_channels, self.config.folding)
+        return Outputs(
+            logits=logits,
+            scores=jnp.where(valid, jax.nn.sigmoid(logits), 0.0),
+            features=x,
+            shift_ratio=ratio,
+            shift_count=count,
+            **parts,
+        )
+
+    def shift(self, features: jax.Array, valid: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """MoTAR steps 1 to 4. Returns the shifted features [B, T, D] and the ratio r [B, T]."""
+        x = jnp.where(valid[..., None], self.modality_norm(features), 0.0)
+        if self.config.shift == "none":
+            return x, jnp.zeros(valid.shape)
+        if self.config.shift == "constant":
+            ratio = jnp.where(valid, 0.5, 0.0)
+        else:
+            intensity = motar.motion_intensity(x, valid)
+            ratio = jnp.where(valid, self.gate(motar.standardized_log(intensity, valid)), 0.0)
+        mask = motar.channel_mask(
+            ratio,
+            self.config.num_channels,
+            self.config.folding,
+            live=self.config.shift == "adaptive",
+        )
+        return motar.shift_channels(x, valid, mask), ratio
+
+    def inject(
+        self, x: jax.Array, valid: jax.Array, category_feature: jax.Array, keys: jax.Array
+    ) -> jax.Array:
+        """Cross-attention between the category feature and the segments, with residual and norm.
+
+        x: [B, T, H]; valid: [B, T]; category_feature: v [B, H]; keys: weighted prototypes
+        [B, C, H]. Reading "video": Q = v over all valid segments, one context vector for the
+        video. Reading "segment": Q = x_t over the weighted prototypes. Returns [B, T, H].
+        """
+        if self.config.attention_query == "video":
+            context = self.cross_attention(category_feature[:, None], x, valid)
+        else:
+            context = self.cross_attention(x, keys, jnp.ones(keys.shape[:2], bool))
+        return self.context_norm(x + context)
+
+    def _categories(
+        self, x: jax.Array, valid: jax.Array, injected_labels: jax.Array | None
+    ) -> tuple[dict[str, jax.Array], jax.Array]:
+        attention, video_vector, logits = self.category_head(x, valid)
+        probs = jax.nn.softmax(logits, axis=-1)[..., 1]
+        if self.config.injection == "hard":
+            weights = core.hard_weights(probs)
+        else:
+            weights = core.category_weights(probs, self.config.tau)
+        prototypes = self.prototypes[...]
+        mean, sigma = self.mixture_head(video_vector, weights[..., None] * prototypes)
+        total = weights
+        if injected_labels is not None:
+            total = weights + core.label_weights(injected_labels)
+        parts = {
+            "coarse_attention": attention,
+            "video_vector": video_vector,
+            "category_logits": logits,
+            "category_probs": probs,
+            "category_weights": weights,
+            "category_feature": total @ prototypes,
+            "mixture_mean": mean,
+            "mixture_sigma": sigma,
+        }
+        return parts, total[..., None] * prototypes
+
+    def _no_categories(self, x: jax.Array) -> dict[str, jax.Array]:
+        batch, length, width = x.shape
+        per_category = jnp.zeros((batch, self.config.num_categories))
+        return {
+            "coarse_attention": jnp.zeros((batch, length)),
+            "video_vector": jnp.zeros((batch, width)),
+            "category_logits": jnp.zeros((*per_category.shape, 2)),
+            "category_probs": per_category,
+            "category_weights": per_category,
+            "category_feature": jnp.zeros((batch, width)),
+            "mixture_mean": per_category,
+            "mixture_sigma": per_category,
+        }

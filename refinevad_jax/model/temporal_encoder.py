@@ -1,0 +1,127 @@
+"""The light pre-norm Transformer over segments, with a mask over padding.
+
+Axis letters: B videos, T segments, H model width.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+# Queries of one attention call. Memory grows with T x QUERY_BLOCK, not with T squared, so that a
+# video of many hours is scored whole.
+QUERY_BLOCK = 2048
+
+
+def sinusoidal_positions(num_segments: int, width: int) -> jax.Array:
+    """Sine and cosine of t / 10000^(2i / H) (Vaswani et al. 2017). Returns [T, H] float32.
+
+    A learned table would end at the training length; test videos are longer.
+    """
+    position = np.arange(num_segments)[:, None]
+    frequency = 10000.0 ** (-np.arange(0, width, 2) / width)
+    angle = position * frequency
+    table = np.zeros((num_segments, width), np.float32)
+    table[:, 0::2] = np.sin(angle)
+    table[:, 1::2] = np.cos(angle[:, : width // 2])
+    return jnp.asarray(table)
+
+
+def masked_attention(
+    query: jax.Array, key: jax.Array, value: jax.Array, valid: jax.Array
+) -> jax.Array:
+    """Softmax attention over the valid keys, in blocks of queries for long videos.
+
+    query: [B, Tq, heads, H / heads]; key, value: [B, T, heads, H / heads]; valid: [B, T] bool.
+    Returns the shape of query; finite (and without meaning) where no key is valid.
+    """
+    mask = valid[:, None, None, :]
+    batch, length, heads, width = query.shape
+    if length <= QUERY_BLOCK:
+        return jax.nn.dot_product_attention(query, key, value, mask=mask)
+    num_blocks = -(-length // QUERY_BLOCK)
+    padded = jnp.pad(query, ((0, 0), (0, num_blocks * QUERY_BLOCK - length), (0, 0), (0, 0)))
+    blocks = padded.reshape(batch, num_blocks, QUERY_BLOCK, heads, width).swapaxes(0, 1)
+    mixed = jax.lax.map(
+        lambda block: jax.nn.dot_product_attention(block, key, value, mask=mask), blocks
+    )
+    return mixed.swapaxes(0, 1).reshape(padded.shape)[:, :length]
+
+
+class Attention(nnx.Module):
+    """Multi-head attention of queries over a masked sequence."""
+
+    def __init__(self, width: int, num_heads: int, *, rngs: nnx.Rngs) -> None:
+        self.num_heads = num_heads
+        self.query = nnx.Linear(width, width, rngs=rngs)
+        self.key_value = nnx.Linear(width, 2 * width, rngs=rngs)
+        self.output = nnx.Linear(width, width, rngs=rngs)
+
+    def __call__(self, queries: jax.Array, sequence: jax.Array, valid: jax.Array) -> jax.Array:
+        """queries: [B, Tq, H]; sequence: [B, T, H]; valid: [B, T] bool. Returns [B, Tq, H]."""
+        heads = (*queries.shape[:2], self.num_heads, -1)
+        query = self.query(queries).reshape(heads)
+        key_value = self.key_value(sequence)
+        key, value = jnp.split(
+            key_value.reshape(*key_value.shape[:2], 2 * self.num_heads, -1), 2, 2
+        )
+        return self.output(masked_attention(query, key, value, valid).reshape(queries.shape))
+
+
+class EncoderBlock(nnx.Module):
+    """x + attention(LN(x)), then x + FFN(LN(x))."""
+
+    def __init__(
+        self, width: int, num_heads: int, mlp_width: int, dropout: float, *, rngs: nnx.Rngs
+    ) -> None:
+        self.attention_norm = nnx.LayerNorm(width, rngs=rngs)
+        self.attention = Attention(width, num_heads, rngs=rngs)
+        self.mlp_norm = nnx.LayerNorm(width, rngs=rngs)
+        self.mlp_in = nnx.Linear(width, mlp_width, rngs=rngs)
+        self.mlp_out = nnx.Linear(mlp_width, width, rngs=rngs)
+        self.dropout = nnx.Dropout(dropout)
+
+    def __call__(self, x: jax.Array, valid: jax.Array, rngs: nnx.Rngs | None) -> jax.Array:
+        """x: [B, T, H]; valid: [B, T]; rngs: dropout keys or None. Returns [B, T, H]."""
+        normed = self.attention_norm(x)
+        mixed = self.attention(normed, normed, valid)
+        x = x + self.dropout(mixed, deterministic=rngs is None, rngs=rngs)
+        hidden = jax.nn.gelu(self.mlp_in(self.mlp_norm(x)))
+        return x + self.dropout(self.mlp_out(hidden), deterministic=rngs is None, rngs=rngs)
+
+
+class TemporalEncoder(nnx.Module):
+    """Projection D -> H with LayerNorm, then the Transformer blocks (none: an MLP per segment)."""
+
+    def __init__(
+        self,
+        num_channels: int,
+        width: int,
+        *,
+        num_layers: int,
+        num_heads: int,
+        mlp_width: int,
+        dropout: float,
+        rngs: nnx.Rngs,
+    ) -> None:
+        self.width = width
+        self.projection = nnx.Linear(num_channels, width, rngs=rngs)
+        self.projection_norm = nnx.LayerNorm(width, rngs=rngs)
+        self.dropout = nnx.Dropout(dropout)
+        self.blocks = nnx.Dict(
+            {
+                f"block_{i}": EncoderBlock(width, num_heads, mlp_width, dropout, rngs=rngs)
+                for i in range(num_layers)
+            }
+        )
+        self.output_norm = nnx.LayerNorm(width, rngs=rngs)
+
+    def __call__(self, features: jax.Array, valid: jax.Array, rngs: nnx.Rngs | None) -> jax.Array:
+        """features: [B, T, D]; valid: [B, T]; rngs: dropout keys or None. Returns [B, T, H]."""
+        x = self.projection_norm(self.projection(features))
+        positions = sinusoidal_positions(x.shape[1], self.width)
+        x = x + positions if len(self.blocks) else jax.nn.gelu(x)
+        x = self.dropout(x, deterministic=rngs is None, rngs=rngs)
+        for block in self.blocks.values():
+            x = block(x, valid, rngs)
+        return self.output_norm(x)

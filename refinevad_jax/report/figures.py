@@ -1,0 +1,289 @@
+"""Score curves as PNG or SVG files.
+
+matplotlib is used without pyplot, so that no display and no global state is involved, and is
+imported only where a figure is drawn.
+"""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from refinevad_jax.errors import UserError
+
+MAX_GRID_PANELS = 12
+SUFFIXES = (".png", ".svg")
+
+# Blue and orange stay apart for every kind of colour vision, and in print.
+SCORE_COLOR = "#1f5a96"
+TRUTH_COLOR = "#e08214"
+TRUTH_SHADE = "#fbe3c6"
+EVENT_COLOR = "#1f5a96"
+SERIES_COLORS = ("#4d4d4d", "#7a3e9d", "#2c7a4b")
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval:
+    """A stretch of a video: start and end in the unit of its panel, and what happens there."""
+
+    start: float
+    end: float
+    category: str = "anomaly"
+
+
+@dataclasses.dataclass(frozen=True)
+class Panel:
+    """What is drawn of one video.
+
+    Attributes:
+        title: usually the video's name.
+        scores: [T] anomaly scores, one per segment or frame.
+        step: how long one score lasts, in `unit`: 16 (frames), 16 / fps (seconds), 1 (segments).
+        unit: "seconds", "frames" or "segments".
+        truth: annotated stretches.
+        events: detected stretches.
+        threshold: the score from which on something is detected; None draws no line.
+        series: further curves by name, [T] each (such as the shift ratio), drawn below the scores.
+    """
+
+    title: str
+    scores: np.ndarray
+    step: float = 1.0
+    unit: str = "frames"
+    truth: Sequence[Interval] = ()
+    events: Sequence[Interval] = ()
+    threshold: float | None = None
+    series: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.unit not in ("seconds", "frames", "segments"):
+            raise ValueError(f"panel {self.title!r}: unit {self.unit!r}")
+        if self.step <= 0 or np.ndim(self.scores) != 1 or not len(self.scores):
+            shape = np.shape(self.scores)
+            raise ValueError(f"panel {self.title!r}: step {self.step}, scores {shape}")
+        for name, values in self.series.items():
+            if np.shape(values) != np.shape(self.scores):
+                raise ValueError(f"panel {self.title!r}: series {name!r} {np.shape(values)}")
+
+    @property
+    def duration(self) -> float:
+        """Length of the video in `unit`."""
+        return len(self.scores) * self.step
+
+
+def save_score_curve(path: str | os.PathLike[str], panel: Panel) -> None:
+    """Draws one video: scores over the shaded truth, the stretches by category, other series.
+
+    Raises UserError for a suffix other than .png and .svg, or a folder that cannot be written to.
+    """
+    path = _checked(path)
+    from matplotlib.figure import Figure
+
+    categories = list(dict.fromkeys(i.category for i in (*panel.truth, *panel.events)))
+    heights = [2.4]
+    if categories:
+        heights.append(0.1 + 0.28 * len(categories))
+    if panel.series:
+        heights.append(1.1)
+    figure = Figure(figsize=(10, sum(heights) + 0.9), layout="constrained")
+    axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
+    _draw_scores(axes[0], panel)
+    axes[0].set_title(_shortened(panel.title, 90), loc="left", fontsize=11)
+    if categories:
+        _draw_stretches(axes[1], panel, categories)
+    if panel.series:
+        _draw_series(axes[-1], panel)
+    for upper in axes[:-1]:
+        upper.tick_params(axis="x", length=0)
+    _label_time(axes[-1], panel)
+    figure.align_ylabels(axes)
+    _add_legend(figure, axes[:2])
+    _save(figure, path)
+
+
+def save_score_grid(
+    path: str | os.PathLike[str], panels: Sequence[Panel], *, title: str = ""
+) -> None:
+    """Draws a contact sheet of up to 12 videos, three in a row; series are left out.
+
+    Raises ValueError for no or too many panels, UserError as save_score_curve does.
+    """
+    if not 1 <= len(panels) <= MAX_GRID_PANELS:
+        raise ValueError(f"{len(panels)} panels: a sheet holds 1 to {MAX_GRID_PANELS}")
+    path = _checked(path)
+    from matplotlib.figure import Figure
+
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(4.4 * columns, 1.95 * rows + 0.7), layout="constrained")
+    cells = figure.subplots(rows, columns, squeeze=False)
+    for axes, panel in zip(cells.flat, panels, strict=False):
+        _draw_scores(axes, panel, small=True)
+        categories = ", ".join(dict.fromkeys(i.category for i in panel.truth))
+        named = len(categories) + 2 if categories else 0
+        axes.set_title(_shortened(panel.title, 58 - named), loc="left", fontsize=8)
+        axes.set_title(categories, loc="right", fontsize=8, color=TRUTH_COLOR, weight="bold")
+        _label_time(axes, panel, small=True)
+    for axes in cells.flat[len(panels) :]:
+        axes.set_axis_off()
+    for axes in cells[:, 1:].flat:
+        axes.set_ylabel("")
+    if title:
+        figure.suptitle(title, fontsize=12, x=0.01, ha="left")
+    _add_legend(figure, cells.flat[: len(panels)])
+    _save(figure, path)
+
+
+def _draw_scores(axes: Any, panel: Panel, *, small: bool = False) -> None:
+    values, edges = _steps(panel.scores, panel.step)
+    axes.stairs(values, edges, fill=True, color=SCORE_COLOR, alpha=0.12, linewidth=0)
+    width = 1.0 if small else 1.3
+    axes.stairs(values, edges, baseline=None, color=SCORE_COLOR, linewidth=width, label="score")
+    for start, end in _union(panel.truth):
+        # Below the curve, which keeps its colour.
+        axes.axvspan(start, end, facecolor=TRUTH_SHADE, linewidth=0, zorder=0.5, label="annotated")
+    if small:  # the single figure shows events by category, in their own rows
+        for start, end in _union(panel.events):
+            axes.axvspan(start, end, 0, 0.04, facecolor=EVENT_COLOR, linewidth=0, label="detected")
+    if panel.threshold is not None:
+        axes.axhline(
+            panel.threshold, color="0.35", linewidth=0.9, linestyle=(0, (4, 3)), label="threshold"
+        )
+    finite = values[np.isfinite(values)]
+    if not finite.size or (finite.min() >= 0 and finite.max() <= 1):
+        axes.set_ylim(0, 1.02)
+        axes.set_yticks([0, 0.5, 1] if small else [0, 0.25, 0.5, 0.75, 1])
+    axes.set_ylabel("score" if small else "anomaly score", fontsize=8 if small else 9)
+    _strip(axes, small=small)
+
+
+def _draw_stretches(axes: Any, panel: Panel, categories: Sequence[str]) -> None:
+    """One row per category: annotated stretches above, detected ones below the row's middle."""
+    kinds = (
+        (panel.truth, 0.04, TRUTH_COLOR, "annotated"),
+        (panel.events, -0.36, EVENT_COLOR, "detected"),
+    )
+    for stretches, offset, color, label in kinds:
+        for stretch in stretches:
+            bar = [(stretch.start, stretch.end - stretch.start)]
+            row = -categories.index(stretch.category)
+            axes.broken_barh(bar, (row + offset, 0.32), facecolor=color, label=label)
+    axes.set_yticks([-row for row in range(len(categories))], labels=categories)
+    axes.set_ylim(-len(categories) + 0.5, 0.5)
+    _strip(axes)
+    axes.tick_params(axis="y", length=0)
+
+
+def _draw_series(axes: Any, panel: Panel) -> None:
+    for number, (name, values) in enumerate(panel.series.items()):
+        color = SERIES_COLORS[number % len(SERIES_COLORS)]
+        heights, edges = _steps(values, panel.step)
+        axes.stairs(heights, edges, baseline=None, color=color, linewidth=1.1, label=name)
+    axes.margins(y=0.12)
+    if len(panel.series) == 1:
+        axes.set_ylabel(next(iter(panel.series)), fontsize=9)
+    else:
+        axes.legend(loc="upper right", fontsize=8, frameon=False, ncols=len(panel.series))
+    _strip(axes)
+
+
+def _union(stretches: Sequence[Interval]) -> list[tuple[float, float]]:
+    """Joins stretches that overlap, whatever their category."""
+    joined: list[tuple[float, float]] = []
+    for stretch in sorted(stretches, key=lambda s: s.start):
+        if joined and stretch.start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], stretch.end))
+        else:
+            joined.append((stretch.start, stretch.end))
+    return joined
+
+
+def _steps(values: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
+    """Joins neighbours of equal value, so that frame scores draw as fast as segment scores.
+
+    Returns [M] values and the [M + 1] edges between them.
+    """
+    values = np.asarray(values, np.float64)
+    starts = np.flatnonzero(np.concatenate(([True], values[1:] != values[:-1])))
+    return values[starts], np.append(starts, len(values)) * step
+
+
+def _label_time(axes: Any, panel: Panel, *, small: bool = False) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
+
+    axes.set_xlim(0, panel.duration)
+    label = {"seconds": "time (s)", "frames": "frame", "segments": "segment"}[panel.unit]
+    most = 5 if small else 10
+    if panel.unit == "seconds" and panel.duration > 120:
+        label = "time (min:s)"
+        spacings = (30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
+        fitting = [s for s in spacings if panel.duration / s <= most] or [spacings[-1]]
+        axes.xaxis.set_major_locator(MultipleLocator(fitting[0]))
+        axes.xaxis.set_major_formatter(
+            FuncFormatter(lambda x, _: f"{int(x) // 60}:{int(x) % 60:02d}")
+        )
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(most, steps=[1, 2, 5, 10]))
+        if panel.duration >= 1e4:
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
+    axes.set_xlabel(label, fontsize=8 if small else 9, labelpad=1 if small else 4)
+
+
+def _strip(axes: Any, *, small: bool = False) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=7 if small else 8)
+    axes.grid(axis="y" if small else "both", color="0.5", alpha=0.2, linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def _add_legend(figure: Any, all_axes: Any) -> None:
+    """One legend for all axes, above them; none where the score is all there is."""
+    entries: dict[str, Any] = {}
+    for axes in all_axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    shown = ("score", "threshold", "annotated", "detected")
+    labels = [label for label in shown if label in entries]
+    if len(labels) > 1:
+        place = {"loc": "outside upper right", "ncols": len(labels)}
+        handles = [entries[label] for label in labels]
+        figure.legend(handles, labels, fontsize=8, frameon=False, **place)
+
+
+def _shortened(title: str, limit: int) -> str:
+    """Cuts the middle out of a long title: both ends of a video's name tell videos apart."""
+    if len(title) <= limit:
+        return title
+    kept = max(limit - 1, 2)
+    return f"{title[: kept - kept // 2]}…{title[-(kept // 2) :]}"
+
+
+def _checked(path: str | os.PathLike[str]) -> pathlib.Path:
+    path = pathlib.Path(path)
+    if path.suffix not in SUFFIXES:
+        raise UserError(f"{path}: figures are written as {' or '.join(SUFFIXES)}; rename it")
+    return path
+
+
+def _save(figure: Any, path: pathlib.Path) -> None:
+    """Writes the figure beside its name, then renames, so that no half file is ever seen."""
+    import matplotlib as mpl
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # a $ in a video's name is no formula
+    # No date and no random ids: the same figure gives the same bytes. Text stays text in SVG, for
+    # searching and reading aloud.
+    metadata = {"Date": None} if path.suffix == ".svg" else {}
+    temporary = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
+    try:
+        with mpl.rc_context({"svg.hashsalt": "refinevad_jax", "svg.fonttype": "none"}):
+            figure.savefig(temporary, dpi=150, metadata=metadata)
+        temporary.replace(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,58 @@
+"""AdamW with warm-up and cosine decay, decaying matrices only."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import optax
+
+# Norms of prototypes carry meaning of their own; method.md section 3 keeps decay off them.
+PROTOTYPES = "prototypes"
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerConfig:
+    """The fields of config.optimizer, and whether prototypes are trained."""
+
+    learning_rate: float
+    weight_decay: float
+    warmup_fraction: float
+    clip_norm: float
+    trainable_prototypes: bool = True
+
+
+def learning_rate_schedule(config: OptimizerConfig, num_steps: int) -> optax.Schedule:
+    """Linear warm-up from 0 to the peak, then cosine to 0 at num_steps."""
+    return optax.warmup_cosine_decay_schedule(
+        init_value=0.0,
+        peak_value=config.learning_rate,
+        warmup_steps=min(round(config.warmup_fraction * num_steps), num_steps - 1),
+        decay_steps=num_steps,
+    )
+
+
+def make_optimizer(config: OptimizerConfig, num_steps: int) -> optax.GradientTransformation:
+    """Clip by global norm, AdamW, and no update for frozen prototypes."""
+    parts = [
+        optax.clip_by_global_norm(config.clip_norm),
+        optax.adamw(
+            learning_rate_schedule(config, num_steps),
+            weight_decay=config.weight_decay,
+            mask=decayed,
+        ),
+    ]
+    if not config.trainable_prototypes:
+        parts.append(optax.masked(optax.set_to_zero(), is_prototypes))
+    return optax.chain(*parts)
+
+
+def decayed(params: Any) -> Any:
+    """True for matrices: biases, norms and prototypes are not decayed. Tree of bool like params."""
+    return jax.tree.map_with_path(
+        lambda path, leaf: leaf.ndim >= 2 and path[0].key != PROTOTYPES, params
+    )
+
+
+def is_prototypes(params: Any) -> Any:
+    """True for the prototypes E alone. Tree of bool like params."""
+    return jax.tree.map_with_path(lambda path, _: path[0].key == PROTOTYPES, params)

@@ -1,0 +1,222 @@
+"""One training step, and many of them in one dispatch.
+
+Everything random follows from (seed, step): the state holds no key. Axis letters: B videos,
+T segments, D feature channels, C categories.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+from refinevad_jax.data.batches import draw_batch
+from refinevad_jax.model.refinevad import Outputs
+from refinevad_jax.training import losses
+
+Metrics = dict[str, jax.Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class LossConfig:
+    """The fields of config.loss, and config.train.label_injection_rate."""
+
+    mil: str
+    margin: float
+    top_k_divisor: int
+    smoothing: str
+    smoothing_weight: float
+    category_weight: float
+    label_injection_rate: float
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class TrainState:
+    """What training carries from step to step, and what a checkpoint holds."""
+
+    step: jax.Array
+    params: Any
+    opt_state: Any
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """features [B, T, D], valid [B, T] bool, labels [B, C] bool."""
+
+    features: jax.Array
+    valid: jax.Array
+    labels: jax.Array
+
+
+def loss_terms(outputs: Outputs, batch: Batch, config: LossConfig) -> Metrics:
+    """The unweighted terms of the loss: mil, category, smoothing. Scalars."""
+    valid, labels = batch.valid, batch.labels
+    anomalous, present = labels.any(axis=-1), valid.any(axis=-1)
+    k = losses.top_k_count(valid.sum(axis=-1), config.top_k_divisor)
+    if config.mil == "ranking":
+        video_scores = losses.top_k_mean(outputs.scores, valid, k=k)
+        mil = losses.ranking_loss(video_scores, anomalous & present, margin=config.margin)
+    else:
+        video_logits = losses.top_k_mean(outputs.logits, valid, k=k)
+        mil = losses.bce_mil_loss(video_logits, anomalous, present)
+    if config.smoothing == "mixture":
+        target = losses.mixture_target(
+            outputs.category_probs,
+            outputs.category_weights,
+            outputs.mixture_mean,
+            outputs.mixture_sigma,
+            valid,
+        )
+        smoothing = losses.mixture_loss(outputs.scores, target, valid)
+    else:
+        smoothing = losses.difference_loss(outputs.scores, valid)
+    category = losses.category_loss(outputs.category_logits, labels, present)
+    return {"mil": mil, "category": category, "smoothing": smoothing}
+
+
+def total_loss(terms: Metrics, config: LossConfig, *, has_categories: bool) -> jax.Array:
+    """L = L_MIL + 0.1 L_smoothing + 0.2 L_cat; without CORE there are no categories to learn."""
+    loss = terms["mil"] + config.smoothing_weight * terms["smoothing"]
+    return loss + config.category_weight * terms["category"] if has_categories else loss
+
+
+def model_statistics(outputs: Outputs, batch: Batch, config: LossConfig) -> Metrics:
+    """What shows whether the parts live: gate, category weights, mixture, scores. Scalars."""
+    valid, anomalous = batch.valid, batch.labels.any(axis=-1)
+    count = outputs.shift_count.astype(jnp.float32)
+    mean = losses.masked_mean(count, valid)
+    spread = jnp.sqrt(losses.masked_mean((count - mean) ** 2, valid))
+    highest = jnp.where(valid, count, -jnp.inf).max(axis=-1)
+    lowest = jnp.where(valid, count, jnp.inf).min(axis=-1)
+    weights = outputs.category_weights
+    entropy = -jnp.sum(weights * jnp.log(jnp.maximum(weights, 1e-12)), axis=-1)
+    k = losses.top_k_count(valid.sum(axis=-1), config.top_k_divisor)
+    video_scores = losses.top_k_mean(outputs.scores, valid, k=k)
+    return {
+        "shift_mean": mean,
+        "shift_spread": spread,
+        "shift_span": losses.masked_mean(highest - lowest, valid.any(axis=-1)),
+        "weight_entropy": entropy.mean(),
+        "mixture_sigma": outputs.mixture_sigma.mean(),
+        "mixture_mean_spread": outputs.mixture_mean.std(),
+        "score_anomalous": losses.masked_mean(video_scores, anomalous),
+        "score_normal": losses.masked_mean(video_scores, ~anomalous),
+    }
+
+
+def train_step(
+    state: TrainState,
+    batch: Batch,
+    *,
+    key: jax.Array,
+    graphdef: nnx.GraphDef[Any],
+    optimizer: optax.GradientTransformation,
+    config: LossConfig,
+) -> tuple[TrainState, Metrics]:
+    """One update. key: of this step, for dropout and label injection."""
+    dropout_key, injection_key = jax.random.split(key)
+    injected = batch.labels & jax.random.bernoulli(
+        injection_key, config.label_injection_rate, (len(batch.labels), 1)
+    )
+
+    def loss_function(params: Any) -> tuple[jax.Array, Metrics]:
+        model = nnx.merge(graphdef, params)
+        outputs = model(
+            batch.features,
+            batch.valid,
+            injected_labels=injected,
+            rngs=nnx.Rngs(dropout=dropout_key),
+        )
+        terms = loss_terms(outputs, batch, config)
+        loss = total_loss(terms, config, has_categories=model.config.injection != "none")
+        return loss, terms | model_statistics(outputs, batch, config)
+
+    (loss, metrics), gradient = jax.value_and_grad(loss_function, has_aux=True)(state.params)
+    updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    metrics = {"loss": loss} | metrics | {"gradient_norm": optax.tree.norm(gradient)}
+    return TrainState(state.step + 1, params, opt_state), metrics
+
+
+def make_run_steps(
+    *,
+    graphdef: nnx.GraphDef[Any],
+    optimizer: optax.GradientTransformation,
+    config: LossConfig,
+    seed: int,
+    num_crops: int,
+    batch_size: int,
+) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
+    """Builds the jitted functions of a run.
+
+    Returns (run_resident, run_batch, draw):
+    run_resident(state, bags, num_steps) draws its batches inside from bags on the device, a dict
+    of features [V, N, T, D], labels [V, C], normal, anomalous, and gives metrics stacked over the
+    steps; run_batch(state, features, labels) takes one batch from the host; draw(step, normal,
+    anomalous) gives the video and crop indices that both use.
+    """
+    batch_key, step_key = jax.random.split(jax.random.fold_in(jax.random.key(seed), 1))
+
+    def draw(step: Any, normal: jax.Array, anomalous: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return draw_batch(
+            batch_key,
+            step,
+            normal=normal,
+            anomalous=anomalous,
+            num_crops=num_crops,
+            batch_size=batch_size,
+        )
+
+    def update(state: TrainState, features: Any, labels: Any) -> tuple[TrainState, Metrics]:
+        features = features.astype(jnp.float32)
+        batch = Batch(features, jnp.ones(features.shape[:2], bool), labels)
+        key = jax.random.fold_in(step_key, state.step)
+        return train_step(
+            state, batch, key=key, graphdef=graphdef, optimizer=optimizer, config=config
+        )
+
+    def run_resident(
+        state: TrainState, bags: dict[str, jax.Array], num_steps: int
+    ) -> tuple[TrainState, Metrics]:
+        def body(state: TrainState, _: None) -> tuple[TrainState, Metrics]:
+            videos, crops = draw(state.step, bags["normal"], bags["anomalous"])
+            return update(state, bags["features"][videos, crops], bags["labels"][videos])
+
+        return jax.lax.scan(body, state, None, length=num_steps)
+
+    return (
+        jax.jit(run_resident, static_argnames="num_steps", donate_argnums=0),
+        jax.jit(update, donate_argnums=0),
+        jax.jit(draw),
+    )
+
+
+def make_probe(graphdef: nnx.GraphDef[Any], top_k_divisor: int) -> Callable[..., Metrics]:
+    """Builds probe(params, features, labels).
+
+    It gives the mean top-k score of the anomalous videos with e_y in v, as in training, and
+    without, as at test.
+    """
+
+    def probe(params: Any, features: Any, labels: Any) -> Metrics:
+        model = nnx.merge(graphdef, params)
+        features = features.astype(jnp.float32)
+        valid = jnp.ones(features.shape[:2], bool)
+        k = losses.top_k_count(valid.sum(axis=-1), top_k_divisor)
+        anomalous = labels.any(axis=-1)
+
+        def mean_score(injected: jax.Array | None) -> jax.Array:
+            scores = model(features, valid, injected_labels=injected).scores
+            return losses.masked_mean(losses.top_k_mean(scores, valid, k=k), anomalous)
+
+        return {
+            "train_score_with_label": mean_score(labels),
+            "train_score_without_label": mean_score(None),
+        }
+
+    return jax.jit(probe)

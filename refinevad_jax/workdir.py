@@ -1,0 +1,168 @@
+"""The workdir of a run: what evaluate, detect and a notebook need, without a flag repeated.
+
+W/config.json      configuration, data set description, library versions
+W/metrics.jsonl    one row a training step, one row an epoch
+W/checkpoints/     Orbax, one folder a step
+W/eval/            one folder an evaluation
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import importlib.metadata
+import json
+import os
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from refinevad_jax import __version__
+from refinevad_jax import config as config_lib
+from refinevad_jax.data.bags import BagsInfo
+from refinevad_jax.errors import UserError
+from refinevad_jax.model.refinevad import ModelConfig
+
+# Where a run's data lies and whether it fits the device may change between two calls of a run.
+CHANGEABLE = ("data.data_dir", "data.device_limit_gb")
+LIBRARIES = ("jax", "flax", "optax", "orbax-checkpoint", "numpy")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run's configuration and the description of the data it was trained on."""
+
+    config: ConfigDict
+    info: BagsInfo
+
+    @property
+    def model_config(self) -> ModelConfig:
+        """The network's shape, from the configuration and the data's widths."""
+        widths = tuple(modality.width for modality in self.info.modalities if self._uses(modality))
+        return ModelConfig(
+            modality_widths=widths,
+            num_categories=self.info.taxonomy.num_categories,
+            **self.config.model.to_dict(),
+        )
+
+    def columns(self) -> np.ndarray:
+        """Indices of the feature channels that the run uses. Raises UserError for unknown names."""
+        names = [modality.name for modality in self.info.modalities]
+        for name in self.config.data.modalities:
+            if name not in names:
+                raise UserError(
+                    f"config.data.modalities: {name!r} is not in data set {self.info.name!r}, "
+                    f"which has {', '.join(names)}"
+                )
+        kept = [np.full(modality.width, self._uses(modality)) for modality in self.info.modalities]
+        return np.flatnonzero(np.concatenate(kept))
+
+    def _uses(self, modality: Any) -> bool:
+        chosen = self.config.data.modalities
+        return not chosen or modality.name in chosen
+
+
+def write_run(workdir: pathlib.Path, run: Run) -> None:
+    """Writes config.json, or checks that the one there belongs to the same run.
+
+    Raises UserError naming the first key that differs.
+    """
+    path = workdir / "config.json"
+    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
+    content = {
+        "config": run.config.to_dict(),
+        "data": run.info.to_dict(),
+        "versions": {"refinevad_jax": __version__, **versions},
+    }
+    content = json.loads(json.dumps(content))
+    if path.exists():
+        _check_same_run(path, _read_json(path), content)
+        return
+    write_json(path, content)
+
+
+def read_run(workdir: pathlib.Path) -> Run:
+    """Reads config.json. Raises UserError where the folder is no workdir or the file damaged."""
+    path = workdir / "config.json"
+    if not path.is_file():
+        raise UserError(
+            f"{workdir} is no workdir (no config.json); train one with "
+            f"'python -m refinevad_jax.main --config=... --workdir={workdir}'"
+        )
+    content = _read_json(path)
+    try:
+        config = ConfigDict(content["config"])
+        config.data.modalities = tuple(config.data.modalities)
+        info = BagsInfo.from_dict(content["data"], source=str(path))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: damaged ({error}); train again in a new workdir") from error
+    config_lib.validate(config)
+    return Run(config, info)
+
+
+def write_json(path: pathlib.Path, content: Any) -> None:
+    """Writes a JSON file that appears complete or not at all."""
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def write_text(path: pathlib.Path, text: str) -> None:
+    """Writes a text file that appears complete or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(workdir: pathlib.Path) -> Iterator[None]:
+    """Makes the workdir and holds it for this process. Raises UserError when another one does."""
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        file = (workdir / ".lock").open("a+", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{workdir}: cannot be written ({error.strerror})") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise UserError(
+                f"{workdir} is in use by process {file.read().strip() or '?'}; wait for it or "
+                "choose another --workdir"
+            ) from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _read_json(path: pathlib.Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UserError(f"{path}: damaged ({error}); train again in a new workdir") from error
+
+
+def _check_same_run(path: pathlib.Path, old: Any, new: Any) -> None:
+    before = _flat({key: old.get(key) for key in ("config", "data")})
+    after = _flat({key: new[key] for key in ("config", "data")})
+    for key in sorted(before.keys() | after.keys()):
+        if before.get(key) != after.get(key) and key.removeprefix("config.") not in CHANGEABLE:
+            raise UserError(
+                f"{path} belongs to another run: {key} was {before.get(key)!r} and is now "
+                f"{after.get(key)!r}; choose another --workdir or repeat the same settings"
+            )
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {prefix.removesuffix("."): value}
+    found: dict[str, Any] = {}
+    for key, item in value.items():
+        found |= _flat(item, f"{prefix}{key}.")
+    return found

@@ -1,0 +1,170 @@
+import csv
+import math
+
+import numpy as np
+import pytest
+import sklearn.metrics
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from refinevad_jax.evaluation import frame_metrics, protocol
+
+# Few distinct values, so that ties within and across classes are the rule.
+frames = st.lists(
+    st.tuples(st.booleans(), st.sampled_from([0.0, 0.1, 0.5, 0.5000001, 0.9, 1.0, -3.0])),
+    min_size=2,
+    max_size=60,
+).filter(lambda pairs: len({truth for truth, _ in pairs}) == 2)
+
+
+@given(frames)
+@settings(deadline=None)
+def test_areas_equal_scikit_learn(pairs):
+    truth, scores = (np.array(column) for column in zip(*pairs, strict=True))
+    precision, recall, _ = sklearn.metrics.precision_recall_curve(truth, scores)
+    expected = (
+        sklearn.metrics.roc_auc_score(truth, scores),
+        sklearn.metrics.average_precision_score(truth, scores),
+        sklearn.metrics.auc(recall, precision),
+    )
+    ours = (
+        frame_metrics.roc_auc(truth, scores),
+        frame_metrics.average_precision(truth, scores),
+        frame_metrics.precision_recall_auc(truth, scores),
+    )
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-12)
+
+
+@given(frames)
+@settings(deadline=None)
+def test_curves_equal_scikit_learn(pairs):
+    truth, scores = (np.array(column) for column in zip(*pairs, strict=True))
+    ours = list(zip(*frame_metrics.roc_curve(truth, scores), strict=True))
+    every = sklearn.metrics.roc_curve(truth, scores, drop_intermediate=False)
+    theirs = list(zip(*every, strict=True))
+    assert (ours[0], ours[-1]) == (theirs[0], theirs[-1])
+    assert set(ours) <= set(theirs)
+    dropped = np.array([point[:2] for point in theirs if point not in ours]).reshape(-1, 2)
+    corners = np.array(ours)
+    steps, rises = np.diff(corners[:, 0]), np.diff(corners[:, 1])
+    for x, y in dropped:  # lies on one of our straight lines
+        cross = steps * (y - corners[:-1, 1]) - rises * (x - corners[:-1, 0])
+        assert np.abs(cross).min() < 1e-12
+    precision, recall, thresholds = frame_metrics.precision_recall_curve(truth, scores)
+    theirs = sklearn.metrics.precision_recall_curve(truth, scores)
+    np.testing.assert_allclose(precision[::-1], theirs[0])
+    np.testing.assert_allclose(recall[::-1], theirs[1])
+    np.testing.assert_allclose(thresholds[:0:-1], theirs[2])
+
+
+def test_hand_values():
+    truth = np.array([True, False, True, False])
+    scores = np.array([0.9, 0.8, 0.7, 0.1])
+    assert frame_metrics.roc_auc(truth, scores) == 0.75
+    assert frame_metrics.average_precision(truth, scores) == pytest.approx((1 + 2 / 3) / 2)
+    # Points (recall, precision): (0, 1), (.5, 1), (.5, .5), (1, 2/3), (1, .5).
+    expected = 0.5 + 0.5 * (0.5 + 2 / 3) / 2
+    assert frame_metrics.precision_recall_auc(truth, scores) == pytest.approx(expected)
+
+
+def test_the_two_definitions_of_average_precision_differ():
+    truth, scores = np.array([False, True]), np.array([0.9, 0.1])
+    assert frame_metrics.average_precision(truth, scores) == 0.5
+    assert frame_metrics.precision_recall_auc(truth, scores) == 0.25
+
+
+def test_constant_scores_are_chance():
+    truth, scores = np.arange(10) < 3, np.full(10, 0.4)
+    assert frame_metrics.roc_auc(truth, scores) == 0.5
+    assert frame_metrics.average_precision(truth, scores) == pytest.approx(0.3)
+
+
+@given(frames)
+@settings(deadline=None)
+def test_monotone_change_of_scores_changes_nothing(pairs):
+    truth, scores = (np.array(column) for column in zip(*pairs, strict=True))
+    assert frame_metrics.roc_auc(truth, scores) == frame_metrics.roc_auc(truth, 3 * scores - 1)
+
+
+def test_areas_stay_exact_over_millions_of_frames():
+    truth = np.arange(2_400_000) % 2 == 0
+    assert frame_metrics.roc_auc(truth, truth.astype(np.float16)) == 1.0
+    assert frame_metrics.roc_auc(truth, (~truth).astype(np.float16)) == 0.0
+
+
+@pytest.mark.parametrize("metric", [frame_metrics.roc_auc, frame_metrics.roc_curve])
+@pytest.mark.parametrize("truth", [[True, True], [False, False], []])
+def test_roc_is_nan_without_both_classes(metric, truth):
+    assert np.isnan(metric(np.array(truth, bool), np.zeros(len(truth)))).all()
+
+
+@pytest.mark.parametrize("metric", ["average_precision", "precision_recall_auc"])
+def test_precision_is_nan_without_anomalous_frames_only(metric):
+    metric = getattr(frame_metrics, metric)
+    assert math.isnan(metric(np.zeros(3, bool), np.arange(3.0)))
+    assert math.isnan(metric(np.zeros(0, bool), np.zeros(0)))
+    assert metric(np.ones(3, bool), np.arange(3.0)) == 1.0
+
+
+def test_nan_score_and_unequal_shapes_are_refused():
+    with pytest.raises(ValueError, match="frame 1 is NaN"):
+        frame_metrics.roc_auc(np.array([True, False]), np.array([0.1, np.nan]))
+    with pytest.raises(ValueError, match=r"\(2,\) and scores \(3,\)"):
+        frame_metrics.average_precision(np.array([True, False]), np.zeros(3))
+    with pytest.raises(ValueError, match=r"must be \[F\]"):
+        frame_metrics.roc_auc(np.ones((2, 2), bool), np.zeros((2, 2)))
+
+
+def test_infinite_scores_keep_their_place():
+    truth = np.array([True, False, True, False])
+    assert frame_metrics.roc_auc(truth, np.array([np.inf, -np.inf, 1.0, 0.0])) == 1.0
+
+
+def test_false_alarm_rate_counts_the_threshold_itself():
+    assert frame_metrics.false_alarm_rate(np.array([0.2, 0.5, 0.7, 0.1]), 0.5) == 0.5
+    assert math.isnan(frame_metrics.false_alarm_rate(np.zeros(0), 0.5))
+
+
+@given(
+    st.lists(st.sampled_from([0.0, 0.25, 0.3, 0.5, 0.9]), min_size=1, max_size=40),
+    st.floats(0, 1),
+    st.sampled_from([np.float16, np.float32, np.float64]),
+)
+@settings(deadline=None)
+def test_threshold_keeps_the_rate_and_none_of_the_lower_scores_does(values, rate, dtype):
+    scores = np.array(values, dtype)
+    threshold = frame_metrics.threshold_at_false_alarm_rate(scores, rate)
+    assert frame_metrics.false_alarm_rate(scores, threshold) <= rate
+    for lower in scores[scores < threshold]:
+        assert frame_metrics.false_alarm_rate(scores, lower) > rate
+
+
+def test_threshold_reaches_a_rate_that_is_not_a_binary_fraction():
+    # 0.29 * 100 rounds down to 28.99...: the share has to be compared, not the count.
+    assert frame_metrics.threshold_at_false_alarm_rate(np.arange(100.0), 0.29) == 71.0
+
+
+def test_threshold_bounds():
+    assert math.isnan(frame_metrics.threshold_at_false_alarm_rate(np.zeros(0), 0.1))
+    assert frame_metrics.threshold_at_false_alarm_rate(np.array([0.3, 0.2]), 1.0) == 0.2
+    with pytest.raises(ValueError, match=r"1\.5 is not in"):
+        frame_metrics.threshold_at_false_alarm_rate(np.zeros(3), 1.5)
+
+
+def test_real_scores_of_ucf_crime(shared_data):
+    """Values of the data's SOURCE.txt: AUC 0.6903, AP 0.1919 over 1,109,680 frames."""
+    scores = np.load(shared_data / "ucf_crime_model_scores/salva-u_c3d_mil_scores_32seg.npz")
+    truth, frame_scores = [], []
+    with (shared_data / "derived/ucf_test_index.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            length = protocol.evaluated_length(int(row["snippets_i3d_rocng"]))
+            pairs = [pair.split("-") for pair in row["abnormal_spans_frames"].split(";") if pair]
+            spans = np.array(pairs, np.int64).reshape(-1, 2)
+            truth.append(protocol.frame_truth(spans, length))
+            values = scores[row["video"]]
+            frame_scores.append(protocol.resampled_to_frame_scores(values, length))
+    ranking = frame_metrics.rank(np.concatenate(truth), np.concatenate(frame_scores))
+    assert ranking.num_positives + ranking.num_negatives == 1_109_680
+    assert ranking.num_positives == 84_128
+    assert round(ranking.roc_auc(), 4) == 0.6903
+    assert round(ranking.average_precision(), 4) == 0.1919

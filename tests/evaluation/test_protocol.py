@@ -1,0 +1,120 @@
+import csv
+import hashlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refinevad_jax.evaluation import protocol
+
+spans_lists = st.lists(
+    st.tuples(st.integers(-5, 40), st.integers(-5, 40), st.integers(-1, 2)), max_size=6
+)
+
+
+def test_frame_truth_ends_are_exclusive_and_clipped():
+    spans = np.array([[1, 3, 0], [4, 99, 2]])
+    np.testing.assert_array_equal(protocol.frame_truth(spans, 6), [0, 1, 1, 0, 1, 1])
+    np.testing.assert_array_equal(protocol.frame_truth(np.array([[-1, -1, 0]]), 3), [0, 0, 0])
+    assert protocol.frame_truth(np.zeros((0, 3), np.int32), 4).tolist() == [False] * 4
+
+
+@given(spans_lists, st.integers(0, 30))
+def test_frame_truth_is_the_union(spans, num_frames):
+    truth = protocol.frame_truth(np.array(spans), num_frames)
+    for frame in range(num_frames):
+        assert truth[frame] == any(start <= frame < end for start, end, _ in spans)
+
+
+@given(spans_lists, st.integers(0, 30))
+def test_runs_give_the_truth_back(spans, num_frames):
+    truth = protocol.frame_truth(np.array(spans), num_frames)
+    runs = protocol.truth_runs(truth)
+    np.testing.assert_array_equal(protocol.frame_truth(runs, num_frames), truth)
+    assert (runs[1:, 0] > runs[:-1, 1]).all()
+
+
+def test_category_truth_leaves_unstated_categories_out():
+    spans = np.array([[0, 2, 1], [1, 4, 0], [3, 5, -1]])
+    truth = protocol.category_frame_truth(spans, 5, 2)
+    np.testing.assert_array_equal(truth, [[0, 1, 1, 1, 0], [1, 1, 0, 0, 0]])
+    assert protocol.category_frame_truth(np.zeros((0, 3)), 5, 2).shape == (2, 5)
+    with pytest.raises(ValueError, match="category < C"):
+        protocol.category_frame_truth(spans, 5, 1)
+
+
+def test_segment_scores_are_repeated():
+    scores = protocol.segment_to_frame_scores(np.array([0.1, 0.2]), 5, frames_per_segment=3)
+    np.testing.assert_array_equal(scores, [0.1, 0.1, 0.1, 0.2, 0.2])
+    assert protocol.segment_to_frame_scores(np.ones((4, 7)), 64).shape == (64, 7)
+    with pytest.raises(ValueError, match="2 segments of 16 frames do not cover 33"):
+        protocol.segment_to_frame_scores(np.zeros(2), 33)
+
+
+def test_resampled_scores_take_the_floor():
+    scores = protocol.resampled_to_frame_scores(np.array([1, 2, 3]), 7)
+    np.testing.assert_array_equal(scores, [1, 1, 1, 2, 2, 3, 3])
+    np.testing.assert_array_equal(protocol.resampled_to_frame_scores(np.arange(4), 2), [0, 2])
+    assert protocol.resampled_to_frame_scores(np.ones(4), 0).shape == (0,)
+    with pytest.raises(ValueError, match="no scores"):
+        protocol.resampled_to_frame_scores(np.zeros(0), 7)
+
+
+def test_masks_over_videos():
+    lengths = np.array([2, 0, 3])
+    np.testing.assert_array_equal(protocol.per_frame([True, True, False], lengths), [1, 1, 0, 0, 0])
+    truth = np.array([0, 1, 0, 0, 0], bool)
+    np.testing.assert_array_equal(protocol.has_anomalous_frame(truth, lengths), [1, 0, 0])
+
+
+def test_hash_is_that_of_the_documented_text():
+    videos = [
+        ("b", 32, np.zeros((0, 3))),
+        ("a", 48, np.array([[40, 60, 1], [3, 9, 0], [8, 10, 1]])),
+    ]
+    text = "a\t48\t3-10,40-48\nb\t32\t\n"
+    assert protocol.truth_hash(videos) == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_hash_depends_on_frames_alone():
+    one = [("a", 48, np.array([[3, 9, 0], [9, 10, 1]])), ("b", 32, np.zeros((0, 3)))]
+    other = [("b", 32, np.zeros((0, 2))), ("a", 48, np.array([[3, 10]]))]
+    assert protocol.truth_hash(one) == protocol.truth_hash(other)
+    for changed in ([("a", 64, one[0][2]), one[1]], [("a", 48, [[3, 11]]), one[1]], one[:1]):
+        assert protocol.truth_hash(changed) != protocol.truth_hash(one)
+
+
+def test_hash_refuses_ambiguous_ids():
+    with pytest.raises(ValueError, match="'a' stands twice"):
+        protocol.truth_hash([("a", 1, np.zeros((0, 2)))] * 2)
+    with pytest.raises(ValueError, match="tab"):
+        protocol.truth_hash([("a\tb", 1, np.zeros((0, 2)))])
+
+
+def test_bad_spans_are_refused():
+    with pytest.raises(ValueError, match=r"spans of shape \(3,\)"):
+        protocol.frame_truth(np.array([1, 2, 3]), 5)
+    with pytest.raises(ValueError, match="-1 frames"):
+        protocol.frame_truth(np.zeros((0, 3)), -1)
+
+
+@pytest.mark.parametrize(
+    ("index", "spans_column", "total", "positives"),
+    [
+        ("ucf_test_index.csv", "abnormal_spans_frames", 1_109_680, 84_128),
+        ("xd_test_index.csv", "abnormal_spans_frames_annotations_txt", 2_330_384, 537_805),
+    ],
+)
+def test_lengths_and_positives_of_the_released_truths(
+    shared_data, index, spans_column, total, positives
+):
+    truths = []
+    with (shared_data / "derived" / index).open(newline="") as file:
+        for row in csv.DictReader(file):
+            length = protocol.evaluated_length(int(row["snippets_i3d_rocng"]))
+            pairs = [pair.split("-") for pair in row[spans_column].split(";") if pair]
+            truths.append(protocol.frame_truth(np.array(pairs, int).reshape(-1, 2), length))
+            assert truths[-1].sum() == int(row["positive_frames_i3d_gt"])
+    assert sum(map(len, truths)) == total
+    assert sum(truth.sum() for truth in truths) == positives
