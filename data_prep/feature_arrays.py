@@ -76,7 +76,7 @@ def parse_modalities(
 
     Raises UserError where a text is malformed or a file has another D than the widths add up to.
     """
-    modalities = []
+    modalities: list[Modality] = []
     for text in texts:
         match = re.fullmatch(r"(\w+)=([1-9]\d{0,5})", text)
         if not match:

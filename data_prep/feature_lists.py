@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import pathlib
 import sys
+import typing
 from collections.abc import Mapping, Sequence
 
 from data_prep.annotations import Annotations, read_annotations
@@ -17,7 +18,7 @@ from data_prep.feature_arrays import (
 )
 from data_prep.feature_bags import Video, file_sha256, read_label
 from data_prep.list_files import read_lists
-from data_prep.video_names import without_x264
+from data_prep.video_names import match_key
 from refinevad_jax.data.bags import BagsInfo
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
@@ -124,29 +125,37 @@ def add_truth(videos: Sequence[Video], annotations: Annotations, info: BagsInfo)
         )
     annotated_splits = {video.split for video in videos if video.video_id in annotated}
     # Of some other feature release's segments nothing follows for these files.
-    counts = {} if annotations.frames_from_segments else annotations.num_frames
+    counts = {} if annotations.frames_from_segments else _by_key(annotations.num_frames)
+    rates = _by_key(annotations.fps)
     complete = []
     for video in videos:
         normal = not read_label(video, info.taxonomy).any()
         spans = annotations.spans_of(
             video.video_id, normal=normal and video.split in annotated_splits
         )
-        num_frames = _stated(counts, video) or video.num_frames
-        fps = _stated(annotations.fps, video) or video.fps
-        complete.append(dataclasses.replace(video, spans=spans, num_frames=num_frames, fps=fps))
+        complete.append(
+            dataclasses.replace(
+                video,
+                spans=spans,
+                num_frames=counts.get(match_key(video.video_id), video.num_frames),
+                fps=rates.get(match_key(video.video_id), video.fps),
+            )
+        )
     _warn_of_unlisted(videos, annotations)
     _warn_of_contradictions(videos, complete, info)
     return complete
 
 
-def _stated[Number: (int, float)](table: Mapping[str, Number], video: Video) -> Number | None:
-    """A video's entry; some annotations drop UCF-Crime's `_x264`."""
-    return table.get(video.video_id, table.get(without_x264(video.video_id)))
+_Number = typing.TypeVar("_Number", int, float)
+
+
+def _by_key(table: Mapping[str, _Number]) -> dict[str, _Number]:
+    return {match_key(video_id): value for video_id, value in table.items()}
 
 
 def _warn_of_unlisted(videos: Sequence[Video], annotations: Annotations) -> None:
-    known = {name for v in videos for name in (v.video_id, without_x264(v.video_id))}
-    unlisted = [video_id for video_id in annotations.spans if video_id not in known]
+    known = {match_key(video.video_id) for video in videos}
+    unlisted = [video_id for video_id in annotations.spans if match_key(video_id) not in known]
     _warn(unlisted, "annotated, but in no list, so left out")
 
 

@@ -81,7 +81,7 @@ def read_rows(path: pathlib.Path) -> list[tuple[str, str, str]]:
 
     A header row `path,label`, CRLF, a byte-order mark and blank lines are accepted.
     """
-    rows = []
+    rows: list[tuple[str, str, str]] = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)

@@ -1,0 +1,1 @@
+"""Dataset folder to arrays, batches and categories."""

@@ -1,0 +1,192 @@
+"""Reads a dataset folder: feature bags with their labels and frame truth, as NumPy arrays.
+
+The folder is what `data_prep` writes: a TFDS data set in ArrayRecord files with a metadata.json
+(schema in docs/data_format.md). TensorFlow is not needed.
+"""
+
+import dataclasses
+import functools
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from refinevad_jax.data.taxonomy import Taxonomy
+from refinevad_jax.errors import UserError
+
+BUILDER_NAME = "feature_bags"
+SCHEMA_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Modality:
+    """A run of feature channels that one encoder made: its name and width in channels."""
+
+    name: str
+    width: int
+
+
+@dataclasses.dataclass(frozen=True)
+class BagsInfo:
+    """What holds for a whole data set.
+
+    Attributes:
+        name: the data set's name, as in `data.dataset`.
+        taxonomy: its categories.
+        modalities: channel runs of a feature vector, in order; their widths add up to D.
+        frames_per_segment: frames that one segment covers (16 in the field).
+        encoder: what made the features, in words; a checkpoint remembers it.
+        end_convention: "exclusive", span (s, e) covers frames s .. e-1.
+        source: where the data came from, in words.
+        simulated: True where the features are made up; every report then says so.
+        provenance: input files with their SHA-256, and how they were read.
+    """
+
+    name: str
+    taxonomy: Taxonomy
+    modalities: tuple[Modality, ...]
+    frames_per_segment: int = 16
+    encoder: str = "unknown"
+    end_convention: str = "exclusive"
+    source: str = ""
+    simulated: bool = False
+    provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def width(self) -> int:
+        """D, the number of feature channels."""
+        return sum(modality.width for modality in self.modalities)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form kept in the dataset folder and in a workdir."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            **dataclasses.asdict(self),
+            "taxonomy": self.taxonomy.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], *, source: str) -> "BagsInfo":
+        """Reads the JSON form; source names the file in errors."""
+        if values.get("schema_version") != SCHEMA_VERSION:
+            raise UserError(
+                f"{source}: schema version {values.get('schema_version')!r}, this release reads "
+                f"{SCHEMA_VERSION}; package the data again"
+            )
+        try:
+            fields = {field.name: values[field.name] for field in dataclasses.fields(cls)}
+            fields["taxonomy"] = Taxonomy.from_dict(fields["taxonomy"], source=source)
+            fields["modalities"] = tuple(Modality(**modality) for modality in fields["modalities"])
+        except (KeyError, TypeError) as error:
+            raise UserError(f"{source}: damaged metadata ({error}); package the data again") from (
+                error
+            )
+        return cls(**fields)
+
+
+@dataclasses.dataclass(frozen=True)
+class Bag:
+    """One video.
+
+    Attributes:
+        video_id: unique name.
+        label: the raw label string.
+        labels: [C] bool, all False for a normal video.
+        features: [N, T, D] float16, N crops.
+        num_frames: frames of the video file, or T x frames_per_segment where unknown.
+        fps: frames per second, 0 where unknown.
+        spans: [S, 3] int32, frames [start, end) and category index (-1: not stated).
+        has_truth: whether the spans are known; a normal video with truth has none.
+    """
+
+    video_id: str
+    label: str
+    labels: np.ndarray
+    features: np.ndarray
+    num_frames: int
+    fps: float
+    spans: np.ndarray
+    has_truth: bool
+
+    @property
+    def num_segments(self) -> int:
+        """T."""
+        return self.features.shape[1]
+
+    @property
+    def anomalous(self) -> bool:
+        """Whether the video-level label names a category."""
+        return bool(self.labels.any())
+
+
+def dataset_dir(data_dir: str, dataset: str) -> pathlib.Path:
+    """The folder of a data set below data_dir."""
+    return pathlib.Path(data_dir).expanduser() / BUILDER_NAME / dataset / f"{SCHEMA_VERSION}.0.0"
+
+
+def read_info(data_dir: str, dataset: str) -> BagsInfo:
+    """Reads the metadata of a data set. Raises UserError with the command that makes it."""
+    folder = dataset_dir(data_dir, dataset)
+    path = folder / "metadata.json"
+    if not path.is_file():
+        raise UserError(
+            f"data set {dataset!r} is not in {data_dir} (looked for {folder}); make it with "
+            f"'python -m data_prep.package --name={dataset} --data_dir={data_dir} ...' or "
+            f"'python -m data_prep.simulate --name={dataset} --data_dir={data_dir}'"
+        )
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UserError(f"{path}: damaged ({error}); package the data again") from error
+    return BagsInfo.from_dict(values, source=str(path))
+
+
+@functools.lru_cache(maxsize=8)
+def _builder(folder: pathlib.Path) -> Any:
+    import tensorflow_datasets as tfds
+
+    return tfds.builder_from_directory(folder)
+
+
+def split_sizes(data_dir: str, dataset: str) -> dict[str, int]:
+    """Number of videos of every split."""
+    read_info(data_dir, dataset)
+    splits = _builder(dataset_dir(data_dir, dataset)).info.splits
+    return {name: split.num_examples for name, split in splits.items()}
+
+
+def read_split(data_dir: str, dataset: str, split: str) -> list[Bag]:
+    """Reads every video of a split, in the order of the list it was packaged from.
+
+    Raises UserError where the data set or the split does not exist, or a record is damaged.
+    """
+    sizes = split_sizes(data_dir, dataset)
+    if split not in sizes:
+        raise UserError(
+            f"data set {dataset!r} has no split {split!r}; it has "
+            f"{', '.join(f'{name} ({size})' for name, size in sizes.items())}"
+        )
+    folder = dataset_dir(data_dir, dataset)
+    try:
+        records = list(_builder(folder).as_data_source(split))
+    except Exception as error:  # the readers below raise many kinds for a damaged file
+        raise UserError(
+            f"{folder}: split {split!r} cannot be read ({type(error).__name__}: {error}); "
+            "package the data again"
+        ) from error
+    records.sort(key=lambda record: record["position"])
+    return [_bag(record) for record in records]
+
+
+def _bag(record: dict[str, Any]) -> Bag:
+    return Bag(
+        video_id=record["video_id"].decode(),
+        label=record["label"].decode(),
+        labels=record["labels"],
+        features=record["features"],
+        num_frames=int(record["num_frames"]),
+        fps=float(record["fps"]),
+        spans=record["spans"],
+        has_truth=bool(record["has_truth"]),
+    )

@@ -1,0 +1,191 @@
+"""The anomaly categories of a data set and the label strings that name them.
+
+There is no normal category: a video with no category is normal. Label strings are read as they
+stand in the released lists: `RoadAccidents` (UCF-Crime), `B2-B6-G` (XD-Violence), `A`, `Normal`.
+"""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from refinevad_jax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Taxonomy:
+    """C anomaly categories in index order, and the grammar of label strings.
+
+    Attributes:
+        name: for messages and metadata.
+        categories: C label tokens as the released lists spell them.
+        display_names: C names for tables and figures.
+        normal: label tokens that mean "no anomaly".
+        separator: joins the tokens of a video with several categories; "" when there is only one.
+        ignored: tokens that stand for "no further label" (XD-Violence's `0`).
+    """
+
+    name: str
+    categories: tuple[str, ...]
+    display_names: tuple[str, ...]
+    normal: tuple[str, ...] = ("Normal",)
+    separator: str = ""
+    ignored: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.categories:
+            raise UserError(f"taxonomy {self.name}: no categories; list at least one")
+        if len(self.display_names) != len(self.categories):
+            raise UserError(
+                f"taxonomy {self.name}: {len(self.display_names)} display names for "
+                f"{len(self.categories)} categories; give one each"
+            )
+        tokens = [*self.categories, *self.normal, *self.ignored]
+        for token in tokens:
+            if tokens.count(token) > 1:
+                raise UserError(f"taxonomy {self.name}: {token!r} stands twice; remove one")
+
+    @property
+    def num_categories(self) -> int:
+        """C."""
+        return len(self.categories)
+
+    def index(self, token: str) -> int:
+        """Index in [0, C) of a category token, display name or other spelling case aside.
+
+        Raises UserError for an unknown token.
+        """
+        for names in (self.categories, self.display_names):
+            lowered = [name.lower() for name in names]
+            if token.lower() in lowered:
+                return lowered.index(token.lower())
+        raise UserError(
+            f"unknown label {token!r}: taxonomy {self.name} knows "
+            f"{', '.join(self.categories)} and {', '.join(self.normal)} for normal"
+        )
+
+    def is_normal(self, token: str) -> bool:
+        """Whether a token means "no anomaly"."""
+        return token.lower() in [name.lower() for name in self.normal]
+
+    def multi_hot(self, label: str) -> np.ndarray:
+        """Reads a label string into a multi-hot target.
+
+        Returns [C] bool, all False for a normal video. Raises UserError for an unknown token, an
+        empty label, or one that is both normal and anomalous.
+        """
+        tokens = label.strip().split(self.separator) if self.separator else [label.strip()]
+        tokens = [token for token in tokens if token not in self.ignored]
+        target = np.zeros(self.num_categories, bool)
+        anomalous = [token for token in tokens if not self.is_normal(token)]
+        if not tokens or (anomalous and len(anomalous) < len(tokens)):
+            raise UserError(f"label {label!r} names neither a category nor normal alone")
+        for token in anomalous:
+            target[self.index(token)] = True
+        return target
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form, as load_taxonomy reads it."""
+        return {
+            field.name: list(value) if isinstance(value, tuple) else value
+            for field in dataclasses.fields(self)
+            for value in [getattr(self, field.name)]
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], *, source: str) -> "Taxonomy":
+        """Builds a taxonomy from its JSON form; source names the file in errors."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown or "categories" not in values:
+            problem = f"unknown key {unknown[0]!r}" if unknown else "no key 'categories'"
+            raise UserError(f"{source}: {problem}; a taxonomy has the keys {', '.join(known)}")
+        lists = {}
+        for key in ("categories", "display_names", "normal", "ignored"):
+            if key in values:
+                items = values[key]
+                if not isinstance(items, list | tuple) or not all(
+                    isinstance(item, str) and item for item in items
+                ):
+                    raise UserError(f"{source}: {key!r} must be a list of non-empty strings")
+                lists[key] = tuple(items)
+        lists.setdefault("display_names", lists["categories"])
+        separator = values.get("separator", "")
+        if not isinstance(separator, str):
+            raise UserError(f"{source}: 'separator' must be a string")
+        return cls(name=str(values.get("name", source)), separator=separator, **lists)
+
+
+# Normal first, then alphabetical, is the order of VadCLIP, DSANet, PEL4VAD and UMIL; ours leaves
+# normal out. `A` is what VadCLIP's gt_label writes for normal on UCF-Crime too.
+UCF_CRIME = Taxonomy(
+    name="ucf_crime",
+    categories=(
+        "Abuse",
+        "Arrest",
+        "Arson",
+        "Assault",
+        "Burglary",
+        "Explosion",
+        "Fighting",
+        "RoadAccidents",
+        "Robbery",
+        "Shooting",
+        "Shoplifting",
+        "Stealing",
+        "Vandalism",
+    ),
+    display_names=(
+        "Abuse",
+        "Arrest",
+        "Arson",
+        "Assault",
+        "Burglary",
+        "Explosion",
+        "Fighting",
+        "Road accident",
+        "Robbery",
+        "Shooting",
+        "Shoplifting",
+        "Stealing",
+        "Vandalism",
+    ),
+    normal=("Normal", "A"),
+)
+
+# The order of VadCLIP. There is no B3.
+XD_VIOLENCE = Taxonomy(
+    name="xd_violence",
+    categories=("B1", "B2", "B4", "B5", "B6", "G"),
+    display_names=("Fighting", "Shooting", "Riot", "Abuse", "Car accident", "Explosion"),
+    normal=("A", "Normal"),
+    separator="-",
+    ignored=("0",),
+)
+
+BUILT_IN = {taxonomy.name: taxonomy for taxonomy in (UCF_CRIME, XD_VIOLENCE)}
+
+
+def load_taxonomy(name_or_path: str) -> Taxonomy:
+    """A built-in taxonomy by name, or one from a JSON file.
+
+    The file holds {"categories": [...]} and, where wanted, "name", "display_names", "normal"
+    (default ["Normal"]), "separator" and "ignored".
+    """
+    if name_or_path in BUILT_IN:
+        return BUILT_IN[name_or_path]
+    path = pathlib.Path(name_or_path)
+    if not path.is_file():
+        raise UserError(
+            f"taxonomy {name_or_path!r} is neither built in ({', '.join(BUILT_IN)}) nor a file"
+        )
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise UserError(f"{path}: not a JSON file ({error})") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: a taxonomy is a JSON object with a list 'categories'")
+    return Taxonomy.from_dict(values, source=str(path))
