@@ -20,10 +20,10 @@ import tensorflow_datasets as tfds
 import tqdm
 from absl import logging
 
-from data_prep.staged_folder import replace_folder, restore_replaced, staging_folder
 from refinevad_jax.data.bags import BUILDER_NAME, SCHEMA_VERSION, BagsInfo, dataset_dir
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
+from refinevad_jax.staged_folder import replace_folder, restore_replaced, staging_folder
 
 # A record is one protocol buffer, which cannot exceed 2 GiB; the rest of a record is small.
 MAX_FEATURE_BYTES = 2**31 - 2**20

@@ -36,7 +36,7 @@ def read_feature_lists(
     num_crops: int = 0,
     frames_per_segment: int = 16,
     fps: float | None = None,
-    encoder: str = "unknown",
+    encoder: str = "",
     source_note: str = "",
 ) -> tuple[BagsInfo, list[Video]]:
     """Reads lists, file headers and annotations: metadata and videos, ready for write_dataset.
@@ -65,7 +65,7 @@ def read_feature_lists(
         taxonomy=taxonomy,
         modalities=parse_modalities(modalities, shapes),
         frames_per_segment=frames_per_segment,
-        encoder=encoder,
+        encoder=encoder or "unknown",
         source=source_note or f"feature lists {', '.join(path.name for path in lists.values())}",
     )
     provenance = {

@@ -8,7 +8,7 @@ import csv
 import dataclasses
 import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from data_prep.video_names import parse_path
 from refinevad_jax.errors import UserError
@@ -31,6 +31,19 @@ class ListedVideo:
     label: str
     files: tuple[pathlib.Path, ...]
     source: str
+
+
+def parse_lists(texts: Sequence[str]) -> dict[str, pathlib.Path]:
+    """Reads `split=file` texts of the command line. Raises UserError for a malformed one."""
+    lists: dict[str, pathlib.Path] = {}
+    for text in texts:
+        split, separator, path = text.partition("=")
+        if not (split and separator and path):
+            raise UserError(f"--list={text}: expected SPLIT=FILE.csv, as in train=train.csv")
+        if split in lists:
+            raise UserError(f"--list={text}: split {split} stands twice; join the lists")
+        lists[split] = pathlib.Path(path)
+    return lists
 
 
 def read_lists(lists: Mapping[str, pathlib.Path], root: pathlib.Path) -> list[ListedVideo]:

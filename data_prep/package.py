@@ -1,6 +1,6 @@
-r"""Packages features, labels and truth into one data set that training and evaluation read.
+r"""Packages features, labels and truth into one data set, for training and evaluation to read.
 
-From lists of feature files (one .npy per video or crop, docs/data_format.md):
+From lists of feature files, one .npy per video or per crop (docs/data_format.md):
   python -m data_prep.package --source=features --name=ucf --data_dir=data \
       --list=train=train.csv --list=test=test.csv --features=features/ \
       --annotations=Temporal_Anomaly_Annotation.txt --taxonomy=ucf_crime
@@ -10,6 +10,7 @@ From embedded sentences with times:
 """
 
 import pathlib
+from typing import Any
 
 from absl import flags
 
@@ -24,33 +25,58 @@ from refinevad_jax.data.bags import BagsInfo
 from refinevad_jax.data.taxonomy import load_taxonomy
 from refinevad_jax.errors import UserError
 
-# Flags of one source only, and which of them it cannot do without.
-OWN_FLAGS = {
-    "timed_text": ("input",),
-    "features": (
-        *("list", "features", "annotations", "modality", "layout", "num_crops"),
-        *("frames_per_segment", "fps"),
-    ),
-}
-REQUIRED = {"timed_text": ("input",), "features": ("list", "features")}
-
-SOURCE = flags.DEFINE_enum("source", None, list(OWN_FLAGS), "what the input is", required=True)
+SOURCE = flags.DEFINE_enum("source", None, ["features", "timed_text"], "input", required=True)
 NAME = flags.DEFINE_string("name", None, "name of the data set", required=True)
 DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of all data sets", required=True)
-TAXONOMY = flags.DEFINE_string(
-    "taxonomy", None, "ucf_crime, xd_violence or a JSON file", required=True
-)
+TAXONOMY = flags.DEFINE_string("taxonomy", None, "built-in name or JSON file", required=True)
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace a data set of that name")
-ENCODER = flags.DEFINE_string("encoder", None, "what made the features, in words")
-SOURCE_NOTE = flags.DEFINE_string("source_note", "", "where the data came from, in words")
-INPUT = flags.DEFINE_string("input", None, "timed_text: folder of .npz and interval files")
+ENCODER = flags.DEFINE_string("encoder", "", "what made the features, in words")
+NOTE = flags.DEFINE_string("source_note", "", "where the data came from, in words")
+INPUT = flags.DEFINE_string("input", "", "timed_text: folder of .npz and interval files")
 LIST = flags.DEFINE_multi_string("list", [], "features: SPLIT=FILE.csv, once per split")
-FEATURES = flags.DEFINE_string("features", None, "features: folder that the lists' paths are in")
-ANNOTATIONS = flags.DEFINE_string("annotations", None, "features: file or folder of true spans")
-MODALITY = flags.DEFINE_multi_string(
-    "modality", [], "features: NAME=WIDTH of a run of channels, in order (default: visual)"
-)
-LAYOUT = flags.DEFINE_enum("layout", "auto", LAYOUTS, "features: which axis of 3 is the crops")
-NUM_CROPS = flags.DEFINE_integer("num_crops", 0, "features: crops to keep, 0 for all", 0)
-FRAMES = flags.DEFINE_integer("frames_per_segment", 16, "features: frames that a row covers", 1)
-FPS = flags.DEFINE_float("fps", None, "features: frames per second, where not annotated", 0.001)
+FEATURES = flags.DEFINE_string("features", "", "features: folder that the lists' paths are in")
+ANNOTATIONS = flags.DEFINE_string("annotations", "", "features: file or folder with true spans")
+MODALITY = flags.DEFINE_multi_string("modality", [], "features: NAME=WIDTH of a run of channels")
+LAYOUT = flags.DEFINE_enum("layout", "auto", LAYOUTS, "features: axis of the crops, of three axes")
+CROPS = flags.DEFINE_integer("num_crops", 0, "features: crops to keep, 0 for all", lower_bound=0)
+FRAMES = flags.DEFINE_integer("frames_per_segment", 16, "features: frames a row covers", 1)
+FPS = flags.DEFINE_float("fps", None, "features: frames per second, where not annotated", 1e-3)
+
+
+def read_input() -> tuple[BagsInfo, list[Video]]:
+    """Reads what --source names. Raises UserError for a flag that is missing or of no effect."""
+    of_text: list[Any] = [INPUT]
+    of_lists: list[Any] = [LIST, FEATURES, ANNOTATIONS, MODALITY, LAYOUT, CROPS, FRAMES, FPS]
+    is_text = SOURCE.value == "timed_text"
+    for flag in of_text if is_text else of_lists[:2]:
+        if not flag.value:
+            raise UserError(f"--source={SOURCE.value} needs --{flag.name}; see --help")
+    for flag in of_lists if is_text else of_text:
+        if flag.present:
+            raise UserError(f"--{flag.name} has no effect with --source={SOURCE.value}")
+    words: dict[str, Any] = {"name": NAME.value, "taxonomy": load_taxonomy(TAXONOMY.value)}
+    words |= {"encoder": ENCODER.value, "source_note": NOTE.value}
+    if is_text:
+        return read_timed_text(pathlib.Path(INPUT.value), **words)
+    return read_feature_lists(
+        parse_lists(LIST.value),
+        pathlib.Path(FEATURES.value),
+        annotations=pathlib.Path(ANNOTATIONS.value) if ANNOTATIONS.value else None,
+        modalities=MODALITY.value,
+        layout=LAYOUT.value,
+        num_crops=CROPS.value,
+        frames_per_segment=FRAMES.value,
+        fps=FPS.value,
+        **words,
+    )
+
+
+def main() -> None:
+    """Reads the input, writes the data set and says what is in it."""
+    info, videos = read_input()
+    folder = write_dataset(DATA_DIR.value, info, videos, overwrite=OVERWRITE.value)
+    print(summarize(DATA_DIR.value, folder))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -3,21 +3,22 @@
 import collections
 import pathlib
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from refinevad_jax.data.bags import BagsInfo, read_info
+from refinevad_jax.data.taxonomy import XD_VIOLENCE
 
 
-def summarize(data_dir: str, folder: pathlib.Path, *, config: str) -> str:
+def summarize(data_dir: str, folder: pathlib.Path) -> str:
     """Reads every record once, one at a time, and describes the data set.
 
     Args:
         data_dir: as given to write_dataset.
         folder: what write_dataset returned.
-        config: the configuration file of the next command.
 
     Returns the text: folder, channels, a table of splits, a table of categories, the next command.
     """
@@ -25,6 +26,7 @@ def summarize(data_dir: str, folder: pathlib.Path, *, config: str) -> str:
     info = read_info(data_dir, name)
     rows = {split: _count(folder, split, info) for split in _splits(folder)}
     modalities = " + ".join(f"{m.name} {m.width}" for m in info.modalities)
+    config = _config(info)
     made_up = ", simulated" if info.simulated else ""
     lines = [
         f"data set {name} in {folder}{made_up}",
@@ -38,6 +40,16 @@ def summarize(data_dir: str, folder: pathlib.Path, *, config: str) -> str:
         f"--config.data.data_dir={shlex.quote(data_dir)}",
     ]
     return "\n".join(lines)
+
+
+def _config(info: BagsInfo) -> str:
+    """The configuration that fits the data."""
+    if info.simulated:
+        return "configs/demo.py"
+    if info.taxonomy.name == XD_VIOLENCE.name:
+        return "configs/xd.py"
+    text_only = [modality.name for modality in info.modalities] == ["text"]
+    return "configs/ucf_text.py" if text_only else "configs/ucf.py"
 
 
 def _splits(folder: pathlib.Path) -> list[str]:
@@ -93,7 +105,7 @@ def _category_table(rows: dict[str, dict[str, Any]], info: BagsInfo) -> list[str
     return _aligned(table)
 
 
-def _aligned(table: list[tuple[str, ...]]) -> list[str]:
+def _aligned(table: Sequence[tuple[str, ...]]) -> list[str]:
     """Columns of equal width, the first to the left, the others to the right."""
     widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
     return [

@@ -21,6 +21,7 @@ from refinevad_jax.errors import UserError
 
 FRAMES_PER_SEGMENT = 16
 DEFAULT_FPS = 30.0
+DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 
 # Times are stored as float32, which is exact to 2 ms in a video of nine hours. A shorter overlap is
 # rounding: 1.6 s is where segment 3 starts, and float32 puts it 24 ns later.
@@ -57,7 +58,12 @@ class TimedText:
 
 
 def read_timed_text(
-    folder: pathlib.Path, *, name: str, taxonomy: Taxonomy, encoder: str, source_note: str = ""
+    folder: pathlib.Path,
+    *,
+    name: str,
+    taxonomy: Taxonomy,
+    encoder: str = "",
+    source_note: str = "",
 ) -> tuple[BagsInfo, list[Video]]:
     """Reads a folder of timed text: metadata and videos, ready for write_dataset.
 
@@ -81,12 +87,12 @@ def read_timed_text(
         taxonomy=taxonomy,
         modalities=(Modality("text", texts[0].embedding.shape[1]),),
         frames_per_segment=FRAMES_PER_SEGMENT,
-        encoder=encoder,
+        encoder=encoder or DEFAULT_ENCODER,
         source=source_note or "timed text",
         provenance={
             "source": "timed_text",
             "taxonomy": taxonomy.to_dict(),
-            "encoder": encoder,
+            "encoder": encoder or DEFAULT_ENCODER,
             "source_note": source_note,
             "files": {path.name: file_sha256(path) for path in (*files, *interval_files)},
         },

@@ -32,7 +32,9 @@ _TAD = re.compile(
 )
 _TAD_NORMAL = re.compile(r"^Normal_\d{3}$")
 _SHANGHAITECH = re.compile(r"^\d\d_\d{3,4}$")
+_SHANGHAITECH_NORMAL = re.compile(r"^\d\d_\d{3}$")
 _PED2 = re.compile(r"^(Train|Test)\d{3}$")
+_PED2_NORMAL = re.compile(r"^Train\d{3}$")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,17 +100,16 @@ def label_from_name(video_id: str) -> str | None:
     """The label string that an id itself states, None where it states none.
 
     UCF-Crime `Abuse028_x264` -> `Abuse`; XD-Violence `..._label_B2-B6-G` -> `B2-B6-G`; MSAD
-    `Fire_3` -> `Fire`; TAD `01_Accident_006` -> `Accident`. A ShanghaiTech id says only whether the
-    video is normal (three digits: `Normal`); its anomalous ids give None.
+    `Fire_3` -> `Fire`; TAD `01_Accident_006` -> `Accident`. ShanghaiTech's ids (`01_001` normal,
+    `01_0014` not) and UCSD Ped2's (`Train001` normal, `Test001` not) say `Abnormal` at most.
     """
     for expression in (_UCF, _XD, _MSAD, _TAD):
         if match := expression.match(video_id):
             return match.group(1)
-    if any(pattern.match(video_id) for pattern in (_UCF_NORMAL, _MSAD_NORMAL, _TAD_NORMAL)):
-        return "Normal"
-    if re.match(r"^\d\d_\d{3}$", video_id):
-        return "Normal"
-    return None
+    for normal in (_UCF_NORMAL, _MSAD_NORMAL, _TAD_NORMAL, _SHANGHAITECH_NORMAL, _PED2_NORMAL):
+        if normal.match(video_id):
+            return "Normal"
+    return "Abnormal" if _SHANGHAITECH.match(video_id) or _PED2.match(video_id) else None
 
 
 def is_normal_label(label: str) -> bool:
@@ -123,8 +124,8 @@ def label_tokens(label: str) -> list[str]:
     return [token for token in label.split(",") if token]
 
 
-def match_key(video_id: str) -> str:
-    """What names of one video have in common: some releases drop parts of UCF-Crime's.
+def without_x264(video_id: str) -> str:
+    """A UCF-Crime id as short as any release writes it, for comparing ids of several releases.
 
     `Abuse028_x264` -> `Abuse028`; `Normal_Videos_003_x264`, `Normal_Videos_003`, `Normal003` ->
     `Normal003`. Every other id stays as it is.

@@ -5,7 +5,7 @@ import functools
 from collections.abc import Iterable, Mapping
 
 from data_prep.feature_bags import Span
-from data_prep.video_names import is_normal_label, label_from_name, label_tokens, match_key
+from data_prep.video_names import is_normal_label, label_from_name, label_tokens, without_x264
 from refinevad_jax.errors import UserError
 
 # Frame numbers are stored as int32 in a dataset folder.
@@ -72,11 +72,11 @@ class Annotations:
         """
         if video_id in self.spans:
             return self.spans[video_id]
-        return self._spans_by_key.get(match_key(video_id), () if normal else None)
+        return self._spans_by_key.get(without_x264(video_id), () if normal else None)
 
     @functools.cached_property
     def _spans_by_key(self) -> dict[str, tuple[Span, ...]]:
-        return {match_key(video): spans for video, spans in self.spans.items()}
+        return {without_x264(video): spans for video, spans in self.spans.items()}
 
     def in_frames(
         self, num_frames: Mapping[str, int] | None = None, fps: float | None = None
@@ -113,7 +113,7 @@ class Annotations:
                 )
             return rate
         for counts in (self.num_frames, num_frames):
-            for name in (video, match_key(video)):
+            for name in (video, without_x264(video)):
                 if name in counts:
                     return counts[name]
         raise UserError(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from data_prep.annotations.record import Annotations, Builder
 from data_prep.feature_bags import Span
-from data_prep.video_names import is_normal_label, label_from_name, strip_video_path
+from data_prep.video_names import data_set_of, is_normal_label, label_from_name, strip_video_path
 from refinevad_jax.errors import UserError
 
 
@@ -199,11 +199,13 @@ def _choose(lines: Sequence[tuple[int, list[str]]], source: str) -> tuple[str, l
 
 def _mend_msad(rows: list[Row]) -> list[Row]:
     """IEF-VAD's MSAD file gives the scene where others give the class; the name has the class."""
-    labels = [label_from_name(strip_video_path(row.path)) for row in rows]
-    differs = any(row.label != label for row, label in zip(rows, labels, strict=True))
-    if None in labels or not differs or any(row.label is None for row in rows):
+    videos = [strip_video_path(row.path) for row in rows]
+    if any(data_set_of(video) != "MSAD" for video in videos) or rows[0].label is None:
         return rows
-    return [dataclasses.replace(row, label=label) for row, label in zip(rows, labels, strict=True)]
+    return [
+        dataclasses.replace(row, label=label_from_name(video))
+        for row, video in zip(rows, videos, strict=True)
+    ]
 
 
 def _label(row: Row, video: str) -> str | None:

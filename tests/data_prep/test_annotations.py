@@ -72,7 +72,7 @@ def test_shares_of_the_video_become_the_same_spans():
     assert list(ratios.spans) == ["Normal_Videos_003_x264", "Normal_Videos_924_x264"]
     resolved = ratios.in_frames(counts.num_frames)
     assert resolved.spans == counts.spans and not resolved.stretches and resolved.unit == ""
-    with pytest.raises(UserError, match="Abuse028_x264.*frames is not known"):
+    with pytest.raises(UserError, match=r"Abuse028_x264.*frames is not known"):
         ratios.in_frames()
 
 
@@ -178,7 +178,7 @@ def test_json_spans_in_frames_and_in_seconds(tmp_path):
 def test_masks_in_a_folder_and_packed(tmp_path):
     mask = np.array([0, 1, 1, 0, 1], np.uint8)
     np.save(tmp_path / "01_0014.npy", mask)
-    expected = {"01_0014": (Span(1, 3), Span(4, 5))}
+    expected = {"01_0014": (Span(1, 3, "Abnormal"), Span(4, 5, "Abnormal"))}
     assert read_annotations(tmp_path).spans == expected
     np.savez(tmp_path / "masks.npz", **{"01_0014": mask, "01_001": np.zeros(7)})
     assert read_annotations(tmp_path / "masks.npz").spans == expected | {"01_001": ()}
@@ -232,7 +232,7 @@ def test_bad_files_end_in_one_line_that_names_them(tmp_path, content, message):
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(UserError, match="nowhere.txt: cannot be read"):
+    with pytest.raises(UserError, match=r"nowhere\.txt: cannot be read"):
         read_annotations(tmp_path / "nowhere.txt")
 
 

@@ -1,0 +1,43 @@
+"""A trained model in a notebook.
+
+    from refinevad_jax import analysis
+    model = analysis.load_model("runs/ucf_text", "best")
+    outputs = model(features, valid)         # [B, T, D], [B, T] bool -> Outputs
+    outputs.scores, outputs.category_weights, outputs.shift_ratio
+    model.prototypes[...]                    # E, [C, H]
+    model.gate(standardised_log_intensity)   # MoTAR's gate
+
+It is an ordinary NNX module: every part is an attribute, every parameter an array.
+"""
+
+import pathlib
+from typing import Any
+
+import jax
+from flax import nnx
+
+from refinevad_jax.model.refinevad import RefineVAD
+from refinevad_jax.training.checkpoints import Checkpoints
+from refinevad_jax.workdir import Run, read_run
+
+
+def load_model(workdir: str | pathlib.Path, step: str | int = "best") -> RefineVAD:
+    """Restores the network of a run. step: "last", "best" or a number that has been kept.
+
+    Raises UserError for a folder that is no workdir, or a step that is not there.
+    """
+    run = read_run(pathlib.Path(workdir))
+    graphdef, params, _ = restore(run, pathlib.Path(workdir), step)
+    return nnx.merge(graphdef, params)
+
+
+def restore(run: Run, workdir: pathlib.Path, step: str | int) -> tuple[nnx.GraphDef[Any], Any, int]:
+    """The network's graph, its parameters as a nested dict, and the step number."""
+    checkpoints = Checkpoints(workdir, metric=run.config.train.selection_metric)
+    graphdef, abstract = nnx.split(
+        nnx.eval_shape(lambda: RefineVAD(run.model_config, rngs=nnx.Rngs(0)))
+    )
+    number = checkpoints.resolve(step)
+    params = checkpoints.restore_params(number, nnx.to_pure_dict(abstract))
+    checkpoints.close()
+    return graphdef, jax.tree.map(jax.numpy.asarray, params), number
