@@ -12,13 +12,15 @@ import io
 import json
 import pathlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 import tqdm
 from absl import logging
+from tensorflow_datasets.core import writer
+from tensorflow_datasets.proto import tf_example_pb2
 
 from refinevad_jax.data.bags import BUILDER_NAME, SCHEMA_VERSION, BagsInfo, dataset_dir
 from refinevad_jax.data.taxonomy import Taxonomy
@@ -64,6 +66,27 @@ class Video:
     spans: tuple[Span, ...] | None = None
 
 
+class CanonicalWriter(writer.ExampleWriter):
+    """Writes records whose bytes depend on their content alone.
+
+    TFDS leaves the order of a record's fields to the protocol buffer library, where it changes from
+    process to process.
+    """
+
+    def write(self, path: Any, examples: Iterable[tuple[Any, bytes]]) -> Any:
+        """Writes one shard. Raises OSError where the disk is full."""
+        records = ((key, _canonical(record)) for key, record in examples)
+        try:
+            return super().write(path, records)
+        except RuntimeError as error:  # what ArrayRecord raises for a failed write
+            raise OSError(str(error).split(";")[0]) from error
+
+
+def _canonical(record: bytes) -> bytes:
+    message = tf_example_pb2.Example.FromString(record)
+    return message.SerializeToString(deterministic=True)
+
+
 class FeatureBags(tfds.core.GeneratorBasedBuilder):
     """The TFDS builder; use write_dataset, which gives it the videos."""
 
@@ -98,6 +121,9 @@ class FeatureBags(tfds.core.GeneratorBasedBuilder):
             ),
             metadata=tfds.core.MetadataDict(self._bags_info.to_dict()),
         )
+
+    def _example_writer(self) -> writer.ExampleWriter:
+        return CanonicalWriter(file_format=self.info.file_format)
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[Any]]:
         del dl_manager

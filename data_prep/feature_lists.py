@@ -117,10 +117,12 @@ def add_truth(videos: Sequence[Video], annotations: Annotations, info: BagsInfo)
     they name any other of its split: some files list anomalous videos only. Raises UserError where
     not one video is annotated.
     """
+    if not annotations.spans:
+        raise UserError(f"--annotations: no spans in it ({annotations.grammar}); leave it out")
     annotated = {v.video_id for v in videos if annotations.spans_of(v.video_id) is not None}
     if not annotated:
         raise UserError(
-            f"--annotations: none of its {len(annotations.spans)} videos with spans "
+            f"--annotations: none of its {len(annotations.spans)} videos "
             f"({_names(list(annotations.spans))}) is in a list ({videos[0].video_id}, ...)"
         )
     annotated_splits = {video.split for video in videos if video.video_id in annotated}
@@ -156,7 +158,7 @@ def _by_key(table: Mapping[str, _Number]) -> dict[str, _Number]:
 def _warn_of_unlisted(videos: Sequence[Video], annotations: Annotations) -> None:
     known = {match_key(video.video_id) for video in videos}
     unlisted = [video_id for video_id in annotations.spans if match_key(video_id) not in known]
-    _warn(unlisted, "annotated, but in no list, so left out")
+    _warn(unlisted, "annotated, but in no list")
 
 
 def _warn_of_contradictions(
@@ -180,7 +182,7 @@ def _warn_of_contradictions(
 
 def _warn(video_ids: Sequence[str], problem: str) -> None:
     if video_ids:
-        print(f"warning: {len(video_ids)} videos {problem}: {_names(video_ids)}", file=sys.stderr)
+        print(f"warning: {problem}: {len(video_ids)} videos ({_names(video_ids)})", file=sys.stderr)
 
 
 def _names(video_ids: Sequence[str]) -> str:

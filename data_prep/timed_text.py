@@ -27,8 +27,8 @@ DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 # rounding: 1.6 s is where segment 3 starts, and float32 puts it 24 ns later.
 TIME_RESOLUTION = 2e-3  # seconds
 
-# Segments x sentences of one block of the overlap matrix: 32 MB in float64.
-_BLOCK_CELLS = 4_000_000
+# A long video has many sentences, of which few overlap with any run of this many segments.
+_BLOCK = 512
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,17 +151,24 @@ def segment_features(
     start = np.asarray(start, np.float64)
     end = np.asarray(end, np.float64)
     instant = end - start <= TIME_RESOLUTION
+    until = np.where(instant, start, end)
     features = np.zeros((num_segments, embedding.shape[1]), np.float32)
-    block = max(1, _BLOCK_CELLS // max(1, len(start)))
-    for first in range(0, num_segments, block):
-        left = np.arange(first, min(first + block, num_segments))[:, None] * segment_seconds
+    for first in range(0, num_segments, _BLOCK):
+        left = np.arange(first, min(first + _BLOCK, num_segments))[:, None] * segment_seconds
         right = left + segment_seconds
-        overlap = np.minimum(end, right) - np.maximum(start, left)
+        near = np.flatnonzero((until >= left[0]) & (start < right[-1]))
+        overlap = np.minimum(end[near], right) - np.maximum(start[near], left)
         overlap[overlap <= TIME_RESOLUTION] = 0.0
-        overlap += segment_seconds * (instant & (start >= left) & (start < right))
-        total = overlap.sum(axis=1, keepdims=True)
-        weights = overlap / np.where(total > 0, total, 1.0)
-        features[first : first + block] = weights.astype(np.float32) @ embedding
+        inside = (start[near] >= left) & (start[near] < right)
+        overlap += segment_seconds * (instant[near] & inside)
+        # Sums over the few pairs that overlap, unlike a matrix product, do not depend on the linear
+        # algebra library and its threads.
+        segment, sentence = np.nonzero(overlap)
+        if len(segment):
+            weight = overlap[segment, sentence] / overlap.sum(axis=1)[segment]
+            pairs = weight[:, None].astype(np.float32) * embedding[near[sentence]]
+            covered, begin = np.unique(segment, return_index=True)
+            features[first + covered] = np.add.reduceat(pairs, begin)
     return features
 
 

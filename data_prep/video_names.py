@@ -12,8 +12,9 @@ _FILE_SUFFIX = re.compile(r"\.(npy|npz|txt|mat|mp4|avi|mkv|mov|webm)$", re.IGNOR
 _VIDEO_SUFFIX = re.compile(r"\.(mp4|avi|mkv|mov|webm)$", re.IGNORECASE)
 _ENCODER_ENDING = re.compile(r"_(i3d|swin|emb|_vggish|_?gt)$")
 _CROP_ENDING = re.compile(r"__(\d{1,2})$")
-# PEL4VAD's ShanghaiTech files carry the crop after a single underscore.
-_SHANGHAITECH_CROP = re.compile(r"^(\d\d_\d{3,4})_(\d)$")
+# PEL4VAD's ShanghaiTech files carry the crop after a single underscore. IEF-VAD's `04_0012_1.avi`
+# is a piece of a video, so the file must be an array.
+_SHANGHAITECH_CROP = re.compile(r"(\d\d_\d{3,4})_(\d)\.npy$")
 
 _UCF = re.compile(
     r"^(Abuse|Arrest|Arson|Assault|Burglary|Explosion|Fighting|RoadAccidents|Robbery|Shooting"
@@ -31,7 +32,7 @@ _TAD = re.compile(
     r"_\d{3}$"
 )
 _TAD_NORMAL = re.compile(r"^Normal_\d{3}$")
-_SHANGHAITECH = re.compile(r"^\d\d_\d{3,4}$")
+_SHANGHAITECH = re.compile(r"^\d\d_\d{3,4}(_\d)?$")
 _SHANGHAITECH_NORMAL = re.compile(r"^\d\d_\d{3}$")
 _PED2 = re.compile(r"^(Train|Test)\d{3}$")
 _PED2_NORMAL = re.compile(r"^Train\d{3}$")
@@ -60,7 +61,7 @@ def parse_path(path: str) -> VideoName:
     crop = _CROP_ENDING.search(stem)
     if crop:
         video_id, index = stem[: crop.start()], int(crop.group(1))
-    elif shanghaitech := _SHANGHAITECH_CROP.match(stem):
+    elif shanghaitech := _SHANGHAITECH_CROP.search(path.strip()):
         video_id, index = shanghaitech.group(1), int(shanghaitech.group(2))
     else:
         video_id, index = stem, None
@@ -114,7 +115,7 @@ def label_from_name(video_id: str) -> str | None:
 
 def is_normal_label(label: str) -> bool:
     """Whether a label string means "no anomaly" in any of the released lists."""
-    return label.strip().lower() in ("normal", "a", "0", "0.0")
+    return label.strip().lower() == "normal" or label.strip() in ("A", "0", "0.0")
 
 
 def label_tokens(label: str) -> list[str]:
@@ -124,7 +125,7 @@ def label_tokens(label: str) -> list[str]:
     return [token for token in label.split(",") if token]
 
 
-def without_x264(video_id: str) -> str:
+def match_key(video_id: str) -> str:
     """A UCF-Crime id as short as any release writes it, for comparing ids of several releases.
 
     `Abuse028_x264` -> `Abuse028`; `Normal_Videos_003_x264`, `Normal_Videos_003`, `Normal003` ->

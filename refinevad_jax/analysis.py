@@ -16,7 +16,7 @@ from typing import Any
 import jax
 from flax import nnx
 
-from refinevad_jax.model.refinevad import RefineVAD
+from refinevad_jax.model.refinevad import RefineVAD, abstract
 from refinevad_jax.training.checkpoints import Checkpoints
 from refinevad_jax.workdir import Run, read_run
 
@@ -34,10 +34,8 @@ def load_model(workdir: str | pathlib.Path, step: str | int = "best") -> RefineV
 def restore(run: Run, workdir: pathlib.Path, step: str | int) -> tuple[nnx.GraphDef[Any], Any, int]:
     """The network's graph, its parameters as a nested dict, and the step number."""
     checkpoints = Checkpoints(workdir, metric=run.config.train.selection_metric)
-    graphdef, abstract = nnx.split(
-        nnx.eval_shape(lambda: RefineVAD(run.model_config, rngs=nnx.Rngs(0)))
-    )
+    graphdef, shapes = abstract(run.model_config)
     number = checkpoints.resolve(step)
-    params = checkpoints.restore_params(number, nnx.to_pure_dict(abstract))
+    params = checkpoints.restore_params(number, shapes)
     checkpoints.close()
     return graphdef, jax.tree.map(jax.numpy.asarray, params), number

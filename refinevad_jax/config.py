@@ -44,6 +44,7 @@ def default() -> ConfigDict:
     # weighted prototypes.
     model.attention_query = "video"
     model.scorer_width = 128  # (D)
+    model.mask_empty = False
 
     loss = config.loss = ConfigDict()
     loss.mil = "ranking"  # "ranking", hinge over pairs (S); "bce" on the top-k mean logit

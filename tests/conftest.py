@@ -3,7 +3,15 @@
 import os
 import pathlib
 
+import numpy as np
 import pytest
+from ml_collections import ConfigDict
+
+from data_prep.feature_bags import Span, Video, write_dataset
+from refinevad_jax import config as config_lib
+from refinevad_jax.data.bags import BagsInfo, Modality
+from refinevad_jax.data.taxonomy import Taxonomy
+from refinevad_jax.training import loop
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +22,82 @@ def shared_data() -> pathlib.Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; set REFINEVAD_SHARED_DATA to run this test")
     return folder
+
+
+NUM_CHANNELS = 24
+TAXONOMY = Taxonomy("tiny", ("a", "b", "c"), ("A", "B", "C"), separator="+")
+
+
+def tiny_videos(split: str, count: int, seed: int, *, num_crops: int = 2) -> list[Video]:
+    """Bags whose anomalous stretch points in the direction of its category."""
+    rng = np.random.default_rng(seed)
+    directions = np.eye(NUM_CHANNELS)[:3] * 4
+    videos = []
+    for i in range(count):
+        length = int(rng.integers(5, 40))
+        features = rng.normal(size=(num_crops, length, NUM_CHANNELS))
+        label, spans = "Normal", ()
+        if i % 2:
+            category = i // 2 % 3
+            start = int(rng.integers(0, length - 3))
+            features[:, start : start + 3] += directions[category]
+            label, spans = "abc"[category], (Span(16 * start, 16 * (start + 3)),)
+        videos.append(
+            Video(
+                video_id=f"{split}{i:03d}",
+                split=split,
+                label=label,
+                load_features=lambda features=features: features,
+                source=f"{split}{i:03d}.npy",
+                fps=25.0,
+                spans=None if split == "train" else spans,
+            )
+        )
+    return videos
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A data folder with the data set "tiny": two modalities, two crops, three splits."""
+    folder = tmp_path_factory.mktemp("data")
+    info = BagsInfo(
+        name="tiny",
+        taxonomy=TAXONOMY,
+        modalities=(Modality("visual", 16), Modality("text", 8)),
+        encoder="random",
+        simulated=True,
+        provenance={"seed": 0},
+    )
+    videos = [
+        *tiny_videos("train", 24, seed=1),
+        *tiny_videos("val", 12, seed=2),
+        *tiny_videos("test", 12, seed=3),
+    ]
+    write_dataset(str(folder), info, videos)
+    return folder
+
+
+def make_tiny_config(data_dir: pathlib.Path) -> ConfigDict:
+    """A configuration that trains on "tiny" in seconds."""
+    config = config_lib.default()
+    config.data.update(
+        data_dir=str(data_dir), dataset="tiny", selection_split="val", num_segments=16
+    )
+    config.model.update(width=16, num_layers=1, num_heads=2, mlp_width=32, scorer_width=8)
+    config.train.update(batch_size=8, num_epochs=3)
+    config.optimizer.learning_rate = 3e-3
+    return config
+
+
+@pytest.fixture
+def tiny_config(tiny_data: pathlib.Path) -> ConfigDict:
+    """A configuration of one's own, to change."""
+    return make_tiny_config(tiny_data)
+
+
+@pytest.fixture(scope="session")
+def trained(tiny_data: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """The workdir of a finished run on "tiny"."""
+    workdir = tmp_path_factory.mktemp("run")
+    loop.train(make_tiny_config(tiny_data), workdir)
+    return workdir

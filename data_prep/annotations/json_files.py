@@ -1,7 +1,6 @@
 """JSON grammars of temporal annotation, told apart by their keys."""
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -150,7 +149,7 @@ def _read_segments(entries: list[Any], source: str) -> Annotations:
             if is_normal_label(_text(label, place)):
                 frames[video] = _whole(end, place)
             else:
-                spans.append(Span(_whole(start, place), _whole(end, place), label))
+                spans.append(Span(_whole(start, place), _whole(end, place), label or None))
         categories = {span.category for span in spans}
         stated = "Normal" if not spans else categories.pop() if len(categories) == 1 else None
         label = None if "_label_" in video else stated
@@ -199,24 +198,24 @@ def _read_frame_labels(videos: Mapping[str, Any], source: str) -> Annotations:
 def _read_activitynet(videos: Mapping[str, Any], source: str) -> Annotations:
     """ActivityNet ground truth: segments in seconds; the `v_` before an id is the format's own."""
     builder = Builder("ActivityNet JSON (seconds)", source, unit="seconds")
+    prefixed = all(name.startswith("v_") for name in videos)
     for name, entry in videos.items():
         place = f"{source}, {name}"
         stretches = []
         for annotation in entry["annotations"]:
             label = _text(annotation["label"], place)
-            stretches += _stretches([annotation["segment"]], place, label)
+            stretches += _stretches([annotation["segment"]], place, label or None)
         categories = {stretch.category for stretch in stretches}
         duration = _real(entry.get("duration_second", entry.get("duration", 0)), place)
         frames = _whole(entry["duration_frame"], place) if "duration_frame" in entry else None
+        stated = categories.pop() if len(categories) == 1 else None
+        if "label" in entry:
+            stated = _text(entry["label"], place)
         builder.add(
-            strip_video_path(re.sub("^v_", "", name)),
+            strip_video_path(name.removeprefix("v_") if prefixed else name),
             stretches,
             place=place,
-            label=_text(entry["label"], place)
-            if "label" in entry
-            else categories.pop()
-            if len(categories) == 1
-            else None,
+            label=stated,
             num_frames=frames,
             fps=frames / duration if frames and duration else None,
         )

@@ -5,7 +5,7 @@ import functools
 from collections.abc import Iterable, Mapping
 
 from data_prep.feature_bags import Span
-from data_prep.video_names import is_normal_label, label_from_name, label_tokens, without_x264
+from data_prep.video_names import is_normal_label, label_from_name, label_tokens, match_key
 from refinevad_jax.errors import UserError
 
 # Frame numbers are stored as int32 in a dataset folder.
@@ -30,6 +30,7 @@ class Annotations:
     Attributes:
         grammar: the grammar's name, for people.
         source: the file or folder.
+        video_ids: every video that the file speaks of, in its order.
         spans: anomalous frames per video, end exclusive, in the order of the file; () for a video
             that the file gives as normal. A video whose spans are unknown is absent.
         num_frames: frames per video where the file states them.
@@ -44,6 +45,7 @@ class Annotations:
 
     grammar: str
     source: str
+    video_ids: tuple[str, ...]
     spans: dict[str, tuple[Span, ...]]
     num_frames: dict[str, int] = dataclasses.field(default_factory=dict)
     labels: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -53,12 +55,6 @@ class Annotations:
     points: dict[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
     frames_from_segments: bool = False
     notes: tuple[str, ...] = ()
-
-    @property
-    def video_ids(self) -> list[str]:
-        """Every video that the file speaks of, in its order."""
-        parts = (self.spans, self.stretches, self.points, self.num_frames, self.labels)
-        return list(dict.fromkeys(video for part in parts for video in part))
 
     def spans_of(self, video_id: str, *, normal: bool | None = None) -> tuple[Span, ...] | None:
         """The spans of a video of a list, None where they are not known.
@@ -72,11 +68,11 @@ class Annotations:
         """
         if video_id in self.spans:
             return self.spans[video_id]
-        return self._spans_by_key.get(without_x264(video_id), () if normal else None)
+        return self._spans_by_key.get(match_key(video_id), () if normal else None)
 
     @functools.cached_property
     def _spans_by_key(self) -> dict[str, tuple[Span, ...]]:
-        return {without_x264(video): spans for video, spans in self.spans.items()}
+        return {match_key(video): spans for video, spans in self.spans.items()}
 
     def in_frames(
         self, num_frames: Mapping[str, int] | None = None, fps: float | None = None
@@ -113,7 +109,7 @@ class Annotations:
                 )
             return rate
         for counts in (self.num_frames, num_frames):
-            for name in (video, without_x264(video)):
+            for name in (video, match_key(video)):
                 if name in counts:
                     return counts[name]
         raise UserError(
@@ -210,6 +206,7 @@ class Builder:
         return Annotations(
             grammar=self.grammar,
             source=self._source,
+            video_ids=tuple(self._seen) or tuple(points or ()),
             spans=self._spans,
             num_frames=self._num_frames,
             labels=self._labels,

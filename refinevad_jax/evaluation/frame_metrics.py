@@ -53,7 +53,7 @@ class Ranking:
         if not self.num_positives:
             return float("nan")
         steps = np.diff(self.true_positives, prepend=0)
-        return float(np.dot(steps, self.precision()) / self.num_positives)
+        return float((steps * self.precision()).sum() / self.num_positives)
 
     def precision_recall_auc(self) -> float:
         """Area under the precision-recall curve by the trapezoid rule, from (0, 1) on."""
@@ -78,14 +78,18 @@ def rank(truth: np.ndarray, scores: np.ndarray) -> Ranking:
         raise ValueError(f"truth {truth.shape} and scores {scores.shape}: both must be [F]")
     if np.isnan(scores).any():
         raise ValueError(f"score of frame {np.isnan(scores).argmax()} is NaN")
-    order = np.argsort(scores)[::-1]
-    descending = scores[order]
-    last_of_ties = np.flatnonzero(np.append(descending[1:] != descending[:-1], True)[: len(scores)])
-    true_positives = np.cumsum(truth[order], dtype=np.int64)[last_of_ties]
+    # Frames of one segment share a score: only one entry of such a run has to be sorted.
+    starts = np.flatnonzero(np.append(True, scores[1:] != scores[:-1])[: len(scores)])
+    lengths = np.diff(starts, append=len(scores))
+    positives = np.add.reduceat(truth, starts, dtype=np.int64) if len(starts) else lengths
+    order = np.argsort(scores[starts])[::-1]
+    descending = scores[starts][order]
+    last_of_ties = np.append(descending[1:] != descending[:-1], True)[: len(order)]
+    true_positives = np.cumsum(positives[order])[last_of_ties]
     return Ranking(
         thresholds=descending[last_of_ties],
         true_positives=true_positives,
-        false_positives=last_of_ties + 1 - true_positives,
+        false_positives=np.cumsum(lengths[order])[last_of_ties] - true_positives,
     )
 
 
@@ -171,3 +175,47 @@ def threshold_at_false_alarm_rate(normal_scores: np.ndarray, rate: float) -> flo
         # In the precision of the scores: a finer step would be lost when they are compared.
         return float(np.nextafter(ranking.thresholds[0], ranking.thresholds.dtype.type(np.inf)))
     return float(ranking.thresholds[allowed[-1]])
+
+
+def category_one_vs_rest(
+    category_truth: np.ndarray, category_scores: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """AUC and AP of every anomaly category against all other frames, normal ones included.
+
+    category_truth: [C, F] bool; category_scores: [C, F], such as the anomaly score times the
+    category's probability. Returns AUC [C] and AP [C], nan for a category without a frame. Their
+    `np.nanmean` is AnomalyCLIP's mAUC and mAP, which leave the normal category out of the mean.
+    """
+    rankings = [rank(*pair) for pair in zip(category_truth, category_scores, strict=True)]
+    return (
+        np.array([ranking.roc_auc() for ranking in rankings]),
+        np.array([ranking.average_precision() for ranking in rankings]),
+    )
+
+
+def category_against_normal(
+    truth: np.ndarray, scores: np.ndarray, in_category: np.ndarray, in_normal: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """AUC and AP of the anomaly score over the videos of one category and all normal videos.
+
+    truth: [F] bool; scores: [F]; in_category: [C, F] bool, frame lies in a video that carries the
+    category; in_normal: [F] bool, in a normal video. Returns AUC [C] and AP [C], nan for a category
+    without an anomalous frame. UR-DMU and uws4vad report these; categories are told apart by
+    their videos only, so that a video of two categories counts for both.
+    """
+    rankings = [rank(truth[kept], scores[kept]) for kept in np.asarray(in_category) | in_normal]
+    return (
+        np.array([ranking.roc_auc() for ranking in rankings]),
+        np.array([ranking.average_precision() for ranking in rankings]),
+    )
+
+
+def anomalous_videos_auc(truth: np.ndarray, scores: np.ndarray, anomalous: np.ndarray) -> float:
+    """Ano-AUC: ROC AUC over the frames of anomalous videos; nan where a class is absent.
+
+    truth: [F] bool; scores: [F]; anomalous: [F] bool, frame lies in an anomalous video: by label
+    (BN-WVAD, GlanceVAD), or by truth, at least one anomalous frame (PEL4VAD). `protocol.per_frame`
+    makes either mask. The two differ only where a video's spans are all cut away.
+    """
+    kept = np.asarray(anomalous, bool)
+    return roc_auc(np.asarray(truth)[kept], np.asarray(scores)[kept])

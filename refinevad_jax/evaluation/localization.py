@@ -1,12 +1,8 @@
 """Temporal localisation: mAP@IoU of (video, category, start, end, score) detections.
 
-Two steps that know nothing of each other: `legacy_detections` turns probabilities per segment into
-detections as VadCLIP's published evaluator does (docs/metrics.md; so do DSANet, DeSC and
-TrCLIP-VAD), `average_precisions` compares any detections with the truth. All values are fractions
-in [0, 1]; papers print percent.
-
-A category is a column number. Where probabilities have a column for normal it is column 0, and the
-anomaly categories follow.
+Where the detections come from is not asked here (`legacy_localization.py` has the published way of
+making them). All values are fractions in [0, 1]; papers print percent. A category is a column
+number; where there is a column for normal it is column 0, and the anomaly categories follow.
 """
 
 import dataclasses
@@ -14,13 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-LEGACY_IOU_THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5)
-
-# Constants of the published evaluator.
-LEGACY_DEPTH = np.float64(0.6)  # the threshold lies this share of the range below the maximum
-LEGACY_TOP_SHARE = 16  # a video's score is the mean of its highest sixteenth of frames
-LEGACY_VIDEO_WEIGHT = 0.7
-LEGACY_MIN_FRAMES = 2
+IOU_THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,14 +50,14 @@ class Detections:
 
 
 def truth_from_spans(
-    spans: Sequence[np.ndarray], *, whole_normal_lengths: Sequence[int] | None = None
+    spans: Sequence[np.ndarray], normal_lengths: Sequence[int] | None = None
 ) -> Truth:
     """The truth in columns where normal is column 0.
 
     spans: one [S, 3] int per video, (start, end, category) with categories from 0. Spans may reach
     past the evaluated frames, as they do in the published evaluation.
-    whole_normal_lengths: frames of every video where, as on XD-Violence, a video without spans is
-    one normal stretch; None where, as on UCF-Crime, the normal column has no truth.
+    normal_lengths: where, as on XD-Violence, a normal video is one stretch of column 0: the frames
+    of every normal video, 0 for the others. None where, as on UCF-Crime, that column has no truth.
     Raises ValueError for a span without a category, which has no column.
     """
     rows = []
@@ -76,84 +66,9 @@ def truth_from_spans(
             if category < 0:
                 raise ValueError(f"video {video}: span {start}-{end} has no category")
             rows.append((video, category + 1, start, end))
-        if whole_normal_lengths is not None and not len(video_spans):
-            rows.append((video, 0, 0, whole_normal_lengths[video]))
+        if normal_lengths is not None and normal_lengths[video]:
+            rows.append((video, 0, 0, normal_lengths[video]))
     return Truth(*np.array(rows, np.int64).reshape(-1, 4).T)
-
-
-def legacy_detections(
-    probs: Sequence[np.ndarray],
-    *,
-    videos: Sequence[int] | None = None,
-    frames_per_segment: int = 16,
-) -> Detections:
-    """Cuts probabilities into detections as the published evaluator does.
-
-    For every video and column: the threshold is max - 0.6 (max - min); runs of frames strictly
-    above it that last two frames or more are detections, so that a constant column gives none. A
-    run's score is its highest probability plus 0.7 times the column's video score, the mean of its
-    highest sixteenth of frames. Suppression of overlapping runs is left out: runs above one
-    threshold never overlap.
-
-    probs: one [T, columns] per video, each row standing for frames_per_segment frames.
-    videos: [V] numbers of these videos, 0 to V-1 where not given; a subset is what the published
-    `excludeNormal=True` does with its first 140 or 500 videos.
-    Returns detections in frames, by column, then by falling score. They lie in the order in which
-    the published code visits them, equal scores included, so that its number comes out to the bit.
-    Raises ValueError for NaN, or a video of less than 16 frames.
-    """
-    numbers = range(len(probs)) if videos is None else videos
-    parts = [
-        _video_detections(video_probs, video, frames_per_segment)
-        for video, video_probs in zip(numbers, probs, strict=True)
-    ]
-    fields = [field.name for field in dataclasses.fields(Detections)]
-    if not parts:
-        return Detections(*(np.zeros(0) for _ in fields))
-    found = Detections(*(np.concatenate([getattr(part, f) for part in parts]) for f in fields))
-    return found.select(_published_order(found))
-
-
-def _video_detections(probs: np.ndarray, video: int, frames_per_segment: int) -> Detections:
-    probs = np.asarray(probs)
-    num_top = len(probs) * frames_per_segment // LEGACY_TOP_SHARE
-    if not num_top or np.isnan(probs).any():
-        raise ValueError(f"video {video}: {probs.shape[0]} segments or NaN probabilities")
-    highest = np.sort(probs, axis=0)[::-1][: -(-num_top // frames_per_segment)]
-    # Frame by frame, because the published mean adds them up in this order.
-    video_scores = np.repeat(highest, frames_per_segment, axis=0)[:num_top].mean(axis=0)
-
-    top, bottom = probs.max(axis=0), probs.min(axis=0)
-    above = probs > top - (top - bottom) * LEGACY_DEPTH
-    edges = np.diff(above.astype(np.int8), axis=0, prepend=0, append=0).T
-    category, start = np.nonzero(edges == 1)
-    _, end = np.nonzero(edges == -1)
-    kept = (end - start) * frames_per_segment >= LEGACY_MIN_FRAMES
-    category, start, end = category[kept], start[kept], end[kept]
-
-    # reduceat over (start, end) pairs of the columns laid end to end; every other value is a run's.
-    columns = np.append(probs.T.ravel(), probs.dtype.type(0))
-    bounds = (category * len(probs))[:, None] + np.stack([start, end], axis=1)
-    run_max = np.maximum.reduceat(columns, bounds.ravel())[::2] if len(bounds) else columns[:0]
-    found = Detections(
-        video=np.full(len(category), video),
-        category=category,
-        start=start * frames_per_segment,
-        end=end * frames_per_segment,
-        score=(run_max + LEGACY_VIDEO_WEIGHT * video_scores[category]).astype(np.float64),
-    )
-    return found.select(_published_order(found))
-
-
-def _published_order(found: Detections) -> np.ndarray:
-    """Positions by column, then by falling score, ties as NumPy's default sort leaves them.
-
-    The published code sorts so within a video, and again over all of them.
-    """
-    by_category = np.argsort(found.category, kind="stable")
-    counts = np.bincount(found.category)
-    groups = np.split(by_category, np.cumsum(counts)[:-1])
-    return np.concatenate([group[np.argsort(-found.score[group])] for group in groups] or [[]])
 
 
 def average_precisions(
@@ -161,7 +76,7 @@ def average_precisions(
     truth: Truth,
     *,
     num_categories: int,
-    iou_thresholds: Sequence[float] = LEGACY_IOU_THRESHOLDS,
+    iou_thresholds: Sequence[float] = IOU_THRESHOLDS,
     interpolated: bool = False,
 ) -> np.ndarray:
     """Average precision of every category at every IoU.
@@ -253,29 +168,8 @@ def _average_precision(right: np.ndarray, num_truth: int, interpolated: bool) ->
     return float(np.sum(precision * right) / num_truth)
 
 
-def legacy_mean_average_precision(
-    detections: Detections,
-    truth: Truth,
-    *,
-    num_categories: int,
-    iou_thresholds: Sequence[float] = LEGACY_IOU_THRESHOLDS,
-) -> np.ndarray:
-    """The published mAP@IoU over all columns, normal included. Returns [thresholds] in [0, 1].
-
-    A column without truth counts as 0, and the whole is 0 as soon as one column has no detection.
-    """
-    if len(np.unique(detections.category)) < num_categories:
-        return np.zeros(len(iou_thresholds))
-    values = average_precisions(
-        detections, truth, num_categories=num_categories, iou_thresholds=iou_thresholds
-    )
-    return np.array([np.mean(column) for column in np.nan_to_num(values).T])
-
-
 def anomaly_mean_average_precision(average_precision: np.ndarray) -> np.ndarray:
     """Mean over the anomaly categories that have truth: [1 + C, I], normal first. Returns [I]."""
     anomalous = average_precision[1:]
     present = ~np.isnan(anomalous).any(axis=1)
-    if not present.any():
-        return np.full(average_precision.shape[1], np.nan)
-    return anomalous[present].mean(axis=0)
+    return anomalous[present].mean(axis=0) if present.any() else anomalous.sum(axis=0) * np.nan

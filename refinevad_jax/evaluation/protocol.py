@@ -71,6 +71,20 @@ def segment_to_frame_scores(
     return np.repeat(scores, frames_per_segment, axis=0)[:num_frames]
 
 
+def category_map(scores: np.ndarray, category_probs: np.ndarray) -> np.ndarray:
+    """Spreads a video's category probabilities over its segments (docs/method.md, section 6).
+
+    scores: [T] in [0, 1]; category_probs: [C]. Returns [T, 1 + C], normal first: 1 - score, then
+    score times the category's share of the sum of category_probs (equal shares where all are 0).
+    """
+    scores, category_probs = np.asarray(scores), np.asarray(category_probs)
+    total = category_probs.sum()
+    shares = (
+        category_probs / total if total > 0 else np.ones(len(category_probs)) / len(category_probs)
+    )
+    return np.concatenate([1 - scores[:, None], scores[:, None] * shares], axis=1)
+
+
 def resampled_to_frame_scores(scores: np.ndarray, num_frames: int) -> np.ndarray:
     """Spreads a fixed number of scores over a video: frame f of L takes scores[f * S // L].
 

@@ -5,6 +5,7 @@ letters: B videos, T segments, D feature channels, H model width, C anomaly cate
 """
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +32,7 @@ class ModelConfig:
     tau: float = 1.0
     attention_query: str = "video"
     scorer_width: int = 128
+    mask_empty: bool = False
 
     @property
     def num_channels(self) -> int:
@@ -62,6 +64,7 @@ class Outputs:
     """
 
     logits: jax.Array
+    valid: jax.Array
     scores: jax.Array
     features: jax.Array
     shift_ratio: jax.Array
@@ -158,6 +161,8 @@ class RefineVAD(nnx.Module):
         injected_labels: [B, C] bool, in training only: their prototypes are added to v;
         rngs: dropout keys in training, None to score.
         """
+        if self.config.mask_empty:
+            valid = valid & jnp.any(features != 0, axis=-1)
         x, ratio = self.shift(features, valid)
         x = self.encoder(x, valid, rngs)
         if self.config.injection == "none":
@@ -170,6 +175,7 @@ class RefineVAD(nnx.Module):
         count = motar.shift_count(ratio, self.config.num_channels, self.config.folding)
         return Outputs(
             logits=logits,
+            valid=valid,
             scores=jnp.where(valid, jax.nn.sigmoid(logits), 0.0),
             features=x,
             shift_ratio=ratio,
@@ -249,3 +255,20 @@ class RefineVAD(nnx.Module):
             "mixture_mean": per_category,
             "mixture_sigma": per_category,
         }
+
+
+def create(config: ModelConfig, seed: int) -> tuple[nnx.GraphDef[RefineVAD], Any]:
+    """A new network, taken apart: its graph, and its parameters as a nested dict of arrays.
+
+    `nnx.merge(graphdef, params)` puts it together again, inside jit too.
+    """
+    graphdef, _ = abstract(config)
+    init = jax.jit(lambda: nnx.to_pure_dict(nnx.state(RefineVAD(config, rngs=nnx.Rngs(seed)))))
+    return graphdef, init()
+
+
+def abstract(config: ModelConfig) -> tuple[nnx.GraphDef[RefineVAD], Any]:
+    """The network's graph, and the shapes of its parameters, without computing any."""
+    shapes = nnx.eval_shape(lambda: RefineVAD(config, rngs=nnx.Rngs(0)))
+    graphdef, state = nnx.split(shapes)
+    return graphdef, nnx.to_pure_dict(state)

@@ -22,7 +22,7 @@ from refinevad_jax.errors import NumericalError, UserError
 from refinevad_jax.evaluation.frame_metrics import average_precision, roc_auc
 from refinevad_jax.evaluation.scoring import Scorer
 from refinevad_jax.evaluation.video_metrics import category_accuracy
-from refinevad_jax.model.refinevad import RefineVAD
+from refinevad_jax.model.refinevad import create
 from refinevad_jax.training import step as step_lib
 from refinevad_jax.training.checkpoints import Checkpoints, abstract_state
 from refinevad_jax.training.metric_writer import MetricWriter
@@ -73,8 +73,7 @@ class Training:
         self._bags = training_bags(train_list, config.data.num_segments, self._columns)
         self._steps_per_epoch = self._bags.steps_per_epoch(config.train.batch_size)
         self._num_steps = self._steps_per_epoch * config.train.num_epochs
-        model = RefineVAD(run.model_config, rngs=nnx.Rngs(config.seed))
-        self._graphdef, state = nnx.split(model)
+        self._graphdef, params = create(run.model_config, config.seed)
         self._optimizer = make_optimizer(
             OptimizerConfig(
                 **config.optimizer.to_dict(),
@@ -82,7 +81,6 @@ class Training:
             ),
             self._num_steps,
         )
-        params = nnx.to_pure_dict(state)
         self._initial = step_lib.TrainState(
             jax.numpy.zeros((), jax.numpy.int32), params, self._optimizer.init(params)
         )

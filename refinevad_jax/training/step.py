@@ -55,7 +55,7 @@ class Batch:
 
 def loss_terms(outputs: Outputs, batch: Batch, config: LossConfig) -> Metrics:
     """The unweighted terms of the loss: mil, category, smoothing. Scalars."""
-    valid, labels = batch.valid, batch.labels
+    valid, labels = outputs.valid, batch.labels
     anomalous, present = labels.any(axis=-1), valid.any(axis=-1)
     k = losses.top_k_count(valid.sum(axis=-1), config.top_k_divisor)
     if config.mil == "ranking":
@@ -87,7 +87,7 @@ def total_loss(terms: Metrics, config: LossConfig, *, has_categories: bool) -> j
 
 def model_statistics(outputs: Outputs, batch: Batch, config: LossConfig) -> Metrics:
     """What shows whether the parts live: gate, category weights, mixture, scores. Scalars."""
-    valid, anomalous = batch.valid, batch.labels.any(axis=-1)
+    valid, anomalous = outputs.valid, batch.labels.any(axis=-1)
     count = outputs.shift_count.astype(jnp.float32)
     mean = losses.masked_mean(count, valid)
     spread = jnp.sqrt(losses.masked_mean((count - mean) ** 2, valid))

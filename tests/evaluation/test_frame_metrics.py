@@ -1,4 +1,5 @@
 import csv
+import json
 import math
 
 import numpy as np
@@ -149,6 +150,75 @@ def test_threshold_bounds():
     assert frame_metrics.threshold_at_false_alarm_rate(np.array([0.3, 0.2]), 1.0) == 0.2
     with pytest.raises(ValueError, match=r"1\.5 is not in"):
         frame_metrics.threshold_at_false_alarm_rate(np.zeros(3), 1.5)
+
+
+def test_one_vs_rest_counts_all_frames_and_skips_absent_categories():
+    truth = np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0]], bool)
+    scores = np.array([[0.9, 0.1, 0.8, 0.0], [0.9, 0.5, 0.6, 0.0], [0.1, 0.2, 0.3, 0.4]])
+    auc, ap = frame_metrics.category_one_vs_rest(truth, scores)
+    np.testing.assert_allclose(auc, [1, 1 / 3, np.nan])
+    np.testing.assert_allclose(ap, [1, 1 / 3, np.nan])
+
+
+def test_category_against_normal_leaves_other_categories_out():
+    truth = np.array([1, 0, 1, 0, 0, 0], bool)
+    scores = np.array([0.9, 0.1, 0.2, 0.95, 0.3, 0.1])
+    in_category = np.array([[1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0]], bool)
+    in_normal = np.array([0, 0, 0, 0, 1, 1], bool)
+    auc, ap = frame_metrics.category_against_normal(truth, scores, in_category, in_normal)
+    np.testing.assert_allclose(auc, [1, 1 / 3])
+    np.testing.assert_allclose(ap, [1, 1 / 3])
+
+
+def test_anomalous_videos_auc_by_label_and_by_truth():
+    # The second video is labelled anomalous, but its spans are cut away.
+    lengths, truth = np.array([2, 2, 2]), np.array([0, 1, 0, 0, 0, 0], bool)
+    scores = np.array([0.2, 0.5, 0.9, 0.1, 0.8, 0.8])
+    labelled = protocol.per_frame([True, True, False], lengths)
+    marked = protocol.per_frame(protocol.has_anomalous_frame(truth, lengths), lengths)
+    assert frame_metrics.anomalous_videos_auc(truth, scores, labelled) == pytest.approx(2 / 3)
+    assert frame_metrics.anomalous_videos_auc(truth, scores, marked) == 1.0
+
+
+@pytest.mark.parametrize("name", ["ucf", "xd"])
+def test_golden_values_of_the_published_evaluators(shared_data, name):
+    """Frame metrics of the golden files, on 1.1 and 2.3 million frames."""
+    golden = json.loads((shared_data / "golden/golden.json").read_text())[f"{name}/frame/analytic"]
+    snippets = json.loads((shared_data / "golden/snippets.json").read_text())[name]
+    truths, scores = [], []
+    num_columns = {"ucf": 14, "xd": 7}[name]
+    entries = json.loads((shared_data / f"derived/vadclip_gt_{name}.json").read_text())
+    for video, entry in enumerate(entries):
+        num_segments = snippets[entry["video"]]
+        t, c = np.arange(num_segments)[:, None], np.arange(num_columns)[None]
+        logits = 2 * np.sin(0.037 * t * (c + 1) + 1.3 * video) + 1.5 * np.cos(0.11 * t + c)
+        exps = np.exp(logits - logits.max(axis=1, keepdims=True))
+        score = 1 - exps[:, 0] / exps.sum(axis=1)
+        spans = [
+            [int(edge) for edge in segment]
+            for segment, label in zip(entry["segments"], entry["labels"], strict=True)
+            if label != "A"
+        ]
+        truths.append(protocol.frame_truth(np.array(spans).reshape(-1, 2), 16 * num_segments))
+        scores.append(protocol.segment_to_frame_scores(score, 16 * num_segments))
+    lengths = np.array([len(truth) for truth in truths])
+    labelled = np.array(["A" not in entry["labels"] for entry in entries])
+    truth, score = np.concatenate(truths), np.concatenate(scores)
+    anomalous = protocol.per_frame(labelled, lengths)
+    ours = {
+        "frames": len(truth),
+        "pos": truth.sum(),
+        "roc_auc_score": frame_metrics.roc_auc(truth, score),
+        "average_precision_score": frame_metrics.average_precision(truth, score),
+        "auc(pr_curve)": frame_metrics.precision_recall_auc(truth, score),
+        "ano_auc": frame_metrics.anomalous_videos_auc(truth, score, anomalous),
+        "ano_ap": frame_metrics.average_precision(truth[anomalous], score[anomalous]),
+        "FAR@0.5_normal_videos": frame_metrics.false_alarm_rate(score[~anomalous], 0.5),
+        "FAR@0.9_normal_videos": frame_metrics.false_alarm_rate(score[~anomalous], 0.9),
+    }
+    for key, value in ours.items():
+        assert value == pytest.approx(golden[key], rel=1e-12), key
+    np.testing.assert_array_equal(protocol.has_anomalous_frame(truth, lengths), labelled)
 
 
 def test_real_scores_of_ucf_crime(shared_data):

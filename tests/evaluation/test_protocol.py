@@ -61,6 +61,13 @@ def test_resampled_scores_take_the_floor():
         protocol.resampled_to_frame_scores(np.zeros(0), 7)
 
 
+def test_category_map_shares_the_score_out():
+    columns = protocol.category_map(np.array([0.0, 0.5, 1.0]), np.array([0.3, 0.1]))
+    np.testing.assert_allclose(columns, [[1, 0, 0], [0.5, 0.375, 0.125], [0, 0.75, 0.25]])
+    flat = protocol.category_map(np.array([0.5]), np.zeros(4))
+    np.testing.assert_allclose(flat, [[0.5, 0.125, 0.125, 0.125, 0.125]])
+
+
 def test_masks_over_videos():
     lengths = np.array([2, 0, 3])
     np.testing.assert_array_equal(protocol.per_frame([True, True, False], lengths), [1, 1, 0, 0, 0])
@@ -99,22 +106,49 @@ def test_bad_spans_are_refused():
         protocol.frame_truth(np.zeros((0, 3)), -1)
 
 
-@pytest.mark.parametrize(
-    ("index", "spans_column", "total", "positives"),
-    [
-        ("ucf_test_index.csv", "abnormal_spans_frames", 1_109_680, 84_128),
-        ("xd_test_index.csv", "abnormal_spans_frames_annotations_txt", 2_330_384, 537_805),
-    ],
-)
-def test_lengths_and_positives_of_the_released_truths(
-    shared_data, index, spans_column, total, positives
-):
-    truths = []
-    with (shared_data / "derived" / index).open(newline="") as file:
+def released_truths(shared_data, name):
+    """Frame truth by video at the lengths of Roc-Ng's I3D features, with the positives counted."""
+    column = {
+        "ucf": "abnormal_spans_frames",
+        "xd": "abnormal_spans_frames_annotations_txt",
+    }[name]
+    truths = {}
+    with (shared_data / f"derived/{name}_test_index.csv").open(newline="") as file:
         for row in csv.DictReader(file):
             length = protocol.evaluated_length(int(row["snippets_i3d_rocng"]))
-            pairs = [pair.split("-") for pair in row[spans_column].split(";") if pair]
-            truths.append(protocol.frame_truth(np.array(pairs, int).reshape(-1, 2), length))
-            assert truths[-1].sum() == int(row["positive_frames_i3d_gt"])
-    assert sum(map(len, truths)) == total
-    assert sum(truth.sum() for truth in truths) == positives
+            pairs = [pair.split("-") for pair in row[column].split(";") if pair]
+            spans = np.array(pairs, int).reshape(-1, 2)
+            truths[row["video"]] = protocol.frame_truth(spans, length)
+            assert truths[row["video"]].sum() == int(row["positive_frames_i3d_gt"])
+    return truths
+
+
+@pytest.mark.parametrize(
+    ("name", "total", "positives", "file", "suffix"),
+    [
+        ("ucf", 1_109_680, 84_128, "ucf/single_gt.repacked.npz", ""),
+        ("xd", 2_330_384, 537_805, "xd/xd-gt.repacked.npz", "__0.npy"),
+    ],
+)
+def test_equals_the_released_vectors_frame_by_frame(
+    shared_data, name, total, positives, file, suffix
+):
+    truths = released_truths(shared_data, name)
+    assert sum(map(len, truths.values())) == total
+    assert sum(int(truth.sum()) for truth in truths.values()) == positives
+    with np.load(shared_data / "published/yujiangpu20+PEL4VAD/list" / file) as released:
+        assert len(released.files) == len(truths)
+        for video, truth in truths.items():
+            np.testing.assert_array_equal(released[video + suffix], truth)
+
+
+def test_equals_the_released_mask_of_anomalous_videos(shared_data):
+    truths = released_truths(shared_data, "xd")
+    lengths = np.array([len(truth) for truth in truths.values()])
+    labelled = np.array([not video.endswith("_label_A") for video in truths])
+    path = shared_data / "published/cool-xuan+BN-WVAD/frame_label/xd_anomaly_mask.repacked.npz"
+    with np.load(path) as released:
+        (mask,) = released.values()
+    np.testing.assert_array_equal(mask, protocol.per_frame(labelled, lengths))
+    joined = np.concatenate(list(truths.values()))
+    np.testing.assert_array_equal(protocol.has_anomalous_frame(joined, lengths), labelled)

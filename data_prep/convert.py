@@ -1,0 +1,55 @@
+"""Writes a data set in the file formats of another repository, for its code to read.
+
+Formats: vadclip (CSV, features per crop, gt arrays), ur_dmu (list, annotation text), lagovad (JSON
+with shares of the video), activitynet (JSON with seconds, truth only). docs/data.md tells how each
+is read back.
+
+  python -m data_prep.convert --data_dir=data --dataset=ucf --format=vadclip --output_dir=out
+"""
+
+import pathlib
+
+from absl import flags
+
+from data_prep.writers import WRITERS
+from refinevad_jax.command_line import run
+from refinevad_jax.data.bags import read_info, read_split, split_sizes
+from refinevad_jax.errors import UserError
+from refinevad_jax.staged_folder import replace_folder, staging_folder
+
+DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of all data sets", required=True)
+DATASET = flags.DEFINE_string("dataset", None, "name of the data set", required=True)
+FORMAT = flags.DEFINE_enum("format", None, list(WRITERS), "what to write", required=True)
+OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "folder to make", required=True)
+SPLIT = flags.DEFINE_multi_string("split", [], "splits to write; all where none is given")
+OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace output_dir where it exists")
+
+
+def convert(final: pathlib.Path, splits: list[str]) -> None:
+    """Writes the splits into a staged folder that takes its place at the end."""
+    info = read_info(DATA_DIR.value, DATASET.value)
+    with staging_folder(final) as staging:
+        for split in splits:
+            folder = staging / "out" / split
+            folder.mkdir(parents=True)
+            WRITERS[FORMAT.value](folder, read_split(DATA_DIR.value, DATASET.value, split), info)
+        replace_folder(staging / "out", final)
+
+
+def main() -> None:
+    """Reads, writes and says where."""
+    final = pathlib.Path(OUTPUT_DIR.value)
+    if final.exists() and not OVERWRITE.value:
+        raise UserError(f"--output_dir={final} exists; choose another or pass --overwrite")
+    splits = SPLIT.value or list(split_sizes(DATA_DIR.value, DATASET.value))
+    try:
+        convert(final, splits)
+    except OSError as error:
+        raise UserError(f"{final}: cannot be written ({error.strerror or error})") from error
+    for split in splits:
+        files = sorted(path.name for path in (final / split).iterdir())
+        print(f"{final / split}: {', '.join(files)}")
+
+
+if __name__ == "__main__":
+    run(main)

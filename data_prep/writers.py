@@ -1,0 +1,215 @@
+"""Writes bags in the file formats of the field's repositories, so that their code can read them.
+
+Every writer takes the bags of one split and an empty folder, which the caller has staged, and
+leaves beside its own files `num_frames.txt`, `name@frames` per line, for what the format itself
+does not carry. Read back by data_prep.releases the bags are the same again.
+"""
+
+import json
+import pathlib
+import zipfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tqdm
+
+from data_prep.annotations.vectors import vector_of_spans
+from data_prep.feature_bags import Span
+from data_prep.video_names import is_normal_label, parse_path
+from refinevad_jax.data.bags import Bag, BagsInfo
+from refinevad_jax.errors import UserError
+
+Writer = Callable[[pathlib.Path, Sequence[Bag], BagsInfo], None]
+
+
+def write_vadclip(folder: pathlib.Path, bags: Sequence[Bag], info: BagsInfo) -> None:
+    """VadCLIP's layout: a CSV of feature files and the ground truth of its evaluator.
+
+    Writes features/<video>__<crop>.npy, list.csv (`path,label`), gt.npy (0/1 of all videos end to
+    end, frames_per_segment x T each), gt_segment.json (segments and labels per video; a normal
+    video is one whole segment labelled `A`, a class that is not known is "") and the same per video
+    in gt_segment.npz and gt_label.npz, which need no unpickling as VadCLIP's object arrays do.
+    """
+    _check(bags)
+    rows = _write_features(folder, bags)
+    lines = [f"{path},{bag.label}" for bag, paths in zip(bags, rows, strict=True) for path in paths]
+    _write_lines(folder / "list.csv", ["path,label", *lines])
+    known = [bag for bag in bags if bag.has_truth]
+    segments = [_segments(bag, info) for bag in known]
+    _write_json(folder / "gt_segment.json", segments)
+    arrays = {e["video"]: np.array(e["segments"], np.int64).reshape(-1, 2) for e in segments}
+    _write_npz(folder / "gt_segment.npz", arrays)
+    labels = {entry["video"]: np.array(entry["labels"], np.str_) for entry in segments}
+    _write_npz(folder / "gt_label.npz", labels)
+    vectors = [
+        vector_of_spans(_spans(bag, info), bag.num_segments * info.frames_per_segment)
+        for bag in known
+    ]
+    if vectors:
+        np.save(folder / "gt.npy", np.concatenate(vectors))
+    _write_num_frames(folder, bags)
+
+
+def write_ur_dmu(folder: pathlib.Path, bags: Sequence[Bag], info: BagsInfo) -> None:
+    """UR-DMU's layout: a path per line, and `name frames class start end ...` per video.
+
+    Writes features/<video>__<crop>.npy, features.list and annotation.txt, whose class is the
+    video's label string; the class of a single span is lost. Videos without known truth are absent
+    from annotation.txt.
+    """
+    _check(bags)
+    rows = _write_features(folder, bags)
+    _write_lines(folder / "features.list", [path for paths in rows for path in paths])
+    lines = []
+    for bag in bags:
+        if bag.has_truth:
+            spans = " ".join(f"{span.start} {span.end}" for span in _spans(bag, info)) or "-1 -1"
+            lines.append(f"{bag.video_id} {bag.num_frames} {bag.label} {spans}")
+    if lines:
+        _write_lines(folder / "annotation.txt", lines)
+    _write_num_frames(folder, bags)
+
+
+def write_lagovad(folder: pathlib.Path, bags: Sequence[Bag], info: BagsInfo) -> None:
+    """LaGoVAD's layout: a JSON list with spans as shares of the video.
+
+    Writes features/<video>.npy, or <video>__<crop>.npy where there are several, and test_anno.json.
+    """
+    _check(bags)
+    rows = _write_features(folder, bags, plain=True)
+    entries = [
+        {
+            "path": paths[0],
+            "video_path": f"videos/{bag.video_id}.mp4",
+            "class_name": bag.label,
+            "descriptions": None,
+            "anomaly_span": [
+                [span.start / bag.num_frames, span.end / bag.num_frames]
+                for span in _spans(bag, info)
+            ],
+        }
+        for bag, paths in zip(bags, rows, strict=True)
+    ]
+    _write_json(folder / "test_anno.json", entries)
+    _write_num_frames(folder, bags)
+
+
+def write_activitynet(folder: pathlib.Path, bags: Sequence[Bag], info: BagsInfo) -> None:
+    """ActivityNet's ground truth as mmaction2 reads it: segments in seconds; no features.
+
+    Writes ground_truth.json, {"v_<video>": {duration_second, duration_frame, label, subset,
+    annotations: [{segment, label}]}}. Raises UserError where frames per second are not known.
+    """
+    _check(bags)
+    entries = {}
+    for bag in bags:
+        if bag.has_truth:
+            if not bag.fps:
+                raise UserError(
+                    f"video {bag.video_id}: frames per second are not known, and ActivityNet's "
+                    "format counts in seconds; package the data set with --fps"
+                )
+            entries[f"v_{bag.video_id}"] = {
+                "duration_second": bag.num_frames / bag.fps,
+                "duration_frame": bag.num_frames,
+                "label": bag.label,
+                "subset": "validation",
+                "annotations": [
+                    {
+                        "segment": [span.start / bag.fps, span.end / bag.fps],
+                        "label": span.category or "",
+                    }
+                    for span in _spans(bag, info)
+                ],
+            }
+    _write_json(folder / "ground_truth.json", entries)
+    _write_num_frames(folder, bags)
+
+
+WRITERS: dict[str, Writer] = {
+    "vadclip": write_vadclip,
+    "ur_dmu": write_ur_dmu,
+    "lagovad": write_lagovad,
+    "activitynet": write_activitynet,
+}
+
+
+def _check(bags: Sequence[Bag]) -> None:
+    """Refuses what the formats would give back as something else."""
+    for bag in bags:
+        name = parse_path(f"{bag.video_id}.npy")
+        if name.video_id != bag.video_id or not bag.video_id.strip(" ."):
+            raise UserError(
+                f"video {bag.video_id!r}: released formats would read this name as "
+                f"{name.video_id!r}; package the video under another"
+            )
+        if len(bag.video_id.split()) != 1 or len(bag.label.split()) != 1 or "," in bag.label:
+            raise UserError(
+                f"video {bag.video_id!r}, label {bag.label!r}: released formats allow no blank "
+                "and no comma; package it under other names"
+            )
+        if is_normal_label(bag.label) == bag.anomalous:
+            raise UserError(
+                f"video {bag.video_id!r}: released formats read label {bag.label!r} as "
+                f"{'normal' if bag.anomalous else 'anomalous'}; package it under another"
+            )
+
+
+def _spans(bag: Bag, info: BagsInfo) -> list[Span]:
+    categories = info.taxonomy.categories
+    return [
+        Span(int(start), int(end), categories[category] if category >= 0 else None)
+        for start, end, category in bag.spans
+    ]
+
+
+def _segments(bag: Bag, info: BagsInfo) -> dict[str, Any]:
+    """VadCLIP's gt_segment and gt_label of one video."""
+    spans = _spans(bag, info)
+    if not bag.anomalous:
+        whole = [[0, bag.num_segments * info.frames_per_segment]]
+        return {"video": bag.video_id, "segments": whole, "labels": ["A"]}
+    return {
+        "video": bag.video_id,
+        "segments": [[span.start, span.end] for span in spans],
+        "labels": [span.category or "" for span in spans],
+    }
+
+
+def _write_features(
+    folder: pathlib.Path, bags: Sequence[Bag], *, plain: bool = False
+) -> list[list[str]]:
+    """Writes [T, D] float16 per crop; the paths of each bag, relative to the folder."""
+    (folder / "features").mkdir(exist_ok=True)
+    paths = []
+    for bag in tqdm.tqdm(bags, desc="writing features", unit="video", disable=len(bags) < 100):
+        single = plain and len(bag.features) == 1
+        names = [
+            f"features/{bag.video_id}.npy" if single else f"features/{bag.video_id}__{crop}.npy"
+            for crop in range(len(bag.features))
+        ]
+        for name, crop in zip(names, bag.features, strict=True):
+            np.save(folder / name, crop)
+        paths.append(names)
+    return paths
+
+
+def _write_num_frames(folder: pathlib.Path, bags: Sequence[Bag]) -> None:
+    _write_lines(folder / "num_frames.txt", [f"{bag.video_id}@{bag.num_frames}" for bag in bags])
+
+
+def _write_lines(path: pathlib.Path, lines: Iterable[str]) -> None:
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _write_json(path: pathlib.Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _write_npz(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """np.savez takes names as arguments and so refuses a video called `file`."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w") as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)

@@ -1,0 +1,218 @@
+"""How far a frame metric depends on which videos happen to be in the test set.
+
+Videos are drawn anew with replacement, whole, because the frames of a video are not independent,
+and the metric is computed on each draw. The values are exact: scores are not binned, ties count as
+in `frame_metrics`. Speed comes from sorting once, and from keeping of the normal frames only
+between which two scores of anomalous frames they lie, which is all that AUC and AP depend on.
+
+The spread between training seeds is not in these intervals; run several seeds for that.
+"""
+
+import dataclasses
+
+import numpy as np
+
+METRICS = ("roc_auc", "average_precision")
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval:
+    """A percentile interval.
+
+    Attributes:
+        value: the metric on the videos as they are.
+        low: lower end.
+        high: upper end.
+        level: share of the resampled values between the two.
+        num_resamples: resamples that count.
+        num_undefined: resamples left out because a class was absent from them.
+    """
+
+    value: float
+    low: float
+    high: float
+    level: float
+    num_resamples: int
+    num_undefined: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Two runs on the same videos, B minus A.
+
+    Attributes:
+        difference: the interval of the difference.
+        p_value: two-sided: twice the smaller share of resamples in which one run is at least as
+            good as the other, at most 1, and at least 2 / (num_resamples + 1).
+    """
+
+    difference: Interval
+    p_value: float
+
+
+class VideoCounts:
+    """The frames of V videos, counted so that any draw of videos is evaluated in one pass.
+
+    With P distinct scores of anomalous frames, ascending, normal frames fall into 2P + 1 places:
+    place 2k lies between scores k-1 and k, place 2k+1 is a tie with score k.
+    """
+
+    def __init__(self, truth: np.ndarray, scores: np.ndarray, lengths: np.ndarray) -> None:
+        """Counts the frames.
+
+        truth: [F] bool; scores: [F]; lengths: [V] frames of each video, in the order of the frames.
+        Raises ValueError where they do not fit together or a score is NaN.
+        """
+        truth, scores, lengths = np.asarray(truth, bool), np.asarray(scores), np.asarray(lengths)
+        if truth.ndim != 1 or truth.shape != scores.shape or lengths.sum() != len(truth):
+            raise ValueError(
+                f"truth {truth.shape}, scores {scores.shape}, lengths that sum to {lengths.sum()}"
+            )
+        if np.isnan(scores).any():
+            raise ValueError(f"score of frame {np.isnan(scores).argmax()} is NaN")
+        self.num_videos = len(lengths)
+        video = np.repeat(np.arange(self.num_videos), lengths)
+        levels = np.unique(scores[truth])
+        self._num_levels = len(levels)
+        below = np.searchsorted(levels, scores, side="left")
+        places = below + np.searchsorted(levels, scores, side="right")
+        self._positives = _Tally(below[truth], video[truth], self._num_levels, self.num_videos)
+        self._negatives = _Tally(
+            places[~truth], video[~truth], 2 * self._num_levels + 1, self.num_videos
+        )
+
+    def metrics(self, draws: np.ndarray) -> tuple[float, float]:
+        """ROC AUC and average precision where video v counts draws[v] times: [V] int64.
+
+        nan where a class is absent, as in `frame_metrics`.
+        """
+        up_to = self._positives.running_sums(draws)
+        at_or_below = self._negatives.running_sums(draws)
+        num_positives, num_negatives = int(up_to[-1:].sum()), int(at_or_below[-1])
+        if not num_positives:
+            return float("nan"), float("nan")
+        positives = np.diff(up_to, prepend=0)
+        below, tied_or_below = at_or_below[0:-1:2], at_or_below[1::2]
+        auc = float("nan")
+        if num_negatives:
+            won_twice = int(np.dot(positives, below + tied_or_below))
+            auc = won_twice / (2 * num_positives * num_negatives)
+        true_positives = num_positives - up_to + positives
+        # Where nothing is let through, no anomalous frame is gained either: any divisor will do.
+        let_through = np.maximum(true_positives + num_negatives - below, 1)
+        precision = true_positives / let_through
+        return auc, float((positives * precision).sum() / num_positives)
+
+
+class _Tally:
+    """How many frames of each video lie in each place; summed over videos for a draw."""
+
+    def __init__(
+        self, places: np.ndarray, videos: np.ndarray, num_places: int, num_videos: int
+    ) -> None:
+        keys, self._counts = np.unique(places * num_videos + videos, return_counts=True)
+        self._videos = keys % num_videos
+        self._ends = np.searchsorted(keys, np.arange(1, num_places + 1) * num_videos)
+        # One buffer for all draws: asking for new pages would take longer than the sums.
+        self._sums = np.zeros(len(keys) + 1, np.int64)
+
+    def running_sums(self, draws: np.ndarray) -> np.ndarray:
+        """[num_places] int64, frames in this place and all before it."""
+        entries = self._sums[1:]
+        np.take(draws, self._videos, out=entries, mode="clip")
+        np.multiply(entries, self._counts, out=entries)
+        np.cumsum(entries, out=entries)
+        return self._sums[self._ends]
+
+
+def draw_videos(num_videos: int, num_resamples: int, seed: int) -> np.ndarray:
+    """How often each video is drawn: [num_resamples, num_videos] int64, from the seed alone."""
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(num_videos, np.full(num_videos, 1 / num_videos), size=num_resamples)
+
+
+def resampled_metrics(counts: VideoCounts, *, num_resamples: int, seed: int) -> np.ndarray:
+    """The metrics of METRICS on every resample: [num_resamples, 2], nan where undefined."""
+    draws = draw_videos(counts.num_videos, num_resamples, seed)
+    return np.array([counts.metrics(draw) for draw in draws]).reshape(-1, len(METRICS))
+
+
+def confidence_intervals(
+    truth: np.ndarray,
+    scores: np.ndarray,
+    lengths: np.ndarray,
+    *,
+    num_resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """Percentile intervals of AUC and AP by metric name.
+
+    truth: [F] bool; scores: [F]; lengths: [V] frames of each video. With lengths all 1 the metrics
+    are those of videos.
+    """
+    counts = VideoCounts(truth, scores, lengths)
+    value = counts.metrics(np.ones(counts.num_videos, np.int64))
+    values = resampled_metrics(counts, num_resamples=num_resamples, seed=seed)
+    return {
+        name: percentile_interval(value[column], values[:, column], level)
+        for column, name in enumerate(METRICS)
+    }
+
+
+def compare(
+    truth: np.ndarray,
+    scores_a: np.ndarray,
+    scores_b: np.ndarray,
+    lengths: np.ndarray,
+    *,
+    num_resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, Comparison]:
+    """Whether run B is better than run A: both are evaluated on the same draws of videos.
+
+    truth: [F] bool; scores_a, scores_b: [F] in the same order; lengths: [V]. By metric name.
+    """
+    both = [VideoCounts(truth, scores, lengths) for scores in (scores_a, scores_b)]
+    once = np.ones(len(lengths), np.int64)
+    value = np.subtract(both[1].metrics(once), both[0].metrics(once))
+    a, b = (resampled_metrics(counts, num_resamples=num_resamples, seed=seed) for counts in both)
+    differences = b - a
+    return {
+        name: Comparison(
+            difference=percentile_interval(value[column], differences[:, column], level),
+            p_value=_two_sided(differences[:, column]),
+        )
+        for column, name in enumerate(METRICS)
+    }
+
+
+def percentile_interval(value: float, resampled: np.ndarray, level: float) -> Interval:
+    """The interval of the given level: resampled [R], where nan is left out and counted.
+
+    Raises ValueError for a level outside (0, 1).
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level {level} is not between 0 and 1")
+    defined = resampled[~np.isnan(resampled)]
+    low, high = (
+        np.quantile(defined, [(1 - level) / 2, (1 + level) / 2]) if len(defined) else [np.nan] * 2
+    )
+    return Interval(
+        value=float(value),
+        low=float(low),
+        high=float(high),
+        level=level,
+        num_resamples=len(defined),
+        num_undefined=len(resampled) - len(defined),
+    )
+
+
+def _two_sided(differences: np.ndarray) -> float:
+    defined = differences[~np.isnan(differences)]
+    if not len(defined):
+        return float("nan")
+    # One is added for the sample itself: a p-value of 0 would claim more than R draws can say.
+    smaller = min((defined <= 0).sum(), (defined >= 0).sum())
+    return float(min(1.0, 2 * (smaller + 1) / (len(defined) + 1)))

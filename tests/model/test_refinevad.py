@@ -1,0 +1,232 @@
+"""Properties of the whole network: masks, order, labels, gradients, every configuration."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from refinevad_jax.model import core
+from refinevad_jax.model.refinevad import ModelConfig, Outputs, RefineVAD, create
+from refinevad_jax.model.temporal_encoder import masked_attention
+from refinevad_jax.training import step as step_lib
+
+SMALL = ModelConfig(
+    modality_widths=(16, 8),
+    num_categories=3,
+    width=16,
+    num_layers=1,
+    num_heads=2,
+    mlp_width=32,
+    dropout=0.3,
+    scorer_width=8,
+)
+LOSS = step_lib.LossConfig("ranking", 1.0, 16, "mixture", 0.1, 0.2, 1.0)
+
+
+@functools.lru_cache
+def parts(**changes: Any) -> tuple[nnx.GraphDef[RefineVAD], Any]:
+    return create(dataclasses.replace(SMALL, **changes), seed=0)
+
+
+def make(**changes: Any) -> Callable[..., Outputs]:
+    """The network as a compiled function of features, valid, labels and a dropout key."""
+    graphdef, params = parts(**changes)
+    return functools.partial(apply, graphdef, params)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def apply(
+    graphdef: nnx.GraphDef[RefineVAD],
+    params: Any,
+    features: jax.Array,
+    valid: jax.Array,
+    labels: jax.Array | None = None,
+    dropout: jax.Array | None = None,
+) -> Outputs:
+    rngs = None if dropout is None else nnx.Rngs(dropout=dropout)
+    return nnx.merge(graphdef, params)(features, valid, injected_labels=labels, rngs=rngs)
+
+
+def bags(lengths: list[int], total: int, seed: int = 0) -> tuple[jax.Array, jax.Array]:
+    features = jax.random.normal(jax.random.key(seed), (len(lengths), total, SMALL.num_channels))
+    valid = jnp.arange(total)[None] < jnp.array(lengths)[:, None]
+    return features, valid
+
+
+def per_segment(outputs: Outputs) -> tuple[jax.Array, ...]:
+    return outputs.scores, outputs.shift_ratio, outputs.coarse_attention
+
+
+CONFIGURATIONS = {
+    "full": {},
+    "base": {"injection": "none", "shift": "none", "num_layers": 0},
+    "constant shift": {"shift": "constant"},
+    "dead gate": {"shift": "dead"},
+    "no shift": {"shift": "none"},
+    "hard injection": {"injection": "hard"},
+    "segment query": {"attention_query": "segment"},
+    "tau": {"tau": 0.2},
+    "folding 2": {"folding": 2},
+    "folding 8": {"folding": 8},
+}
+
+
+@pytest.mark.parametrize("changes", CONFIGURATIONS.values(), ids=CONFIGURATIONS)
+def test_padding_changes_nothing(changes: dict[str, Any]) -> None:
+    model = make(**changes)
+    features, valid = bags([7, 4], 7)
+    short = model(features, valid)
+    longer = jnp.pad(features, ((0, 0), (0, 9), (0, 0)), constant_values=5.0)
+    padded = model(longer, jnp.pad(valid, ((0, 0), (0, 9))))
+    for a, b in zip(per_segment(short), per_segment(padded), strict=True):
+        for row, length in enumerate((7, 4)):
+            np.testing.assert_allclose(a[row, :length], b[row, :length], atol=2e-6)
+            assert not np.asarray(b[row, length:]).any()
+    np.testing.assert_allclose(short.category_probs, padded.category_probs, atol=2e-6)
+
+
+def test_masked_equals_sliced() -> None:
+    model = make()
+    features, valid = bags([6, 3], 6)
+    both = model(features, valid)
+    alone = model(features[1:, :3], valid[1:, :3])
+    np.testing.assert_allclose(both.scores[1, :3], alone.scores[0], atol=2e-6)
+    np.testing.assert_allclose(both.category_probs[1], alone.category_probs[0], atol=2e-6)
+
+
+def test_permuting_the_batch_permutes_the_output() -> None:
+    model = make()
+    features, valid = bags([6, 3, 5], 6)
+    order = jnp.array([2, 0, 1])
+    outputs, permuted = model(features, valid), model(features[order], valid[order])
+    np.testing.assert_allclose(outputs.scores[order], permuted.scores, atol=2e-6)
+    np.testing.assert_allclose(
+        outputs.category_weights[order], permuted.category_weights, atol=2e-6
+    )
+
+
+def test_long_videos_are_attended_in_blocks_with_the_same_result(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    query, key, value = jax.random.normal(jax.random.key(0), (3, 2, 50, 2, 4))
+    valid = jnp.arange(50)[None] < jnp.array([[50], [23]])
+    whole = masked_attention(query, key, value, valid)
+    monkeypatch.setattr("refinevad_jax.model.temporal_encoder.QUERY_BLOCK", 16)
+    blocks = masked_attention(query, key, value, valid)
+    np.testing.assert_allclose(whole, blocks, atol=2e-6)
+
+
+@pytest.mark.parametrize("attention_query", ["video", "segment"])
+def test_changing_v_changes_the_scores(attention_query: str) -> None:
+    graphdef, params = parts(attention_query=attention_query)
+    features, valid = bags([8, 5], 8)
+    before = apply(graphdef, params, features, valid).scores
+    changed = params | {"prototypes": params["prototypes"][::-1] * 3.0}
+    after = apply(graphdef, changed, features, valid).scores
+    assert float(jnp.abs(before - after)[:, :5].min()) > 1e-6
+
+
+def test_label_embedding_is_the_mean_of_the_labelled_prototypes_and_absent_at_test() -> None:
+    model = make()
+    features, valid = bags([8, 8, 8], 8)
+    labels = jnp.array([[False, False, False], [True, False, False], [True, False, True]])
+    free = model(features, valid)
+    given = model(features, valid, labels)
+    added = given.category_feature - free.category_feature
+    prototypes = parts()[1]["prototypes"]
+    np.testing.assert_allclose(added[0], jnp.zeros(16), atol=1e-6)
+    np.testing.assert_allclose(added[1], prototypes[0], atol=1e-6)
+    np.testing.assert_allclose(added[2], (prototypes[0] + prototypes[2]) / 2, atol=1e-6)
+    # What is reported as w is the model's own evidence, with or without labels.
+    np.testing.assert_array_equal(given.category_weights, free.category_weights)
+    np.testing.assert_array_equal(given.scores[0], free.scores[0])
+    assert float(jnp.abs(given.scores[1:] - free.scores[1:]).max()) > 1e-6
+
+
+def test_category_weights_hand_values() -> None:
+    sure = jnp.array([[1.0] + [0.0] * 12])
+    cap = np.e / (np.e + 12)
+    np.testing.assert_allclose(core.category_weights(sure, 1.0)[0, 0], cap, rtol=1e-5)
+    np.testing.assert_allclose(cap, 0.185, atol=5e-4)
+    np.testing.assert_allclose(core.category_weights(sure, 0.2)[0, 0], 0.925, atol=5e-4)
+    np.testing.assert_array_equal(core.hard_weights(jnp.array([[0.2, 0.7, 0.1]])), [[0, 1, 0]])
+
+
+def test_empty_bag_gives_finite_zeros() -> None:
+    outputs = make()(*bags([0, 5], 5))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(outputs))
+    assert not np.asarray(outputs.scores[0]).any()
+    assert not np.asarray(outputs.video_vector[0]).any()
+
+
+def test_segments_without_evidence_stay_finite_with_finite_gradients() -> None:
+    graphdef, params = parts()
+    features, valid = bags([6, 6], 6)
+    features = features.at[:, 2:4].set(0.0)
+
+    @jax.jit
+    @jax.grad
+    def gradient(params: Any) -> jax.Array:
+        return apply(graphdef, params, features, valid).logits.sum()
+
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient(params)))
+
+
+@pytest.mark.parametrize("attention_query", ["video", "segment"])
+def test_the_first_step_reaches_every_parameter(attention_query: str) -> None:
+    graphdef, params = parts(attention_query=attention_query)
+    features, valid = bags([20] * 8, 20)
+    labels = jnp.zeros((8, 3), bool).at[4, 0].set(True).at[5, 1].set(True).at[6:, 2].set(True)
+    batch = step_lib.Batch(features, valid, labels)
+
+    @jax.jit
+    @jax.grad
+    def gradient_of(params: Any) -> jax.Array:
+        outputs = apply(graphdef, params, features, valid, labels)
+        return step_lib.total_loss(
+            step_lib.loss_terms(outputs, batch, LOSS), LOSS, has_categories=True
+        )
+
+    gradient = gradient_of(params)
+    # Hidden units of the gate may be off on this input, a whole matrix may not.
+    dead = [
+        jax.tree_util.keystr(path)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(gradient)
+        if not np.asarray(leaf).any()
+    ]
+    assert not dead
+    assert float(jnp.abs(gradient["gate"]["w1"]["kernel"]).max()) > 1e-8
+
+
+def test_the_dead_gate_gets_no_gradient() -> None:
+    graphdef, params = parts(shift="dead")
+
+    @jax.jit
+    @jax.grad
+    def gradient(params: Any) -> jax.Array:
+        return apply(graphdef, params, *bags([9, 9], 9)).logits.sum()
+
+    assert not any(np.asarray(leaf).any() for leaf in jax.tree.leaves(gradient(params)["gate"]))
+
+
+def test_dropout_needs_keys_and_follows_them() -> None:
+    model, data = make(), bags([9, 9], 9)
+
+    def scores(seed: int) -> jax.Array:
+        return model(*data, None, jax.random.key(seed)).scores
+
+    np.testing.assert_array_equal(scores(1), scores(1))
+    assert not np.array_equal(scores(1), scores(2))
+    assert not np.array_equal(scores(1), model(*data).scores)
+
+
+def test_outputs_are_float32() -> None:
+    outputs = make()(*bags([7, 4], 7))
+    for name in ("logits", "features", "category_logits", "mixture_mean"):
+        assert getattr(outputs, name).dtype == jnp.float32
