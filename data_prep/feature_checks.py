@@ -9,7 +9,7 @@ import numpy as np
 import tqdm
 
 from data_prep.feature_arrays import choose_layout, num_segments
-from data_prep.findings import Section
+from data_prep.findings import Section, counted
 from data_prep.known_features import name_features
 from data_prep.length_rules import fit_rule
 from data_prep.released_features import files_of_video, index_folder, read_shape
@@ -91,19 +91,21 @@ def _find_files(
                 missing.append(video)
                 continue
             if len(files) < len(entries):
-                incomplete.append(f"{video}: {len(files)} of {len(entries)} files")
+                incomplete.append(f"{video}: {len(files)} of {counted(len(entries), 'file')}")
             found[video] = files
     listed = {match_key(video) for released in lists for video in released.videos}
     extra = [files[0].video_id for key, files in index.items() if key not in listed]
     for kind, message, videos in (
-        ("missing videos", "of the list have no file", missing),
-        ("missing crops", "have fewer files than the list has rows", incomplete),
-        ("ambiguous files", "have several files that fit", ambiguous),
+        ("missing videos", "in the list, without a file", missing),
+        ("missing crops", "fewer files than rows in the list", incomplete),
+        ("ambiguous files", "several files that fit", ambiguous),
     ):
         if videos:
-            section.problem(kind, f"{len(videos)} videos {message}", videos)
+            section.problem(kind, f"{counted(len(videos), 'video')}: {message}", videos)
     if extra:
-        section.remark("extra videos", f"{len(extra)} videos have files but no list row", extra)
+        section.remark(
+            "extra videos", f"{counted(len(extra), 'video')}: files, but no list row", extra
+        )
     return found
 
 
@@ -121,7 +123,7 @@ def _read_shapes(videos: Mapping[str, Sequence[pathlib.Path]], section: Section)
         shapes[path] = header.shape
         dtypes[str(header.dtype)] += 1
     if damaged:
-        section.problem("damaged files", f"{len(damaged)} files cannot be used", damaged)
+        section.problem("damaged files", f"{counted(len(damaged), 'file')} of no use", damaged)
     section.facts += [
         ("videos", f"{len(videos):,}"),
         ("dtype", ", ".join(f"{name} ({count:,})" for name, count in dtypes.most_common())),
@@ -153,18 +155,26 @@ def _compare_shapes(
     ]
     width, usual = widths.most_common(1)[0][0], crops.most_common(1)[0][0]
     odd_width = [f"{path}: D = {s[-1]}" for path, s in shapes.items() if s[-1] != width]
-    odd_crops = [f"{video}: {len(f)} files" for video, f in videos.items() if len(f) != usual]
+    odd_crops = [
+        f"{video}: {counted(len(f), 'file')}" for video, f in videos.items() if len(f) != usual
+    ]
     unequal = [
         f"{video}: {', '.join(f'{path.name} {shapes[path]}' for path in files)}"
         for video, files in videos.items()
         if len({shapes[path] for path in files}) > 1
     ]
     if odd_width:
-        section.problem("widths differ", f"{len(odd_width)} files have not D = {width}", odd_width)
+        section.problem(
+            "widths differ", f"{counted(len(odd_width), 'file')}: not D = {width}", odd_width
+        )
     if odd_crops:
-        section.problem("crops differ", f"{len(odd_crops)} videos have not {usual}", odd_crops)
+        section.problem(
+            "crops differ", f"{counted(len(odd_crops), 'video')}: not {usual} files", odd_crops
+        )
     if unequal:
-        section.problem("shapes differ", f"{len(unequal)} videos: between crops", unequal)
+        section.problem(
+            "shapes differ", f"{counted(len(unequal), 'video')}: between crops", unequal
+        )
 
 
 def _compare_lengths(
@@ -195,13 +205,13 @@ def _compare_lengths(
     if far:
         section.problem(
             "lengths differ",
-            f"{len(far)} videos: {frames_per_segment} T is two segments or more from the frames",
+            f"{counted(len(far), 'video')}: {frames_per_segment} T two segments or more off",
             far,
         )
     elif fit.deviants:
         section.remark(
             "length rule",
-            f"{len(fit.deviants)} videos do not follow {fit.rule}",
+            f"{counted(len(fit.deviants), 'video')}: not {fit.rule}",
             [f"{video}: T = {t}, expected {e}" for video, (t, e) in fit.deviants.items()],
         )
 

@@ -58,6 +58,12 @@ class Section:
         self.findings.append(Finding(kind, message, tuple(videos), problem=False))
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 video`, `1,610 videos`, `2 classes`."""
+    ending = "es" if noun.endswith("s") else "s"
+    return f"{number:,} {noun}{'' if number == 1 else ending}"
+
+
 def to_dict(sections: Sequence[Section]) -> dict[str, Any]:
     """The JSON form; every video of every finding is in it."""
     return {

@@ -14,7 +14,7 @@ from data_prep.annotations import Annotations, read_annotations
 from data_prep.annotations.vectors import vector_of_spans
 from data_prep.array_files import load_array, load_packed
 from data_prep.feature_bags import Span
-from data_prep.findings import Section
+from data_prep.findings import Section, counted
 from data_prep.length_rules import KNOWN_FRAMES, rule_lengths, rules_for
 from data_prep.released_lists import ReleasedList
 from data_prep.truth_checks import check_truth
@@ -205,7 +205,7 @@ def _report_lengths(
         return
     section.problem(
         "length",
-        f"no length rule gives as many frames for the {len(released.videos)} videos of the list",
+        f"{counted(len(released.videos), 'video')} in the list: no rule gives that many frames",
         [f"{name}: {sum(lengths.values()):,} frames" for name, lengths in candidates.items()],
     )
 
@@ -256,12 +256,14 @@ def _report_differences(
         if video in best.differing:
             expected = int(_expected(truth, video, label, stop - start, best.end).sum())
             lines.append(f"{video}: {expected} positive frames in the truth, {found} here")
-    section.problem("other frames", f"{len(lines)} videos differ from the truth", lines)
+    section.problem(
+        "other frames", f"{counted(len(lines), 'video')}: not the truth's frames", lines
+    )
     zero = sorted(label for label, count in positives.items() if not count)
     if zero:
         section.problem(
             "all-zero classes",
-            f"{len(zero)} classes have no positive frame at all: {', '.join(zero)}",
+            f"{counted(len(zero), 'class')} without any positive frame: {', '.join(zero)}",
         )
 
 

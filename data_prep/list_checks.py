@@ -3,7 +3,7 @@
 import collections
 from collections.abc import Sequence
 
-from data_prep.findings import Section, Table
+from data_prep.findings import Section, Table, counted
 from data_prep.known_lists import (
     KNOWN_ORDERS,
     KNOWN_SETS,
@@ -48,12 +48,6 @@ def _crops(released: ReleasedList) -> str:
         return "none named"
     crops, _ = counts.most_common(1)[0]
     return f"{len(crops)} ({', '.join(map(str, crops))})"
-
-
-def split_of(released: ReleasedList) -> str:
-    """The split that the list is, "" where its videos are none of the known sets."""
-    known = KNOWN_SETS.get(members_hash(released.videos))
-    return known.split if known else ""
 
 
 def _identify(released: ReleasedList, section: Section) -> None:
@@ -110,7 +104,7 @@ def _count_classes(released: ReleasedList, section: Section) -> None:
     if unlabelled:
         section.problem(
             "no label",
-            f"{len(unlabelled)} videos have no label, nor do their names state one; "
+            f"{counted(len(unlabelled), 'video')} without a label, in the list and in the name; "
             "add a label column: path,label",
             unlabelled,
         )
@@ -142,7 +136,7 @@ def _find_contradictions(released: ReleasedList, section: Section) -> None:
         ("crops", f"other crops than {', '.join(map(str, usual))} as most have", odd),
     ):
         if videos:
-            section.problem(kind, f"{len(videos)} videos: {message}", videos)
+            section.problem(kind, f"{counted(len(videos), 'video')}: {message}", videos)
 
 
 def _contradicts_name(video: str, label: str) -> bool:
@@ -172,6 +166,8 @@ def check_overlap(lists: Sequence[ReleasedList]) -> Section | None:
         return None
     section = Section("all lists")
     section.problem(
-        "videos in two lists", f"{len(common)} videos; a test video must not be trained on", common
+        "videos in two lists",
+        f"{counted(len(common), 'video')}; a test video must not be trained on",
+        common,
     )
     return section

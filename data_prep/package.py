@@ -50,7 +50,7 @@ def read_input() -> tuple[BagsInfo, list[Video]]:
     is_text = SOURCE.value == "timed_text"
     for flag in of_text if is_text else of_lists[:2]:
         if not flag.value:
-            raise UserError(f"--source={SOURCE.value} needs --{flag.name}; see --help")
+            raise UserError(f"--source={SOURCE.value} needs --{flag.name}; --help says more")
     for flag in of_lists if is_text else of_text:
         if flag.present:
             raise UserError(f"--{flag.name} has no effect with --source={SOURCE.value}")
@@ -58,13 +58,11 @@ def read_input() -> tuple[BagsInfo, list[Video]]:
     words |= {"encoder": ENCODER.value, "source_note": NOTE.value}
     if is_text:
         return read_timed_text(pathlib.Path(INPUT.value), **words)
+    words |= {"layout": LAYOUT.value, "num_crops": CROPS.value, "modalities": MODALITY.value}
     return read_feature_lists(
         parse_lists(LIST.value),
         pathlib.Path(FEATURES.value),
         annotations=pathlib.Path(ANNOTATIONS.value) if ANNOTATIONS.value else None,
-        modalities=MODALITY.value,
-        layout=LAYOUT.value,
-        num_crops=CROPS.value,
         frames_per_segment=FRAMES.value,
         fps=FPS.value,
         **words,

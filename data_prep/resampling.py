@@ -5,6 +5,8 @@ comparing with this package's own batches (refinevad_jax.data.batches). Sources:
 UR-DMU and PEL4VAD, `src/utils/tools.py`, `utils.py` and their like.
 """
 
+import itertools
+
 import numpy as np
 
 
@@ -16,7 +18,7 @@ def mean_per_bin(features: np.ndarray, num_segments: int) -> np.ndarray:
     """
     edges = np.linspace(0, len(features), num_segments + 1, dtype=int)
     result = np.zeros((num_segments, features.shape[1]), np.float32)
-    for i, (start, end) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for i, (start, end) in enumerate(itertools.pairwise(edges)):
         result[i] = features[start:end].mean(axis=0) if start != end else features[start]
     return result
 

@@ -8,8 +8,6 @@ key.
 import dataclasses
 import functools
 import pathlib
-import zipfile
-import zlib
 
 import numpy as np
 
@@ -154,8 +152,9 @@ def segment_features(
     until = np.where(instant, start, end)
     features = np.zeros((num_segments, embedding.shape[1]), np.float32)
     for first in range(0, num_segments, _BLOCK):
-        left = np.arange(first, min(first + _BLOCK, num_segments))[:, None] * segment_seconds
-        right = left + segment_seconds
+        last = min(first + _BLOCK, num_segments)
+        edges = np.arange(first, last + 1)[:, None] * segment_seconds
+        left, right = edges[:-1], edges[1:]
         near = np.flatnonzero((until >= left[0]) & (start < right[-1]))
         overlap = np.minimum(end[near], right) - np.maximum(start[near], left)
         overlap[overlap <= TIME_RESOLUTION] = 0.0
@@ -207,19 +206,26 @@ def read_npz(path: pathlib.Path) -> TimedText:
 
 def _load_arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {}
-            for key in archive.files:
-                try:
-                    arrays[key] = archive[key]
-                except ValueError as error:
-                    raise UserError(
-                        f"{path}: {key!r} is damaged or not a plain array ({error}); save numbers "
-                        "and fixed-width text, no objects"
-                    ) from error
-            return arrays
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        # np.load alone leaves a damaged archive open, and gives an array for a renamed .npy.
+        with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
+            return {key: _load_array(path, archive, key) for key in archive.files}
+    except UserError:
+        raise
+    except Exception as error:  # zipfile raises many kinds for a damaged file
         raise UserError(f"{path}: not a readable .npz file ({error})") from error
+
+
+def _load_array(path: pathlib.Path, archive: np.lib.npyio.NpzFile, key: str) -> np.ndarray:
+    try:
+        array = archive[key]
+    except Exception as error:  # so do zlib and NumPy
+        raise UserError(
+            f"{path}: {key!r} is damaged or not a plain array ({error}); save numbers and "
+            "fixed-width text, no objects"
+        ) from error
+    if not isinstance(array, np.ndarray):
+        raise UserError(f"{path}: {key!r} is no array; the file was not made by numpy.savez")
+    return array
 
 
 def _array(

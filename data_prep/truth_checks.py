@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from data_prep.annotations import Annotations
-from data_prep.findings import Section, Table
+from data_prep.findings import Section, Table, counted
 from data_prep.length_rules import KNOWN_FRAMES, count_frames
 from data_prep.released_lists import ReleasedList
 from data_prep.truths import OFFICIAL_FILES, edits, merged, name_truth, official, span_hash
@@ -80,8 +80,8 @@ def _find_edits(truth: Annotations, data_set: str, name: str, section: Section) 
     if edited:
         section.problem(
             "not the official truth",
-            f"{len(edited)} videos have other frames than the official annotation; results on them "
-            "are not comparable",
+            f"{counted(len(edited), 'video')}: other frames than the official annotation; results on "
+            "them are not comparable",
             [
                 f"{edit.video_id}: official {_pairs(edit.official)}, here {_pairs(edit.found)}"
                 for edit in edited
@@ -98,10 +98,9 @@ def _pairs(spans: Sequence[tuple[int, int]]) -> str:
 def _compare_with_lists(
     truth: Annotations, lists: Sequence[ReleasedList], section: Section
 ) -> None:
-    annotated = {match_key(video) for video in truth.spans}
-    concerned = [r for r in lists if annotated & {match_key(video) for video in r.videos}]
+    concerned = _concerned(truth, lists)
     if lists and not concerned:
-        section.problem("other videos", "no annotated video stands in a list")
+        section.problem("other videos", "the truth is about none of the lists")
         return
     missing, spanless, spanned = [], [], []
     for released in concerned:
@@ -115,15 +114,29 @@ def _compare_with_lists(
             elif not spans and label is not None and not normal:
                 spanless.append(f"{video}: label {label}")
     listed = {match_key(video) for released in concerned for video in released.videos}
-    extra = [video for video in truth.spans if match_key(video) not in listed]
+    extra = [video for video in truth.spans if concerned and match_key(video) not in listed]
     for kind, message, videos in (
-        ("missing videos", "of the list have no truth here", missing),
-        ("extra videos", "annotated but in no list", extra if concerned else []),
+        ("missing videos", "in the list, without truth here", missing),
+        ("extra videos", "annotated, but not in the list that the truth is about", extra),
         ("anomalous without span", "labelled anomalous, but the truth has no span", spanless),
         ("normal with span", "labelled normal, but the truth has a span", spanned),
     ):
         if videos:
-            section.problem(kind, f"{len(videos)} videos {message}", videos)
+            section.problem(kind, f"{counted(len(videos), 'video')}: {message}", videos)
+
+
+def _concerned(truth: Annotations, lists: Sequence[ReleasedList]) -> list[ReleasedList]:
+    """The lists that the truth is about: it knows half of their anomalous videos or more.
+
+    One common video is not enough: IEF-VAD tests on one of MSAD's training videos.
+    """
+    concerned = []
+    for released in lists:
+        anomalous = [v for v, label in released.labels.items() if not is_normal_label(label or "")]
+        known = sum(truth.spans_of(video) is not None for video in anomalous)
+        if known and 2 * known >= len(anomalous):
+            concerned.append(released)
+    return concerned
 
 
 def _find_late_spans(truth: Annotations, frames: Mapping[str, int], section: Section) -> None:
@@ -139,9 +152,11 @@ def _find_late_spans(truth: Annotations, frames: Mapping[str, int], section: Sec
             if end > n and (end - n <= TOLERATED_EXCESS) == tolerated
         ]
         if videos and tolerated:
-            section.remark("spans past the end", f"{len(videos)} videos, cut when read", videos)
+            section.remark(
+                "spans past the end", f"{counted(len(videos), 'video')}, cut when read", videos
+            )
         elif videos:
-            section.problem("spans past the end", f"{len(videos)} videos", videos)
+            section.problem("spans past the end", f"{counted(len(videos), 'video')}", videos)
 
 
 def _count_frames(
@@ -151,11 +166,9 @@ def _count_frames(
     section: Section,
 ) -> None:
     """The table of test-set lengths; of the listed videos where a list is given."""
-    annotated = {match_key(video) for video in truth.spans}
-    concerned = [r for r in lists if annotated & {match_key(video) for video in r.videos}]
     spans = {
         video: found
-        for released in concerned
+        for released in _concerned(truth, lists)
         for video, label in released.labels.items()
         if (found := truth.spans_of(video, normal=bool(label and is_normal_label(label))))
         is not None
@@ -165,7 +178,7 @@ def _count_frames(
     if unknown:
         section.remark(
             "lengths not counted",
-            f"frames of {len(unknown)} videos are not known; --frame_counts=FILE states them",
+            f"{counted(len(unknown), 'video')}: frames not known; --frame_counts=FILE states them",
             unknown if len(unknown) < len(spans) else (),
         )
         return

@@ -8,7 +8,7 @@ import numpy as np
 import tqdm
 
 from data_prep.feature_bags import file_sha256
-from data_prep.findings import Section
+from data_prep.findings import Section, counted
 from data_prep.released_features import load_file
 from refinevad_jax.errors import UserError
 
@@ -71,14 +71,18 @@ def check_values(
             ("L2 norm of a row", f"{norm:.4g} (median)"),
         ]
     for kind, files in collected.found.items():
-        section.problem(f"values {kind}", f"{len(files)} files; extract them again", files)
+        section.problem(
+            f"values {kind}", f"{counted(len(files), 'file')}; extract them again", files
+        )
     if collected.high > np.finfo(np.float16).max or collected.low < np.finfo(np.float16).min:
         section.problem("values too large", "they do not fit float16; scale the features")
     if collected.unit and collected.other:
         fewer = min(collected.unit, collected.other, key=len)
         what = "normalised to length 1" if fewer is collected.unit else "not normalised"
         section.problem(
-            "normalisation differs", f"{len(fewer)} files are {what}, the others otherwise", fewer
+            "normalisation differs",
+            f"{counted(len(fewer), 'file')} {what}, the others otherwise",
+            fewer,
         )
     _find_twins(collected, section)
 
@@ -109,5 +113,7 @@ def _find_twins(collected: _Collected, section: Section) -> None:
             groups += [", ".join(names) for names in by_hash.values() if len(names) > 1]
     if groups:
         section.problem(
-            "features twice", f"{len(groups)} times several files hold the same bytes", groups
+            "features twice",
+            f"{counted(len(groups), 'group')} of files that hold the same bytes",
+            groups,
         )

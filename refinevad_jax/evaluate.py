@@ -35,10 +35,12 @@ ALLOW_MISMATCH = flags.DEFINE_bool(
 
 def main() -> None:
     """Restores, scores, measures and writes."""
+    from refinevad_jax import compilation_cache
     from refinevad_jax.evaluation import run_evaluation
 
     if not WORKDIR.value:
         raise UserError("--workdir=FOLDER is needed: the folder of a trained run")
+    compilation_cache.enable()
     run_evaluation.evaluate(
         pathlib.Path(WORKDIR.value),
         split=SPLIT.value,

@@ -25,13 +25,14 @@ WORKDIR = flags.DEFINE_string("workdir", "", "Folder of the run; made when it do
 
 def main() -> None:
     """Checks the configuration and trains."""
-    from refinevad_jax import config
+    from refinevad_jax import compilation_cache, config
     from refinevad_jax.training import loop
 
     if not WORKDIR.value:
         raise UserError("--workdir=FOLDER is needed: it receives checkpoints and metrics")
     settings = CONFIG.value
     config.validate(settings)
+    compilation_cache.enable()
     loop.train(settings, pathlib.Path(WORKDIR.value))
 
 

@@ -3,6 +3,13 @@
 import os
 import pathlib
 
+# Many tests run the same small programs, some in processes of their own: compile each once.
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR",
+    str(pathlib.Path(__file__).parents[1] / ".pytest_cache" / "compiled"),
+)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
 import numpy as np
 import pytest
 from ml_collections import ConfigDict

@@ -1,6 +1,13 @@
-"""RTFM's `Matlab_formate/<video>.mat`: the official UCF-Crime annotation, a file per video."""
+"""RTFM's `Matlab_formate/<video>.mat`: the official UCF-Crime annotation, a file per video.
 
+A reader for as much of MAT-files (level 5) as these hold: structs, numbers, text, compressed or
+not. SciPy's reader ends the process on some damaged files, so it is not used.
+"""
+
+import math
 import pathlib
+import struct
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,35 +18,134 @@ from data_prep.feature_bags import Span
 from data_prep.video_names import strip_video_path
 from refinevad_jax.errors import UserError
 
+# An annotation takes some hundred bytes.
+_MAX_BYTES = 2**20
+
+_NUMBERS = {
+    1: "i1",
+    2: "u1",
+    3: "i2",
+    4: "u2",
+    5: "i4",
+    6: "u4",
+    7: "f4",
+    9: "f8",
+    12: "i8",
+    13: "u8",
+}
+_MATRIX, _COMPRESSED, _UTF8 = 14, 15, 16
+_STRUCT_CLASS, _CHAR_CLASS, _NUMBER_CLASSES = 2, 4, range(6, 16)
+
 
 def read_mat_files(files: Sequence[pathlib.Path], source: str) -> Annotations:
     """Struct Annotation_file{VideoName, Anno [K, 2], EventName}; a normal has Anno -1 -1."""
     builder = Builder("MAT-file Annotation_file", source)
     for path in files:
-        name, spans, label = _read_mat(path)
+        name, spans, label = _read_annotation(path)
         builder.add(name, spans, place=str(path), label=label)
     return builder.build()
 
 
-def _read_mat(path: pathlib.Path) -> tuple[str, list[Span], str]:
+def _read_annotation(path: pathlib.Path) -> tuple[str, list[Span], str]:
     try:
-        from scipy.io import loadmat  # type: ignore[import-untyped, unused-ignore]
-    except ImportError as error:
-        raise UserError(f"{path}: .mat files need SciPy: pip install scipy") from error
-    try:
-        record: Any = loadmat(path, simplify_cells=True)["Annotation_file"]
-        name, label = record["VideoName"], record["EventName"]
-        frames = np.asarray(record["Anno"])
-    except FileNotFoundError as error:
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES)
+    except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    except Exception as error:  # SciPy raises many kinds for a damaged file
+    try:
+        record = read_variables(content)["Annotation_file"]
+        name, label, frames = record["VideoName"], record["EventName"], record["Anno"]
+    except (ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"{path}: no MAT-file with an Annotation_file, or damaged ({type(error).__name__})"
+            f"{path}: no MAT-file with an Annotation_file, or damaged ({error}); copy it again"
         ) from error
-    if not isinstance(name, str) or not isinstance(label, str):
-        raise UserError(f"{path}: VideoName and EventName must be words")
-    if frames.dtype.kind not in "iu" or frames.size % 2 or frames.ndim > 2:
+    if not (isinstance(name, str) and isinstance(label, str) and isinstance(frames, np.ndarray)):
+        raise UserError(f"{path}: VideoName and EventName must be words, Anno numbers")
+    if frames.size % 2 or not np.array_equal(frames, np.floor(frames)):
         raise UserError(f"{path}: Anno must hold whole frame numbers, two per span")
-    pairs = frames.reshape(-1, 2).tolist()
+    pairs = [(int(start), int(end)) for start, end in frames.reshape(-1, 2)]
     spans = [Span(start, end) for start, end in pairs if (start, end) != (-1, -1)]
     return strip_video_path(name), spans, label
+
+
+def read_variables(content: bytes) -> dict[str, Any]:
+    """The variables of a MAT-file, level 5: dict, [..] array or str each.
+
+    Structs of one element become dicts. Raises ValueError for anything damaged or of another kind.
+    """
+    order = {b"IM": "<", b"MI": ">"}.get(content[126:128])
+    if order is None:
+        raise ValueError("no level 5 MAT-file")
+    variables = {}
+    rest = content[128:]
+    while rest:
+        kind, data, rest = _element(rest, order)
+        if kind == _COMPRESSED:
+            try:
+                data = zlib.decompressobj().decompress(data, _MAX_BYTES)
+            except zlib.error as error:
+                raise ValueError(str(error)) from error
+            kind, data, _ = _element(data, order)
+        if kind == _MATRIX:
+            name, value = _matrix(data, order, depth=0)
+            variables[name] = value
+    return variables
+
+
+def _element(content: bytes, order: str) -> tuple[int, bytes, bytes]:
+    """Type, data and what follows of the data element that content starts with."""
+    if len(content) < 8:
+        raise ValueError("cut short")
+    kind, size = struct.unpack(f"{order}II", content[:8])
+    if kind >> 16:  # up to four bytes are packed into the tag
+        kind, size, start, end = kind & 0xFFFF, kind >> 16, 4, 8
+    else:
+        start = 8
+        end = start + (size if kind == _COMPRESSED else -(-size // 8) * 8)
+    if size > len(content) - start or (start == 4 and size > 4):
+        raise ValueError("cut short")
+    return kind, content[start : start + size], content[end:]
+
+
+def _matrix(content: bytes, order: str, depth: int) -> tuple[str, Any]:
+    """Name and value of an array element."""
+    if depth > 4:
+        raise ValueError("nested too deep")
+    _, flags, rest = _element(content, order)
+    kind, sizes, rest = _element(rest, order)
+    _, name, rest = _element(rest, order)
+    if len(flags) < 4 or kind != 5 or len(sizes) % 4:
+        raise ValueError("no array")
+    array_class = struct.unpack(f"{order}I", flags[:4])[0] & 0xFF
+    shape = struct.unpack(f"{order}{len(sizes) // 4}i", sizes)
+    text_name = name.decode("ascii", "replace")
+    if array_class == _STRUCT_CLASS:
+        if math.prod(shape) != 1:
+            raise ValueError(f"struct of shape {shape}")
+        return text_name, _struct(rest, order, depth)
+    kind, data, _ = _element(rest, order)
+    if array_class == _CHAR_CLASS:
+        encoding = "utf-8" if kind == _UTF8 or kind in (1, 2) else f"utf-16-{'lb'[order == '>']}e"
+        return text_name, data.decode(encoding, "replace")
+    if array_class not in _NUMBER_CLASSES or kind not in _NUMBERS:
+        raise ValueError(f"array class {array_class}, data type {kind}")
+    dtype = np.dtype(order + _NUMBERS[kind])
+    if min(shape) < 0 or math.prod(shape) * dtype.itemsize != len(data):
+        raise ValueError(f"{len(data)} bytes for shape {shape} {dtype}")
+    return text_name, np.frombuffer(data, dtype).reshape(shape, order="F")
+
+
+def _struct(content: bytes, order: str, depth: int) -> dict[str, Any]:
+    _, length, rest = _element(content, order)
+    _, names, rest = _element(rest, order)
+    width = struct.unpack(f"{order}i", length)[0] if len(length) == 4 else 0
+    if width <= 0 or len(names) % width:
+        raise ValueError("damaged field names")
+    fields = {}
+    for i in range(0, len(names), width):
+        kind, data, rest = _element(rest, order)
+        if kind != _MATRIX:
+            raise ValueError("damaged field")
+        field = names[i : i + width].split(b"\0")[0].decode("ascii", "replace")
+        fields[field] = _matrix(data, order, depth + 1)[1]
+    return fields

@@ -61,9 +61,11 @@ class VideoCounts:
         """Counts the frames.
 
         truth: [F] bool; scores: [F]; lengths: [V] frames of each video, in the order of the frames.
-        Raises ValueError where they do not fit together or a score is NaN.
+        Raises ValueError where they do not fit together, a score is NaN or there is no video.
         """
         truth, scores, lengths = np.asarray(truth, bool), np.asarray(scores), np.asarray(lengths)
+        if not len(lengths):
+            raise ValueError("no videos to draw from")
         if truth.ndim != 1 or truth.shape != scores.shape or lengths.sum() != len(truth):
             raise ValueError(
                 f"truth {truth.shape}, scores {scores.shape}, lengths that sum to {lengths.sum()}"
@@ -101,6 +103,7 @@ class VideoCounts:
         # Where nothing is let through, no anomalous frame is gained either: any divisor will do.
         let_through = np.maximum(true_positives + num_negatives - below, 1)
         precision = true_positives / let_through
+        # A plain sum: np.dot would wake BLAS threads for every draw.
         return auc, float((positives * precision).sum() / num_positives)
 
 

@@ -179,7 +179,7 @@ def test_equal_input_is_not_packaged_twice_and_other_input_needs_overwrite(tmp_p
     assert folder.stat().st_ino == written
 
     other = dataclasses.replace(INFO, provenance={"input": "two"})
-    with pytest.raises(UserError, match="made from other input; .*--overwrite"):
+    with pytest.raises(UserError, match=r"made from other input; .*--overwrite"):
         write_dataset(str(tmp_path), other, [video("b")])
     assert folder.stat().st_ino == written
 

@@ -122,10 +122,19 @@ def test_pairing_is_narrower_than_two_intervals():
     assert difference.high - difference.low < (alone.high - alone.low) / 2
 
 
+def test_real_scores_of_ucf_crime_leave_a_wide_interval(ucf_model):
+    """The figures that docs/metrics.md quotes."""
+    found = bootstrap.confidence_intervals(ucf_model.truth, ucf_model.scores, ucf_model.lengths)
+    rounded = [(round(found[name].low, 3), round(found[name].high, 3)) for name in found]
+    assert rounded == [(0.606, 0.769), (0.124, 0.285)]
+
+
 def test_bad_input_is_refused():
     truth, scores = np.array([True, False]), np.array([0.1, 0.2])
     with pytest.raises(ValueError, match="lengths that sum to 3"):
         bootstrap.VideoCounts(truth, scores, np.array([3]))
+    with pytest.raises(ValueError, match="no videos"):
+        bootstrap.VideoCounts(truth[:0], scores[:0], np.zeros(0, int))
     with pytest.raises(ValueError, match="frame 0 is NaN"):
         bootstrap.VideoCounts(truth, scores * np.nan, np.array([2]))
     with pytest.raises(ValueError, match="level 95"):

@@ -1,4 +1,3 @@
-import csv
 import json
 import math
 
@@ -221,20 +220,32 @@ def test_golden_values_of_the_published_evaluators(shared_data, name):
     np.testing.assert_array_equal(protocol.has_anomalous_frame(truth, lengths), labelled)
 
 
-def test_real_scores_of_ucf_crime(shared_data):
+def test_real_scores_of_ucf_crime(ucf_model):
     """Values of the data's SOURCE.txt: AUC 0.6903, AP 0.1919 over 1,109,680 frames."""
-    scores = np.load(shared_data / "ucf_crime_model_scores/salva-u_c3d_mil_scores_32seg.npz")
-    truth, frame_scores = [], []
-    with (shared_data / "derived/ucf_test_index.csv").open(newline="") as file:
-        for row in csv.DictReader(file):
-            length = protocol.evaluated_length(int(row["snippets_i3d_rocng"]))
-            pairs = [pair.split("-") for pair in row["abnormal_spans_frames"].split(";") if pair]
-            spans = np.array(pairs, np.int64).reshape(-1, 2)
-            truth.append(protocol.frame_truth(spans, length))
-            values = scores[row["video"]]
-            frame_scores.append(protocol.resampled_to_frame_scores(values, length))
-    ranking = frame_metrics.rank(np.concatenate(truth), np.concatenate(frame_scores))
+    ranking = frame_metrics.rank(ucf_model.truth, ucf_model.scores)
     assert ranking.num_positives + ranking.num_negatives == 1_109_680
     assert ranking.num_positives == 84_128
     assert round(ranking.roc_auc(), 4) == 0.6903
     assert round(ranking.average_precision(), 4) == 0.1919
+
+
+def test_numbers_that_docs_metrics_quotes_for_them(ucf_model):
+    truth, scores, lengths = ucf_model.truth, ucf_model.scores, ucf_model.lengths
+    assert round(frame_metrics.precision_recall_auc(truth, scores), 4) == 0.1911
+    anomalous = protocol.per_frame(ucf_model.labelled, lengths)
+    assert round(frame_metrics.anomalous_videos_auc(truth, scores, anomalous), 4) == 0.6209
+    normal_scores = scores[~anomalous]
+    assert round(frame_metrics.false_alarm_rate(normal_scores, 0.5), 5) == 0.00077
+    threshold = frame_metrics.threshold_at_false_alarm_rate(normal_scores, 0.01)
+    assert round(threshold, 4) == 0.0068
+
+    edges = np.cumsum(lengths)[:-1]
+    pairs = list(zip(np.split(truth, edges), np.split(scores, edges), strict=True))
+    per_video = [frame_metrics.roc_auc(*pair) for pair in pairs]
+    assert round(np.nanmean(per_video), 4) == 0.6108
+    highest = np.array([video_scores.max() for _, video_scores in pairs])
+    assert round(frame_metrics.roc_auc(ucf_model.labelled, highest), 4) == 0.7834
+
+    longer = [spans + np.array([0, 1]) for spans in ucf_model.spans]
+    inclusive = [protocol.frame_truth(*pair) for pair in zip(longer, lengths, strict=True)]
+    assert round(frame_metrics.roc_auc(np.concatenate(inclusive), scores), 5) == 0.69027

@@ -163,6 +163,11 @@ def test_golden_values_of_the_published_evaluator(shared_data, name, kind):
         expected = golden[f"{name}/{kind}/excludeNormal={exclude}"]
         np.testing.assert_allclose(100 * report[key], expected["mAP"], rtol=0, atol=1e-4)
         assert 100 * report[key].mean() == pytest.approx(expected["avg"], abs=1e-4)
+    for iou, column in (("0.1", 0), ("0.5", 4)):
+        by_class = golden["per_class_rounded_3"].get(f"{name}/{kind}/AP_per_class@{iou}", {})
+        anomalous_only = list(by_class.values())[1:]
+        ours = 100 * report["per_category"][: len(anomalous_only), column]
+        np.testing.assert_allclose(ours, anomalous_only, atol=6e-4)
 
 
 def test_perfect_detectors_and_what_repairs_them(shared_data):

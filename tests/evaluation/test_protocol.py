@@ -82,6 +82,7 @@ def test_hash_is_that_of_the_documented_text():
     ]
     text = "a\t48\t3-10,40-48\nb\t32\t\n"
     assert protocol.truth_hash(videos) == hashlib.sha256(text.encode()).hexdigest()
+    assert protocol.truth_hash(videos).startswith("505483bf6561")  # printed in docs/metrics.md
 
 
 def test_hash_depends_on_frames_alone():
@@ -140,6 +141,14 @@ def test_equals_the_released_vectors_frame_by_frame(
         assert len(released.files) == len(truths)
         for video, truth in truths.items():
             np.testing.assert_array_equal(released[video + suffix], truth)
+
+
+@pytest.mark.parametrize(("name", "start"), [("ucf", "dede2a8542b8"), ("xd", "2d59e6dee3f3")])
+def test_hash_of_the_official_truth(shared_data, name, start):
+    """The values that docs/metrics.md names."""
+    truths = released_truths(shared_data, name)
+    videos = [(video, len(truth), protocol.truth_runs(truth)) for video, truth in truths.items()]
+    assert protocol.truth_hash(videos).startswith(start)
 
 
 def test_equals_the_released_mask_of_anomalous_videos(shared_data):

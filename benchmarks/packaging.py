@@ -1,0 +1,124 @@
+"""Times packaging feature files into a dataset folder against writing the same bytes plainly.
+
+The input is of the size of UCF-Crime's training split with I3D features, one crop: 1,610 files of
+200 x 1,024 float16, 660 MB of random numbers, made before the clock starts and read from the page
+cache if the machine has room for it. Raw: the same bytes in one file, flushed to the disk.
+
+    python -m benchmarks.packaging --scale=0.1
+    python -m benchmarks.packaging --folder=/path/on/the/disk/in/question
+
+Prints a table and, as the last line, the same numbers as JSON.
+"""
+
+import json
+import os
+import pathlib
+import platform
+import tempfile
+import time
+
+import numpy as np
+import tensorflow_datasets as tfds
+from absl import flags
+
+from data_prep.feature_bags import write_dataset
+from data_prep.releases import read_release
+from refinevad_jax.command_line import run
+from refinevad_jax.data.bags import read_split
+from refinevad_jax.data.taxonomy import UCF_CRIME
+from refinevad_jax.errors import UserError
+
+SCALE = flags.DEFINE_float("scale", 1.0, "share of the 1,610 videos", 0.001, 1.0)
+FOLDER = flags.DEFINE_string("folder", tempfile.gettempdir(), "where files are made and removed")
+
+NUM_VIDEOS, NUM_SEGMENTS, WIDTH = 1610, 200, 1024
+
+
+def make_input(folder: pathlib.Path, num_videos: int) -> int:
+    """Writes the feature files and their list; the number of feature bytes."""
+    rng = np.random.default_rng(0)
+    (folder / "features").mkdir()
+    rows = ["path,label"]
+    for i in range(num_videos):
+        name = f"features/video{i:04d}.npy"
+        values = rng.standard_normal((NUM_SEGMENTS, WIDTH), dtype=np.float32)
+        np.save(folder / name, values.astype(np.float16))
+        rows.append(f"{name},{'Abuse' if i % 2 else 'Normal'}")
+    (folder / "train.csv").write_text("\n".join(rows) + "\n")
+    return num_videos * NUM_SEGMENTS * WIDTH * 2
+
+
+def write_raw(folder: pathlib.Path, num_videos: int) -> float:
+    """Seconds to read the input and write its bytes into one file, on the disk at the end."""
+    start = time.perf_counter()
+    with (folder / "raw.bin").open("wb") as file:
+        for i in range(num_videos):
+            file.write(np.load(folder / "features" / f"video{i:04d}.npy").tobytes())
+        file.flush()
+        os.fsync(file.fileno())
+    return time.perf_counter() - start
+
+
+def package(folder: pathlib.Path) -> tuple[float, float]:
+    """Seconds to read lists and headers, and to check and write the records, on the disk."""
+    start = time.perf_counter()
+    info, videos = read_release(
+        {"train": folder / "train.csv"},
+        {"visual": folder / "features"},
+        name="benchmark",
+        taxonomy=UCF_CRIME,
+    )
+    middle = time.perf_counter()
+    written = write_dataset(str(folder / "data"), info, videos)
+    for path in written.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    return middle - start, time.perf_counter() - middle
+
+
+def check(folder: pathlib.Path, num_videos: int) -> None:
+    """What was packaged is what was made."""
+    bags = read_split(str(folder / "data"), "benchmark", "train")
+    expected = np.load(folder / "features" / "video0000.npy")
+    if len(bags) != num_videos or not np.array_equal(bags[0].features[0], expected):
+        raise UserError("the dataset folder does not hold the input; packaging has been changed")
+
+
+def main() -> None:
+    """Makes the input, times both, checks and prints."""
+    num_videos = max(1, round(NUM_VIDEOS * SCALE.value))
+    with tempfile.TemporaryDirectory(dir=FOLDER.value) as name:
+        folder = pathlib.Path(name)
+        num_bytes = make_input(folder, num_videos)
+        raw = write_raw(folder, num_videos)
+        (folder / "raw.bin").unlink()
+        reading, writing = package(folder)
+        check(folder, num_videos)
+    total = reading + writing
+    print(f"{num_videos:,} videos, {num_bytes / 1e6:,.0f} MB of features")
+    print(f"{'':24}{'seconds':>9}{'MB/s':>9}")
+    for label, seconds in (
+        ("raw copy", raw),
+        ("lists, headers, hash", reading),
+        ("records", writing),
+        ("packaging in all", total),
+    ):
+        print(f"{label:24}{seconds:>9.2f}{num_bytes / 1e6 / seconds:>9.0f}")
+    result = {
+        "benchmark": "packaging",
+        "videos": num_videos,
+        "bytes": num_bytes,
+        "raw_seconds": round(raw, 3),
+        "reading_seconds": round(reading, 3),
+        "writing_seconds": round(writing, 3),
+        "ratio_to_raw": round(total / raw, 2),
+        "machine": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "numpy": np.__version__,
+        "tensorflow_datasets": tfds.__version__,
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,134 @@
+"""Batches as a function of (seed, step), resampling, and the held-out part."""
+
+import itertools
+
+import jax
+import numpy as np
+import pytest
+
+from refinevad_jax.data.bags import Bag
+from refinevad_jax.data.batches import (
+    cycled_permutation,
+    draw_batch,
+    hold_out,
+    resample,
+    training_bags,
+)
+from refinevad_jax.errors import UserError
+
+
+def bag(name: str, label: str, length: int = 5, num_crops: int = 1) -> Bag:
+    labels = np.array([label == "a", label == "b"])
+    features = np.ones((num_crops, length, 4), np.float16)
+    spans = np.zeros((0, 3), np.int32)
+    return Bag(name, label, labels, features, 16 * length, 0.0, spans, has_truth=False)
+
+
+def bags(num_normal: int, num_anomalous: int) -> list[Bag]:
+    return [bag(f"n{i}", "Normal") for i in range(num_normal)] + [
+        bag(f"x{i}", "ab"[i % 2]) for i in range(num_anomalous)
+    ]
+
+
+def test_resample_averages_bins_and_repeats_rows_of_short_videos() -> None:
+    rows = np.arange(5, dtype=np.float32)[None, :, None]
+    # linspace(0, 5, 3) = 0, 2.5, 5: bins {0, 1} and {2, 3, 4}.
+    np.testing.assert_array_equal(resample(rows, 2)[0, :, 0], [0.5, 3.0])
+    np.testing.assert_array_equal(resample(rows, 5)[0, :, 0], [0, 1, 2, 3, 4])
+    np.testing.assert_array_equal(resample(rows[:, :2], 5)[0, :, 0], [0, 0, 0, 1, 1])
+
+
+def linspace_means(features: np.ndarray, count: int) -> np.ndarray:
+    """The rule as RTFM and UR-DMU state it: the mean of rows r[i]:r[i+1], or row r[i]."""
+    edges = np.linspace(0, len(features), count + 1, dtype=int)
+    return np.stack(
+        [
+            features[a:b].mean(axis=0) if a < b else features[min(a, len(features) - 1)]
+            for a, b in itertools.pairwise(edges)
+        ]
+    )
+
+
+@pytest.mark.parametrize("length", [1, 31, 32, 33, 100, 511])
+def test_resample_follows_the_rule_of_the_field(length: int) -> None:
+    features = np.random.default_rng(length).normal(size=(length, 3)).astype(np.float32)
+    expected = linspace_means(features, 32)
+    np.testing.assert_allclose(resample(features[None], 32)[0], expected, atol=1e-6)
+
+
+def test_every_index_comes_once_a_cycle() -> None:
+    key = jax.random.key(0)
+    draw = jax.jit(cycled_permutation, static_argnums=(2, 3))
+    seen = np.concatenate([draw(key, start, 4, 7) for start in range(0, 28, 4)])
+    for cycle in seen.reshape(4, 7):
+        assert sorted(cycle) == list(range(7))
+    assert not np.array_equal(seen[:7], seen[7:14])
+
+
+def test_a_batch_larger_than_the_list_repeats_it() -> None:
+    seen = jax.jit(cycled_permutation, static_argnums=(2, 3))(jax.random.key(0), 5, 16, 3)
+    # The first entry ends the cycle that starts at position 3.
+    for cycle in np.asarray(seen)[1:].reshape(5, 3):
+        assert sorted(cycle) == [0, 1, 2]
+
+
+def test_batches_are_half_normal_half_anomalous_and_depend_on_seed_and_step_alone() -> None:
+    normal, anomalous = np.arange(5), np.arange(5, 20)
+
+    def batch(seed: int, step: int) -> tuple[np.ndarray, np.ndarray]:
+        videos, crops = draw_batch(
+            jax.random.key(seed),
+            np.int32(step),
+            normal=jax.numpy.asarray(normal),
+            anomalous=jax.numpy.asarray(anomalous),
+            num_crops=10,
+            batch_size=8,
+        )
+        return np.asarray(videos), np.asarray(crops)
+
+    videos, crops = batch(0, 3)
+    assert (videos[:4] < 5).all()
+    assert (videos[4:] >= 5).all()
+    assert ((crops >= 0) & (crops < 10)).all()
+    np.testing.assert_array_equal(batch(0, 3)[0], videos)
+    assert not np.array_equal(batch(1, 3)[0], videos)
+    assert not np.array_equal(batch(0, 4)[0], videos)
+
+
+def test_training_bags_keep_chosen_columns_and_find_both_lists() -> None:
+    made = training_bags(bags(3, 2), 6, np.array([1, 2]))
+    assert made.features.shape == (5, 1, 6, 2)
+    np.testing.assert_array_equal(made.normal, [0, 1, 2])
+    np.testing.assert_array_equal(made.anomalous, [3, 4])
+    assert made.steps_per_epoch(4) == 1
+
+
+@pytest.mark.parametrize(
+    ("videos", "reason"),
+    [
+        ([], "empty"),
+        (bags(3, 0), "normal"),
+        (bags(0, 3), "anomalous"),
+        ([bag("n", "Normal"), bag("x", "a", num_crops=2)], "crops"),
+    ],
+)
+def test_training_bags_refuse_what_cannot_be_trained_on(videos: list[Bag], reason: str) -> None:
+    with pytest.raises(UserError, match=reason):
+        training_bags(videos, 4, np.arange(4))
+
+
+def test_hold_out_is_stratified_disjoint_and_a_function_of_seed_and_ids() -> None:
+    videos = bags(40, 40)
+    kept, held = hold_out(videos, 0.1, seed=0)
+    assert len(kept) + len(held) == 80
+    assert sum(bag.label == "Normal" for bag in held) == 4
+    assert sum(bag.label == "a" for bag in held) == 2
+    again = hold_out(videos[::-1], 0.1, seed=0)[1]
+    assert {bag.video_id for bag in again} == {bag.video_id for bag in held}
+    other = hold_out(videos, 0.1, seed=1)[1]
+    assert {bag.video_id for bag in other} != {bag.video_id for bag in held}
+
+
+def test_hold_out_takes_one_of_each_kind_from_a_small_list() -> None:
+    _, held = hold_out(bags(3, 3), 0.1, seed=0)
+    assert sorted(bag.anomalous for bag in held) == [False, True]

@@ -1,0 +1,195 @@
+"""Runs on a tiny data set: learning, exact resume, kills, both ways of feeding, faults."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+
+from refinevad_jax import analysis
+from refinevad_jax.errors import NumericalError, UserError
+from refinevad_jax.training import loop
+from refinevad_jax.training.metric_writer import read_rows
+from refinevad_jax.workdir import locked, read_run
+
+
+def last_params(workdir: pathlib.Path) -> list[np.ndarray]:
+    _, params, _ = analysis.restore(read_run(workdir), workdir, "last")
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(params)]
+
+
+def same_run(one: pathlib.Path, other: pathlib.Path) -> None:
+    """Parameters and metrics are equal to the last bit."""
+    for a, b in zip(last_params(one), last_params(other), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert (one / "metrics.jsonl").read_bytes() == (other / "metrics.jsonl").read_bytes()
+
+
+def test_training_learns_and_writes_its_record(trained: pathlib.Path) -> None:
+    rows = read_rows(trained / "metrics.jsonl")
+    steps = [row for row in rows if "loss" in row]
+    epochs = [row for row in rows if "video_auc" in row]
+    assert [row["step"] for row in steps] == list(range(1, 10))
+    assert [row["epoch"] for row in epochs] == [1, 2, 3]
+    assert steps[-1]["loss"] < steps[0]["loss"]
+    needed = {"mil", "category", "smoothing", "shift_mean", "shift_span", "weight_entropy"}
+    assert needed <= set(steps[0])
+    assert {"train_score_with_label", "train_score_without_label"} <= set(epochs[0])
+    content = json.loads((trained / "config.json").read_text())
+    assert content["data"]["encoder"] == "random"
+
+
+def test_the_same_seed_gives_the_same_run(
+    trained: pathlib.Path, tiny_config: ConfigDict, tmp_path: pathlib.Path
+) -> None:
+    loop.train(tiny_config, tmp_path / "again")
+    same_run(trained, tmp_path / "again")
+
+
+def test_a_finished_run_has_nothing_left_to_do(
+    trained: pathlib.Path, tiny_config: ConfigDict, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (trained / "metrics.jsonl").read_bytes()
+    loop.train(tiny_config, trained)
+    assert "continuing from step 9 of 9" in capsys.readouterr().out
+    assert (trained / "metrics.jsonl").read_bytes() == before
+
+
+def test_an_interrupted_run_resumes_bit_for_bit(
+    trained: pathlib.Path,
+    tiny_config: ConfigDict,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Stopped after an epoch's metrics are written but before its checkpoint is."""
+    save = loop.Checkpoints.save
+
+    def interrupted(self: loop.Checkpoints, state: object, metrics: dict[str, float]) -> None:
+        if int(state.step) > 5:  # type: ignore[attr-defined]
+            raise KeyboardInterrupt
+        save(self, state, metrics)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop.Checkpoints, "save", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(tiny_config, tmp_path)
+    assert read_rows(tmp_path / "metrics.jsonl")[-1]["step"] == 6
+    monkeypatch.undo()
+    loop.train(tiny_config, tmp_path)
+    same_run(trained, tmp_path)
+
+
+def command(config: ConfigDict, workdir: pathlib.Path) -> list[str]:
+    """The command line of a run, with the tiny configuration as flags."""
+    flags = [
+        f"--config.{group}.{key}={value}"
+        for group in ("data", "model", "train", "optimizer")
+        for key, value in config[group].items()
+        if value != ()
+    ]
+    file = pathlib.Path(__file__).parents[2] / "configs" / "ucf.py"
+    main = [sys.executable, "-m", "refinevad_jax.main", f"--config={file}"]
+    return [*main, f"--workdir={workdir}", *flags]
+
+
+@pytest.mark.parametrize("kill_at", ["checkpoints/3", "checkpoints/6.orbax"])
+def test_a_killed_run_resumes_bit_for_bit(
+    trained: pathlib.Path, tiny_config: ConfigDict, tmp_path: pathlib.Path, kill_at: str
+) -> None:
+    """SIGKILL after a save, and as soon as anything of the next save is on the disk."""
+    process = subprocess.Popen(
+        command(tiny_config, tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        if any(str(path).startswith(str(tmp_path / kill_at)) for path in tmp_path.glob("*/*")):
+            break
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert process.returncode == -signal.SIGKILL, "the run ended before it could be killed"
+    loop.train(tiny_config, tmp_path)
+    same_run(trained, tmp_path)
+    assert not [path.name for path in (tmp_path / "checkpoints").iterdir() if "tmp" in path.name]
+
+
+def test_bags_on_the_host_give_the_same_losses(
+    trained: pathlib.Path, tiny_config: ConfigDict, tmp_path: pathlib.Path
+) -> None:
+    tiny_config.data.device_limit_gb = 0.0
+    loop.train(tiny_config, tmp_path)
+    resident = [row["loss"] for row in read_rows(trained / "metrics.jsonl") if "loss" in row]
+    streamed = [row["loss"] for row in read_rows(tmp_path / "metrics.jsonl") if "loss" in row]
+    np.testing.assert_allclose(streamed, resident, rtol=2e-4)
+
+
+def test_a_non_finite_loss_stops_the_run_and_keeps_the_last_good_checkpoint(
+    tiny_config: ConfigDict, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = loop.Dispatch.run
+
+    def poisoned(self: loop.Dispatch, state: object, first: int, count: int) -> object:
+        state, metrics = run(self, state, first, count)  # type: ignore[arg-type]
+        if first >= 3:
+            metrics["category"] = np.full(count, np.nan)
+        return state, metrics
+
+    monkeypatch.setattr(loop.Dispatch, "run", poisoned)
+    with pytest.raises(NumericalError, match=r"step 4: category is nan.*step 3 in "):
+        loop.train(tiny_config, tmp_path)
+    monkeypatch.undo()
+    assert all(np.isfinite(leaf).all() for leaf in last_params(tmp_path))
+
+
+def test_a_workdir_of_another_run_is_refused(
+    trained: pathlib.Path, tiny_config: ConfigDict
+) -> None:
+    tiny_config.optimizer.learning_rate = 1e-2
+    with pytest.raises(UserError, match=r"config.optimizer.learning_rate was 0.003"):
+        loop.train(tiny_config, trained)
+
+
+def test_a_workdir_in_use_is_refused(tiny_config: ConfigDict, tmp_path: pathlib.Path) -> None:
+    with locked(tmp_path), pytest.raises(UserError, match=f"in use by process {os.getpid()}"):
+        loop.train(tiny_config, tmp_path)
+
+
+def test_a_missing_data_set_names_the_command_that_makes_it(
+    tiny_config: ConfigDict, tmp_path: pathlib.Path
+) -> None:
+    tiny_config.data.dataset = "other"
+    with pytest.raises(UserError, match=r"data_prep.package --name=other"):
+        loop.train(tiny_config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_unknown_modality_is_refused(tiny_config: ConfigDict, tmp_path: pathlib.Path) -> None:
+    tiny_config.data.modalities = ("audio",)
+    with pytest.raises(UserError, match=r"'audio' is not in data set 'tiny'"):
+        loop.train(tiny_config, tmp_path)
+
+
+def test_selection_from_the_training_split_holds_videos_out(tiny_config: ConfigDict) -> None:
+    tiny_config.data.update(selection_split="train", selection_fraction=0.2)
+    train, selection = loop.read_bags(tiny_config)
+    assert len(train) + len(selection) == 24
+    assert not {bag.video_id for bag in train} & {bag.video_id for bag in selection}
+
+
+def test_frozen_prototypes_and_one_modality(
+    tiny_config: ConfigDict, tmp_path: pathlib.Path
+) -> None:
+    tiny_config.data.modalities = ("text",)
+    tiny_config.train.update(trainable_prototypes=False, num_epochs=1)
+    loop.train(tiny_config, tmp_path)
+    model = analysis.load_model(tmp_path, "last")
+    assert model.config.modality_widths == (8,)
+    from refinevad_jax.model.refinevad import create
+
+    _, initial = create(model.config, seed=0)
+    np.testing.assert_array_equal(model.prototypes[...], initial["prototypes"])
