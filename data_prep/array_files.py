@@ -14,7 +14,7 @@ from refinevad_jax.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """What a .npy file says before its data: shape, dtype, whether the columns come first."""
+    """What a .npy file says before its data: shape and dtype."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]

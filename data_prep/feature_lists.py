@@ -93,7 +93,10 @@ def read_feature_lists(
         for video in listed
     ]
     if annotations is not None:
-        videos = add_truth(videos, read_annotations(annotations).in_frames(fps=fps), info)
+        found = read_annotations(annotations)
+        for note in found.notes:
+            print(f"note: {annotations}: {note}", file=sys.stderr)
+        videos = add_truth(videos, found.in_frames(fps=fps), info)
     return dataclasses.replace(info, provenance=provenance), videos
 
 
@@ -182,7 +185,8 @@ def _warn_of_contradictions(
 
 def _warn(video_ids: Sequence[str], problem: str) -> None:
     if video_ids:
-        print(f"warning: {problem}: {len(video_ids)} videos ({_names(video_ids)})", file=sys.stderr)
+        count = f"{len(video_ids)} in all"
+        print(f"warning: {problem}: {_names(video_ids)} ({count})", file=sys.stderr)
 
 
 def _names(video_ids: Sequence[str]) -> str:

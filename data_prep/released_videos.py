@@ -53,6 +53,11 @@ def find_videos(
                     f"{place}: {video} has {'several labels' if labels else 'no label'}, and its "
                     "name states none; add a label column: path,label"
                 )
+            if len({entry.crop or 0 for entry in entries}) < len(entries):
+                raise UserError(
+                    f"{released.source}, line {entries[-1].line}: {video} stands twice with the "
+                    "same crop; a video is known by its file name, whatever its folder"
+                )
             files = tuple(_files(entries, index, released.source) for index in indices)
             for folder, paths in zip(features.values(), files, strict=True):
                 if not paths:

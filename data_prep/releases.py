@@ -84,8 +84,9 @@ def read_release(
         encoder=encoder or describe_features(videos, shapes),
         source=source_note or f"released lists {', '.join(path.name for path in lists.values())}",
     )
-    segments = {video.video_id: segments_of(video, shapes, layouts) for video in videos}
     counts = read_frame_counts(frame_counts)
+    segments = {video.video_id: segments_of(video, shapes, layouts) for video in videos}
+    frames = {v: counts.get(match_key(v), t * frames_per_segment) for v, t in segments.items()}
     bags = [
         Video(
             video_id=video.video_id,
@@ -93,9 +94,7 @@ def read_release(
             label=video.label,
             load_features=functools.partial(load_release, video.files, layouts, num_crops),
             source=str(video.files[0][0]),
-            num_frames=counts.get(
-                match_key(video.video_id), segments[video.video_id] * frames_per_segment
-            ),
+            num_frames=frames[video.video_id],
             fps=fps or 0.0,
         )
         for video in videos
@@ -104,23 +103,31 @@ def read_release(
     if truth is not None:
         bags = add_truth(bags, truth, info)
     provenance = {
-        "source": "release",
-        "release": info.encoder,
+        **_provenance(info, truth, _length_rule(truth, counts, segments, frames_per_segment)),
         "layouts": layouts,
         "num_crops": num_crops,
         "fps": fps,
-        "taxonomy": taxonomy.to_dict(),
-        "length_rule": _length_rule(truth, counts, segments, frames_per_segment),
-        "truth": None if truth is None else _describe_truth(truth),
-        "lists": {
-            split: {"grammar": read[split].grammar, "sha256": file_sha256(path)}
-            for split, path in lists.items()
-        },
+        "list_grammars": {split: released.grammar for split, released in read.items()},
+        "lists": {split: _hash(path) for split, path in lists.items()},
         "annotations": _hash(annotations),
         "frame_counts": _hash(frame_counts),
         "features": _hash_features(videos, features),
     }
     return dataclasses.replace(info, provenance=provenance), bags
+
+
+def _provenance(info: BagsInfo, truth: Annotations | None, length_rule: str) -> dict[str, object]:
+    """What decides whether a data set that stands already is the same one, as far as info says."""
+    return {
+        "source": "release",
+        "release": info.encoder,
+        "length_rule": length_rule,
+        "truth": None if truth is None else _describe_truth(truth),
+        "taxonomy": info.taxonomy.to_dict(),
+        "frames_per_segment": info.frames_per_segment,
+        "modalities": [dataclasses.asdict(modality) for modality in info.modalities],
+        "source_note": info.source,
+    }
 
 
 def read_frame_counts(path: pathlib.Path | None) -> dict[str, int]:

@@ -80,8 +80,8 @@ def _find_edits(truth: Annotations, data_set: str, name: str, section: Section) 
     if edited:
         section.problem(
             "not the official truth",
-            f"{counted(len(edited), 'video')}: other frames than the official annotation; results on "
-            "them are not comparable",
+            f"{counted(len(edited), 'video')}: other frames than the official annotation; results "
+            "on them are not comparable",
             [
                 f"{edit.video_id}: official {_pairs(edit.official)}, here {_pairs(edit.found)}"
                 for edit in edited

@@ -5,7 +5,10 @@ import pathlib
 
 
 def enable() -> None:
-    """Keeps them in the user's cache folder; JAX_COMPILATION_CACHE_DIR moves it, empty turns off."""
+    """Keeps them in the user's cache folder.
+
+    The variable JAX_COMPILATION_CACHE_DIR names another folder; empty, it turns the cache off.
+    """
     import jax
 
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:

@@ -203,7 +203,11 @@ def _mend_msad(rows: list[Row]) -> list[Row]:
     if any(data_set_of(video) != "MSAD" for video in videos) or rows[0].label is None:
         return rows
     return [
-        dataclasses.replace(row, label=label_from_name(video))
+        dataclasses.replace(
+            row,
+            label=label_from_name(video),
+            spans=row.spans and tuple((start, end, None) for start, end, _ in row.spans),
+        )
         for row, video in zip(rows, videos, strict=True)
     ]
 

@@ -152,6 +152,8 @@ def test_other_text_grammars(tmp_path):
     assert tad.spans == {"01_Accident_006": (Span(75, 110, "Accident"),), "Normal_241": ()}
     scene = read(tmp_path, "Fire_3.mp4  office  20  200  -1  -1  \nFire_4.mp4  lobby  1  5  -1  -1")
     assert scene.labels == {"Fire_3": "Fire", "Fire_4": "Fire"}
+    short = read(tmp_path, "Fire_3.mp4 office 20 200\nFire_4.mp4 lobby 1 5")
+    assert short.spans["Fire_3"] == (Span(20, 200, "Fire"),)
     padded = read(tmp_path, "01_0028.avi car 86 90 330 330 -1 -1\n01_001.avi normal -1 -1")
     assert padded.spans == {"01_0028": (Span(86, 90, "car"),), "01_001": ()}
     assert padded.notes == ("1 empty spans left out, first in 01_0028",)

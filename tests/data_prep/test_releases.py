@@ -423,6 +423,18 @@ def test_names_without_a_label_need_a_column(tmp_path):
     assert json.dumps(info.provenance)
 
 
+def test_same_file_name_in_two_folders_is_refused(tmp_path):
+    save(tmp_path / "f", {"a/one.npy": ramp(3, 4), "b/one.npy": ramp(3, 4)})
+    (tmp_path / "t.csv").write_text("path,label\na/one.npy,Normal\nb/one.npy,Normal\n")
+    with pytest.raises(UserError, match="line 3: one stands twice with the same crop"):
+        read_release(
+            {"test": tmp_path / "t.csv"},
+            {"v": tmp_path / "f"},
+            name="made",
+            taxonomy=UCF_CRIME,
+        )
+
+
 @pytest.mark.parametrize(
     ("files", "message"),
     [

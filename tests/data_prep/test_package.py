@@ -1,0 +1,125 @@
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from refinevad_jax.data.bags import Modality, read_info, read_split
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def package(*flags: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "data_prep.package", *flags],
+        cwd=ROOT,
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.fixture
+def own_data(tmp_path) -> pathlib.Path:
+    """The ten lines of docs/data_format.md: taxonomy, lists, features and truth of one's own."""
+    (tmp_path / "shop.json").write_text('{"categories": ["fall", "fire"], "separator": "+"}')
+    (tmp_path / "train.csv").write_text("path,label\na.npy,fall\nb.npy,Normal\n")
+    (tmp_path / "test.csv").write_text("c.npy,fall+fire\nd.npy,Normal\n")
+    for index, name in enumerate("abcd"):
+        np.save(tmp_path / f"{name}.npy", np.full((5, index + 2, 6), index, np.float32))
+    (tmp_path / "truth.txt").write_text("c.mp4 fall 3 20 40 48\n")
+    return tmp_path
+
+
+def flags_for(folder: pathlib.Path, **changes: str) -> list[str]:
+    flags = {
+        "source": "features",
+        "name": "shop",
+        "data_dir": str(folder / "data"),
+        "taxonomy": str(folder / "shop.json"),
+        "features": str(folder),
+        **changes,
+    }
+    lists = [f"--list={split}={folder / split}.csv" for split in ("train", "test")]
+    return [*lists, *(f"--{key}={value}" for key, value in flags.items() if value)]
+
+
+def test_own_data_become_a_data_set(own_data):
+    extra = ["--modality=visual=4", "--modality=text=2", f"--annotations={own_data / 'truth.txt'}"]
+    done = package(*flags_for(own_data), *extra)
+    assert (done.returncode, done.stderr) == (0, "")
+    data_dir = str(own_data / "data")
+    assert read_info(data_dir, "shop").modalities == (Modality("visual", 4), Modality("text", 2))
+    c, d = read_split(data_dir, "shop", "test")
+    assert (c.label, c.has_truth, d.has_truth) == ("fall+fire", True, True)
+    assert c.spans.tolist() == [[3, 20, 0], [40, 48, 0]]
+    assert c.features.shape == (5, 4, 6)
+    assert not any(bag.has_truth for bag in read_split(data_dir, "shop", "train"))
+
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert "data set shop in" in done.stdout
+    assert "D = 6 (visual 4 + text 2), 16 frames a segment" in done.stdout
+    assert ["train", "2", "1", "1", "0", "5", "2/2.5/3"] in lines
+    assert ["test", "2", "1", "1", "2", "5", "4/4.5/5"] in lines
+    assert ["fall", "1", "1"] in lines
+    assert ["fire", "0", "1"] in lines
+    assert "next: python -m refinevad_jax.main --config=configs/" in done.stdout
+    assert f"--config.data.dataset=shop --config.data.data_dir={data_dir}" in done.stdout
+
+    again = package(*flags_for(own_data), *extra)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert "nothing to do" in again.stdout
+
+    other = package(*flags_for(own_data), *extra, "--num_crops=1")
+    assert other.returncode == 2
+    assert "made from other input" in other.stderr
+
+
+def refuse(message: str, *flags: str) -> None:
+    """Checks for one line on stderr, exit code 2 and silence on stdout."""
+    done = package(*flags)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert message in done.stderr
+    assert done.stdout == ""
+
+
+def test_misuse_ends_in_one_line(own_data):
+    refuse("--source=features needs --features", *flags_for(own_data, features=""))
+    refuse("--input has no effect with --source=features", *flags_for(own_data, input="x"))
+    refuse("--list has no effect with", *flags_for(own_data, source="timed_text", input="x"))
+    refuse("<features|timed_text>", *flags_for(own_data, source="video"))
+    refuse("--taxonomy must have a value", *flags_for(own_data, taxonomy=""))
+    refuse("neither built in", *flags_for(own_data, taxonomy="none.json"))
+    assert not (own_data / "data").exists()
+
+
+def test_bad_data_end_in_one_line_and_leave_nothing(own_data):
+    refuse("cannot be read (No such file", *flags_for(own_data), "--list=val=none.csv")
+    refuse("truth.csv: no such file", *flags_for(own_data, annotations="truth.csv"))
+    np.save(own_data / "d.npy", np.full((5, 4, 6), np.nan))
+    refuse("d.npy: nan at crop 0, segment 0, channel 0", *flags_for(own_data))
+    (own_data / "test.csv").write_text("c.npy,flood\n")
+    refuse("c.npy: video c: unknown label 'flood'", *flags_for(own_data))
+    assert not (own_data / "data").exists()
+
+
+def test_real_timed_text_is_packaged(shared_data, tmp_path):
+    done = package(
+        "--source=timed_text",
+        f"--input={shared_data / 'ucf_crime_text'}",
+        "--name=ucf_text",
+        "--taxonomy=ucf_crime",
+        f"--data_dir={tmp_path}",
+        "--source_note=UCF-Crime, UCA text",
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert ["train", "1412", "687", "725", "0", "1", "6/136.5/61031"] in lines
+    assert ["val", "156", "77", "79", "138", "1", "13/140.5/8868"] in lines
+    assert read_info(str(tmp_path), "ucf_text").source == "UCF-Crime, UCA text"

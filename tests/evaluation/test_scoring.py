@@ -1,0 +1,73 @@
+"""Whole videos in padded lengths: nothing changes but the speed."""
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+from refinevad_jax.data.bags import Bag
+from refinevad_jax.data.batches import resample
+from refinevad_jax.evaluation import scoring
+from refinevad_jax.model.refinevad import ModelConfig, create
+
+CONFIG = ModelConfig((6,), 2, width=8, num_layers=1, num_heads=2, mlp_width=8, scorer_width=4)
+
+
+def bag(length: int, num_crops: int, seed: int) -> Bag:
+    features = np.random.default_rng(seed).normal(size=(num_crops, length, 6)).astype(np.float16)
+    spans = np.zeros((0, 3), np.int32)
+    return Bag(f"v{seed}", "x", np.zeros(2, bool), features, 16 * length, 0.0, spans, True)
+
+
+@pytest.fixture(scope="module")
+def model() -> tuple[nnx.GraphDef, dict]:
+    return create(CONFIG, seed=0)
+
+
+def direct(model: tuple[nnx.GraphDef, dict], features: np.ndarray) -> np.ndarray:
+    """Scores [N, T] of crops at their own length."""
+    graphdef, params = model
+    forward = jax.jit(lambda p, x, v: nnx.merge(graphdef, p)(x, v).scores)
+    return np.asarray(forward(params, np.float32(features), np.ones(features.shape[:2], bool)))
+
+
+@pytest.mark.parametrize("num_segments", [0, 20])
+def test_scores_are_those_of_each_video_alone(
+    model: tuple[nnx.GraphDef, dict], num_segments: int
+) -> None:
+    bags = [bag(length, 2, seed) for seed, length in enumerate((3, 40, 33))]
+    scorer = scoring.Scorer(model[0], top_k_divisor=16)
+    finished: list[int] = []
+    results = scorer(
+        model[1],
+        bags,
+        columns=np.arange(6),
+        num_segments=num_segments,
+        progress=finished.append,
+    )
+    assert sum(finished) == len(bags)
+    for video, result in zip(bags, results, strict=True):
+        features = resample(video.features, num_segments) if num_segments else video.features
+        expected = direct(model, features).mean(axis=0)
+        assert result.scores.shape == (num_segments or video.num_segments,)
+        np.testing.assert_allclose(result.scores, expected, atol=2e-3 if num_segments else 1e-5)
+        k = len(expected) // 16 + 1
+        np.testing.assert_allclose(
+            result.video_score, np.sort(result.scores)[-k:].mean(), rtol=1e-5
+        )
+
+
+def test_lengths_are_padded_to_few_sizes_by_less_than_half() -> None:
+    lengths = {scoring.bucket_length(n) for n in range(1, 3000)}
+    assert lengths == {32, 64, 128, 256, 512, 1024, 2048, 4096}
+    assert all(scoring.bucket_length(n) < 2 * max(n, 17) for n in range(1, 3000))
+
+
+def test_one_array_shape_per_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "SEGMENTS_PER_CALL", 128)
+    bags = [bag(length, 3, length) for length in (5, 20, 31, 60, 64, 200)]
+    rows = list(scoring.batched_rows(bags, 0))
+    assert len({(row.length, row.num_rows) for row in rows}) == len({row.length for row in rows})
+    members = [member for row in rows for member in row.members]
+    assert sorted(members) == [(video, crop) for video in range(6) for crop in range(3)]
+    assert all(row.num_rows * row.length <= max(128, row.length) for row in rows)

@@ -1,0 +1,61 @@
+"""Every command as a user meets it: help, misuse, exit codes."""
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+COMMANDS = [
+    "refinevad_jax.main",
+    "refinevad_jax.evaluate",
+    "data_prep.package",
+    "data_prep.simulate",
+]
+
+
+def call(module: str, *flags: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", module, *flags], cwd=ROOT, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize("module", COMMANDS)
+def test_help_teaches(module: str) -> None:
+    result = call(module, "--help")
+    assert result.returncode == 0
+    assert f"python -m {module}" in result.stdout
+    assert "--" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "flags", "reason"),
+    [
+        ("refinevad_jax.main", [], "--config"),
+        ("refinevad_jax.main", ["--config=configs/ucf.py"], "--workdir"),
+        ("refinevad_jax.main", ["--config=no.py", "--workdir=x"], "no.py"),
+        (
+            "refinevad_jax.main",
+            ["--config=configs/ucf.py", "--workdir=x", "--config.model.depth=3"],
+            "depth",
+        ),
+        (
+            "refinevad_jax.main",
+            ["--config=configs/ucf.py", "--workdir=x", "--config.model.tau=0.0"],
+            "config.model.tau=0.0",
+        ),
+        ("refinevad_jax.evaluate", [], "--workdir"),
+        ("refinevad_jax.evaluate", ["--workdir=nowhere"], "nowhere"),
+        ("refinevad_jax.evaluate", ["--num_segments=many"], "num_segments"),
+        ("refinevad_jax.evaluate", ["surplus"], "surplus"),
+    ],
+)
+def test_misuse_is_one_line_and_code_two(module: str, flags: list[str], reason: str) -> None:
+    result = call(module, *flags)
+    assert result.returncode == 2, result.stderr
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("error: ")
+    assert reason in lines[0]
+    assert not (ROOT / "x").exists()

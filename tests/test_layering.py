@@ -1,0 +1,121 @@
+"""Which room may import which: the arrows of docs/architecture.md, read from the source."""
+
+import ast
+import pathlib
+from collections.abc import Iterator
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+ENTRY_POINTS = ("main", "evaluate", "detect", "export")
+FILES = sorted(
+    path
+    for folder in ("refinevad_jax", "data_prep", "configs")
+    for path in (ROOT / folder).rglob("*.py")
+)
+
+
+def imports(path: pathlib.Path, *, top_level_only: bool = False) -> Iterator[str]:
+    """Full names of what a file imports: `from a.b import c` gives a.b and a.b.c."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = tree.body if top_level_only else ast.walk(tree)
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: relative import"
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def within(name: str, room: str) -> bool:
+    return name == room or name.startswith(room + ".")
+
+
+def room_files(*rooms: str) -> list[pathlib.Path]:
+    found = [
+        path
+        for path in FILES
+        if any(within(".".join(path.relative_to(ROOT).with_suffix("").parts), r) for r in rooms)
+    ]
+    assert found, rooms
+    return found
+
+
+# Files of a room, and what they may not import.
+FORBIDDEN = {
+    "refinevad_jax": ["data_prep"],
+    "refinevad_jax.model": [
+        "refinevad_jax.training",
+        "refinevad_jax.data",
+        "refinevad_jax.evaluation",
+        "refinevad_jax.config",
+        "refinevad_jax.workdir",
+        "ml_collections",
+        "absl",
+        "pathlib",
+    ],
+    "refinevad_jax.training.losses": ["refinevad_jax", "ml_collections", "absl", "pathlib"],
+    "refinevad_jax.evaluation.frame_metrics": ["refinevad_jax", "jax", "absl", "pathlib"],
+    "refinevad_jax.evaluation.video_metrics": ["refinevad_jax.data", "jax", "absl", "pathlib"],
+    "refinevad_jax.evaluation.localization": ["refinevad_jax.data", "jax", "absl", "pathlib"],
+    "refinevad_jax.data": ["refinevad_jax.model", "refinevad_jax.training"],
+    "refinevad_jax.config": ["jax", "numpy", "absl"],
+    "data_prep": [
+        "refinevad_jax.model",
+        "refinevad_jax.training",
+        "refinevad_jax.config",
+        "jax",
+        "flax",
+    ],
+}
+# Library, and the only files or folders that may import it.
+OWNERS = {
+    "orbax": ["refinevad_jax/training/checkpoints.py"],
+    "tensorflow_datasets": ["refinevad_jax/data/bags.py", "data_prep/"],
+}
+
+
+@pytest.mark.parametrize("room", FORBIDDEN)
+def test_rooms_keep_their_arrows(room: str) -> None:
+    for path in room_files(room):
+        for name in imports(path):
+            broken = [ban for ban in FORBIDDEN[room] if within(name, ban)]
+            assert not broken, f"{path.relative_to(ROOT)} imports {name}"
+
+
+@pytest.mark.parametrize("library", OWNERS)
+def test_libraries_have_one_owner(library: str) -> None:
+    for path in FILES:
+        if any(within(name, library) for name in imports(path)):
+            place = str(path.relative_to(ROOT))
+            assert any(place.startswith(owner) for owner in OWNERS[library]), place
+
+
+def test_nothing_imports_an_entry_point() -> None:
+    for path in FILES:
+        for name in imports(path):
+            for entry in ENTRY_POINTS:
+                assert not within(name, f"refinevad_jax.{entry}"), f"{path} imports {name}"
+
+
+def test_absl_flags_are_read_in_entry_points_only() -> None:
+    for path in FILES:
+        if any(within(name, "absl.flags") for name in imports(path)):
+            text = path.read_text(encoding="utf-8")
+            if path.name != "command_line.py":
+                assert '__name__ == "__main__"' in text, path
+
+
+def test_configurations_import_the_schema_only() -> None:
+    for path in room_files("configs"):
+        ours = [name for name in imports(path) if within(name, "refinevad_jax")]
+        assert set(ours) <= {"refinevad_jax", "refinevad_jax.config"}, path
+
+
+@pytest.mark.parametrize(
+    "library", ["torch", "av", "open_clip", "transformers", "scipy", "sklearn"]
+)
+def test_extras_are_imported_where_they_are_used(library: str) -> None:
+    for path in FILES:
+        assert not [n for n in imports(path, top_level_only=True) if within(n, library)], path
