@@ -4,8 +4,8 @@ import dataclasses
 import functools
 import pathlib
 import sys
-import typing
 from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from data_prep.annotations import Annotations, read_annotations
 from data_prep.feature_arrays import (
@@ -17,31 +17,18 @@ from data_prep.feature_arrays import (
     read_shapes,
 )
 from data_prep.feature_bags import Video, file_sha256, read_label
-from data_prep.list_files import read_lists
+from data_prep.list_files import ListedVideo, read_lists
 from data_prep.video_names import match_key
 from refinevad_jax.data.bags import BagsInfo
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
 
 
-def read_feature_lists(
-    lists: Mapping[str, pathlib.Path],
-    root: pathlib.Path,
-    *,
-    name: str,
-    taxonomy: Taxonomy,
-    annotations: pathlib.Path | None = None,
-    modalities: Sequence[str] = (),
-    layout: str = "auto",
-    num_crops: int = 0,
-    frames_per_segment: int = 16,
-    fps: float | None = None,
-    encoder: str = "",
-    source_note: str = "",
-) -> tuple[BagsInfo, list[Video]]:
-    """Reads lists, file headers and annotations: metadata and videos, ready for write_dataset.
+@dataclasses.dataclass(frozen=True)
+class FeatureLists:
+    """What to read, and how.
 
-    Args:
+    Attributes:
         lists: {split: CSV file}.
         root: the folder that the lists' paths are in.
         name: the data set's name.
@@ -54,50 +41,76 @@ def read_feature_lists(
         fps: frames per second where the annotations do not state them.
         encoder: what made the features, in words.
         source_note: where the data came from, in words.
+    """
+
+    lists: Mapping[str, pathlib.Path]
+    root: pathlib.Path
+    name: str
+    taxonomy: Taxonomy
+    annotations: pathlib.Path | None = None
+    modalities: Sequence[str] = ()
+    layout: str = "auto"
+    num_crops: int = 0
+    frames_per_segment: int = 16
+    fps: float | None = None
+    encoder: str = ""
+    source_note: str = ""
+
+
+def read_feature_lists(request: FeatureLists) -> tuple[BagsInfo, list[Video]]:
+    """Reads lists, file headers and annotations: metadata and videos, ready for write_dataset.
 
     Warns on stderr of what is odd but usable. Raises UserError naming file and cure otherwise.
     """
-    listed = read_lists(lists, root)
+    listed = read_lists(request.lists, request.root)
     shapes = read_shapes([video.files for video in listed])
-    layout = choose_layout(layout, shapes)
+    request = dataclasses.replace(request, layout=choose_layout(request.layout, shapes))
+    files = ", ".join(path.name for path in request.lists.values())
     info = BagsInfo(
-        name=name,
-        taxonomy=taxonomy,
-        modalities=parse_modalities(modalities, shapes),
-        frames_per_segment=frames_per_segment,
-        encoder=encoder or "unknown",
-        source=source_note or f"feature lists {', '.join(path.name for path in lists.values())}",
+        name=request.name,
+        taxonomy=request.taxonomy,
+        modalities=parse_modalities(request.modalities, shapes),
+        frames_per_segment=request.frames_per_segment,
+        encoder=request.encoder or "unknown",
+        source=request.source_note or f"feature lists {files}",
     )
-    provenance = {
+    info = dataclasses.replace(info, provenance=_provenance(request, info, list(shapes)))
+    videos = [_video(video, shapes[video.files[0]], request) for video in listed]
+    if request.annotations is not None:
+        found = read_annotations(request.annotations)
+        for note in found.notes:
+            print(f"note: {request.annotations}: {note}", file=sys.stderr)
+        videos = add_truth(videos, found.in_frames(fps=request.fps), info)
+    return info, videos
+
+
+def _video(listed: ListedVideo, shape: tuple[int, ...], request: FeatureLists) -> Video:
+    return Video(
+        video_id=listed.video_id,
+        split=listed.split,
+        label=listed.label,
+        load_features=functools.partial(
+            load_features, listed.files, layout=request.layout, num_crops=request.num_crops
+        ),
+        source=str(listed.files[0]),
+        num_frames=num_segments(shape, request.layout) * request.frames_per_segment,
+        fps=request.fps or 0.0,
+    )
+
+
+def _provenance(
+    request: FeatureLists, info: BagsInfo, files: Sequence[pathlib.Path]
+) -> dict[str, Any]:
+    return {
         "source": "features",
         **{key: value for key, value in info.to_dict().items() if key in _COMPARED},
-        "layout": layout,
-        "num_crops": num_crops,
-        "fps": fps,
-        "lists": {split: _hash(path) for split, path in lists.items()},
-        "annotations": None if annotations is None else _hash(annotations),
-        "features": hash_files(list(shapes), root),
+        "layout": request.layout,
+        "num_crops": request.num_crops,
+        "fps": request.fps,
+        "lists": {split: _hash(path) for split, path in request.lists.items()},
+        "annotations": None if request.annotations is None else _hash(request.annotations),
+        "features": hash_files(files, request.root),
     }
-    videos = [
-        Video(
-            video_id=video.video_id,
-            split=video.split,
-            label=video.label,
-            load_features=functools.partial(
-                load_features, video.files, layout=layout, num_crops=num_crops
-            ),
-            source=str(video.files[0]),
-            num_frames=num_segments(shapes[video.files[0]], layout) * frames_per_segment,
-            fps=fps or 0.0,
-        )
-        for video in listed
-    ]
-    if annotations is not None:
-        found = read_annotations(annotations)
-        for note in found.notes:
-            print(f"note: {annotations}: {note}", file=sys.stderr)
-        videos = add_truth(videos, found.in_frames(fps=fps), info)
-    return dataclasses.replace(info, provenance=provenance), videos
 
 
 # What of the metadata decides whether a data set that stands already is the same one.
@@ -151,7 +164,7 @@ def add_truth(videos: Sequence[Video], annotations: Annotations, info: BagsInfo)
     return complete
 
 
-_Number = typing.TypeVar("_Number", int, float)
+_Number = TypeVar("_Number", int, float)
 
 
 def _by_key(table: Mapping[str, _Number]) -> dict[str, _Number]:

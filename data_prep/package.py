@@ -16,7 +16,7 @@ from absl import flags
 
 from data_prep.feature_arrays import LAYOUTS
 from data_prep.feature_bags import Video, write_dataset
-from data_prep.feature_lists import read_feature_lists
+from data_prep.feature_lists import FeatureLists, read_feature_lists
 from data_prep.list_files import parse_lists
 from data_prep.summary import summarize
 from data_prep.timed_text import read_timed_text
@@ -59,14 +59,10 @@ def read_input() -> tuple[BagsInfo, list[Video]]:
     if is_text:
         return read_timed_text(pathlib.Path(INPUT.value), **words)
     words |= {"layout": LAYOUT.value, "num_crops": CROPS.value, "modalities": MODALITY.value}
-    return read_feature_lists(
-        parse_lists(LIST.value),
-        pathlib.Path(FEATURES.value),
-        annotations=pathlib.Path(ANNOTATIONS.value) if ANNOTATIONS.value else None,
-        frames_per_segment=FRAMES.value,
-        fps=FPS.value,
-        **words,
-    )
+    words |= {"frames_per_segment": FRAMES.value, "fps": FPS.value}
+    words |= {"lists": parse_lists(LIST.value), "root": pathlib.Path(FEATURES.value)}
+    words["annotations"] = pathlib.Path(ANNOTATIONS.value) if ANNOTATIONS.value else None
+    return read_feature_lists(FeatureLists(**words))
 
 
 def main() -> None:

@@ -90,7 +90,29 @@ def simulate(
         difficulty: 0 .. 1, from plain to barely visible anomalies.
     """
     world = draw_world(np.random.default_rng([seed, 0]))
-    info = BagsInfo(
+    info = _describe(name, num_videos, seed, difficulty)
+    places = [(split, i) for split, size in split_sizes(num_videos).items() for i in range(size)]
+    videos = []
+    for number, (split, index) in enumerate(places):
+        plan = draw_plan(np.random.default_rng([seed, 1, number]), world, index)
+        draw = functools.partial(_draw, plan, seed=[seed, 2, number], strength=strength(difficulty))
+        videos.append(
+            Video(
+                video_id=f"{split}_{index:04d}",
+                split=split,
+                label=plan.label,
+                load_features=draw,
+                source=name,
+                num_frames=plan.num_frames,
+                fps=FPS,
+                spans=None if split == "train" else plan.spans,
+            )
+        )
+    return info, videos
+
+
+def _describe(name: str, num_videos: int, seed: int, difficulty: float) -> BagsInfo:
+    return BagsInfo(
         name=name,
         taxonomy=TAXONOMY,
         modalities=MODALITIES,
@@ -106,33 +128,17 @@ def simulate(
             "difficulty": difficulty,
         },
     )
-    videos: list[Video] = []
-    for split, size in split_sizes(num_videos).items():
-        for index in range(size):
-            number = len(videos)
-            plan = draw_plan(np.random.default_rng([seed, 1, number]), world, index)
-            draw = functools.partial(
-                draw_features,
-                [seed, 2, number],
-                num_frames=plan.num_frames,
-                scene=plan.scene,
-                events=plan.events,
-                agitation=plan.agitation,
-                strength=strength(difficulty),
-            )
-            videos.append(
-                Video(
-                    video_id=f"{split}_{index:04d}",
-                    split=split,
-                    label=plan.label,
-                    load_features=draw,
-                    source=name,
-                    num_frames=plan.num_frames,
-                    fps=FPS,
-                    spans=None if split == "train" else plan.spans,
-                )
-            )
-    return info, videos
+
+
+def _draw(plan: Plan, *, seed: list[int], strength: float) -> np.ndarray:
+    return draw_features(
+        seed,
+        num_frames=plan.num_frames,
+        scene=plan.scene,
+        events=plan.events,
+        agitation=plan.agitation,
+        strength=strength,
+    )
 
 
 def split_sizes(num_videos: int) -> dict[str, int]:

@@ -31,11 +31,14 @@ INFO = BagsInfo(
 
 # Writes a data set of 40 videos; the 20th takes for ever. argv: data_dir, "slow" or "fast".
 WRITER = """
-import sys, time
+import signal, sys, time
 import numpy as np
 from data_prep.feature_bags import Video, write_dataset
 from refinevad_jax.data.bags import BagsInfo, Modality
 from refinevad_jax.data.taxonomy import XD_VIOLENCE
+
+# A shell that starts the tests in the background has them ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def load(index):
     if sys.argv[2] == "slow" and index == 20:

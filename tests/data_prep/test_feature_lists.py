@@ -13,7 +13,7 @@ from data_prep.feature_arrays import (
     parse_modalities,
 )
 from data_prep.feature_bags import Span, write_dataset
-from data_prep.feature_lists import add_truth, read_feature_lists
+from data_prep.feature_lists import FeatureLists, add_truth, read_feature_lists
 from data_prep.list_files import find_file, parse_lists, read_rows
 from refinevad_jax.data.bags import Modality, read_split
 from refinevad_jax.data.taxonomy import UCF_CRIME, XD_VIOLENCE
@@ -35,7 +35,7 @@ def read(tmp_path: pathlib.Path, *rows: str, **options):
     """Reads one list `train` of files below tmp_path/features."""
     path = make_list(tmp_path / "train.csv", *rows)
     options = {"name": "f", "taxonomy": UCF_CRIME, **options}
-    return read_feature_lists({"train": path}, tmp_path / "features", **options)
+    return read_feature_lists(FeatureLists({"train": path}, tmp_path / "features", **options))
 
 
 @pytest.mark.parametrize(
@@ -326,7 +326,7 @@ def test_released_lists_and_annotations_become_a_data_set(shared_data, tmp_path)
         save(tmp_path / name.parent.name / name.name, np.ones((segments, 2), np.float16))
     truth = published / "henrryzh1+UR-DMU" / "list" / "UCF_Annotation.txt"
     info, videos = read_feature_lists(
-        {"test": released}, tmp_path, name="ucf", taxonomy=UCF_CRIME, annotations=truth
+        FeatureLists({"test": released}, tmp_path, "ucf", UCF_CRIME, annotations=truth)
     )
     write_dataset(str(tmp_path / "data"), info, videos)
     bags = {bag.video_id: bag for bag in read_split(str(tmp_path / "data"), "ucf", "test")}
