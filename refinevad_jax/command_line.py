@@ -25,6 +25,9 @@ def run(main: Callable[[], None]) -> None:
             sys.exit(0)
         except flags.Error as error:
             fail(f"{_one_line(error)}; --help lists the flags", code=2)
+        except (AttributeError, KeyError, TypeError, ValueError, OSError, ImportError) as error:
+            # What ml_collections raises for a configuration file or key that does not exist.
+            fail(f"--config: {type(error).__name__}: {_one_line(error)}; see configs/", code=2)
         if len(rest) > 1:
             fail(f"unexpected argument {rest[1]!r}: flags start with --; --help lists them", code=2)
         return rest
@@ -38,7 +41,7 @@ def run(main: Callable[[], None]) -> None:
         except NumericalError as error:
             fail(_one_line(error), code=1)
         except KeyboardInterrupt:
-            fail("interrupted; the same command continues from what was saved", code=130)
+            fail("interrupted; run the same command again", code=130)
         except BrokenPipeError:
             # The reader of our output has gone (| head): end quietly as other tools do.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

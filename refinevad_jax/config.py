@@ -44,6 +44,8 @@ def default() -> ConfigDict:
     # weighted prototypes.
     model.attention_query = "video"
     model.scorer_width = 128  # (D)
+    # Segments without any evidence (all features 0, as where no sentence covers them) are treated
+    # as padding; their scores are interpolated from the segments around them (D).
     model.mask_empty = False
 
     loss = config.loss = ConfigDict()

@@ -47,6 +47,7 @@ class Outputs:
 
     Attributes:
         logits: [B, T] of the anomaly score.
+        valid: [B, T] bool, what was scored: the input's, less empty segments with mask_empty.
         scores: [B, T] = sigmoid(logits), 0 on padding.
         features: [B, T, H] of MoTAR.
         shift_ratio: [B, T] r_t; 0 without a shift.
