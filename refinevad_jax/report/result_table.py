@@ -1,0 +1,88 @@
+"""The results page: mean and spread over the seeds of runs, from their metrics.json files."""
+
+import json
+import pathlib
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from refinevad_jax.errors import UserError
+
+COLUMNS = {
+    "frame_auc": "frame AUC",
+    "frame_ap": "frame AP",
+    "anomalous_frame_auc": "AUC, anomalous videos",
+    "video_auc": "video AUC",
+    "category_accuracy": "category accuracy",
+}
+# What must agree for runs to stand in one row.
+SAME = (
+    "dataset",
+    "split",
+    "truth_hash",
+    "num_frames",
+    "num_segments",
+    "selection",
+    "end_convention",
+)
+
+
+def result_table(rows: Mapping[str, Sequence[pathlib.Path]]) -> str:
+    """A Markdown table with a line on what was measured.
+
+    rows: name of a row to the evaluation folders of its seeds. Raises UserError where a folder
+    holds no metrics.json or seeds of a row were measured on different things.
+    """
+    lines = [
+        "| model | test resolution | seeds | " + " | ".join(COLUMNS.values()) + " |",
+        "|---|---|---|" + "---|" * len(COLUMNS),
+    ]
+    notes = []
+    for name, folders in rows.items():
+        found = [read_metrics(folder) for folder in folders]
+        check_same(name, folders, found)
+        first = found[0]
+        segments = f"{first['num_segments']} segments" if first["num_segments"] else "full"
+        seeds = ", ".join(str(item["seed"]) for item in found)
+        cells = [spread([item[key] for item in found]) for key in COLUMNS]
+        lines.append(f"| {name} | {segments} | {seeds} | " + " | ".join(cells) + " |")
+        simulated = ", simulated data" if first["simulated"] else ""
+        notes.append(
+            f"- {name}: {first['dataset']}, split {first['split']}{simulated}, "
+            f"{first['num_videos']} videos, {first['num_videos_with_truth']} with frame truth "
+            f"({first['num_frames']:,} frames, {first['num_positive_frames']:,} anomalous, truth "
+            f"{first['truth_hash'][:12]}); checkpoint {first['step_chosen_as']} by "
+            f"{first['selection']}, steps {', '.join(str(item['step']) for item in found)}."
+        )
+    return "\n".join([*lines, "", "Mean ± standard deviation over the seeds.", "", *notes]) + "\n"
+
+
+def read_metrics(folder: pathlib.Path) -> dict[str, Any]:
+    """metrics.json of an evaluation folder."""
+    path = folder / "metrics.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: no results to read; run refinevad_jax.evaluate first") from error
+
+
+def check_same(
+    name: str, folders: Sequence[pathlib.Path], found: Sequence[Mapping[str, Any]]
+) -> None:
+    """Raises UserError where seeds of one row were not measured on the same thing."""
+    for key in SAME:
+        for folder, item in zip(folders, found, strict=True):
+            if item[key] != found[0][key]:
+                raise UserError(
+                    f"row {name!r}: {key} is {item[key]!r} in {folder} and {found[0][key]!r} in "
+                    f"{folders[0]}; evaluate them the same way"
+                )
+
+
+def spread(values: Sequence[float | None]) -> str:
+    """Mean ± standard deviation (of a sample), or a dash where a number is not defined."""
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
+        return "–"
+    mean = f"{statistics.mean(known):.3f}"
+    return f"{mean} ± {statistics.stdev(known):.3f}" if len(known) > 1 else mean

@@ -1,0 +1,49 @@
+r"""Writes a table of results from evaluated runs: one row a model, mean and spread over its seeds.
+
+  python -m refinevad_jax.results --output=docs/results.md --before=docs/results_notes.md \
+      --row='full=runs/ucf_text/full-seed*/eval/ucf_text-val-best' \
+      --row='base=runs/ucf_text/base-seed*/eval/ucf_text-val-best'
+"""
+
+import glob
+import pathlib
+
+from absl import flags
+
+from refinevad_jax import command_line
+from refinevad_jax.errors import UserError
+
+ROW = flags.DEFINE_multi_string("row", [], "NAME=PATTERN of evaluation folders, once per row.")
+OUTPUT = flags.DEFINE_string("output", "", "Markdown file to write; printed when not given.")
+BEFORE = flags.DEFINE_string("before", "", "Markdown file that is put before the table.")
+
+
+def main() -> None:
+    """Reads metrics.json files and writes the page."""
+    from refinevad_jax.report.result_table import result_table
+    from refinevad_jax.workdir import write_text
+
+    rows = {}
+    for row in ROW.value:
+        name, _, pattern = row.partition("=")
+        folders = sorted(pathlib.Path(folder) for folder in glob.glob(pattern))  # noqa: PTH207
+        if not folders:
+            raise UserError(f"--row={row}: no folder matches {pattern!r}")
+        rows[name] = folders
+    if not rows:
+        raise UserError("--row=NAME=PATTERN is needed, at least once")
+    text = ""
+    if BEFORE.value:
+        try:
+            text = pathlib.Path(BEFORE.value).read_text(encoding="utf-8").rstrip() + "\n\n"
+        except OSError as error:
+            raise UserError(f"--before={BEFORE.value}: {error.strerror}") from error
+    text += result_table(rows)
+    if OUTPUT.value:
+        write_text(pathlib.Path(OUTPUT.value), text)
+    else:
+        print(text, end="")
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,42 @@
+"""The results page from metrics.json files."""
+
+import json
+import pathlib
+
+import pytest
+
+from refinevad_jax.errors import UserError
+from refinevad_jax.report.result_table import result_table, spread
+
+
+def folder(path: pathlib.Path, seed: int, auc: float, **changes: object) -> pathlib.Path:
+    content = {
+        "dataset": "d", "split": "val", "truth_hash": "0" * 64, "num_frames": 1600,
+        "num_segments": 32, "selection": "video_auc", "end_convention": "exclusive",
+        "frame_auc": auc, "frame_ap": 0.5, "anomalous_frame_auc": 0.75, "video_auc": 1.0,
+        "category_accuracy": None, "seed": seed, "simulated": True, "num_videos": 4,
+        "num_videos_with_truth": 3, "num_positive_frames": 16, "step": 7,
+        "step_chosen_as": "best",
+    }  # fmt: skip
+    path.mkdir()
+    (path / "metrics.json").write_text(json.dumps(content | changes))
+    return path
+
+
+def test_mean_and_spread_by_hand(tmp_path: pathlib.Path) -> None:
+    text = result_table({"full": [folder(tmp_path / str(i), i, 0.8 + i / 10) for i in range(2)]})
+    assert "| full | 32 segments | 0, 1 | 0.850 ± 0.071 | 0.500 ± 0.000 |" in text
+    assert "| – |" in text
+    assert "simulated" in text
+    assert spread([0.5]) == "0.500"
+
+
+def test_seeds_of_different_truth_do_not_share_a_row(tmp_path: pathlib.Path) -> None:
+    folders = [folder(tmp_path / "a", 0, 0.5), folder(tmp_path / "b", 1, 0.5, truth_hash="x")]
+    with pytest.raises(UserError, match="truth_hash"):
+        result_table({"full": folders})
+
+
+def test_a_folder_without_results_is_named(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(UserError, match=r"metrics\.json"):
+        result_table({"full": [tmp_path]})
