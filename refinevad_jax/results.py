@@ -1,6 +1,6 @@
 r"""Writes a table of results from evaluated runs: one row a model, mean and spread over its seeds.
 
-  python -m refinevad_jax.results --output=docs/results.md --before=docs/results_notes.md \
+python -m refinevad_jax.results --output=docs/results.md --before=docs/results_notes.md \
       --row='full=runs/ucf_text/full-seed*/eval/ucf_text-val-best' \
       --row='base=runs/ucf_text/base-seed*/eval/ucf_text-val-best'
 """
