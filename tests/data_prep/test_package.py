@@ -123,3 +123,31 @@ def test_real_timed_text_is_packaged(shared_data, tmp_path):
     assert ["train", "1412", "687", "725", "0", "1", "6/136.5/61031"] in lines
     assert ["val", "156", "77", "79", "138", "1", "13/140.5/8868"] in lines
     assert read_info(str(tmp_path), "ucf_text").source == "UCF-Crime, UCA text"
+
+
+def test_a_release_is_packaged_with_its_second_modality(tmp_path: pathlib.Path) -> None:
+    names = ["Abuse001_x264", "Normal_Videos_003_x264"]
+    for folder, width in (("rgb", 4), ("text", 3)):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            values = np.random.default_rng(0).normal(size=(5, width)).astype(np.float32)
+            np.save(tmp_path / folder / f"{name}.npy", values)
+    rows = [f"/else/where/{name}.npy,{label}" for name, label in zip(names, ("Abuse", "Normal"))]
+    (tmp_path / "test.csv").write_text("path,label\n" + "\n".join(rows) + "\n")
+    flags = [
+        "--source=release",
+        "--name=two",
+        f"--data_dir={tmp_path / 'data'}",
+        "--taxonomy=ucf_crime",
+        f"--list=test={tmp_path / 'test.csv'}",
+        f"--features={tmp_path / 'rgb'}",
+    ]
+    command = [sys.executable, "-m", "data_prep.package", *flags]
+    result = subprocess.run(
+        [*command, f"--extra_features=text={tmp_path / 'text'}"], capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    assert "visual 4 + text 3" in result.stdout
+    result = subprocess.run([*command, "--extra_features=text"], capture_output=True, text=True)
+    assert result.returncode == 2
+    assert "MODALITY=FOLDER" in result.stderr
