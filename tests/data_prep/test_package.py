@@ -93,7 +93,7 @@ def test_misuse_ends_in_one_line(own_data):
     refuse("--source=features needs --features", *flags_for(own_data, features=""))
     refuse("--input has no effect with --source=features", *flags_for(own_data, input="x"))
     refuse("--list has no effect with", *flags_for(own_data, source="timed_text", input="x"))
-    refuse("<features|timed_text>", *flags_for(own_data, source="video"))
+    refuse("<features|release|timed_text>", *flags_for(own_data, source="video"))
     refuse("--taxonomy must have a value", *flags_for(own_data, taxonomy=""))
     refuse("neither built in", *flags_for(own_data, taxonomy="none.json"))
     assert not (own_data / "data").exists()
@@ -132,7 +132,10 @@ def test_a_release_is_packaged_with_its_second_modality(tmp_path: pathlib.Path) 
         for name in names:
             values = np.random.default_rng(0).normal(size=(5, width)).astype(np.float32)
             np.save(tmp_path / folder / f"{name}.npy", values)
-    rows = [f"/else/where/{name}.npy,{label}" for name, label in zip(names, ("Abuse", "Normal"))]
+    rows = [
+        f"/else/where/{name}.npy,{label}"
+        for name, label in zip(names, ("Abuse", "Normal"), strict=True)
+    ]
     (tmp_path / "test.csv").write_text("path,label\n" + "\n".join(rows) + "\n")
     flags = [
         "--source=release",
