@@ -31,7 +31,10 @@ def main() -> None:
     if not WORKDIR.value:
         raise UserError("--workdir=FOLDER is needed: it receives checkpoints and metrics")
     settings = CONFIG.value
-    config.validate(settings)
+    try:
+        config.validate(settings)
+    except OSError as error:  # ml_collections reports a file that it could not load at first use
+        raise UserError(f"--config: {error}; see configs/") from error
     compilation_cache.enable()
     loop.train(settings, pathlib.Path(WORKDIR.value))
 
