@@ -14,6 +14,7 @@ def default() -> ConfigDict:
     """The full RefineVAD on a data set of that name; configs/*.py change what differs."""
     config = ConfigDict()
     config.seed = 0
+    config.num_seeds = 1  # seeds seed .. seed + num_seeds - 1, trained in one program
 
     data = config.data = ConfigDict()
     data.data_dir = "data"  # holds feature_bags/<dataset>/
@@ -85,7 +86,8 @@ CHOICES = {
 
 # Key: lowest value, highest value, both allowed.
 RANGES = {
-    "seed": (0, 2**31 - 1),
+    "seed": (0, 2**31 - 1_001),
+    "num_seeds": (1, 1_000),
     "data.selection_fraction": (0.01, 0.5),
     "data.num_segments": (1, 100_000),
     "data.device_limit_gb": (0.0, float("inf")),

@@ -1,9 +1,11 @@
-"""The workdir of a run: what evaluate, detect and a notebook need, without a flag repeated.
+"""The workdir of a run: what evaluation and a notebook need, without a flag repeated.
 
 W/config.json      configuration, data set description, library versions
 W/metrics.jsonl    one row a training step, one row an epoch
 W/checkpoints/     Orbax, one folder a step
 W/eval/            one folder an evaluation
+
+A run of several seeds has these in W/seed0, W/seed1, ... instead.
 """
 
 import contextlib
@@ -100,6 +102,23 @@ def read_run(workdir: pathlib.Path) -> Run:
         raise UserError(f"{path}: damaged ({error}); train again in a new workdir") from error
     config_lib.validate(config)
     return Run(config, info)
+
+
+def seed_workdir(workdir: pathlib.Path, seed: int) -> pathlib.Path:
+    """The folder of one seed of a run of several."""
+    return workdir / f"seed{seed}"
+
+
+def seed_workdirs(workdir: pathlib.Path) -> list[pathlib.Path]:
+    """The workdirs of a run: the folder itself, or one a seed, ascending. Empty for no workdir."""
+    if (workdir / "config.json").is_file():
+        return [workdir]
+    found = {}
+    for config in workdir.glob("seed*/config.json"):
+        number = config.parent.name.removeprefix("seed")
+        if number.isdecimal():
+            found[int(number)] = config.parent
+    return [found[seed] for seed in sorted(found)]
 
 
 def write_json(path: pathlib.Path, content: Any) -> None:

@@ -4,6 +4,7 @@ Because no state is kept, a resumed run sees the batches of an uninterrupted one
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +21,8 @@ class TrainingBags:
     Attributes:
         features: [V, N, T, D] float16, N crops.
         labels: [V, C] bool.
-        normal, anomalous: indices into V of the two lists.
+        normal, anomalous: [S, ...] int, indices into V of the two lists of every seed. They differ
+            where each seed holds other videos out.
     """
 
     features: np.ndarray
@@ -35,7 +37,7 @@ class TrainingBags:
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """An epoch is one pass over the shorter of the two lists."""
-        return max(1, min(len(self.normal), len(self.anomalous)) // (batch_size // 2))
+        return max(1, min(self.normal.shape[1], self.anomalous.shape[1]) // (batch_size // 2))
 
 
 def resample(features: np.ndarray, num_segments: int) -> np.ndarray:
@@ -55,10 +57,17 @@ def resample(features: np.ndarray, num_segments: int) -> np.ndarray:
     return sums / (ends - starts)[None, :, None]
 
 
-def training_bags(bags: list[Bag], num_segments: int, columns: np.ndarray) -> TrainingBags:
+def training_bags(
+    bags: list[Bag],
+    num_segments: int,
+    columns: np.ndarray,
+    *,
+    held_out: Sequence[frozenset[str]] = (frozenset(),),
+) -> TrainingBags:
     """Resamples a training list into arrays. Raises UserError for a list of one kind only.
 
-    columns: indices of the feature channels to keep.
+    columns: indices of the feature channels to keep; held_out: the videos that a seed leaves out
+    of training, as many for every seed.
     """
     if not bags:
         raise UserError("the training list is empty; package videos into the training split")
@@ -80,16 +89,23 @@ def training_bags(bags: list[Bag], num_segments: int, columns: np.ndarray) -> Tr
     return TrainingBags(
         features=features,
         labels=np.stack([bag.labels for bag in bags]),
-        normal=np.flatnonzero(~anomalous),
-        anomalous=np.flatnonzero(anomalous),
+        normal=_indices(bags, ~anomalous, held_out),
+        anomalous=_indices(bags, anomalous, held_out),
     )
 
 
-def hold_out(bags: list[Bag], fraction: float, seed: int) -> tuple[list[Bag], list[Bag]]:
-    """Splits a training list into (kept, held out), a fraction of every label string.
+def _indices(bags: list[Bag], wanted: np.ndarray, held_out: Sequence[frozenset[str]]) -> np.ndarray:
+    """Indices of the wanted bags that each seed keeps. wanted: [V] bool. Returns [S, kept]."""
+    kept = [np.array([bag.video_id not in ids for bag in bags]) for ids in held_out]
+    return np.stack([np.flatnonzero(wanted & mask) for mask in kept])
+
+
+def hold_out(bags: list[Bag], fraction: float, seed: int) -> frozenset[str]:
+    """Chooses the videos of a training list that are held out, a fraction of every label string.
 
     A label with too few videos for its share gives none, except that both kinds, normal and
-    anomalous, give at least one video. The choice depends on the seed and the video ids alone.
+    anomalous, give at least one video. The choice depends on the seed and the video ids alone, the
+    number chosen on the list alone. Returns their ids.
     """
     rng = np.random.default_rng([seed, 0x5E1EC7])
     chosen: set[str] = set()
@@ -100,10 +116,7 @@ def hold_out(bags: list[Bag], fraction: float, seed: int) -> tuple[list[Bag], li
         ids = sorted(bag.video_id for bag in bags if bag.anomalous == anomalous)
         if len(ids) > 1 and not chosen & set(ids):
             chosen.add(ids[rng.integers(len(ids))])
-    return (
-        [bag for bag in bags if bag.video_id not in chosen],
-        [bag for bag in bags if bag.video_id in chosen],
-    )
+    return frozenset(chosen)
 
 
 def cycled_permutation(key: jax.Array, start: jax.Array, count: int, length: int) -> jax.Array:

@@ -5,6 +5,8 @@ letters: B videos, T segments, D feature channels, H model width, C anomaly cate
 """
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -264,8 +266,12 @@ def create(config: ModelConfig, seed: int) -> tuple[nnx.GraphDef[RefineVAD], Any
     `nnx.merge(graphdef, params)` puts it together again, inside jit too.
     """
     graphdef, _ = abstract(config)
-    init = jax.jit(lambda: nnx.to_pure_dict(nnx.state(RefineVAD(config, rngs=nnx.Rngs(seed)))))
-    return graphdef, init()
+    return graphdef, _initializer(config)(jax.random.key(seed))
+
+
+@functools.cache
+def _initializer(config: ModelConfig) -> Callable[[jax.Array], Any]:
+    return jax.jit(lambda key: nnx.to_pure_dict(nnx.state(RefineVAD(config, rngs=nnx.Rngs(key)))))
 
 
 def abstract(config: ModelConfig) -> tuple[nnx.GraphDef[RefineVAD], Any]:

@@ -45,11 +45,15 @@ class Checkpoints:
         )
 
     def save(self, state: TrainState, metrics: dict[str, float]) -> None:
-        """Saves the state under its step, with the selection metrics."""
+        """Saves the state under its step, with the selection metrics; replaces one that is there.
+
+        One may be there where seeds trained together were stopped between two saves.
+        """
         self._checkpointer.save_checkpointables(
             int(state.step),
             {"params": state.params, "opt_state": state.opt_state},
             metrics=metrics,
+            overwrite=True,
         )
 
     def steps(self) -> dict[int, dict[str, float]]:

@@ -1,31 +1,29 @@
 """The training loop: batches by (seed, step), selection by video-level labels, exact resume.
 
-Only this file moves arrays between host and device during training.
+One program trains all seeds of a run; what belongs to a seed alone is in members.py. Axis letter:
+S seeds.
 """
 
-import dataclasses
-import math
 import pathlib
 import time
 from typing import Any
 
 import jax
 import numpy as np
-import optax
-from flax import nnx
 from ml_collections import ConfigDict
 
-from refinevad_jax import workdir as workdir_lib
-from refinevad_jax.data.bags import Bag, read_info, read_split
-from refinevad_jax.data.batches import TrainingBags, hold_out, training_bags
-from refinevad_jax.errors import NumericalError, UserError
+from refinevad_jax.data.bags import Bag, read_info
+from refinevad_jax.data.batches import training_bags
+from refinevad_jax.errors import NumericalError
 from refinevad_jax.evaluation.frame_metrics import average_precision, roc_auc
 from refinevad_jax.evaluation.scoring import Scorer
 from refinevad_jax.evaluation.video_metrics import category_accuracy
 from refinevad_jax.model.refinevad import create
+from refinevad_jax.training import members as members_lib
 from refinevad_jax.training import step as step_lib
-from refinevad_jax.training.checkpoints import Checkpoints, abstract_state
-from refinevad_jax.training.metric_writer import MetricWriter
+from refinevad_jax.training.checkpoints import abstract_state
+from refinevad_jax.training.dispatch import Dispatch
+from refinevad_jax.training.members import Member, stack, unstack
 from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
 
 # Steps of one dispatch; an epoch that is longer takes several.
@@ -33,47 +31,35 @@ MAX_STEPS_PER_DISPATCH = 25
 
 
 def train(config: ConfigDict, workdir: pathlib.Path) -> None:
-    """Trains to the end, from the last checkpoint in workdir where there is one.
+    """Trains all seeds to the end, from the last checkpoint in workdir where there is one.
 
     Raises UserError for bad input and NumericalError at the first non-finite loss or gradient.
     """
     info = read_info(config.data.data_dir, config.data.dataset)
-    run = workdir_lib.Run(config, info)
-    run.columns()
-    with workdir_lib.locked(workdir):
-        workdir_lib.write_run(workdir, run)
-        Training(run, workdir).run()
-
-
-def read_bags(config: ConfigDict) -> tuple[list[Bag], list[Bag]]:
-    """The training and the selection list. Raises UserError where one cannot do its job."""
-    data = config.data
-    bags = read_split(data.data_dir, data.dataset, data.train_split)
-    if data.selection_split == data.train_split:
-        bags, selection = hold_out(bags, data.selection_fraction, config.seed)
-    else:
-        selection = read_split(data.data_dir, data.dataset, data.selection_split)
-    if len({bag.anomalous for bag in selection}) < 2:
-        raise UserError(
-            f"config.data.selection_split={data.selection_split!r}: its {len(selection)} videos "
-            "are of one kind, a checkpoint cannot be chosen by them; take a split with normal and "
-            "anomalous videos, or a larger config.data.selection_fraction"
-        )
-    return bags, selection
+    bags, members = members_lib.make_members(config, info, workdir)
+    members[0].run.columns()
+    with members_lib.opened(workdir, members):
+        Training(bags, members, workdir).run()
 
 
 class Training:
-    """One run: its data, its compiled functions, and its way through the epochs."""
+    """The seeds of a run: their data, compiled functions, and their way through the epochs."""
 
-    def __init__(self, run: workdir_lib.Run, workdir: pathlib.Path) -> None:
+    def __init__(self, bags: list[Bag], members: list[Member], workdir: pathlib.Path) -> None:
+        self._members, self._workdir = members, workdir
+        run = members[0].run
         config = self._config = run.config
-        self._workdir = workdir
         self._columns = run.columns()
-        train_list, self._selection = read_bags(config)
-        self._bags = training_bags(train_list, config.data.num_segments, self._columns)
+        self._bags = training_bags(
+            bags,
+            config.data.num_segments,
+            self._columns,
+            held_out=[member.held_out for member in members],
+        )
         self._steps_per_epoch = self._bags.steps_per_epoch(config.train.batch_size)
         self._num_steps = self._steps_per_epoch * config.train.num_epochs
-        self._graphdef, params = create(run.model_config, config.seed)
+        networks = [create(run.model_config, member.seed) for member in members]
+        self._graphdef, params = networks[0]
         self._optimizer = make_optimizer(
             OptimizerConfig(
                 **config.optimizer.to_dict(),
@@ -81,84 +67,96 @@ class Training:
             ),
             self._num_steps,
         )
-        self._initial = step_lib.TrainState(
+        self._abstract = abstract_state(params, self._optimizer)
+        self._initial = stack([self._fresh_state(params) for _, params in networks])
+        self._scorer = Scorer(self._graphdef, top_k_divisor=config.loss.top_k_divisor)
+        seeds = [member.seed for member in members]
+        self._dispatch = Dispatch(config, seeds, self._graphdef, self._optimizer, self._bags)
+        self._describe(len(bags) - len(members[0].held_out), params)
+
+    def _fresh_state(self, params: Any) -> step_lib.TrainState:
+        return step_lib.TrainState(
             jax.numpy.zeros((), jax.numpy.int32), params, self._optimizer.init(params)
         )
-        self._scorer = Scorer(self._graphdef, top_k_divisor=config.loss.top_k_divisor)
-        self._dispatch = Dispatch(config, self._graphdef, self._optimizer, self._bags)
-        self._describe(run, len(train_list))
 
     def run(self) -> None:
         """Trains from the last checkpoint to the end."""
-        checkpoints = Checkpoints(
-            self._workdir, metric=self._config.train.selection_metric, writable=True
-        )
-        state = self._initial
-        if checkpoints.steps():
-            last = checkpoints.resolve("last")
-            state = checkpoints.restore_state(last, abstract_state(state.params, self._optimizer))
-            print(f"continuing from step {last} of {self._num_steps}", flush=True)
-        start = int(state.step)
-        writer = MetricWriter(self._workdir / "metrics.jsonl", resumed_step=start)
+        state = members_lib.restore(self._members, self._initial, self._abstract)
+        start = int(state.step[0])
+        if start:
+            print(f"continuing from step {start} of {self._num_steps}", flush=True)
+        for member in self._members:
+            member.start_record(start)
+        state = self._dispatch.place(state)
         clock = Clock(start, self._num_steps)
         for epoch in range(start // self._steps_per_epoch, self._config.train.num_epochs):
-            state, rows = self._epoch(state, checkpoints)
-            selection = self._select(state)
-            step = int(state.step)
-            probe = self._dispatch.probe(state)
-            writer.write([*rows, {"step": step, "epoch": epoch + 1, **selection, **probe}])
-            checkpoints.save(state, selection)
-            self._print_epoch(epoch + 1, rows, selection, clock.read(step))
-        best = checkpoints.resolve("best")
-        value = checkpoints.steps()[best][self._config.train.selection_metric]
-        checkpoints.close()
-        print(
-            f"done: {self._num_steps} steps; best step {best} with "
-            f"{self._config.train.selection_metric} {value:.4f} on "
-            f"{self._selection_name()}\nnext: python -m refinevad_jax.evaluate "
-            f"--workdir={self._workdir}",
-            flush=True,
-        )
+            step = epoch * self._steps_per_epoch
+            state, metrics = self._epoch(state, step)
+            selections = self._finish_epoch(state, metrics, epoch + 1)
+            self._print_epoch(epoch + 1, metrics, selections, clock)
+        for member in self._members:
+            self._print_end(member)
+        print(f"next: python -m refinevad_jax.evaluate --workdir={self._workdir}", flush=True)
 
     def _epoch(
-        self, state: step_lib.TrainState, checkpoints: Checkpoints
-    ) -> tuple[step_lib.TrainState, list[dict[str, Any]]]:
-        rows: list[dict[str, Any]] = []
-        remaining = self._steps_per_epoch
-        while remaining:
-            count = min(remaining, MAX_STEPS_PER_DISPATCH)
-            first = int(state.step)
+        self, state: step_lib.TrainState, first: int
+    ) -> tuple[step_lib.TrainState, dict[str, np.ndarray]]:
+        """Runs the steps of an epoch. Returns metrics as arrays [S, steps]."""
+        parts = []
+        last = first + self._steps_per_epoch
+        while first < last:
+            count = min(last - first, MAX_STEPS_PER_DISPATCH)
             state, metrics = self._dispatch.run(state, first, count)
-            new = [
-                {"step": first + i + 1, **{k: float(v[i]) for k, v in metrics.items()}}
-                for i in range(count)
+            self._check_finite(metrics, first)
+            parts.append(metrics)
+            first += count
+        return state, jax.tree.map(lambda *values: np.concatenate(values, 1), *parts)
+
+    def _finish_epoch(
+        self, state: step_lib.TrainState, metrics: dict[str, np.ndarray], epoch: int
+    ) -> list[dict[str, float]]:
+        """Records an epoch and saves a checkpoint of every seed. Returns what selects them."""
+        step = epoch * self._steps_per_epoch
+        first = step - self._steps_per_epoch
+        probe = self._dispatch.probe(state, step)
+        selections = []
+        for index, member in enumerate(self._members):
+            own = unstack(state, index)
+            selection = self._select(own.params, member.selection)
+            rows = [
+                {"step": first + i + 1, **{k: float(v[index, i]) for k, v in metrics.items()}}
+                for i in range(self._steps_per_epoch)
             ]
-            self._check_finite(new, checkpoints)
-            rows += new
-            remaining -= count
-        return state, rows
+            last = {"step": step, "epoch": epoch, **selection}
+            last |= {name: float(value[index]) for name, value in probe.items()}
+            member.record.write([*rows, last])
+            member.checkpoints.save(own, selection)
+            selections.append(selection)
+        return selections
 
-    def _check_finite(self, rows: list[dict[str, Any]], checkpoints: Checkpoints) -> None:
-        for row in rows:
-            for term in ("mil", "category", "smoothing", "loss", "gradient_norm"):
-                if not math.isfinite(row[term]):
-                    kept = checkpoints.steps()
-                    last = f"step {max(kept)} in {self._workdir}" if kept else "none"
-                    raise NumericalError(
-                        f"step {row['step']}: {term} is {row[term]}; last good checkpoint: {last}; "
-                        "check the data with 'python -m data_prep.check' or lower "
-                        "config.optimizer.learning_rate"
-                    )
+    def _check_finite(self, metrics: dict[str, np.ndarray], first: int) -> None:
+        for term in ("mil", "category", "smoothing", "loss", "gradient_norm"):
+            bad = np.argwhere(~np.isfinite(metrics[term]))
+            if len(bad):
+                index, offset = bad[np.argmin(bad[:, 1])]
+                member = self._members[index]
+                kept = member.checkpoints.steps()
+                last = f"step {max(kept)} in {member.workdir}" if kept else "none"
+                raise NumericalError(
+                    f"step {first + offset + 1}: {term} is {metrics[term][index, offset]} with "
+                    f"seed {member.seed}; last good checkpoint: {last}; check the data with "
+                    "'python -m data_prep.check' or lower config.optimizer.learning_rate"
+                )
 
-    def _select(self, state: step_lib.TrainState) -> dict[str, float]:
+    def _select(self, params: Any, selection: list[Bag]) -> dict[str, float]:
         """Video-level metrics of the selection list at the training resolution."""
         results = self._scorer(
-            state.params,
-            self._selection,
+            params,
+            selection,
             columns=self._columns,
             num_segments=self._config.data.num_segments,
         )
-        truth = np.array([bag.anomalous for bag in self._selection])
+        truth = np.array([bag.anomalous for bag in selection])
         scores = np.array([result.video_score for result in results])
         metrics = {
             "video_auc": roc_auc(truth, scores),
@@ -167,25 +165,29 @@ class Training:
         if self._config.model.injection != "none":
             metrics["category_accuracy"] = category_accuracy(
                 np.stack([result.category_probs for result in results]),
-                np.stack([bag.labels for bag in self._selection]),
+                np.stack([bag.labels for bag in selection]),
             )
         return metrics
 
     def _selection_name(self) -> str:
         data = self._config.data
         held_out = " (held out of it)" if data.selection_split == data.train_split else ""
-        return f"{len(self._selection)} videos of {data.selection_split!r}{held_out}"
+        return f"{len(self._members[0].selection)} videos of {data.selection_split!r}{held_out}"
 
-    def _describe(self, run: workdir_lib.Run, num_videos: int) -> None:
-        num_params = sum(leaf.size for leaf in jax.tree.leaves(self._initial.params))
-        bags, simulated = self._bags, " (simulated)" if run.info.simulated else ""
+    def _describe(self, num_videos: int, params: Any) -> None:
+        num_params = sum(leaf.size for leaf in jax.tree.leaves(params))
+        bags, info = self._bags, self._members[0].run.info
+        simulated = " (simulated)" if info.simulated else ""
+        seeds = [member.seed for member in self._members]
         print(
-            f"data: {run.info.name}{simulated}, {num_videos} videos to train on "
-            f"({len(bags.normal)} normal, {len(bags.anomalous)} anomalous), "
+            f"data: {info.name}{simulated}, {num_videos} videos to train on "
+            f"({bags.normal.shape[1]} normal, {bags.anomalous.shape[1]} anomalous), "
             f"T = {bags.features.shape[2]}, D = {bags.features.shape[3]}, "
             f"crops = {bags.features.shape[1]}\n"
             f"selection: {self._selection_name()}, by {self._config.train.selection_metric}\n"
-            f"model: {num_params:,} parameters; {self._num_steps} steps of "
+            f"model: {num_params:,} parameters"
+            f"{f', {len(seeds)} seeds ({seeds[0]} to {seeds[-1]})' if len(seeds) > 1 else ''}; "
+            f"{self._num_steps} steps of "
             f"{self._config.train.batch_size} videos on {jax.devices()[0].device_kind}, bags "
             f"{'on the device' if self._dispatch.resident else 'on the host'} "
             f"({bags.num_bytes / 1e6:.0f} MB)",
@@ -193,69 +195,43 @@ class Training:
         )
 
     def _print_epoch(
-        self, epoch: int, rows: list[dict[str, Any]], selection: dict[str, float], speed: str
+        self,
+        epoch: int,
+        metrics: dict[str, np.ndarray],
+        selections: list[dict[str, float]],
+        clock: "Clock",
     ) -> None:
-        mean = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
-        chosen = "  ".join(f"{key} {value:.3f}" for key, value in selection.items())
+        mean = {key: float(value.mean()) for key, value in metrics.items()}
+        step = epoch * self._steps_per_epoch
+        chosen = "  ".join(
+            f"{key} {in_words([selection[key] for selection in selections])}"
+            for key in selections[0]
+        )
         print(
-            f"epoch {epoch}/{self._config.train.num_epochs}  step {rows[-1]['step']}  "
+            f"epoch {epoch}/{self._config.train.num_epochs}  step {step}  "
             f"loss {mean['loss']:.4f} (mil {mean['mil']:.4f}, category {mean['category']:.4f}, "
             f"smoothing {mean['smoothing']:.4f})  {chosen}  "
             f"shift {mean['shift_mean']:.1f}±{mean['shift_spread']:.1f} "
-            f"span {mean['shift_span']:.1f}  H(w) {mean['weight_entropy']:.2f}  {speed}",
+            f"span {mean['shift_span']:.1f}  H(w) {mean['weight_entropy']:.2f}  "
+            f"{clock.read(step)}",
+            flush=True,
+        )
+
+    def _print_end(self, member: Member) -> None:
+        metric = self._config.train.selection_metric
+        best = member.checkpoints.resolve("best")
+        value = member.checkpoints.steps()[best][metric]
+        print(
+            f"done: {self._num_steps} steps{f' of seed {member.seed}' * (len(self._members) > 1)}; "
+            f"best step {best} with {metric} {value:.4f} on {self._selection_name()}",
             flush=True,
         )
 
 
-class Dispatch:
-    """Runs steps with the bags on the device, or batch by batch from the host: same batches."""
-
-    def __init__(
-        self,
-        config: ConfigDict,
-        graphdef: nnx.GraphDef[Any],
-        optimizer: optax.GradientTransformation,
-        bags: TrainingBags,
-    ) -> None:
-        loss_config = step_lib.LossConfig(
-            label_injection_rate=config.train.label_injection_rate, **config.loss.to_dict()
-        )
-        self._run_resident, self._run_batch, self._draw = step_lib.make_run_steps(
-            graphdef=graphdef,
-            optimizer=optimizer,
-            config=loss_config,
-            seed=config.seed,
-            num_crops=bags.features.shape[1],
-            batch_size=config.train.batch_size,
-        )
-        self._probe = step_lib.make_probe(graphdef, config.loss.top_k_divisor)
-        self._bags = bags
-        self._lists = jax.device_put((bags.normal, bags.anomalous))
-        self.resident = bags.num_bytes <= config.data.device_limit_gb * 1e9
-        if self.resident:
-            self._resident_bags = jax.device_put(dataclasses.asdict(bags))
-
-    def run(
-        self, state: step_lib.TrainState, first: int, count: int
-    ) -> tuple[step_lib.TrainState, dict[str, np.ndarray]]:
-        """Runs count steps from step number first on. Returns metrics as arrays [count]."""
-        if self.resident:
-            state, metrics = self._run_resident(state, self._resident_bags, num_steps=count)
-            return state, jax.device_get(metrics)
-        rows = []
-        for step in range(first, first + count):
-            state, metrics = self._run_batch(state, *self._batch(step))
-            rows.append(metrics)
-        return state, jax.tree.map(lambda *values: np.stack(values), *jax.device_get(rows))
-
-    def probe(self, state: step_lib.TrainState) -> dict[str, float]:
-        """Scores the next batch with and without e_y in v: the gap that only training sees."""
-        metrics = self._probe(state.params, *self._batch(int(state.step)))
-        return {name: float(value) for name, value in jax.device_get(metrics).items()}
-
-    def _batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        videos, crops = jax.device_get(self._draw(step, *self._lists))
-        return self._bags.features[videos, crops], self._bags.labels[videos]
+def in_words(values: list[float]) -> str:
+    """One number, or mean ± standard deviation of several."""
+    mean = f"{np.mean(values):.3f}"
+    return f"{mean}±{np.std(values, ddof=1):.3f}" if len(values) > 1 else mean
 
 
 class Clock:

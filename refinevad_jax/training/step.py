@@ -148,23 +148,23 @@ def make_run_steps(
     graphdef: nnx.GraphDef[Any],
     optimizer: optax.GradientTransformation,
     config: LossConfig,
-    seed: int,
     num_crops: int,
     batch_size: int,
 ) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
-    """Builds the jitted functions of a run.
+    """Builds the jitted functions of a run. All of them work on S seeds side by side.
 
     Returns (run_resident, run_batch, draw):
-    run_resident(state, bags, num_steps) draws its batches inside from bags on the device, a dict
-    of features [V, N, T, D], labels [V, C], normal, anomalous, and gives metrics stacked over the
-    steps; run_batch(state, features, labels) takes one batch from the host; draw(step, normal,
-    anomalous) gives the video and crop indices that both use.
+    run_resident(state, seeds, bags, num_steps) draws its batches inside from bags on the device, a
+    dict of features [V, N, T, D], labels [V, C], normal and anomalous [S, ...], and gives metrics
+    [S, num_steps]; run_batch(state, seeds, features, labels) takes a batch of every seed from the
+    host; draw(steps, seeds, normal, anomalous) gives the video and crop indices [S, B] that both
+    use. Leaves of state have a leading axis S; seeds and steps are [S].
     """
-    batch_key, step_key = jax.random.split(jax.random.fold_in(jax.random.key(seed), 1))
 
-    def draw(step: Any, normal: jax.Array, anomalous: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def draw(step: Any, seed: Any, normal: Any, anomalous: Any) -> tuple[jax.Array, jax.Array]:
+        key, _ = _run_keys(seed)
         return draw_batch(
-            batch_key,
+            key,
             step,
             normal=normal,
             anomalous=anomalous,
@@ -172,34 +172,46 @@ def make_run_steps(
             batch_size=batch_size,
         )
 
-    def update(state: TrainState, features: Any, labels: Any) -> tuple[TrainState, Metrics]:
+    def update(state: TrainState, seed: Any, features: Any, labels: Any) -> Any:
         features = features.astype(jnp.float32)
         batch = Batch(features, jnp.ones(features.shape[:2], bool), labels)
-        key = jax.random.fold_in(step_key, state.step)
+        _, key = _run_keys(seed)
+        key = jax.random.fold_in(key, state.step)
         return train_step(
             state, batch, key=key, graphdef=graphdef, optimizer=optimizer, config=config
         )
 
     def run_resident(
-        state: TrainState, bags: dict[str, jax.Array], num_steps: int
+        state: TrainState, seed: Any, bags: dict[str, jax.Array], num_steps: int
     ) -> tuple[TrainState, Metrics]:
         def body(state: TrainState, _: None) -> tuple[TrainState, Metrics]:
-            videos, crops = draw(state.step, bags["normal"], bags["anomalous"])
-            return update(state, bags["features"][videos, crops], bags["labels"][videos])
+            videos, crops = draw(state.step, seed, bags["normal"], bags["anomalous"])
+            return update(state, seed, bags["features"][videos, crops], bags["labels"][videos])
 
         return jax.lax.scan(body, state, None, length=num_steps)
 
+    per_bags = {"features": None, "labels": None, "normal": 0, "anomalous": 0}
     return (
-        jax.jit(run_resident, static_argnames="num_steps", donate_argnums=0),
-        jax.jit(update, donate_argnums=0),
-        jax.jit(draw),
+        jax.jit(
+            jax.vmap(run_resident, in_axes=(0, 0, per_bags, None)),
+            static_argnums=3,
+            donate_argnums=0,
+        ),
+        jax.jit(jax.vmap(update), donate_argnums=0),
+        jax.jit(jax.vmap(draw)),
     )
 
 
-def make_probe(graphdef: nnx.GraphDef[Any], top_k_divisor: int) -> Callable[..., Metrics]:
-    """Builds probe(params, features, labels).
+def _run_keys(seed: Any) -> tuple[jax.Array, jax.Array]:
+    """The keys of a run: for its batches, and for what is random inside a step."""
+    batch_key, step_key = jax.random.split(jax.random.fold_in(jax.random.key(seed), 1))
+    return batch_key, step_key
 
-    It gives the mean top-k score of the anomalous videos with e_y in v, as in training, and
+
+def make_probe(graphdef: nnx.GraphDef[Any], top_k_divisor: int) -> Callable[..., Metrics]:
+    """Builds probe(params, features, labels), every array with a leading axis S of seeds.
+
+    It gives the mean top-k score [S] of the anomalous videos with e_y in v, as in training, and
     without, as at test.
     """
 
@@ -219,4 +231,4 @@ def make_probe(graphdef: nnx.GraphDef[Any], top_k_divisor: int) -> Callable[...,
             "train_score_without_label": mean_score(None),
         }
 
-    return jax.jit(probe)
+    return jax.jit(jax.vmap(probe))

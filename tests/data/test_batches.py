@@ -98,8 +98,8 @@ def test_batches_are_half_normal_half_anomalous_and_depend_on_seed_and_step_alon
 def test_training_bags_keep_chosen_columns_and_find_both_lists() -> None:
     made = training_bags(bags(3, 2), 6, np.array([1, 2]))
     assert made.features.shape == (5, 1, 6, 2)
-    np.testing.assert_array_equal(made.normal, [0, 1, 2])
-    np.testing.assert_array_equal(made.anomalous, [3, 4])
+    np.testing.assert_array_equal(made.normal, [[0, 1, 2]])
+    np.testing.assert_array_equal(made.anomalous, [[3, 4]])
     assert made.steps_per_epoch(4) == 1
 
 
@@ -117,18 +117,26 @@ def test_training_bags_refuse_what_cannot_be_trained_on(videos: list[Bag], reaso
         training_bags(videos, 4, np.arange(4))
 
 
-def test_hold_out_is_stratified_disjoint_and_a_function_of_seed_and_ids() -> None:
+def test_hold_out_is_stratified_and_a_function_of_seed_and_ids() -> None:
     videos = bags(40, 40)
-    kept, held = hold_out(videos, 0.1, seed=0)
-    assert len(kept) + len(held) == 80
-    assert sum(bag.label == "Normal" for bag in held) == 4
-    assert sum(bag.label == "a" for bag in held) == 2
-    again = hold_out(videos[::-1], 0.1, seed=0)[1]
-    assert {bag.video_id for bag in again} == {bag.video_id for bag in held}
-    other = hold_out(videos, 0.1, seed=1)[1]
-    assert {bag.video_id for bag in other} != {bag.video_id for bag in held}
+    held = hold_out(videos, 0.1, seed=0)
+    assert sum(bag.video_id in held for bag in videos if bag.label == "Normal") == 4
+    assert sum(bag.video_id in held for bag in videos if bag.label == "a") == 2
+    assert len(held) == 8
+    assert hold_out(videos[::-1], 0.1, seed=0) == held
+    assert hold_out(videos, 0.1, seed=1) != held
 
 
 def test_hold_out_takes_one_of_each_kind_from_a_small_list() -> None:
-    _, held = hold_out(bags(3, 3), 0.1, seed=0)
-    assert sorted(bag.anomalous for bag in held) == [False, True]
+    videos = bags(3, 3)
+    held = hold_out(videos, 0.1, seed=0)
+    assert sorted(bag.anomalous for bag in videos if bag.video_id in held) == [False, True]
+
+
+def test_every_seed_trains_on_what_it_does_not_hold_out() -> None:
+    held = [frozenset({"n0", "x1"}), frozenset({"n2", "x0"})]
+    made = training_bags(bags(3, 3), 6, np.arange(4), held_out=held)
+    np.testing.assert_array_equal(made.normal, [[1, 2], [0, 1]])
+    np.testing.assert_array_equal(made.anomalous, [[3, 5], [4, 5]])
+    assert len(made.features) == 6
+    assert made.steps_per_epoch(2) == 2

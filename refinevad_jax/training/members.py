@@ -1,0 +1,133 @@
+"""The seeds of a run: each has a workdir, videos held out, checkpoints and a record of its own.
+
+W                with one seed, the workdir itself
+W/seed0, ...     with several: each is a workdir as if the seed had been trained alone
+"""
+
+import contextlib
+import copy
+import dataclasses
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from refinevad_jax import workdir as workdir_lib
+from refinevad_jax.data.bags import Bag, BagsInfo, read_split
+from refinevad_jax.data.batches import hold_out
+from refinevad_jax.errors import UserError
+from refinevad_jax.training.checkpoints import Checkpoints
+from refinevad_jax.training.metric_writer import MetricWriter
+from refinevad_jax.training.step import TrainState
+
+
+@dataclasses.dataclass
+class Member:
+    """One seed: its run, the folder it writes to, and the videos that choose its checkpoint."""
+
+    run: workdir_lib.Run
+    workdir: pathlib.Path
+    selection: list[Bag]
+    held_out: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        self.seed: int = self.run.config.seed
+
+    def open(self) -> None:
+        """Writes config.json and opens the checkpoints."""
+        workdir_lib.write_run(self.workdir, self.run)
+        metric = self.run.config.train.selection_metric
+        self.checkpoints = Checkpoints(self.workdir, metric=metric, writable=True)
+
+    def start_record(self, step: int) -> None:
+        """Opens metrics.jsonl, which then ends at a step."""
+        self.record = MetricWriter(self.workdir / "metrics.jsonl", resumed_step=step)
+
+
+def make_members(
+    config: ConfigDict, info: BagsInfo, workdir: pathlib.Path
+) -> tuple[list[Bag], list[Member]]:
+    """The training list of all seeds and one Member a seed.
+
+    Raises UserError where a list cannot do its job, or the workdir is one of the other kind.
+    """
+    data = config.data
+    bags = read_split(data.data_dir, data.dataset, data.train_split)
+    from_train = data.selection_split == data.train_split
+    selection = [] if from_train else read_split(data.data_dir, data.dataset, data.selection_split)
+    members = []
+    for seed, folder in zip(*seed_folders(config, workdir), strict=True):
+        own = copy.deepcopy(config)
+        own.update(seed=seed, num_seeds=1)
+        held_out = hold_out(bags, data.selection_fraction, seed) if from_train else frozenset()
+        if from_train:
+            selection = [bag for bag in bags if bag.video_id in held_out]
+        _check_selection(selection, data.selection_split)
+        members.append(Member(workdir_lib.Run(own, info), folder, selection, held_out))
+    return bags, members
+
+
+def seed_folders(
+    config: ConfigDict, workdir: pathlib.Path
+) -> tuple[Sequence[int], list[pathlib.Path]]:
+    """The seeds of a configuration and the workdir of each."""
+    seeds = range(config.seed, config.seed + config.num_seeds)
+    if config.num_seeds == 1:
+        if workdir_lib.seed_workdirs(workdir) not in ([], [workdir]):
+            raise UserError(
+                f"{workdir} holds several seeds; choose another --workdir for a single one"
+            )
+        return seeds, [workdir]
+    if (workdir / "config.json").exists():
+        raise UserError(
+            f"{workdir} holds a run of one seed; choose another --workdir for "
+            f"config.num_seeds={config.num_seeds}"
+        )
+    return seeds, [workdir_lib.seed_workdir(workdir, seed) for seed in seeds]
+
+
+@contextlib.contextmanager
+def opened(workdir: pathlib.Path, members: Sequence[Member]) -> Iterator[None]:
+    """Locks and opens the folders of all members."""
+    with contextlib.ExitStack() as stack:
+        for folder in dict.fromkeys([workdir, *(member.workdir for member in members)]):
+            stack.enter_context(workdir_lib.locked(folder))
+        for member in members:
+            member.open()
+            stack.callback(member.checkpoints.close)
+        yield
+
+
+def restore(members: Sequence[Member], initial: TrainState, abstract: TrainState) -> TrainState:
+    """The state of all seeds at the newest step that every one has kept, or the initial one.
+
+    initial has the leading axis S of seeds; abstract gives the shapes of one seed.
+    """
+    kept = [set(member.checkpoints.steps()) for member in members]
+    common = set.intersection(*kept)
+    if not common:
+        return initial
+    step = max(common)
+    return stack([member.checkpoints.restore_state(step, abstract) for member in members])
+
+
+def stack(trees: Sequence[Any]) -> Any:
+    """Trees of arrays as one, with a leading axis S."""
+    return jax.tree.map(lambda *leaves: jax.numpy.stack(leaves), *trees)
+
+
+def unstack(tree: Any, index: int) -> Any:
+    """The tree of one seed, on the host."""
+    return jax.tree.map(lambda leaf: np.asarray(leaf[index]), tree)
+
+
+def _check_selection(selection: list[Bag], split: str) -> None:
+    if len({bag.anomalous for bag in selection}) < 2:
+        raise UserError(
+            f"config.data.selection_split={split!r}: its {len(selection)} videos are of one kind, "
+            "a checkpoint cannot be chosen by them; take a split with normal and anomalous videos, "
+            "or a larger config.data.selection_fraction"
+        )
