@@ -19,7 +19,7 @@ def get_config() -> ConfigDict:
     config.eval.num_segments = 32
     # Chosen on val by comparing a few runs; frame truth of val was looked at (docs/results.md).
     config.model.update(width=128, mlp_width=256, num_layers=1, dropout=0.5, tau=0.2)
-    config.model.update(attention_query="segment", mask_empty=True)
+    config.model.update(attention_query="segment", positions="decay")
     config.loss.update(mil="bce", category_weight=1.0)
     config.train.num_epochs = 10
     config.optimizer.learning_rate = 1e-3

@@ -37,7 +37,7 @@ def default() -> ConfigDict:
     # MoTAR's shift: "adaptive" (S), "constant" r = 0.5 as in TSM, "dead" (a bare floor, control),
     # "none".
     model.shift = "adaptive"
-    model.folding = 4  # K (S); s = floor(r D / K), K >= 2 keeps 2 s <= D
+    model.folding = 4  # K (D); s = floor(r D / K), K >= 2 keeps 2 s <= D
     # What CORE injects: "soft" category mixture (S), "hard" argmax category, "none" (no CORE).
     model.injection = "soft"
     model.tau = 1.0  # temperature of the category weights (S); 0.2 lifts the largest weight
@@ -45,9 +45,9 @@ def default() -> ConfigDict:
     # weighted prototypes.
     model.attention_query = "video"
     model.scorer_width = 128  # (D)
-    # Segments without any evidence (all features 0, as where no sentence covers them) are treated
-    # as padding; their scores are interpolated from the segments around them (D).
-    model.mask_empty = False
+    # How the Transformer knows time: "sinusoidal", a table added to the input; "decay", attention
+    # that weakens with the distance as a share of the video, at a rate of its own for every head (D).
+    model.positions = "sinusoidal"
 
     loss = config.loss = ConfigDict()
     loss.mil = "ranking"  # "ranking", hinge over pairs (S); "bce" on the top-k mean logit
@@ -79,6 +79,7 @@ CHOICES = {
     "model.shift": ("adaptive", "constant", "dead", "none"),
     "model.injection": ("soft", "hard", "none"),
     "model.attention_query": ("video", "segment"),
+    "model.positions": ("sinusoidal", "decay"),
     "loss.mil": ("ranking", "bce"),
     "loss.smoothing": ("mixture", "difference"),
     "train.selection_metric": ("video_auc", "video_ap"),

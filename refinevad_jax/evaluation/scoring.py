@@ -16,7 +16,7 @@ from refinevad_jax.data.bags import Bag
 from refinevad_jax.data.batches import resample
 
 SHORTEST_BUCKET = 32
-PER_SEGMENT = ("scores", "valid", "shift_ratio")
+PER_SEGMENT = ("scores", "shift_ratio")
 # Segments of one call over all its rows; bounds memory, and padding with the power-of-two lengths.
 SEGMENTS_PER_CALL = 16_384
 
@@ -48,7 +48,7 @@ class Scorer:
 
         def forward(params: Any, features: jax.Array, valid: jax.Array) -> dict[str, jax.Array]:
             outputs = nnx.merge(graphdef, params)(features.astype(jnp.float32), valid)
-            names = ("scores", "valid", "category_probs", "category_weights", "shift_ratio")
+            names = ("scores", "category_probs", "category_weights", "shift_ratio")
             return {name: getattr(outputs, name) for name in names}
 
         self._forward = jax.jit(forward)
@@ -77,7 +77,6 @@ class Scorer:
                     name: value[row, :length] if name in PER_SEGMENT else value[row]
                     for name, value in outputs.items()
                 }
-                part["scores"] = fill_gaps(part["scores"], part.pop("valid"))
                 before = sums[video]
                 sums[video] = part if before is None else {k: before[k] + part[k] for k in part}
             progress(sum(crop == 0 for _, crop in rows.members))
@@ -88,18 +87,6 @@ class Scorer:
         mean = {name: value / bag.features.shape[0] for name, value in total.items()}
         k = len(mean["scores"]) // self._top_k_divisor + 1
         return VideoScores(video_score=float(np.sort(mean["scores"])[-k:].mean()), **mean)
-
-
-def fill_gaps(scores: np.ndarray, scored: np.ndarray) -> np.ndarray:
-    """Interpolates the scores of segments that the network left out, linearly in time.
-
-    scores: [T]; scored: [T] bool. A video without any scored segment keeps its zeros.
-    """
-    if scored.all() or not scored.any():
-        return scores
-    segments = np.arange(len(scores))
-    filled = np.interp(segments, segments[scored], scores[scored])
-    return filled.astype(scores.dtype)
 
 
 @dataclasses.dataclass(frozen=True)

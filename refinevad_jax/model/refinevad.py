@@ -34,7 +34,7 @@ class ModelConfig:
     tau: float = 1.0
     attention_query: str = "video"
     scorer_width: int = 128
-    mask_empty: bool = False
+    positions: str = "sinusoidal"
 
     @property
     def num_channels(self) -> int:
@@ -49,7 +49,6 @@ class Outputs:
 
     Attributes:
         logits: [B, T] of the anomaly score.
-        valid: [B, T] bool, what was scored: the input's, less empty segments with mask_empty.
         scores: [B, T] = sigmoid(logits), 0 on padding.
         features: [B, T, H] of MoTAR.
         shift_ratio: [B, T] r_t; 0 without a shift.
@@ -67,7 +66,6 @@ class Outputs:
     """
 
     logits: jax.Array
-    valid: jax.Array
     scores: jax.Array
     features: jax.Array
     shift_ratio: jax.Array
@@ -137,6 +135,7 @@ class RefineVAD(nnx.Module):
             num_heads=config.num_heads,
             mlp_width=config.mlp_width,
             dropout=config.dropout,
+            positions=config.positions,
             rngs=rngs,
         )
         if config.injection != "none":
@@ -164,8 +163,6 @@ class RefineVAD(nnx.Module):
         injected_labels: [B, C] bool, in training only: their prototypes are added to v;
         rngs: dropout keys in training, None to score.
         """
-        if self.config.mask_empty:
-            valid = valid & jnp.any(features != 0, axis=-1)
         x, ratio = self.shift(features, valid)
         x = self.encoder(x, valid, rngs)
         if self.config.injection == "none":
@@ -178,7 +175,6 @@ class RefineVAD(nnx.Module):
         count = motar.shift_count(ratio, self.config.num_channels, self.config.folding)
         return Outputs(
             logits=logits,
-            valid=valid,
             scores=jnp.where(valid, jax.nn.sigmoid(logits), 0.0),
             features=x,
             shift_ratio=ratio,

@@ -11,6 +11,8 @@ from flax import nnx
 # Queries of one attention call. Memory grows with T x QUERY_BLOCK, not with T squared, so that a
 # video of many hours is scored whole.
 QUERY_BLOCK = 2048
+# Loss of attention over a whole video in the head of the fastest decay: e^-1 at 1 / 32 of it.
+DECAY = 32.0
 
 
 def sinusoidal_positions(num_segments: int, width: int) -> jax.Array:
@@ -27,32 +29,52 @@ def sinusoidal_positions(num_segments: int, width: int) -> jax.Array:
     return jnp.asarray(table)
 
 
+def distance_decay(start: jax.Array | int, count: int, valid: jax.Array, heads: int) -> jax.Array:
+    """What attention loses with distance: -32 / 2^h for the whole length of a video, in head h.
+
+    The slopes of ALiBi (Press et al. 2022), of the distance as a share of the video: it has one
+    decay at every number of segments. start, count: the queries; valid: [B, T] bool, a run from the
+    first segment on. Returns [B, heads, count, T].
+    """
+    length = jnp.maximum(valid.sum(axis=1), 1)[:, None, None]
+    query = start + jnp.arange(count)
+    distance = jnp.abs(query[:, None] - jnp.arange(valid.shape[1])) / length
+    slope = DECAY * 0.5 ** np.arange(heads, dtype=np.float32)
+    return -slope[None, :, None, None] * distance[:, None]
+
+
 def masked_attention(
-    query: jax.Array, key: jax.Array, value: jax.Array, valid: jax.Array
+    query: jax.Array, key: jax.Array, value: jax.Array, valid: jax.Array, *, decay: bool = False
 ) -> jax.Array:
     """Softmax attention over the valid keys, in blocks of queries for long videos.
 
-    query: [B, Tq, heads, H / heads]; key, value: [B, T, heads, H / heads]; valid: [B, T] bool.
-    Returns the shape of query; finite (and without meaning) where no key is valid.
+    query: [B, Tq, heads, H / heads]; key, value: [B, T, heads, H / heads]; valid: [B, T] bool;
+    decay: weaken with distance, queries being the segments of the keys. Returns the shape of query;
+    finite (and without meaning) where no key is valid.
     """
     mask = valid[:, None, None, :]
     batch, length, heads, width = query.shape
+
+    def attend(queries: jax.Array, start: jax.Array | int) -> jax.Array:
+        bias = distance_decay(start, queries.shape[1], valid, heads) if decay else None
+        return jax.nn.dot_product_attention(queries, key, value, bias=bias, mask=mask)
+
     if length <= QUERY_BLOCK:
-        return jax.nn.dot_product_attention(query, key, value, mask=mask)
+        return attend(query, 0)
     num_blocks = -(-length // QUERY_BLOCK)
     padded = jnp.pad(query, ((0, 0), (0, num_blocks * QUERY_BLOCK - length), (0, 0), (0, 0)))
     blocks = padded.reshape(batch, num_blocks, QUERY_BLOCK, heads, width).swapaxes(0, 1)
-    mixed = jax.lax.map(
-        lambda block: jax.nn.dot_product_attention(block, key, value, mask=mask), blocks
-    )
+    starts = jnp.arange(num_blocks) * QUERY_BLOCK
+    mixed = jax.lax.map(lambda block: attend(*block), (blocks, starts))
     return mixed.swapaxes(0, 1).reshape(padded.shape)[:, :length]
 
 
 class Attention(nnx.Module):
-    """Multi-head attention of queries over a masked sequence."""
+    """Multi-head attention of queries over a masked sequence; decay as in masked_attention."""
 
-    def __init__(self, width: int, num_heads: int, *, rngs: nnx.Rngs) -> None:
+    def __init__(self, width: int, num_heads: int, *, decay: bool = False, rngs: nnx.Rngs) -> None:
         self.num_heads = num_heads
+        self.decay = decay
         self.query = nnx.Linear(width, width, rngs=rngs)
         self.key_value = nnx.Linear(width, 2 * width, rngs=rngs)
         self.output = nnx.Linear(width, width, rngs=rngs)
@@ -65,17 +87,25 @@ class Attention(nnx.Module):
         key, value = jnp.split(
             key_value.reshape(*key_value.shape[:2], 2 * self.num_heads, -1), 2, 2
         )
-        return self.output(masked_attention(query, key, value, valid).reshape(queries.shape))
+        mixed = masked_attention(query, key, value, valid, decay=self.decay)
+        return self.output(mixed.reshape(queries.shape))
 
 
 class EncoderBlock(nnx.Module):
     """x + attention(LN(x)), then x + FFN(LN(x))."""
 
     def __init__(
-        self, width: int, num_heads: int, mlp_width: int, dropout: float, *, rngs: nnx.Rngs
+        self,
+        width: int,
+        num_heads: int,
+        mlp_width: int,
+        dropout: float,
+        *,
+        decay: bool,
+        rngs: nnx.Rngs,
     ) -> None:
         self.attention_norm = nnx.LayerNorm(width, rngs=rngs)
-        self.attention = Attention(width, num_heads, rngs=rngs)
+        self.attention = Attention(width, num_heads, decay=decay, rngs=rngs)
         self.mlp_norm = nnx.LayerNorm(width, rngs=rngs)
         self.mlp_in = nnx.Linear(width, mlp_width, rngs=rngs)
         self.mlp_out = nnx.Linear(mlp_width, width, rngs=rngs)
@@ -102,15 +132,24 @@ class TemporalEncoder(nnx.Module):
         num_heads: int,
         mlp_width: int,
         dropout: float,
+        positions: str,
         rngs: nnx.Rngs,
     ) -> None:
         self.width = width
+        self.sinusoidal = positions == "sinusoidal" and num_layers > 0
         self.projection = nnx.Linear(num_channels, width, rngs=rngs)
         self.projection_norm = nnx.LayerNorm(width, rngs=rngs)
         self.dropout = nnx.Dropout(dropout)
         self.blocks = nnx.Dict(
             {
-                f"block_{i}": EncoderBlock(width, num_heads, mlp_width, dropout, rngs=rngs)
+                f"block_{i}": EncoderBlock(
+                    width,
+                    num_heads,
+                    mlp_width,
+                    dropout,
+                    decay=positions == "decay",
+                    rngs=rngs,
+                )
                 for i in range(num_layers)
             }
         )
@@ -120,7 +159,7 @@ class TemporalEncoder(nnx.Module):
         """features: [B, T, D]; valid: [B, T]; rngs: dropout keys or None. Returns [B, T, H]."""
         x = self.projection_norm(self.projection(features))
         positions = sinusoidal_positions(x.shape[1], self.width)
-        x = x + positions if len(self.blocks) else jax.nn.gelu(x)
+        x = x + positions if self.sinusoidal else jax.nn.gelu(x)
         x = self.dropout(x, deterministic=rngs is None, rngs=rngs)
         for block in self.blocks.values():
             x = block(x, valid, rngs)

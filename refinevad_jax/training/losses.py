@@ -25,13 +25,14 @@ def top_k_mean(scores: jax.Array, valid: jax.Array, *, k: jax.Array) -> jax.Arra
 
 
 def ranking_loss(
-    video_scores: jax.Array, anomalous: jax.Array, *, margin: float = 1.0
+    video_scores: jax.Array, anomalous: jax.Array, present: jax.Array, *, margin: float = 1.0
 ) -> jax.Array:
     """MIL ranking: mean hinge(margin - a + n) over all anomalous x normal pairs of the batch.
 
-    video_scores: [B]; anomalous: [B] bool. Returns a scalar, 0 without pairs.
+    video_scores: [B]; anomalous: [B] bool; present: [B] bool, False for a video without any valid
+    segment. Returns a scalar, 0 without pairs.
     """
-    pairs = anomalous[:, None] & ~anomalous[None, :]
+    pairs = (anomalous & present)[:, None] & (~anomalous & present)[None, :]
     hinge = jax.nn.relu(margin - video_scores[:, None] + video_scores[None, :])
     return jnp.sum(hinge, where=pairs) / jnp.maximum(pairs.sum(), 1)
 

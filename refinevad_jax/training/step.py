@@ -55,12 +55,12 @@ class Batch:
 
 def loss_terms(outputs: Outputs, batch: Batch, config: LossConfig) -> Metrics:
     """The unweighted terms of the loss: mil, category, smoothing. Scalars."""
-    valid, labels = outputs.valid, batch.labels
+    valid, labels = batch.valid, batch.labels
     anomalous, present = labels.any(axis=-1), valid.any(axis=-1)
     k = losses.top_k_count(valid.sum(axis=-1), config.top_k_divisor)
     if config.mil == "ranking":
         video_scores = losses.top_k_mean(outputs.scores, valid, k=k)
-        mil = losses.ranking_loss(video_scores, anomalous & present, margin=config.margin)
+        mil = losses.ranking_loss(video_scores, anomalous, present, margin=config.margin)
     else:
         video_logits = losses.top_k_mean(outputs.logits, valid, k=k)
         mil = losses.bce_mil_loss(video_logits, anomalous, present)
@@ -80,14 +80,16 @@ def loss_terms(outputs: Outputs, batch: Batch, config: LossConfig) -> Metrics:
 
 
 def total_loss(terms: Metrics, config: LossConfig, *, has_categories: bool) -> jax.Array:
-    """L = L_MIL + 0.1 L_smoothing + 0.2 L_cat; without CORE there are no categories to learn."""
-    loss = terms["mil"] + config.smoothing_weight * terms["smoothing"]
+    """L = L_MIL + 0.1 L_smoothing + 0.2 L_cat; without CORE neither category nor mixture."""
+    loss = terms["mil"]
+    if has_categories or config.smoothing == "difference":
+        loss += config.smoothing_weight * terms["smoothing"]
     return loss + config.category_weight * terms["category"] if has_categories else loss
 
 
 def model_statistics(outputs: Outputs, batch: Batch, config: LossConfig) -> Metrics:
     """What shows whether the parts live: gate, category weights, mixture, scores. Scalars."""
-    valid, anomalous = outputs.valid, batch.labels.any(axis=-1)
+    valid, anomalous = batch.valid, batch.labels.any(axis=-1)
     count = outputs.shift_count.astype(jnp.float32)
     mean = losses.masked_mean(count, valid)
     spread = jnp.sqrt(losses.masked_mean((count - mean) ** 2, valid))

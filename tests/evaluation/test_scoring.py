@@ -71,11 +71,3 @@ def test_one_array_shape_per_length(monkeypatch: pytest.MonkeyPatch) -> None:
     members = [member for row in rows for member in row.members]
     assert sorted(members) == [(video, crop) for video in range(6) for crop in range(3)]
     assert all(row.num_rows * row.length <= max(128, row.length) for row in rows)
-
-
-def test_gaps_are_interpolated_and_ends_repeat_their_neighbour() -> None:
-    scores = np.array([0.0, 0.2, 0.0, 0.6, 0.0], np.float32)
-    scored = np.array([False, True, False, True, False])
-    np.testing.assert_allclose(scoring.fill_gaps(scores, scored), [0.2, 0.2, 0.4, 0.6, 0.6])
-    nothing = np.zeros(3, np.float32)
-    np.testing.assert_array_equal(scoring.fill_gaps(nothing, np.zeros(3, bool)), nothing)

@@ -13,7 +13,7 @@ from flax import nnx
 
 from refinevad_jax.model import core
 from refinevad_jax.model.refinevad import ModelConfig, Outputs, RefineVAD, create
-from refinevad_jax.model.temporal_encoder import masked_attention
+from refinevad_jax.model.temporal_encoder import distance_decay, masked_attention
 from refinevad_jax.training import step as step_lib
 
 SMALL = ModelConfig(
@@ -72,6 +72,7 @@ CONFIGURATIONS = {
     "hard injection": {"injection": "hard"},
     "segment query": {"attention_query": "segment"},
     "tau": {"tau": 0.2},
+    "decay": {"positions": "decay"},
     "folding 2": {"folding": 2},
     "folding 8": {"folding": 8},
 }
@@ -111,15 +112,25 @@ def test_permuting_the_batch_permutes_the_output() -> None:
     )
 
 
+@pytest.mark.parametrize("decay", [False, True])
 def test_long_videos_are_attended_in_blocks_with_the_same_result(
-    monkeypatch: pytest.MonkeyPatch,
+    decay: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     query, key, value = jax.random.normal(jax.random.key(0), (3, 2, 50, 2, 4))
     valid = jnp.arange(50)[None] < jnp.array([[50], [23]])
-    whole = masked_attention(query, key, value, valid)
+    whole = masked_attention(query, key, value, valid, decay=decay)
     monkeypatch.setattr("refinevad_jax.model.temporal_encoder.QUERY_BLOCK", 16)
-    blocks = masked_attention(query, key, value, valid)
+    blocks = masked_attention(query, key, value, valid, decay=decay)
     np.testing.assert_allclose(whole, blocks, atol=2e-6)
+
+
+def test_decay_follows_the_distance_as_a_share_of_the_video() -> None:
+    valid = jnp.arange(8)[None] < jnp.array([[8], [4]])
+    bias = np.asarray(distance_decay(0, 8, valid, heads=2))
+    np.testing.assert_allclose(bias[0, 0, 2], -32 * np.abs(np.arange(8) - 2) / 8)
+    np.testing.assert_allclose(bias[0, 1], bias[0, 0] / 2)
+    # Half as many segments over the same video: each is twice as far.
+    np.testing.assert_allclose(bias[1, 0, 0, :4], 2 * bias[0, 0, 0, :4])
 
 
 @pytest.mark.parametrize("attention_query", ["video", "segment"])

@@ -31,8 +31,15 @@ def test_ranking_loss_by_hand() -> None:
     scores = np.array([0.2, 0.5, 0.9, 0.4])
     anomalous = np.array([False, False, True, True])
     # Pairs (0.9, 0.2) .3  (0.9, 0.5) .6  (0.4, 0.2) .8  (0.4, 0.5) 1.1
-    np.testing.assert_allclose(losses.ranking_loss(scores, anomalous), 2.8 / 4, rtol=1e-6)
-    assert losses.ranking_loss(np.array([5.0, 1.0]), np.array([True, False])) == 0
+    everything = np.ones(4, bool)
+    loss = losses.ranking_loss(scores, anomalous, everything)
+    np.testing.assert_allclose(loss, 2.8 / 4, rtol=1e-6)
+    two = np.array([True, False])
+    assert losses.ranking_loss(np.array([5.0, 1.0]), two, np.ones(2, bool)) == 0
+    # A video without any segment is neither normal nor anomalous.
+    present = np.array([True, True, True, False])
+    loss = losses.ranking_loss(scores, anomalous, present)
+    np.testing.assert_allclose(loss, (0.3 + 0.6) / 2, rtol=1e-6)
 
 
 def test_bce_mil_loss_by_hand() -> None:
@@ -86,7 +93,7 @@ def empty_losses() -> dict[str, jax.Array]:
     categories = np.full((2, 3), 0.5)
     target = losses.mixture_target(categories, categories, categories, categories, NOTHING)
     return {
-        "ranking": losses.ranking_loss(top, none),
+        "ranking": losses.ranking_loss(top, none, none),
         "bce": losses.bce_mil_loss(top, none, none),
         "category": losses.category_loss(np.ones((2, 3, 2)), np.zeros((2, 3), bool), none),
         "mixture": losses.mixture_loss(scores, target, NOTHING),
