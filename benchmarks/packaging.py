@@ -22,7 +22,7 @@ import tensorflow_datasets as tfds
 from absl import flags
 
 from data_prep.feature_bags import write_dataset
-from data_prep.releases import read_release
+from data_prep.releases import Release, read_release
 from refinevad_jax.command_line import run
 from refinevad_jax.data.bags import read_split
 from refinevad_jax.data.taxonomy import UCF_CRIME
@@ -62,12 +62,8 @@ def write_raw(folder: pathlib.Path, num_videos: int) -> float:
 def package(folder: pathlib.Path) -> tuple[float, float]:
     """Seconds to read lists and headers, and to check and write the records, on the disk."""
     start = time.perf_counter()
-    info, videos = read_release(
-        {"train": folder / "train.csv"},
-        {"visual": folder / "features"},
-        name="benchmark",
-        taxonomy=UCF_CRIME,
-    )
+    lists, features = {"train": folder / "train.csv"}, {"visual": folder / "features"}
+    info, videos = read_release(Release(lists, features, "benchmark", UCF_CRIME))
     middle = time.perf_counter()
     written = write_dataset(str(folder / "data"), info, videos)
     for path in written.iterdir():

@@ -1,15 +1,12 @@
-"""Feature files: shapes from headers, the layout of crops, loading, one hash over all of them.
+"""Feature files: shapes from headers, the layout of crops, channels.
 
 A file holds (T, D), (crops, T, D) or (T, crops, D); where crops have files of their own, each holds
 (T, D).
 """
 
-import hashlib
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
-
-import numpy as np
 
 from data_prep.array_files import read_header
 from refinevad_jax.data.bags import Modality
@@ -17,9 +14,6 @@ from refinevad_jax.errors import UserError
 
 CROP_COUNTS = (1, 5, 10)
 LAYOUTS = ("auto", "crops_first", "time_first")
-
-# Feature archives of the field take tens of GB: above this, file contents are not hashed.
-MAX_HASHED_BYTES = 2 * 10**9
 
 
 def read_shapes(bags: Sequence[Sequence[pathlib.Path]]) -> dict[pathlib.Path, tuple[int, ...]]:
@@ -98,43 +92,3 @@ def parse_modalities(
 def num_segments(shape: tuple[int, ...], layout: str) -> int:
     """T of a feature file, from its shape."""
     return shape[1] if len(shape) == 3 and layout == "crops_first" else shape[0]
-
-
-def load_features(files: Sequence[pathlib.Path], *, layout: str, num_crops: int) -> np.ndarray:
-    """Reads one video: [N, T, D], the first num_crops of its crops (0: all)."""
-    if len(files) > 1:
-        chosen = files[:num_crops] if num_crops else files
-        return np.stack([_load(path) for path in chosen])
-    features = _load(files[0])
-    if features.ndim == 2:
-        return features[None]
-    if layout == "time_first":
-        features = features.swapaxes(0, 1)
-    return features[:num_crops] if num_crops else features
-
-
-def _load(path: pathlib.Path) -> np.ndarray:
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read ({error})") from error
-
-
-def hash_files(files: Sequence[pathlib.Path], root: pathlib.Path) -> dict[str, str]:
-    """One SHA-256 over all files, for provenance.
-
-    Over path, size and content; over path and size where there are more than 2 GB. The answer says
-    which.
-    """
-    sizes = {path: path.stat().st_size for path in files}
-    with_content = sum(sizes.values()) <= MAX_HASHED_BYTES
-    digest = hashlib.sha256()
-    for path in sorted(files):
-        digest.update(f"{path.relative_to(root).as_posix()}\0{sizes[path]}\0".encode())
-        if with_content:
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-    return {
-        "sha256": digest.hexdigest(),
-        "over": "path, size and content" if with_content else "path and size",
-    }

@@ -10,15 +10,15 @@ from typing import Any, TypeVar
 from data_prep.annotations import Annotations, read_annotations
 from data_prep.feature_arrays import (
     choose_layout,
-    hash_files,
-    load_features,
     num_segments,
     parse_modalities,
     read_shapes,
 )
-from data_prep.feature_bags import Video, file_sha256, read_label
+from data_prep.file_hashes import hash_files, hash_input
 from data_prep.list_files import ListedVideo, read_lists
+from data_prep.released_features import load_crops
 from data_prep.video_names import match_key
+from data_prep.videos import Video, read_label
 from refinevad_jax.data.bags import BagsInfo
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
@@ -90,7 +90,7 @@ def _video(listed: ListedVideo, shape: tuple[int, ...], request: FeatureLists) -
         split=listed.split,
         label=listed.label,
         load_features=functools.partial(
-            load_features, listed.files, layout=request.layout, num_crops=request.num_crops
+            load_crops, listed.files, request.layout, request.num_crops
         ),
         source=str(listed.files[0]),
         num_frames=num_segments(shape, request.layout) * request.frames_per_segment,
@@ -107,23 +107,14 @@ def _provenance(
         "layout": request.layout,
         "num_crops": request.num_crops,
         "fps": request.fps,
-        "lists": {split: _hash(path) for split, path in request.lists.items()},
-        "annotations": None if request.annotations is None else _hash(request.annotations),
+        "lists": {split: hash_input(path) for split, path in request.lists.items()},
+        "annotations": hash_input(request.annotations),
         "features": hash_files(files, request.root),
     }
 
 
 # What of the metadata decides whether a data set that stands already is the same one.
 _COMPARED = ("taxonomy", "modalities", "frames_per_segment", "encoder", "source")
-
-
-def _hash(path: pathlib.Path) -> dict[str, str]:
-    if path.is_dir():
-        files = [file for file in path.iterdir() if file.is_file()]
-        return {"folder": path.name, **hash_files(files, path)}
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
-    return {"file": path.name, "sha256": file_sha256(path)}
 
 
 def add_truth(videos: Sequence[Video], annotations: Annotations, info: BagsInfo) -> list[Video]:

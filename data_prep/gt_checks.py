@@ -13,13 +13,13 @@ import numpy as np
 from data_prep.annotations import Annotations, read_annotations
 from data_prep.annotations.vectors import vector_of_spans
 from data_prep.array_files import load_array, load_packed
-from data_prep.feature_bags import Span
 from data_prep.findings import Section, counted
 from data_prep.length_rules import KNOWN_FRAMES, rule_lengths, rules_for
 from data_prep.released_lists import ReleasedList
 from data_prep.truth_checks import check_truth
 from data_prep.truths import official
 from data_prep.video_names import is_normal_label, match_key
+from data_prep.videos import Span
 
 # (name, first frame, one past the last frame) of a span written s e.
 ENDS = {

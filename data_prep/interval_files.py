@@ -9,7 +9,7 @@ import json
 import pathlib
 from typing import Any
 
-from data_prep.feature_bags import Span
+from data_prep.videos import Span
 from refinevad_jax.errors import UserError
 
 _UNITS = ("seconds", "frames")

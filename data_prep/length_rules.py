@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 from data_prep.annotations.vectors import vector_of_spans
-from data_prep.feature_bags import Span
+from data_prep.videos import Span
 
 # Roc-Ng's UCF-Crime archive drops the last segment of 9 of the 20 test videos whose frames are a
 # multiple of 16; there is no rule in which.

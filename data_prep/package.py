@@ -11,96 +11,53 @@ From a release of the field, lists and layout as published (docs/data.md):
 From embedded sentences with times:
   python -m data_prep.package --source=timed_text --name=ucf_text --data_dir=data \
       --input=ucf_crime_text/ --taxonomy=ucf_crime
+Any of them on Apache Beam, with the same result: --beam_runner=DirectRunner --beam_workers=8
 """
-
-import pathlib
-from typing import Any
 
 from absl import flags
 
+from data_prep.beam_packaging import record_maker
 from data_prep.feature_arrays import LAYOUTS
-from data_prep.feature_bags import Video, write_dataset
-from data_prep.feature_lists import FeatureLists, read_feature_lists
-from data_prep.list_files import parse_lists
-from data_prep.releases import read_release
+from data_prep.feature_bags import write_dataset
+from data_prep.sources import USED, read_source
 from data_prep.summary import summarize
-from data_prep.timed_text import read_timed_text
 from refinevad_jax.command_line import run
-from refinevad_jax.data.bags import BagsInfo
-from refinevad_jax.data.taxonomy import load_taxonomy
-from refinevad_jax.errors import UserError
 
 SOURCE = flags.DEFINE_enum(
-    "source", None, ["features", "release", "timed_text"], "input", required=True
+    "source", None, list(USED), "lists of features or of a release, or timed text", required=True
 )
-NAME = flags.DEFINE_string("name", None, "name of the data set", required=True)
+flags.DEFINE_string("name", None, "name of the data set", required=True)
 DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of all data sets", required=True)
-TAXONOMY = flags.DEFINE_string("taxonomy", None, "built-in name or JSON file", required=True)
+flags.DEFINE_string("taxonomy", None, "built-in name or JSON file", required=True)
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace a data set of that name")
-ENCODER = flags.DEFINE_string("encoder", "", "what made the features, in words")
-NOTE = flags.DEFINE_string("source_note", "", "where the data came from, in words")
-INPUT = flags.DEFINE_string("input", "", "timed_text: folder of .npz and interval files")
-LIST = flags.DEFINE_multi_string("list", [], "features: SPLIT=FILE.csv, once per split")
-FEATURES = flags.DEFINE_string("features", "", "features: folder that the lists' paths are in")
-ANNOTATIONS = flags.DEFINE_string("annotations", "", "features: file or folder with true spans")
-MODALITY = flags.DEFINE_multi_string("modality", [], "features: NAME=WIDTH of a run of channels")
-EXTRA = flags.DEFINE_multi_string("extra_features", [], "release: MODALITY=FOLDER to append")
-COUNTS = flags.DEFINE_string("frame_counts", "", "release: file that states frame counts")
-LAYOUT = flags.DEFINE_enum("layout", "auto", LAYOUTS, "features: axis of the crops, of three axes")
-CROPS = flags.DEFINE_integer("num_crops", 0, "features: crops to keep, 0 for all", lower_bound=0)
-FRAMES = flags.DEFINE_integer("frames_per_segment", 16, "features: frames a row covers", 1)
-FPS = flags.DEFINE_float("fps", None, "features: frames per second, where not annotated", 1e-3)
-
-
-def read_input() -> tuple[BagsInfo, list[Video]]:
-    """Reads what --source names. Raises UserError for a flag that is missing or of no effect."""
-    of_text: list[Any] = [INPUT]
-    of_lists: list[Any] = [LIST, FEATURES, ANNOTATIONS, LAYOUT, CROPS, FRAMES, FPS]
-    of_release: list[Any] = [EXTRA, COUNTS]
-    is_text = SOURCE.value == "timed_text"
-    without_effect = {
-        "timed_text": [*of_lists, MODALITY, *of_release],
-        "features": [*of_text, *of_release],
-        "release": [*of_text, MODALITY],
-    }
-    for flag in of_text if is_text else of_lists[:2]:
-        if not flag.value:
-            raise UserError(f"--source={SOURCE.value} needs --{flag.name}; --help says more")
-    for flag in without_effect[SOURCE.value]:
-        if flag.present:
-            raise UserError(f"--{flag.name} has no effect with --source={SOURCE.value}")
-    words: dict[str, Any] = {"name": NAME.value, "taxonomy": load_taxonomy(TAXONOMY.value)}
-    words |= {"encoder": ENCODER.value, "source_note": NOTE.value}
-    if is_text:
-        return read_timed_text(pathlib.Path(INPUT.value), **words)
-    words |= {"layout": LAYOUT.value, "num_crops": CROPS.value}
-    words |= {"frames_per_segment": FRAMES.value, "fps": FPS.value}
-    words |= {"lists": parse_lists(LIST.value), "annotations": _path(ANNOTATIONS.value)}
-    if SOURCE.value == "release":
-        return read_release(features=_folders(), frame_counts=_path(COUNTS.value), **words)
-    words |= {"modalities": MODALITY.value, "root": pathlib.Path(FEATURES.value)}
-    return read_feature_lists(FeatureLists(**words))
-
-
-def _folders() -> dict[str, pathlib.Path]:
-    """--features is the visual modality; --extra_features follow in order."""
-    folders = {"visual": pathlib.Path(FEATURES.value)}
-    for text in EXTRA.value:
-        modality, separator, folder = text.partition("=")
-        if not (modality and separator and folder) or modality in folders:
-            raise UserError(f"--extra_features={text}: expected MODALITY=FOLDER, each name once")
-        folders[modality] = pathlib.Path(folder)
-    return folders
-
-
-def _path(text: str) -> pathlib.Path | None:
-    return pathlib.Path(text) if text else None
+flags.DEFINE_string("encoder", "", "what made the features, in words")
+flags.DEFINE_string("source_note", "", "where the data came from, in words")
+flags.DEFINE_string("input", "", "timed_text: folder of .npz and interval files")
+flags.DEFINE_multi_string("list", [], "lists: SPLIT=FILE, once per split")
+flags.DEFINE_string("features", "", "lists: folder with their files")
+flags.DEFINE_string("annotations", "", "lists: file or folder with true spans")
+flags.DEFINE_multi_string("modality", [], "features: NAME=WIDTH of a run of channels")
+flags.DEFINE_multi_string("extra_features", [], "release: MODALITY=FOLDER to append")
+flags.DEFINE_string("frame_counts", "", "release: file that states frame counts")
+flags.DEFINE_enum("layout", "auto", LAYOUTS, "lists: axis of the crops, of three axes")
+flags.DEFINE_integer("num_crops", 0, "lists: crops to keep, 0 for all", lower_bound=0)
+flags.DEFINE_integer("frames_per_segment", 16, "lists: frames a row covers", 1)
+flags.DEFINE_float("fps", None, "lists: frames per second, where not annotated", 1e-3)
+RUNNER = flags.DEFINE_string("beam_runner", "", "Apache Beam runner that makes the records")
+WORKERS = flags.DEFINE_integer("beam_workers", 1, "its processes or machines", lower_bound=1)
+OPTIONS = flags.DEFINE_string("beam_options", "", "its further pipeline options, in one string")
 
 
 def main() -> None:
     """Reads the input, writes the data set and says what is in it."""
-    info, videos = read_input()
-    folder = write_dataset(DATA_DIR.value, info, videos, overwrite=OVERWRITE.value)
+    given = {name for name in flags.FLAGS if flags.FLAGS[name].present}
+    make_records = None
+    if given & {"beam_runner", "beam_workers", "beam_options"}:
+        make_records = record_maker(RUNNER.value, workers=WORKERS.value, options=OPTIONS.value)
+    info, videos = read_source(SOURCE.value, flags.FLAGS.flag_values_dict(), given)
+    folder = write_dataset(
+        DATA_DIR.value, info, videos, overwrite=OVERWRITE.value, make_records=make_records
+    )
     print(summarize(DATA_DIR.value, folder))
 
 

@@ -151,14 +151,16 @@ def load_file(path: pathlib.Path) -> np.ndarray:
     return np.stack(rows)
 
 
-def load_crops(files: Sequence[pathlib.Path], layout: str) -> np.ndarray:
+def load_crops(files: Sequence[pathlib.Path], layout: str, num_crops: int = 0) -> np.ndarray:
     """One video's files as [N, T, D].
 
     Args:
         files: one file, or one (T, D) file per crop.
         layout: "crops_first" or "time_first" for a file of three axes, see choose_layout.
+        num_crops: the first of its crops that are wanted, the others are not read; 0: all.
     """
     if len(files) > 1:
+        files = files[: num_crops or None]
         arrays = [load_file(path) for path in files]
         if len({array.shape for array in arrays}) > 1 or arrays[0].ndim != 2:
             shapes = ", ".join(f"{p.name} {a.shape}" for p, a in zip(files, arrays, strict=True))
@@ -167,4 +169,6 @@ def load_crops(files: Sequence[pathlib.Path], layout: str) -> np.ndarray:
     features = load_file(files[0])
     if features.ndim == 2:
         return features[None]
-    return features.swapaxes(0, 1) if layout == "time_first" else features
+    if layout == "time_first":
+        features = features.swapaxes(0, 1)
+    return features[: num_crops or None]

@@ -82,10 +82,9 @@ def _files(
 def read_shapes(videos: Sequence[ReleasedVideo]) -> Shapes:
     """Shapes of all files, from their headers."""
     paths = [path for video in videos for files in video.files for path in files]
-    return {
-        path: read_shape(path).shape
-        for path in tqdm.tqdm(paths, desc="reading headers", unit="file", disable=len(paths) < 500)
-    }
+    # disable=None: no bar where stderr is a file.
+    bar = tqdm.tqdm(paths, desc="reading headers", unit="file", leave=False, disable=None)
+    return {path: read_shape(path).shape for path in bar}
 
 
 def modalities_of(
@@ -123,7 +122,9 @@ def load_release(
 
     Raises UserError where T of two modalities differs by more than one segment, or their crops do.
     """
-    parts = [load_crops(paths, layout) for paths, layout in zip(files, layouts, strict=True)]
+    parts = [
+        load_crops(paths, layout, num_crops) for paths, layout in zip(files, layouts, strict=True)
+    ]
     lengths = [part.shape[1] for part in parts]
     if max(lengths) - min(lengths) > 1:
         raise UserError(
@@ -140,8 +141,7 @@ def load_release(
         np.broadcast_to(part[:, : min(lengths)], (crops, min(lengths), part.shape[2]))
         for part in parts
     ]
-    features = np.concatenate(wide, axis=2)
-    return features[:num_crops] if num_crops else features
+    return np.concatenate(wide, axis=2) if len(wide) > 1 else wide[0]
 
 
 def describe_features(videos: Sequence[ReleasedVideo], shapes: Shapes) -> str:

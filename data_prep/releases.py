@@ -11,13 +11,14 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 from data_prep.annotations import Annotations, read_annotations
-from data_prep.feature_arrays import choose_layout, hash_files
-from data_prep.feature_bags import Video, file_sha256
+from data_prep.feature_arrays import choose_layout
 from data_prep.feature_lists import add_truth
+from data_prep.file_hashes import hash_files, hash_input
 from data_prep.length_rules import fit_rule
 from data_prep.released_lists import read_released_list
 from data_prep.released_videos import (
     ReleasedVideo,
+    Shapes,
     describe_features,
     find_videos,
     load_release,
@@ -27,29 +28,17 @@ from data_prep.released_videos import (
 )
 from data_prep.truths import name_truth, official, span_hash
 from data_prep.video_names import data_set_of, match_key
+from data_prep.videos import Video
 from refinevad_jax.data.bags import BagsInfo
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
 
 
-def read_release(
-    lists: Mapping[str, pathlib.Path],
-    features: Mapping[str, pathlib.Path],
-    *,
-    name: str,
-    taxonomy: Taxonomy,
-    annotations: pathlib.Path | None = None,
-    frame_counts: pathlib.Path | None = None,
-    layout: str = "auto",
-    num_crops: int = 0,
-    frames_per_segment: int = 16,
-    fps: float | None = None,
-    encoder: str = "",
-    source_note: str = "",
-) -> tuple[BagsInfo, list[Video]]:
-    """Reads a release: metadata and videos, ready for write_dataset.
+@dataclasses.dataclass(frozen=True)
+class Release:
+    """What to read, and how.
 
-    Args:
+    Attributes:
         lists: {split: list file in any grammar of released_lists}.
         features: {modality: folder with its files}, channels are joined in this order. A modality
             without crops (audio, text) is repeated for every crop; where T differs by one segment,
@@ -65,63 +54,101 @@ def read_release(
         fps: frames per second where the annotations do not state them.
         encoder: what made the features, in words; "": what width, crops and names tell.
         source_note: where the data came from, in words.
+    """
+
+    lists: Mapping[str, pathlib.Path]
+    features: Mapping[str, pathlib.Path]
+    name: str
+    taxonomy: Taxonomy
+    annotations: pathlib.Path | None = None
+    frame_counts: pathlib.Path | None = None
+    layout: str = "auto"
+    num_crops: int = 0
+    frames_per_segment: int = 16
+    fps: float | None = None
+    encoder: str = ""
+    source_note: str = ""
+
+
+def read_release(release: Release) -> tuple[BagsInfo, list[Video]]:
+    """Reads a release: metadata and videos, ready for write_dataset.
 
     Raises UserError naming file and cure for whatever is missing, damaged or contradictory.
     """
-    read = {split: read_released_list(path) for split, path in lists.items()}
-    videos = find_videos(read, features)
+    read = {split: read_released_list(path) for split, path in release.lists.items()}
+    videos = find_videos(read, release.features)
     shapes = read_shapes(videos)
-    # Crops may be an axis in one modality and absent from another.
-    layouts = [
-        choose_layout(layout, {path: shapes[path] for video in videos for path in video.files[i]})
-        for i in range(len(features))
-    ]
+    layouts = _layouts(release, videos, shapes)
+    files = ", ".join(path.name for path in release.lists.values())
     info = BagsInfo(
-        name=name,
-        taxonomy=taxonomy,
-        modalities=modalities_of(list(features), videos, shapes),
-        frames_per_segment=frames_per_segment,
-        encoder=encoder or describe_features(videos, shapes),
-        source=source_note or f"released lists {', '.join(path.name for path in lists.values())}",
+        name=release.name,
+        taxonomy=release.taxonomy,
+        modalities=modalities_of(list(release.features), videos, shapes),
+        frames_per_segment=release.frames_per_segment,
+        encoder=release.encoder or describe_features(videos, shapes),
+        source=release.source_note or f"released lists {files}",
     )
-    counts = read_frame_counts(frame_counts)
+    counts = read_frame_counts(release.frame_counts)
     segments = {video.video_id: segments_of(video, shapes, layouts) for video in videos}
-    frames = {v: counts.get(match_key(v), t * frames_per_segment) for v, t in segments.items()}
-    bags = [
-        Video(
-            video_id=video.video_id,
-            split=video.split,
-            label=video.label,
-            load_features=functools.partial(load_release, video.files, layouts, num_crops),
-            source=str(video.files[0][0]),
-            num_frames=frames[video.video_id],
-            fps=fps or 0.0,
-        )
-        for video in videos
-    ]
-    truth = None if annotations is None else read_truth(annotations, counts, fps)
-    if truth is not None:
+    bags = [_bag(video, segments[video.video_id], counts, layouts, release) for video in videos]
+    truth = None
+    if release.annotations is not None:
+        truth = read_truth(release.annotations, counts, release.fps)
         bags = add_truth(bags, truth, info)
     provenance = {
-        **_provenance(info, truth, _length_rule(truth, counts, segments, frames_per_segment)),
+        **_provenance(info, truth),
+        **_provenance_of_files(release, videos),
+        "length_rule": _length_rule(truth, counts, segments, release.frames_per_segment),
         "layouts": layouts,
-        "num_crops": num_crops,
-        "fps": fps,
         "list_grammars": {split: released.grammar for split, released in read.items()},
-        "lists": {split: _hash(path) for split, path in lists.items()},
-        "annotations": _hash(annotations),
-        "frame_counts": _hash(frame_counts),
-        "features": _hash_features(videos, features),
     }
     return dataclasses.replace(info, provenance=provenance), bags
 
 
-def _provenance(info: BagsInfo, truth: Annotations | None, length_rule: str) -> dict[str, object]:
+def _layouts(release: Release, videos: Sequence[ReleasedVideo], shapes: Shapes) -> list[str]:
+    """Of each modality: crops may be an axis in one and absent from another."""
+    return [
+        choose_layout(
+            release.layout, {path: shapes[path] for video in videos for path in video.files[i]}
+        )
+        for i in range(len(release.features))
+    ]
+
+
+def _bag(
+    video: ReleasedVideo,
+    num_segments: int,
+    counts: Mapping[str, int],
+    layouts: Sequence[str],
+    release: Release,
+) -> Video:
+    return Video(
+        video_id=video.video_id,
+        split=video.split,
+        label=video.label,
+        load_features=functools.partial(load_release, video.files, layouts, release.num_crops),
+        source=str(video.files[0][0]),
+        num_frames=counts.get(match_key(video.video_id), num_segments * release.frames_per_segment),
+        fps=release.fps or 0.0,
+    )
+
+
+def _provenance_of_files(release: Release, videos: Sequence[ReleasedVideo]) -> dict[str, object]:
+    return {
+        "num_crops": release.num_crops,
+        "fps": release.fps,
+        "lists": {split: hash_input(path) for split, path in release.lists.items()},
+        "annotations": hash_input(release.annotations),
+        "frame_counts": hash_input(release.frame_counts),
+        "features": _hash_features(videos, release.features),
+    }
+
+
+def _provenance(info: BagsInfo, truth: Annotations | None) -> dict[str, object]:
     """What decides whether a data set that stands already is the same one, as far as info says."""
     return {
         "source": "release",
         "release": info.encoder,
-        "length_rule": length_rule,
         "truth": None if truth is None else _describe_truth(truth),
         "taxonomy": info.taxonomy.to_dict(),
         "frames_per_segment": info.frames_per_segment,
@@ -182,15 +209,6 @@ def _length_rule(
     if not fit.num_compared:
         return "not checked, no frame counts"
     return f"{fit.rule} in {fit.followers} of {fit.num_compared} videos with known frames"
-
-
-def _hash(path: pathlib.Path | None) -> dict[str, str] | None:
-    if path is None:
-        return None
-    if path.is_dir():
-        files = [file for file in path.iterdir() if file.is_file()]
-        return {"folder": path.name, **hash_files(files, path)}
-    return {"file": path.name, "sha256": file_sha256(path)}
 
 
 def _hash_features(

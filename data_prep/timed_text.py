@@ -11,8 +11,9 @@ import pathlib
 
 import numpy as np
 
-from data_prep.feature_bags import Video, file_sha256
+from data_prep.file_hashes import file_sha256
 from data_prep.interval_files import Intervals, find_interval_files, read_intervals
+from data_prep.videos import Video
 from refinevad_jax.data.bags import BagsInfo, Modality
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
@@ -108,7 +109,7 @@ def _videos(text: TimedText, intervals: dict[str, Intervals]) -> list[Video]:
                 video_id=video_id,
                 split=str(text.splits[index]),
                 label=str(text.categories[index]),
-                load_features=functools.partial(video_features, text, index),
+                load_features=functools.partial(video_features, _of_video(text, index), 0),
                 source=str(text.path),
                 num_frames=int(text.frames[index]),
                 fps=fps,
@@ -116,6 +117,23 @@ def _videos(text: TimedText, intervals: dict[str, Intervals]) -> list[Video]:
             )
         )
     return videos
+
+
+def _of_video(text: TimedText, index: int) -> TimedText:
+    """One video with its sentences alone, small enough to be sent to another process."""
+    chosen, own = text.video == index, slice(index, index + 1)
+    return TimedText(
+        path=text.path,
+        embedding=text.embedding[chosen],
+        video=np.zeros(np.count_nonzero(chosen), np.int64),
+        start=text.start[chosen],
+        end=text.end[chosen],
+        names=text.names[own],
+        categories=text.categories[own],
+        splits=text.splits[own],
+        frames=text.frames[own],
+        fps=text.fps[own],
+    )
 
 
 def video_features(text: TimedText, index: int) -> np.ndarray:

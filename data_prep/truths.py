@@ -11,8 +11,8 @@ import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from data_prep.annotations import Annotations, read_annotations
-from data_prep.feature_bags import Span
 from data_prep.video_names import match_key
+from data_prep.videos import Span
 
 OFFICIAL_FILES = {"UCF-Crime": "ucf_crime_test.txt", "XD-Violence": "xd_violence_test.txt"}
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tqdm
 
-from data_prep.feature_bags import file_sha256
+from data_prep.file_hashes import file_sha256
 from data_prep.findings import Section, counted
+from data_prep.normalization import are_unit
 from data_prep.released_features import load_file
 from refinevad_jax.errors import UserError
 
 SAMPLED_ROWS = 8
-UNIT_NORM_TOLERANCE = 0.02
 
 
 class _Collected:
@@ -40,8 +40,7 @@ class _Collected:
             self.found.setdefault("constant in time", []).append(str(path))
         norms = np.linalg.norm(rows, axis=1)
         self.norms.append(float(np.median(norms)))
-        is_unit = bool((np.abs(norms[norms > 0] - 1) < UNIT_NORM_TOLERANCE).all())
-        (self.unit if is_unit else self.other).append(str(path))
+        (self.unit if are_unit(norms) is not False else self.other).append(str(path))
         digest = hashlib.sha256(f"{rows.shape}".encode() + rows.tobytes()).hexdigest()
         self.by_content.setdefault(digest, []).append(path)
 

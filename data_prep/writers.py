@@ -15,8 +15,8 @@ import numpy as np
 import tqdm
 
 from data_prep.annotations.vectors import vector_of_spans
-from data_prep.feature_bags import Span
 from data_prep.video_names import is_normal_label, parse_path
+from data_prep.videos import Span
 from refinevad_jax.data.bags import Bag, BagsInfo
 from refinevad_jax.errors import UserError
 

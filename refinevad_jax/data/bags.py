@@ -41,6 +41,8 @@ class BagsInfo:
         source: where the data came from, in words.
         simulated: True where the features are made up; every report then says so.
         provenance: input files with their SHA-256, and how they were read.
+        normalization: {modality: "l2"} where every row that is not zero has length 1, "none"
+            otherwise; measured when the data set is written. Empty where it was not.
     """
 
     name: str
@@ -52,6 +54,7 @@ class BagsInfo:
     source: str = ""
     simulated: bool = False
     provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
+    normalization: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def width(self) -> int:
@@ -74,6 +77,7 @@ class BagsInfo:
                 f"{source}: schema version {values.get('schema_version')!r}, this release reads "
                 f"{SCHEMA_VERSION}; package the data again"
             )
+        values = {"normalization": {}, **values}  # older folders do not state it
         try:
             fields = {field.name: values[field.name] for field in dataclasses.fields(cls)}
             fields["taxonomy"] = Taxonomy.from_dict(fields["taxonomy"], source=source)

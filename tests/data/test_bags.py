@@ -73,9 +73,15 @@ def test_truth_is_known_for_a_normal_video_without_spans(data_dir):
 
 def test_metadata_is_read_back(data_dir):
     info = read_info(data_dir, "tiny")
-    assert info == INFO
+    normalization = {"visual": "none", "text": "none"}
+    assert info == dataclasses.replace(INFO, normalization=normalization)
     assert info.width == 5
     assert split_sizes(data_dir, "tiny") == {"train": 3, "test": 2}
+
+
+def test_a_folder_of_before_says_nothing_of_the_normalization(tmp_path):
+    values = {key: value for key, value in INFO.to_dict().items() if key != "normalization"}
+    assert read_info(write_metadata(tmp_path, json.dumps(values)), "tiny") == INFO
 
 
 def test_a_missing_data_set_is_answered_with_the_command_that_makes_it(tmp_path):

@@ -9,14 +9,10 @@ import time
 import numpy as np
 import pytest
 
-from data_prep.feature_bags import (
-    Span,
-    Video,
-    check_features,
-    example,
-    file_sha256,
-    write_dataset,
-)
+from data_prep.feature_bags import write_dataset
+from data_prep.file_hashes import file_sha256
+from data_prep.records import check_features, example
+from data_prep.videos import Span, Video
 from refinevad_jax.data.bags import BagsInfo, Modality, dataset_dir, read_info, read_split
 from refinevad_jax.data.taxonomy import XD_VIOLENCE
 from refinevad_jax.errors import UserError
@@ -214,7 +210,7 @@ def test_a_full_disk_is_named_and_leaves_nothing_behind(tmp_path):
 def wait_for_staging(data_dir: pathlib.Path) -> None:
     """Waits until a writer is in the middle of its videos."""
     deadline = time.monotonic() + 60
-    while not list(data_dir.rglob(".incomplete-*/**/incomplete.*")):
+    while not list(data_dir.rglob(".incomplete-*/**/incomplete-*")):
         assert time.monotonic() < deadline, "the writer did not start"
         time.sleep(0.05)
 

@@ -6,15 +6,14 @@ import pytest
 
 from data_prep.annotations import Annotations
 from data_prep.feature_arrays import (
-    MAX_HASHED_BYTES,
     choose_layout,
-    hash_files,
-    load_features,
     parse_modalities,
 )
 from data_prep.feature_bags import Span, write_dataset
 from data_prep.feature_lists import FeatureLists, add_truth, read_feature_lists
+from data_prep.file_hashes import MAX_HASHED_BYTES, hash_files
 from data_prep.list_files import find_file, parse_lists, read_rows
+from data_prep.released_features import load_crops
 from refinevad_jax.data.bags import Modality, read_split
 from refinevad_jax.data.taxonomy import UCF_CRIME, XD_VIOLENCE
 from refinevad_jax.errors import UserError
@@ -181,9 +180,9 @@ def test_an_axis_that_cannot_be_told_is_asked_for(shapes, message):
 def test_both_layouts_give_crops_by_time(tmp_path):
     array = np.arange(2 * 3 * 4).reshape(2, 3, 4)
     path = save(tmp_path / "a.npy", array)
-    crops_first = load_features([path], layout="crops_first", num_crops=0)
+    crops_first = load_crops([path], "crops_first")
     np.testing.assert_array_equal(crops_first, array)
-    time_first = load_features([path], layout="time_first", num_crops=2)
+    time_first = load_crops([path], "time_first", 2)
     np.testing.assert_array_equal(time_first, array.swapaxes(0, 1)[:2])
 
 

@@ -8,7 +8,7 @@ import pytest
 from data_prep.feature_bags import Span, write_dataset
 from data_prep.known_lists import KNOWN_SETS, members_hash
 from data_prep.released_lists import read_released_list
-from data_prep.releases import read_release
+from data_prep.releases import Release, read_release
 from data_prep.video_names import is_normal_label, label_from_name, match_key, parse_path
 from refinevad_jax.data.bags import read_split
 from refinevad_jax.data.taxonomy import UCF_CRIME, XD_VIOLENCE, Taxonomy
@@ -160,7 +160,7 @@ def test_bad_lists_are_refused_by_line(tmp_path, content, message):
     assert str(path) in str(caught.value)
 
 
-# Counts of design/protocols.md, section 1.
+# Counts of docs/protocols.md, section 1.
 UCF_TRAIN = {
     "Abuse": 48,
     "Arrest": 45,
@@ -295,7 +295,7 @@ def save(folder: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
 
 def read_bags(tmp_path: pathlib.Path, lists: dict, features: dict, **options):
     options.setdefault("taxonomy", UCF_CRIME)
-    info, videos = read_release(lists, features, name="made", **options)
+    info, videos = read_release(Release(lists, features, name="made", **options))
     write_dataset(str(tmp_path / "data"), info, videos)
     return info, {bag.video_id: bag for bag in read_split(str(tmp_path / "data"), "made", "test")}
 
@@ -404,10 +404,12 @@ def test_flow_beside_rgb_needs_a_folder_of_its_own(tmp_path):
     (tmp_path / "t.list").write_text(f"{video}__0.npy\n")
     with pytest.raises(UserError, match="folder of one encoder only"):
         read_release(
-            {"test": tmp_path / "t.list"},
-            {"v": tmp_path / "f"},
-            name="made",
-            taxonomy=XD_VIOLENCE,
+            Release(
+                {"test": tmp_path / "t.list"},
+                {"v": tmp_path / "f"},
+                name="made",
+                taxonomy=XD_VIOLENCE,
+            )
         )
 
 
@@ -416,9 +418,9 @@ def test_names_without_a_label_need_a_column(tmp_path):
     (tmp_path / "t.list").write_text("own.npy\n")
     arguments = ({"test": tmp_path / "t.list"}, {"v": tmp_path / "f"})
     with pytest.raises(UserError, match=r"line 1: own has no label.*path,label"):
-        read_release(*arguments, name="made", taxonomy=ABNORMAL)
+        read_release(Release(*arguments, name="made", taxonomy=ABNORMAL))
     (tmp_path / "t.list").write_text("path,label\nown.npy,Abnormal\n")
-    info, videos = read_release(*arguments, name="made", taxonomy=ABNORMAL)
+    info, videos = read_release(Release(*arguments, name="made", taxonomy=ABNORMAL))
     assert videos[0].label == "Abnormal" and videos[0].num_frames == 48
     assert json.dumps(info.provenance)
 
@@ -428,10 +430,12 @@ def test_same_file_name_in_two_folders_is_refused(tmp_path):
     (tmp_path / "t.csv").write_text("path,label\na/one.npy,Normal\nb/one.npy,Normal\n")
     with pytest.raises(UserError, match="line 3: one stands twice with the same crop"):
         read_release(
-            {"test": tmp_path / "t.csv"},
-            {"v": tmp_path / "f"},
-            name="made",
-            taxonomy=UCF_CRIME,
+            Release(
+                {"test": tmp_path / "t.csv"},
+                {"v": tmp_path / "f"},
+                name="made",
+                taxonomy=UCF_CRIME,
+            )
         )
 
 
@@ -453,10 +457,12 @@ def test_bad_feature_files_are_named(tmp_path, files, message):
     (tmp_path / "t.list").write_text("Abuse028_x264\n")
     with pytest.raises(UserError, match=message):
         read_release(
-            {"test": tmp_path / "t.list"},
-            {"v": tmp_path / "f"},
-            name="made",
-            taxonomy=UCF_CRIME,
+            Release(
+                {"test": tmp_path / "t.list"},
+                {"v": tmp_path / "f"},
+                name="made",
+                taxonomy=UCF_CRIME,
+            )
         )
 
 
@@ -468,7 +474,7 @@ def test_shares_need_frame_counts_outside_ucf(tmp_path):
     arguments = ({"test": tmp_path / "anno.json"}, {"v": tmp_path / "f"})
     options = {"name": "made", "taxonomy": ABNORMAL, "annotations": tmp_path / "anno.json"}
     with pytest.raises(UserError, match="number of frames is not known"):
-        read_release(*arguments, **options)
+        read_release(Release(*arguments, **options))
     (tmp_path / "n.txt").write_text(f"{video}@50\n")
-    _, videos = read_release(*arguments, **options, frame_counts=tmp_path / "n.txt")
+    _, videos = read_release(Release(*arguments, **options, frame_counts=tmp_path / "n.txt"))
     assert videos[0].spans == (Span(25, 50, "Abnormal"),) and videos[0].num_frames == 50

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from data_prep.feature_bags import Span, Video, write_dataset
-from data_prep.releases import read_release
+from data_prep.releases import Release, read_release
 from data_prep.writers import WRITERS, write_lagovad, write_vadclip
 from refinevad_jax.data.bags import Bag, BagsInfo, Modality, read_info, read_split
 from refinevad_jax.data.taxonomy import UCF_CRIME, XD_VIOLENCE
@@ -68,7 +68,7 @@ def test_out_and_in_again_is_the_same(tmp_path, writer, list_file, annotation, c
     if list_file is None:  # a truth without features
         write_vadclip(out, bags, info)
         list_file = "list.csv"
-    again_info, videos = read_release(
+    release = Release(
         {"test": out / list_file},
         {"visual": out / "features"},
         name="again",
@@ -76,6 +76,7 @@ def test_out_and_in_again_is_the_same(tmp_path, writer, list_file, annotation, c
         annotations=out / annotation,
         frame_counts=out / "num_frames.txt",
     )
+    again_info, videos = read_release(release)
     write_dataset(str(tmp_path / "data"), again_info, videos)
     for bag, again in zip(bags, read_split(str(tmp_path / "data"), "again", "test"), strict=True):
         assert_same(bag, again, categories=categories)

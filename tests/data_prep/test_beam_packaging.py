@@ -1,0 +1,154 @@
+import functools
+import importlib.util
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from data_prep.beam_packaging import record_maker, write_record
+from data_prep.feature_bags import write_dataset
+from data_prep.records import make_record
+from data_prep.videos import Span, Video
+from refinevad_jax.data.bags import BagsInfo, Modality, read_info
+from refinevad_jax.data.taxonomy import UCF_CRIME
+from refinevad_jax.errors import UserError
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+INFO = BagsInfo(name="tiny", taxonomy=UCF_CRIME, modalities=(Modality("visual", 4),))
+needs_beam = pytest.mark.skipif(
+    importlib.util.find_spec("apache_beam") is None,
+    reason="Apache Beam is not installed: pip install apache-beam",
+)
+
+
+def package(folder: pathlib.Path, name: str, *flags: str) -> subprocess.CompletedProcess:
+    command = [
+        *(sys.executable, "-m", "data_prep.package", "--source=release", "--name=made"),
+        *("--taxonomy=ucf_crime", f"--features={folder / 'features'}", "--fps=30"),
+        *(f"--list={split}={folder / split}.csv" for split in ("train", "test")),
+        *(f"--annotations={folder / 'truth.txt'}", f"--data_dir={folder / name}"),
+    ]
+    return subprocess.run(
+        [*command, *flags],
+        cwd=ROOT,
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.fixture
+def made(tmp_path) -> pathlib.Path:
+    """Lists of 14 + 6 videos of two crops, and their truth."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "features").mkdir()
+    for split, count in (("train", 14), ("test", 6)):
+        rows = ["path,label"]
+        for i in range(count):
+            name = f"{split}{i:02d}_x264"
+            for crop in range(2):
+                values = rng.standard_normal((3 + i, 4)).astype(np.float32)
+                np.save(tmp_path / "features" / f"{name}__{crop}.npy", values)
+                rows.append(f"{name}__{crop}.npy,{'Arson' if i % 2 else 'Normal'}")
+        (tmp_path / f"{split}.csv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "truth.txt").write_text("test01_x264.mp4 Arson 3 20 40 48\n")
+    return tmp_path
+
+
+def files_below(folder: pathlib.Path) -> dict[str, bytes]:
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+@needs_beam
+def test_the_bytes_are_those_of_the_plain_path(made):
+    plain = package(made, "plain")
+    beam = package(made, "beam", "--beam_runner=DirectRunner", "--beam_workers=2")
+    assert (plain.returncode, beam.returncode) == (0, 0), beam.stderr
+    assert beam.stderr == plain.stderr == ""
+    assert beam.stdout == plain.stdout.replace(str(made / "plain"), str(made / "beam"))
+    assert len(files_below(made / "plain")) == 5
+    assert files_below(made / "plain") == files_below(made / "beam")
+    assert read_info(str(made / "beam"), "made").normalization == {"visual": "none"}
+
+
+@needs_beam
+def test_a_bad_video_ends_in_the_line_of_the_plain_path(made):
+    np.save(made / "features" / "train09_x264__1.npy", np.full((12, 4), np.nan))
+    plain = package(made, "data")
+    beam = package(made, "data", "--beam_runner=DirectRunner", "--beam_workers=2")
+    assert (plain.returncode, beam.returncode) == (2, 2)
+    assert "train09_x264__0.npy: nan at crop 1, segment 0, channel 0" in plain.stderr
+    assert beam.stderr == plain.stderr
+    assert not (made / "data").exists()
+
+
+@needs_beam
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--beam_runner=NoRunner"], "--beam_runner=NoRunner: Unexpected pipeline runner"),
+        (["--beam_runner=DirectRunner", "--beam_options=--no_such=1"], "knows no option no_such"),
+        (["--beam_runner=DirectRunner", "--beam_options=--direct_num_workers=x"], "invalid int"),
+        (["--beam_runner=DirectRunner", "--beam_options='"], "No closing quotation"),
+        (["--beam_workers=2"], "need --beam_runner"),
+    ],
+)
+def test_misuse_is_one_line(made, flags, message):
+    done = package(made, "data", *flags)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    assert message in done.stderr
+    assert not (made / "data").exists()
+
+
+def test_without_beam_the_error_names_the_command(monkeypatch):
+    monkeypatch.setitem(sys.modules, "apache_beam", None)
+    with pytest.raises(UserError, match=r"--beam_runner=DirectRunner .*pip install apache-beam"):
+        record_maker("DirectRunner")
+
+
+def video(number: int, value: float = 1.0) -> Video:
+    load = functools.partial(np.full, (2, 3, 4), value)
+    return Video(f"v{number}", "train", "Arson", load, f"v{number}.npy", spans=(Span(0, 16),))
+
+
+@pytest.fixture
+def folders(tmp_path) -> dict[str, pathlib.Path]:
+    places = {name: tmp_path / name for name in ("records", "errors")}
+    for folder in places.values():
+        folder.mkdir()
+    return places
+
+
+def test_a_worker_writes_the_record_of_the_plain_path(folders):
+    write_record((7, video(7, 0.5), 3), info=INFO, **folders)
+    (path,) = folders["records"].iterdir()
+    unit, content = path.read_bytes().split(b"\n", 1)
+    assert (path.name, unit) == ("000000007", b"[true]")
+    assert content == make_record(video(7, 0.5), INFO, 3).content
+
+
+def test_a_worker_stops_after_an_error(folders):
+    write_record((0, video(0, np.inf), 0), info=INFO, **folders)
+    write_record((1, video(1), 1), info=INFO, **folders)
+    (path,) = folders["errors"].iterdir()
+    assert path.read_text().startswith("v0.npy: inf at crop 0, segment 0, channel 0")
+    assert not list(folders["records"].iterdir())
+
+
+def test_records_made_elsewhere_make_the_same_folder(tmp_path):
+    videos = [video(i) for i in range(4)]
+    write_dataset(str(tmp_path / "here"), INFO, videos)
+
+    def elsewhere(info, places, folder):
+        made = [make_record(video, info, i) for video, i in reversed(places)]
+        return reversed(made)
+
+    write_dataset(str(tmp_path / "there"), INFO, videos, make_records=elsewhere)
+    assert files_below(tmp_path / "here") == files_below(tmp_path / "there")
