@@ -39,7 +39,7 @@ def distance_decay(start: jax.Array | int, count: int, valid: jax.Array, heads: 
     length = jnp.maximum(valid.sum(axis=1), 1)[:, None, None]
     query = start + jnp.arange(count)
     distance = jnp.abs(query[:, None] - jnp.arange(valid.shape[1])) / length
-    slope = DECAY * 0.5 ** np.arange(heads, dtype=np.float32)
+    slope = jnp.asarray(DECAY * 0.5 ** np.arange(heads), jnp.float32)
     return -slope[None, :, None, None] * distance[:, None]
 
 

@@ -59,10 +59,8 @@ def make_members(
     from_train = data.selection_split == data.train_split
     selection = [] if from_train else read_split(data.data_dir, data.dataset, data.selection_split)
     members = []
-    for seed, folder in zip(*seed_folders(config, workdir), strict=True):
-        own = copy.deepcopy(config)
-        own.update(seed=seed, num_seeds=1)
-        held_out = hold_out(bags, data.selection_fraction, seed) if from_train else frozenset()
+    for own, folder in seed_configs(config, workdir):
+        held_out = hold_out(bags, data.selection_fraction, own.seed) if from_train else frozenset()
         if from_train:
             selection = [bag for bag in bags if bag.video_id in held_out]
         _check_selection(selection, data.selection_split)
@@ -70,23 +68,27 @@ def make_members(
     return bags, members
 
 
-def seed_folders(
+def seed_configs(
     config: ConfigDict, workdir: pathlib.Path
-) -> tuple[Sequence[int], list[pathlib.Path]]:
-    """The seeds of a configuration and the workdir of each."""
-    seeds = range(config.seed, config.seed + config.num_seeds)
-    if config.num_seeds == 1:
-        if workdir_lib.seed_workdirs(workdir) not in ([], [workdir]):
-            raise UserError(
-                f"{workdir} holds several seeds; choose another --workdir for a single one"
-            )
-        return seeds, [workdir]
-    if (workdir / "config.json").exists():
+) -> list[tuple[ConfigDict, pathlib.Path]]:
+    """The configuration and the workdir of every seed.
+
+    Raises UserError where one seed is to go where several are, or several where one is.
+    """
+    several = config.num_seeds > 1
+    if several and (workdir / "config.json").exists():
         raise UserError(
             f"{workdir} holds a run of one seed; choose another --workdir for "
             f"config.num_seeds={config.num_seeds}"
         )
-    return seeds, [workdir_lib.seed_workdir(workdir, seed) for seed in seeds]
+    if not several and workdir_lib.seed_workdirs(workdir) not in ([], [workdir]):
+        raise UserError(f"{workdir} holds several seeds; choose another --workdir for a single one")
+    found = []
+    for seed in range(config.seed, config.seed + config.num_seeds):
+        own = copy.deepcopy(config)
+        own.update(seed=seed, num_seeds=1)
+        found.append((own, workdir_lib.seed_workdir(workdir, seed) if several else workdir))
+    return found
 
 
 @contextlib.contextmanager

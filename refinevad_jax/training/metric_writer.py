@@ -1,9 +1,13 @@
-"""metrics.jsonl: one JSON object a line, exact numbers, nothing that depends on the clock."""
+"""metrics.jsonl: one JSON object a line, exact numbers, nothing that depends on the clock.
+
+Where tensorboardX is installed, the same numbers go to event files beside it, in tensorboard/.
+"""
 
 import json
 import math
 import os
 import pathlib
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +21,9 @@ class MetricWriter:
         temporary = path.with_suffix(".jsonl.tmp")
         temporary.write_text("".join(map(_line, kept)), encoding="utf-8")
         temporary.replace(path)
+        self._events = _event_writer(path.parent / "tensorboard", resumed_step)
+        if self._events is not None:
+            weakref.finalize(self, self._events.close)
 
     def write(self, rows: list[dict[str, Any]]) -> None:
         """Appends rows, each with its "step", and waits until they are on the disk."""
@@ -24,6 +31,21 @@ class MetricWriter:
             file.write("".join(map(_line, rows)))
             file.flush()
             os.fsync(file.fileno())
+        if self._events is not None:
+            for row in rows:
+                kind = "epoch" if "epoch" in row else "step"
+                for key, value in row.items():
+                    if isinstance(value, int | float) and key not in ("step", "epoch"):
+                        self._events.add_scalar(f"{kind}/{key}", value, row["step"])
+
+
+def _event_writer(folder: pathlib.Path, resumed_step: int) -> Any:
+    """A TensorBoard writer that drops what lies past the restored step; None without the extra."""
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder), purge_step=resumed_step + 1, flush_secs=10)
 
 
 def read_rows(path: pathlib.Path) -> list[dict[str, Any]]:

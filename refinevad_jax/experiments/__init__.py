@@ -1,0 +1,1 @@
+"""Grids of runs: many configurations, several seeds each, one table."""

@@ -1,0 +1,53 @@
+"""Trains and evaluates rows of configurations, several seeds each; done rows are not done again."""
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from refinevad_jax import workdir as workdir_lib
+from refinevad_jax.data.bags import read_info
+from refinevad_jax.evaluation.run_evaluation import Settings
+from refinevad_jax.evaluation.seeds import evaluate_seeds, stored_seeds
+from refinevad_jax.experiments.ladder_rows import Row, changed
+from refinevad_jax.training import loop
+from refinevad_jax.training.members import seed_configs
+
+
+def run_rows(
+    config: ConfigDict, rows: Sequence[Row], workdir: pathlib.Path, *, split: str
+) -> dict[str, list[dict[str, Any]]]:
+    """Runs every row in WORKDIR/<row>. Returns the metrics.json of each seed by row name.
+
+    Raises UserError where a folder holds a run of other settings.
+    """
+    info = read_info(config.data.data_dir, config.data.dataset)
+    with workdir_lib.locked(workdir):
+        found = {}
+        for number, row in enumerate(rows):
+            folder, own = workdir / row.name, changed(config, row)
+            print(f"\n[{number + 1}/{len(rows)}] {row.name}", flush=True)
+            contents = _finished(own, folder, info, split)
+            if contents is None:
+                loop.train(own, folder)
+                contents = evaluate_seeds(
+                    folder, split=split, step="best", settings=Settings(num_curves=0, report=False)
+                )
+            found[row.name] = contents
+    return found
+
+
+def _finished(
+    config: ConfigDict, folder: pathlib.Path, info: Any, split: str
+) -> list[dict[str, Any]] | None:
+    """The stored results of a row, where all its seeds are evaluated with these settings."""
+    for own, workdir in seed_configs(config, folder):
+        if not (workdir / "config.json").exists():
+            return None
+        workdir_lib.write_run(workdir, workdir_lib.Run(own, info))  # refuses other settings
+    contents = stored_seeds(folder, f"{config.data.dataset}-{split}-best")
+    if len(contents) < config.num_seeds:
+        return None
+    print(f"done before, in {folder}", flush=True)
+    return contents

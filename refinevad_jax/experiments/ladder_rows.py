@@ -1,0 +1,107 @@
+"""The rows of the ablation ladder: what each changes in a configuration, and what it asks.
+
+The rows and the paper's figures are those of docs/method.md, sections 7 and 8.
+"""
+
+import copy
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from refinevad_jax.errors import UserError
+
+BASE, FULL = "base", "full"
+NO_MOTAR = {"model.shift": "none", "model.num_layers": 0}
+NO_CORE = {"model.injection": "none"}
+NO_MIXTURE = {"loss.smoothing_weight": 0.0}
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One row of the ladder.
+
+    Attributes:
+        name: in tables, and of its folder.
+        changes: configuration keys to values, against the full model.
+        part: what full has and this row lacks, where the row asks whether a part helps.
+        paper_auc: frame AUC on UCF-Crime that the paper gives, in percent; on other features.
+    """
+
+    name: str
+    changes: dict[str, Any] = dataclasses.field(default_factory=dict)
+    part: str = ""
+    paper_auc: float | None = None
+
+
+STEPS = (
+    Row(BASE, {**NO_CORE, **NO_MOTAR, **NO_MIXTURE}, paper_auc=84.60),
+    Row("base-motar", {**NO_CORE, **NO_MIXTURE}, "CORE", paper_auc=85.43),
+    Row(
+        "base-injection",
+        {**NO_MOTAR, **NO_MIXTURE, "model.injection": "hard"},
+        paper_auc=87.28,
+    ),
+    Row(
+        "base-injection-soft",
+        {**NO_MOTAR, **NO_MIXTURE, "model.injection": "soft"},
+        paper_auc=87.85,
+    ),
+    Row(FULL, paper_auc=88.89),
+)
+PARTS = (
+    Row("without-motar", NO_MOTAR, "MoTAR (shift and Transformer)"),
+    Row("without-transformer", {"model.num_layers": 0}, "the Transformer"),
+    Row("without-mixture", NO_MIXTURE, "the mixture loss L_GMM"),
+    Row("difference-loss", {"loss.smoothing": "difference"}, "L_GMM against neighbour differences"),
+    Row("without-label-injection", {"train.label_injection_rate": 0.0}, "the label embedding e_y"),
+    Row("without-category-loss", {"loss.category_weight": 0.0}, "the category loss L_cat"),
+    Row("frozen-prototypes", {"train.trainable_prototypes": False}, "learning the prototypes"),
+    Row("hard-injection", {"model.injection": "hard"}, "soft categories against the argmax"),
+    Row("no-shift", {"model.shift": "none"}, "the channel shift"),
+    Row("constant-shift", {"model.shift": "constant"}, "gate adaptivity"),
+    Row("dead-gate", {"model.shift": "dead"}, "learning the gate"),
+)
+CHOICES = (
+    *(
+        Row(f"folding-{k}", {"model.folding": k}, f"this folding against K = {k}")
+        for k in (2, 4, 8)
+    ),
+    *(Row(f"tau-{t:g}", {"model.tau": t}, f"this temperature against {t:g}") for t in (0.2, 1.0)),
+    *(
+        Row(f"query-{q}", {"model.attention_query": q}, f"this reading against a {q}'s query")
+        for q in ("video", "segment")
+    ),
+    *(Row(f"mil-{m}", {"loss.mil": m}, f"this MIL loss against {m}") for m in ("ranking", "bce")),
+    *(
+        Row(f"positions-{p}", {"model.positions": p}, f"these positions against {p}")
+        for p in ("sinusoidal", "decay")
+    ),
+)
+
+
+def ladder(config: ConfigDict, modalities: Sequence[str], wanted: Sequence[str] = ()) -> list[Row]:
+    """The rows for a configuration: those that change it, and one a modality where it has several.
+
+    wanted: names to keep, with full; () for all. Raises UserError for an unknown name.
+    """
+    rows = [*STEPS, *PARTS, *CHOICES]
+    if len(modalities) > 1:
+        rows += [
+            Row(f"only-{name}", {"data.modalities": (name,)}, f"more than {name} features")
+            for name in modalities
+        ]
+    rows = [row for row in rows if row.name == FULL or changed(config, row) != config]
+    unknown = sorted(set(wanted) - {row.name for row in rows})
+    if unknown:
+        names = ", ".join(row.name for row in rows)
+        raise UserError(f"--rows: no row {unknown[0]!r} here; there are {names}")
+    return [row for row in rows if not wanted or row.name == FULL or row.name in wanted]
+
+
+def changed(config: ConfigDict, row: Row) -> ConfigDict:
+    """A copy of the configuration with the row's changes."""
+    own = copy.deepcopy(config)
+    own.update_from_flattened_dict(row.changes)
+    return own

@@ -1,0 +1,59 @@
+r"""Trains and evaluates every row of the ablation ladder, several seeds each, into one table.
+
+  python -m refinevad_jax.ladder --config=configs/ucf_text.py --split=val --workdir=runs/ladder
+  python -m refinevad_jax.ladder --config=configs/ucf_text.py --split=val --workdir=runs/ladder \
+      --rows=base,constant-shift --config.num_seeds=5
+
+The configuration is the full model; each row changes a part of it (docs/method.md, section 7). The
+same command goes on where it was stopped. WORKDIR receives a run a row, and ladder.md, ladder.csv
+and ladder.html: mean and spread, paired differences, and what does not help.
+"""
+
+import pathlib
+
+from absl import flags
+from ml_collections import config_flags
+
+from refinevad_jax import command_line
+from refinevad_jax.errors import UserError
+
+CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "Configuration file, for instance configs/ucf_text.py.", lock_config=True
+)
+WORKDIR = flags.DEFINE_string("workdir", "", "Folder of all runs; made when it does not exist.")
+ROWS = flags.DEFINE_list("rows", [], "Rows to run besides full; all when not given.")
+SPLIT = flags.DEFINE_string("split", "test", "Split to evaluate; never used to select.")
+LIST = flags.DEFINE_bool("list", False, "Print the rows and what they change, and end.")
+
+
+def main() -> None:
+    """Runs the rows and writes the table."""
+    from refinevad_jax import compilation_cache, config
+    from refinevad_jax.data.bags import read_info
+    from refinevad_jax.experiments import grid, ladder_rows
+    from refinevad_jax.report import ladder_table
+
+    settings = CONFIG.value
+    config.validate(settings)
+    info = read_info(settings.data.data_dir, settings.data.dataset)
+    rows = ladder_rows.ladder(settings, [modality.name for modality in info.modalities], ROWS.value)
+    if LIST.value:
+        for row in rows:
+            print(f"{row.name:24s} {row.changes or 'the configuration as it is'}")
+        return
+    if not WORKDIR.value:
+        raise UserError("--workdir=FOLDER is needed: it receives a run a row and the table")
+    compilation_cache.enable()
+    folder = pathlib.Path(WORKDIR.value)
+    contents = grid.run_rows(settings, rows, folder, split=SPLIT.value)
+    found = [
+        ladder_table.LadderRow(row.name, row.part, row.paper_auc, contents[row.name])
+        for row in rows
+    ]
+    print(ladder_table.write(folder, found, base=ladder_rows.BASE, full=ladder_rows.FULL))
+    print(f"{folder}: ladder.md, ladder.csv, ladder.html")
+
+
+if __name__ == "__main__":
+    flags.mark_flag_as_required("config")
+    command_line.run(main)

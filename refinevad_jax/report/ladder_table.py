@@ -1,0 +1,182 @@
+"""The ladder as a table: mean and spread over seeds, paired differences, what does not help."""
+
+import csv
+import dataclasses
+import io
+import math
+import pathlib
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from refinevad_jax.report.page import write_html
+from refinevad_jax.workdir import write_text
+
+COLUMNS = {
+    "frame_auc": "frame AUC",
+    "frame_ap": "frame AP",
+    "anomalous_frame_auc": "AUC, anomalous videos",
+    "video_auc": "video AUC",
+    "category_accuracy": "category accuracy",
+}
+COMPARED = ("frame_auc", "frame_ap")
+LEVEL = 0.95
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """Mean over seeds of one row minus another, and its interval; ends are None with one seed."""
+
+    mean: float
+    low: float | None
+    high: float | None
+
+    def __str__(self) -> str:
+        if self.low is None or self.high is None:
+            return f"{self.mean:+.3f}"
+        return f"{self.mean:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+
+
+@dataclasses.dataclass(frozen=True)
+class LadderRow:
+    """One row: its name, the part it lacks, the paper's figure, and metrics.json of every seed."""
+
+    name: str
+    part: str
+    paper_auc: float | None
+    contents: Sequence[Mapping[str, Any]]
+
+    def values(self, key: str) -> list[float]:
+        """A metric of every seed; empty where one is not defined."""
+        values = [content[key] for content in self.contents]
+        return [] if None in values else values
+
+
+def write(folder: pathlib.Path, rows: Sequence[LadderRow], *, base: str, full: str) -> str:
+    """Writes ladder.md, ladder.csv and ladder.html into a folder. Returns the Markdown."""
+    text = markdown(rows, base=base, full=full)
+    write_text(folder / "ladder.md", text)
+    write_text(folder / "ladder.csv", csv_table(rows))
+    write_html(
+        folder / "ladder.html",
+        "ladder",
+        title="Ablation ladder",
+        data={},
+        header=_header(rows, base),
+        rows=[_cells(row, rows, base=base, full=full) for row in rows],
+        verdicts=verdicts(rows, full=full),
+        facts=facts(rows[0].contents),
+    )
+    return text
+
+
+def paired(one: Sequence[float], other: Sequence[float]) -> Difference | None:
+    """One minus the other over the same seeds, with the 95 % t interval of the mean.
+
+    None where a metric is not defined in one of them.
+    """
+    if not one or not other:
+        return None
+    differences = [a - b for a, b in zip(one, other, strict=True)]
+    mean = statistics.mean(differences)
+    if len(differences) < 2:
+        return Difference(mean, None, None)
+    from scipy.special import stdtrit  # jax itself depends on SciPy
+
+    spread = statistics.stdev(differences) / math.sqrt(len(differences))
+    half = spread * float(stdtrit(len(differences) - 1, (1 + LEVEL) / 2))
+    return Difference(mean, mean - half, mean + half)
+
+
+def verdicts(rows: Sequence[LadderRow], *, full: str) -> list[str]:
+    """A sentence a part: whether full is better with it, by the paired difference in frame AUC."""
+    whole = _named(rows, full)
+    found = []
+    for row in rows:
+        difference = (
+            paired(whole.values("frame_auc"), row.values("frame_auc")) if row.part else None
+        )
+        if difference is None:
+            continue
+        if difference.low is None or difference.high is None:
+            verdict = "one seed, no interval"
+        elif difference.low > 0:
+            verdict = "helps"
+        elif difference.high < 0:
+            verdict = "hurts"
+        else:
+            verdict = "no effect shown"
+        found.append(f"{row.part} (full minus {row.name}): {verdict}, frame AUC {difference}")
+    return found
+
+
+def facts(contents: Sequence[Mapping[str, Any]]) -> str:
+    """What was measured, in one sentence."""
+    first = contents[0]
+    simulated = " (simulated data)" if first["simulated"] else ""
+    return (
+        f"{first['dataset']}{simulated}, split {first['split']}, features {first['encoder']}; "
+        f"{first['num_videos']} videos, {first['num_videos_with_truth']} with frame truth "
+        f"({first['num_frames']:,} frames, {first['num_positive_frames']:,} anomalous, truth "
+        f"{first['truth_hash'][:12]}); checkpoint {first['step_chosen_as']} by "
+        f"{first['selection']}; seeds {', '.join(str(content['seed']) for content in contents)}."
+    )
+
+
+def markdown(rows: Sequence[LadderRow], *, base: str, full: str) -> str:
+    """The table, what was measured, and the verdicts."""
+    header = _header(rows, base)
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    for row in rows:
+        lines.append("| " + " | ".join(_cells(row, rows, base=base, full=full)) + " |")
+    notes = [
+        facts(rows[0].contents),
+        "Mean ± standard deviation over the seeds; differences are paired by seed, with the 95 % "
+        "t interval of their mean. The paper's column is its own ablation on features that have "
+        "not been published: only the order of rows can be compared.",
+    ]
+    return (
+        "\n".join([*lines, "", *notes, "", *(f"- {v}" for v in verdicts(rows, full=full))]) + "\n"
+    )
+
+
+def csv_table(rows: Sequence[LadderRow]) -> str:
+    """The numbers behind it as CSV, a line a row and seed."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["row", "seed", *COLUMNS])
+    for row in rows:
+        for content in row.contents:
+            writer.writerow([row.name, content["seed"], *(content[key] for key in COLUMNS)])
+    return text.getvalue()
+
+
+def _header(rows: Sequence[LadderRow], base: str) -> list[str]:
+    against = [f"AUC minus {base}"] if any(row.name == base for row in rows) else []
+    return ["row", *COLUMNS.values(), *against, "AUC minus full", "AP minus full", "paper, AUC"]
+
+
+def _cells(row: LadderRow, rows: Sequence[LadderRow], *, base: str, full: str) -> list[str]:
+    cells = [row.name, *(_spread(row.values(key)) for key in COLUMNS)]
+    if any(other.name == base for other in rows):
+        cells.append(_against(row, _named(rows, base), "frame_auc"))
+    cells += [_against(row, _named(rows, full), key) for key in COMPARED]
+    return [*cells, "–" if row.paper_auc is None else f"{row.paper_auc:.2f} %"]
+
+
+def _against(row: LadderRow, other: LadderRow, key: str) -> str:
+    if row is other:
+        return "–"
+    difference = paired(row.values(key), other.values(key))
+    return "–" if difference is None else str(difference)
+
+
+def _named(rows: Sequence[LadderRow], name: str) -> LadderRow:
+    return next(row for row in rows if row.name == name)
+
+
+def _spread(values: Sequence[float]) -> str:
+    if not values:
+        return "–"
+    mean = f"{statistics.mean(values):.3f}"
+    return f"{mean} ± {statistics.stdev(values):.3f}" if len(values) > 1 else mean

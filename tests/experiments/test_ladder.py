@@ -1,0 +1,115 @@
+"""The ablation ladder: its rows, its runs, its table."""
+
+import csv
+import pathlib
+
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+
+from refinevad_jax import config as config_lib
+from refinevad_jax.errors import UserError
+from refinevad_jax.experiments import grid, ladder_rows
+from refinevad_jax.report import ladder_table
+from refinevad_jax.report.ladder_table import LadderRow
+from refinevad_jax.training import loop
+
+
+def test_every_row_is_a_valid_configuration_that_differs_from_the_others() -> None:
+    config = config_lib.default()
+    rows = ladder_rows.ladder(config, ["visual", "text"])
+    configs = [ladder_rows.changed(config, row) for row in rows]
+    for own in configs:
+        config_lib.validate(own)
+    assert len({own.to_json() for own in configs}) == len(rows)
+    names = [row.name for row in rows]
+    assert names[:5] == ["base", "base-motar", "base-injection", "base-injection-soft", "full"]
+    assert {"without-label-injection", "frozen-prototypes", "dead-gate", "only-text"} <= set(names)
+    # The configuration's own choices are full itself and make no row of their own.
+    assert {"folding-4", "tau-1", "query-video", "mil-ranking"}.isdisjoint(names)
+    assert {"folding-2", "folding-8", "tau-0.2", "query-segment", "mil-bce"} <= set(names)
+
+
+def test_an_unknown_row_is_refused_by_name() -> None:
+    with pytest.raises(UserError, match=r"no row 'bass' here; there are base, base-motar"):
+        ladder_rows.ladder(config_lib.default(), ["visual"], ["bass"])
+
+
+def content(seed: int, auc: float) -> dict:
+    return {
+        "seed": seed,
+        "frame_auc": auc,
+        "frame_ap": auc / 2,
+        "anomalous_frame_auc": auc - 0.1,
+        "video_auc": auc,
+        "category_accuracy": None,
+    }
+
+
+def test_differences_are_paired_by_seed() -> None:
+    full, other = [0.90, 0.92, 0.94], [0.89, 0.91, 0.93]
+    difference = ladder_table.paired(full, other)
+    assert difference is not None and difference.low is not None and difference.high is not None
+    np.testing.assert_allclose([difference.mean, difference.low], 0.01, atol=1e-9)
+    # t with 2 degrees of freedom: 4.303 times the standard error.
+    spread = ladder_table.paired([0.90, 0.92, 0.94], [0.90, 0.90, 0.90])
+    assert spread is not None and spread.low is not None
+    np.testing.assert_allclose(spread.low, 0.02 - 4.302653 * 0.02 / np.sqrt(3), atol=1e-6)
+    assert ladder_table.paired([0.9], [0.8]) == ladder_table.Difference(
+        pytest.approx(0.1), None, None
+    )
+    assert ladder_table.paired([], [0.8]) is None
+
+
+def test_verdicts_say_what_helps_hurts_and_shows_nothing() -> None:
+    full = LadderRow("full", "", 88.89, [content(0, 0.90), content(1, 0.92)])
+    rows = [
+        full,
+        LadderRow("a", "part a", None, [content(0, 0.85), content(1, 0.8701)]),
+        LadderRow("b", "part b", None, [content(0, 0.95), content(1, 0.9701)]),
+        LadderRow("c", "part c", None, [content(0, 0.95), content(1, 0.89)]),
+    ]
+    found = ladder_table.verdicts(rows, full="full")
+    assert [line.split(": ")[1].split(",")[0] for line in found] == [
+        "helps",
+        "hurts",
+        "no effect shown",
+    ]
+
+
+def test_the_ladder_runs_resumes_and_writes_its_table(
+    tiny_config: ConfigDict,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tiny_config.num_seeds = 2
+    tiny_config.train.num_epochs = 1
+    rows = ladder_rows.ladder(tiny_config, ["visual", "text"], ["base"])
+    assert [row.name for row in rows] == ["base", "full"]
+    found = grid.run_rows(tiny_config, rows, tmp_path, split="val")
+    monkeypatch.setattr(loop, "train", lambda *_: pytest.fail("trained again"))
+    assert grid.run_rows(tiny_config, rows, tmp_path, split="val") == found
+    assert "done before" in capsys.readouterr().out
+    table = [LadderRow(row.name, row.part, row.paper_auc, found[row.name]) for row in rows]
+    text = ladder_table.write(tmp_path, table, base="base", full="full")
+    assert "| base | " in text and "84.60 %" in text and "seeds 0, 1" in text
+    with (tmp_path / "ladder.csv").open(encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    assert [(line["row"], line["seed"]) for line in lines] == [
+        ("base", "0"),
+        ("base", "1"),
+        ("full", "0"),
+        ("full", "1"),
+    ]
+    assert "Ablation ladder" in (tmp_path / "ladder.html").read_text(encoding="utf-8")
+
+
+def test_rows_of_other_settings_are_refused(
+    tiny_config: ConfigDict, tmp_path: pathlib.Path, trained: pathlib.Path
+) -> None:
+    tiny_config.optimizer.learning_rate = 1e-2
+    (tmp_path / "full").symlink_to(trained)
+    rows = ladder_rows.ladder(tiny_config, ["visual", "text"], ["base"])[1:]
+    with pytest.raises(UserError, match="learning_rate was"):
+        grid.run_rows(tiny_config, rows, tmp_path, split="val")
