@@ -46,7 +46,7 @@ def default() -> ConfigDict:
     model.attention_query = "video"
     model.scorer_width = 128  # (D)
     # How the Transformer knows time: "sinusoidal", a table added to the input; "decay", attention
-    # that weakens with the distance as a share of the video, at a rate of its own for every head (D).
+    # that weakens with the distance as a share of the video, at a rate of its own a head (D).
     model.positions = "sinusoidal"
 
     loss = config.loss = ConfigDict()
@@ -69,6 +69,12 @@ def default() -> ConfigDict:
     optimizer.weight_decay = 1e-2  # AdamW, on matrices only: no biases, norms, prototypes (D)
     optimizer.warmup_fraction = 0.05  # of all steps, then cosine to 0 (D)
     optimizer.clip_norm = 1.0  # (D)
+
+    # Parts of another run to start from; train.trainable_prototypes=False keeps E as it is.
+    transfer = config.transfer = ConfigDict()
+    transfer.workdir = ""  # of that run; "" starts fresh
+    transfer.step = "best"
+    transfer.parts = ("core",)  # of "motar", "core", "scorer"
 
     # Segments a video is resampled to for scoring; 0 scores the full sequence (D).
     config.eval = ConfigDict({"num_segments": 0})
@@ -142,6 +148,11 @@ def _validate_together(config: ConfigDict) -> None:
         raise UserError(
             f"config.train.batch_size={config.train.batch_size}: must be even, half of a batch is "
             "normal and half anomalous"
+        )
+    unknown = sorted(set(config.transfer.parts) - {"motar", "core", "scorer"})
+    if unknown or not config.transfer.parts:
+        raise UserError(
+            f"config.transfer.parts={tuple(config.transfer.parts)}: choose of motar, core, scorer"
         )
     for key in ("train_split", "selection_split"):
         if config.data[key] == "test":

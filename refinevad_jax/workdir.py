@@ -95,8 +95,9 @@ def read_run(workdir: pathlib.Path) -> Run:
         )
     content = _read_json(path)
     try:
-        config = ConfigDict(content["config"])
+        config = ConfigDict(_filled(content["config"], config_lib.default().to_dict()))
         config.data.modalities = tuple(config.data.modalities)
+        config.transfer.parts = tuple(config.transfer.parts)
         info = BagsInfo.from_dict(content["data"], source=str(path))
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: damaged ({error}); train again in a new workdir") from error
@@ -158,6 +159,17 @@ def locked(workdir: pathlib.Path) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def _filled(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """Keys that a release added are those of the default, which is what runs did before."""
+    found = dict(values)
+    for key, default in defaults.items():
+        if isinstance(default, dict):
+            found[key] = _filled(found.get(key, {}), default)
+        else:
+            found.setdefault(key, default)
+    return found
 
 
 def _read_json(path: pathlib.Path) -> Any:

@@ -18,13 +18,14 @@ from refinevad_jax.errors import NumericalError
 from refinevad_jax.evaluation.frame_metrics import average_precision, roc_auc
 from refinevad_jax.evaluation.scoring import Scorer
 from refinevad_jax.evaluation.video_metrics import category_accuracy
-from refinevad_jax.model.refinevad import create
+from refinevad_jax.model.refinevad import abstract, create
 from refinevad_jax.training import members as members_lib
 from refinevad_jax.training import step as step_lib
 from refinevad_jax.training.checkpoints import abstract_state
 from refinevad_jax.training.dispatch import Dispatch
 from refinevad_jax.training.members import Member, stack, unstack
 from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
+from refinevad_jax.training.transfer import transferred
 
 # Steps of one dispatch; an epoch that is longer takes several.
 MAX_STEPS_PER_DISPATCH = 25
@@ -58,8 +59,9 @@ class Training:
         )
         self._steps_per_epoch = self._bags.steps_per_epoch(config.train.batch_size)
         self._num_steps = self._steps_per_epoch * config.train.num_epochs
-        networks = [create(run.model_config, member.seed) for member in members]
-        self._graphdef, params = networks[0]
+        self._graphdef, _ = abstract(run.model_config)
+        networks = [self._fresh_params(member) for member in members]
+        params = networks[0]
         self._optimizer = make_optimizer(
             OptimizerConfig(
                 **config.optimizer.to_dict(),
@@ -68,11 +70,18 @@ class Training:
             self._num_steps,
         )
         self._abstract = abstract_state(params, self._optimizer)
-        self._initial = stack([self._fresh_state(params) for _, params in networks])
+        self._initial = stack([self._fresh_state(params) for params in networks])
         self._scorer = Scorer(self._graphdef, top_k_divisor=config.loss.top_k_divisor)
         seeds = [member.seed for member in members]
         self._dispatch = Dispatch(config, seeds, self._graphdef, self._optimizer, self._bags)
         self._describe(len(bags) - len(members[0].held_out), params)
+
+    def _fresh_params(self, member: Member) -> Any:
+        _, params = create(member.run.model_config, member.seed)
+        params, note = transferred(params, member.run)
+        if note and member is self._members[0]:
+            print(f"transfer {note}", flush=True)
+        return params
 
     def _fresh_state(self, params: Any) -> step_lib.TrainState:
         return step_lib.TrainState(

@@ -1,0 +1,100 @@
+"""Starts a run with parts of another run's network.
+
+Paper: CORE trained on UCF-Crime and reused for XD-Violence. Prototypes and category outputs are
+carried over category by category; data sets may have different ones.
+"""
+
+import pathlib
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from refinevad_jax import analysis
+from refinevad_jax import workdir as workdir_lib
+from refinevad_jax.data import category_map
+from refinevad_jax.errors import UserError
+
+PARTS = {
+    "motar": ("modality_norm", "gate", "encoder"),
+    "core": ("category_head", "prototypes", "mixture_head", "cross_attention", "context_norm"),
+    "scorer": ("scorer",),
+}
+
+
+def transferred(params: Any, run: workdir_lib.Run) -> tuple[Any, str]:
+    """Fresh parameters of a run with those parts of config.transfer put in; and what was done.
+
+    Raises UserError for a workdir without checkpoint, or where a part is there in none or does not
+    fit.
+    """
+    transfer: ConfigDict = run.config.transfer
+    if not transfer.workdir:
+        return params, ""
+    donor_dir = pathlib.Path(transfer.workdir)
+    donor = workdir_lib.read_run(donor_dir)
+    _, donated, step = analysis.restore(donor, donor_dir, transfer.step)
+    source, target = donor.info.taxonomy, run.info.taxonomy
+    found = category_map.matching(source, target)
+    wanted = [name for part in transfer.parts for name in PARTS[part]]
+    loaded = []
+    for name in wanted:
+        if name not in params and name not in donated:
+            continue  # neither network has it: a gate without adaptive shift
+        if name not in params or name not in donated:
+            has = "this run" if name in params else f"{donor_dir}"
+            raise UserError(f"config.transfer.parts: only {has} has {name!r}; leave its part out")
+        new = donated[name]
+        if name == "prototypes":
+            new = _rows(params[name], new, found)
+        elif name == "category_head":
+            new = new | {"classifier": _classifier(params[name]["classifier"], new, found)}
+        _check_shapes(name, params[name], new, donor_dir)
+        params = params | {name: new}
+        loaded.append(name)
+    kept = [name for name in params if name not in loaded]
+    note = f"from {donor_dir}, step {step}: {', '.join(loaded)}; fresh: {', '.join(kept) or 'none'}"
+    if "prototypes" in loaded and source != target:
+        note += f"\ncategories: {category_map.in_words(source, target)}"
+    return params, note
+
+
+def _rows(fresh: Any, donated: Any, found: np.ndarray) -> Any:
+    """Prototypes [C, H]: those of known categories, fresh ones for the others."""
+    if fresh.shape[1:] != donated.shape[1:]:
+        return donated  # refused by the check of shapes, with both
+    known = jnp.asarray(found >= 0).reshape(-1, *[1] * (fresh.ndim - 1))
+    return jnp.where(known, donated[np.maximum(found, 0)], fresh)
+
+
+def _classifier(fresh: Any, head: Any, found: np.ndarray) -> Any:
+    """The linear layer to 2C logits, (normal, anomalous) a category."""
+    new = {}
+    for key, value in head["classifier"].items():
+        own = fresh[key]
+        donated = jnp.moveaxis(value.reshape(*value.shape[:-1], -1, 2), -2, 0)
+        fresh_rows = jnp.moveaxis(own.reshape(*own.shape[:-1], -1, 2), -2, 0)
+        rows = _rows(fresh_rows, donated, found)
+        new[key] = jnp.moveaxis(rows, 0, -2).reshape(*rows.shape[1:-1], -1)
+    return new
+
+
+def _check_shapes(name: str, fresh: Any, donated: Any, donor: pathlib.Path) -> None:
+    before, after = _shapes(fresh, name), _shapes(donated, name)
+    for key in sorted(before | after):
+        if before.get(key) != after.get(key):
+            raise UserError(
+                f"config.transfer.workdir={donor}: {key} is {after.get(key)} there and "
+                f"{before.get(key)} here; take the same config.model, or leave its part out of "
+                "config.transfer.parts"
+            )
+
+
+def _shapes(tree: Any, name: str) -> dict[str, Any]:
+    if not isinstance(tree, dict):
+        return {name: tuple(tree.shape)}
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        found |= _shapes(value, f"{name}.{key}")
+    return found

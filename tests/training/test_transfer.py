@@ -1,0 +1,94 @@
+"""Parts of one run in another: what is carried over, what stays fresh, what is refused."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+
+from refinevad_jax import analysis
+from refinevad_jax.data import category_map
+from refinevad_jax.data.taxonomy import UCF_CRIME, XD_VIOLENCE, Taxonomy
+from refinevad_jax.errors import UserError
+from refinevad_jax.model.refinevad import create
+from refinevad_jax.training import loop
+from refinevad_jax.training.transfer import transferred
+from refinevad_jax.workdir import Run, read_run
+
+
+def test_categories_of_ucf_and_xd_meet_by_name_and_synonym() -> None:
+    found = category_map.matching(UCF_CRIME, XD_VIOLENCE)
+    names = [UCF_CRIME.categories[i] if i >= 0 else None for i in found]
+    assert names == ["Fighting", "Shooting", None, "Abuse", "RoadAccidents", "Explosion"]
+    probs = np.arange(13, dtype=np.float32) / 13
+    mapped = category_map.mapped(probs, found)
+    np.testing.assert_allclose(mapped, [6 / 13, 9 / 13, 0, 0, 7 / 13, 5 / 13])
+    assert "without a counterpart: Riot" in category_map.in_words(UCF_CRIME, XD_VIOLENCE)
+
+
+def run_with(trained: pathlib.Path, taxonomy: Taxonomy | None = None, **transfer: object) -> Run:
+    run = read_run(trained)
+    run.config.transfer.update(workdir=str(trained), **transfer)
+    info = dataclasses.replace(run.info, taxonomy=taxonomy) if taxonomy else run.info
+    return Run(run.config, info)
+
+
+def test_core_is_carried_over_and_the_rest_stays_fresh(trained: pathlib.Path) -> None:
+    run = run_with(trained, parts=("core",))
+    _, fresh = create(run.model_config, seed=5)
+    _, donated, _ = analysis.restore(run, trained, "best")
+    params, note = transferred(fresh, run)
+    np.testing.assert_array_equal(params["prototypes"], donated["prototypes"])
+    kernel = "category_head", "classifier", "kernel"
+    np.testing.assert_array_equal(
+        params[kernel[0]][kernel[1]][kernel[2]], donated[kernel[0]][kernel[1]][kernel[2]]
+    )
+    np.testing.assert_array_equal(
+        params["scorer"]["output"]["kernel"], fresh["scorer"]["output"]["kernel"]
+    )
+    assert "prototypes" in note.split("fresh:")[0] and "scorer" in note.split("fresh:")[1]
+
+
+def test_categories_that_the_donor_does_not_know_stay_fresh(trained: pathlib.Path) -> None:
+    taxonomy = Taxonomy("other", ("x", "c"), ("X", "C"))
+    run = run_with(trained, taxonomy, parts=("core",))
+    _, fresh = create(run.model_config, seed=5)
+    donor = read_run(trained)
+    _, donated, _ = analysis.restore(donor, trained, "best")
+    params, note = transferred(fresh, run)
+    np.testing.assert_array_equal(params["prototypes"][0], fresh["prototypes"][0])
+    np.testing.assert_array_equal(params["prototypes"][1], donated["prototypes"][2])
+    new = params["category_head"]["classifier"]
+    old = donated["category_head"]["classifier"]
+    np.testing.assert_array_equal(new["bias"][2:], old["bias"][4:])
+    np.testing.assert_array_equal(new["kernel"][:, 2:], old["kernel"][:, 4:])
+    assert "C -> C; without a counterpart: X" in note
+
+
+def test_a_transferred_run_trains_with_frozen_prototypes(
+    trained: pathlib.Path,
+    tiny_config: ConfigDict,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tiny_config.transfer.update(workdir=str(trained), parts=("motar", "core"))
+    tiny_config.train.update(trainable_prototypes=False, num_epochs=1)
+    tiny_config.seed = 3
+    loop.train(tiny_config, tmp_path)
+    assert "fresh: scorer" in capsys.readouterr().out
+    before = analysis.load_model(trained, "best").prototypes[...]
+    np.testing.assert_array_equal(analysis.load_model(tmp_path, "last").prototypes[...], before)
+
+
+def test_networks_that_do_not_fit_are_refused(trained: pathlib.Path) -> None:
+    run = run_with(trained, parts=("core",))
+    run.config.model.width = 32
+    _, fresh = create(run.model_config, seed=0)
+    with pytest.raises(UserError, match=r"category_head.* is \(.*16.*\) there and \(.*32.*\) here"):
+        transferred(fresh, run)
+    run = run_with(trained, parts=("motar",))
+    run.config.model.shift = "none"
+    _, fresh = create(run.model_config, seed=0)
+    with pytest.raises(UserError, match=r"has 'gate'; leave its part out"):
+        transferred(fresh, run)
