@@ -1,8 +1,9 @@
 """Times every frame metric, and the bootstrap, on test sets of the field's size.
 
-Scores and truth are drawn at random, at the lengths of XD-Violence (800 videos, 2.3 million frames,
-6 categories): once as the field scores, one number for 16 frames, and once with a number of its own
-for each frame, the worst case for sorting. scikit-learn is timed beside ours.
+Scores (float32, as a network gives) and truth are drawn at random, at the lengths of XD-Violence
+(800 videos, 2.3 million frames, 6 categories): once as the field scores, one number for 16 frames,
+and once with a number of its own for each frame, the worst case for sorting. scikit-learn is timed
+beside ours.
 
     python -m benchmarks.frame_metrics
     python -m benchmarks.frame_metrics --resamples=0
@@ -42,12 +43,13 @@ class TestSet:
             self.truth[start + length // 4 : start + 3 * length // 4] = True
         self.categories = np.arange(NUM_VIDEOS) % NUM_CATEGORIES
         self.anomalous = protocol.per_frame(np.arange(NUM_VIDEOS) < NUM_ANOMALOUS, self.lengths)
-        self.scores = self._draw(rng, per_frame) + 0.3 * self.truth
+        self.scores = self._draw(rng, per_frame) + np.float32(0.3) * self.truth
         self.category_scores = np.stack([self._draw(rng, per_frame) for _ in range(NUM_CATEGORIES)])
 
     def _draw(self, rng: np.random.Generator, per_frame: bool) -> np.ndarray:
         num_frames = len(self.truth)
-        values = rng.random(num_frames if per_frame else num_frames // 16)
+        count = num_frames if per_frame else num_frames // 16
+        values = rng.random(count, dtype=np.float32)
         return values if per_frame else protocol.segment_to_frame_scores(values, num_frames)
 
     def frames_of_category(self) -> np.ndarray:

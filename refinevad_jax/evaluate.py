@@ -1,11 +1,13 @@
-"""Evaluates a trained run on a split.
+"""Evaluates a trained run, or anybody's scores, on a split.
 
   python -m refinevad_jax.evaluate --workdir=runs/ucf
   python -m refinevad_jax.evaluate --workdir=runs/ucf --split=val --step=last
   python -m refinevad_jax.evaluate --workdir=runs/ucf --dataset=other --data_dir=data
+  python -m refinevad_jax.evaluate --scores=theirs.npz --dataset=ucf --data_dir=data
 
-The run remembers its data set and settings. Results go to
-WORKDIR/eval/<dataset>-<split>-<step>/: metrics.json, scores.npz, videos.csv, and score curves.
+A run remembers its data set and settings. Its results go to
+WORKDIR/eval/<dataset>-<split>-<step>/, those of a file of scores to --output: metrics.json,
+report.html, scores.npz, videos.csv, events.json and score curves.
 """
 
 import pathlib
@@ -16,30 +18,50 @@ from refinevad_jax import command_line
 from refinevad_jax.errors import UserError
 
 WORKDIR = flags.DEFINE_string("workdir", "", "Folder of the run, as given to refinevad_jax.main.")
+SCORES = flags.DEFINE_string(
+    "scores", "", "Instead of a run: .npz of scores by video, or one .npy in the list's order."
+)
+OUTPUT = flags.DEFINE_string(
+    "output", "", "With --scores: folder to make; FILE-<dataset>-<split> when not given."
+)
 SPLIT = flags.DEFINE_string("split", "test", "Split to evaluate.")
 STEP = flags.DEFINE_string("step", "best", "Checkpoint: best, last, or a step number.")
 DATASET = flags.DEFINE_string("dataset", "", "Data set; that of the run when not given.")
 DATA_DIR = flags.DEFINE_string("data_dir", "", "Where it lies; as in the run when not given.")
-NUM_SEGMENTS = flags.DEFINE_integer(
-    "num_segments",
-    None,
-    "Segments each video is resampled to, 0 for the full sequence; as in the run when not given.",
-    lower_bound=0,
-    upper_bound=100_000,
+RESAMPLED = "Segments each video is resampled to, 0 for the full sequence; as in the run."
+NUM_SEGMENTS = flags.DEFINE_integer("num_segments", None, RESAMPLED, 0, 100_000)
+FALSE_ALARM_RATE = flags.DEFINE_float(
+    "false_alarm_rate", 0.01, "Of the operating point: share of normal videos' frames.", 0.0, 1.0
 )
 NUM_CURVES = flags.DEFINE_integer("num_curves", 12, "Score curves to draw.", lower_bound=0)
+REPORT = flags.DEFINE_bool("report", True, "Write report.html.")
 ALLOW_MISMATCH = flags.DEFINE_bool(
     "allow_mismatch", False, "Accept features of another encoder than the run was trained on."
 )
 
 
 def main() -> None:
-    """Restores, scores, measures and writes."""
+    """Scores, measures and writes."""
+    if bool(WORKDIR.value) == bool(SCORES.value):
+        raise UserError("one of --workdir=FOLDER (a trained run) or --scores=FILE is needed")
     from refinevad_jax import compilation_cache
     from refinevad_jax.evaluation import run_evaluation
 
-    if not WORKDIR.value:
-        raise UserError("--workdir=FOLDER is needed: the folder of a trained run")
+    settings = run_evaluation.Settings(NUM_CURVES.value, FALSE_ALARM_RATE.value, REPORT.value)
+    if SCORES.value:
+        if not DATASET.value:
+            raise UserError("--scores needs --dataset=NAME, the data set they belong to")
+        path = pathlib.Path(SCORES.value)
+        output = OUTPUT.value or f"{path.with_suffix('')}-{DATASET.value}-{SPLIT.value}"
+        run_evaluation.evaluate_scores(
+            path,
+            split=SPLIT.value,
+            dataset=DATASET.value,
+            data_dir=DATA_DIR.value or "data",
+            folder=pathlib.Path(output),
+            settings=settings,
+        )
+        return
     compilation_cache.enable()
     run_evaluation.evaluate(
         pathlib.Path(WORKDIR.value),
@@ -48,8 +70,8 @@ def main() -> None:
         dataset=DATASET.value,
         data_dir=DATA_DIR.value,
         num_segments=NUM_SEGMENTS.value,
-        num_curves=NUM_CURVES.value,
         allow_mismatch=ALLOW_MISMATCH.value,
+        settings=settings,
     )
 
 

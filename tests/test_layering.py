@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
-ENTRY_POINTS = ("main", "evaluate", "detect", "export")
+ENTRY_POINTS = ("main", "evaluate", "compare", "results", "detect", "export")
 FILES = sorted(
     path
     for folder in ("refinevad_jax", "data_prep", "configs")
@@ -59,6 +59,13 @@ FORBIDDEN = {
     "refinevad_jax.evaluation.frame_metrics": ["refinevad_jax", "jax", "absl", "pathlib"],
     "refinevad_jax.evaluation.video_metrics": ["refinevad_jax.data", "jax", "absl", "pathlib"],
     "refinevad_jax.evaluation.localization": ["refinevad_jax.data", "jax", "absl", "pathlib"],
+    "refinevad_jax.evaluation.events": ["refinevad_jax.data", "jax", "absl", "pathlib"],
+    "refinevad_jax.report": [
+        "refinevad_jax.model",
+        "refinevad_jax.training",
+        "refinevad_jax.evaluation",
+        "refinevad_jax.data",
+    ],
     "refinevad_jax.data": ["refinevad_jax.model", "refinevad_jax.training"],
     "refinevad_jax.config": ["jax", "numpy", "absl"],
     "data_prep": [
@@ -114,7 +121,8 @@ def test_configurations_import_the_schema_only() -> None:
 
 
 @pytest.mark.parametrize(
-    "library", ["torch", "av", "open_clip", "transformers", "scipy", "sklearn"]
+    "library",
+    ["torch", "av", "open_clip", "transformers", "scipy", "sklearn", "tensorboardX"],
 )
 def test_extras_are_imported_where_they_are_used(library: str) -> None:
     for path in FILES:

@@ -191,6 +191,20 @@ def compare(
     }
 
 
+def mean_interval(
+    values: np.ndarray, *, num_resamples: int = 1000, level: float = 0.95, seed: int = 0
+) -> Interval:
+    """The interval of a mean over videos: values [V], such as 1 where a category is right.
+
+    nan where there are no videos.
+    """
+    values = np.asarray(values, np.float64)
+    if not len(values):
+        return percentile_interval(float("nan"), np.full(num_resamples, np.nan), level)
+    means = draw_videos(len(values), num_resamples, seed) @ values / len(values)
+    return percentile_interval(float(values.mean()), means, level)
+
+
 def percentile_interval(value: float, resampled: np.ndarray, level: float) -> Interval:
     """The interval of the given level: resampled [R], where nan is left out and counted.
 

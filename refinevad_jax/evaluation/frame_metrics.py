@@ -9,6 +9,7 @@ and recall need an anomalous frame, false alarms need a normal one.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -73,24 +74,76 @@ def rank(truth: np.ndarray, scores: np.ndarray) -> Ranking:
 
     Raises ValueError where the shapes differ or a score is NaN, which has no place in an order.
     """
-    truth, scores = np.asarray(truth, bool), np.asarray(scores)
-    if truth.ndim != 1 or truth.shape != scores.shape:
-        raise ValueError(f"truth {truth.shape} and scores {scores.shape}: both must be [F]")
-    if np.isnan(scores).any():
-        raise ValueError(f"score of frame {np.isnan(scores).argmax()} is NaN")
+    truth, scores = _checked(truth, scores)
+    # Two sorts of values and a merge take half the time of one sort that returns positions.
+    return _merged(_sorted_runs(scores[truth]), _sorted_runs(scores[~truth]))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Runs:
+    """Scores in ascending order, equal ones joined: values [M] and how many of each [M]."""
+
+    values: np.ndarray
+    counts: np.ndarray
+
+
+def _sorted_runs(scores: np.ndarray) -> _Runs:
     # Frames of one segment share a score: only one entry of such a run has to be sorted.
     starts = np.flatnonzero(np.append(True, scores[1:] != scores[:-1])[: len(scores)])
+    if 2 * len(starts) > len(scores):
+        values = np.sort(scores)
+        return _joined(values, np.ones(len(values), np.int64))
     lengths = np.diff(starts, append=len(scores))
-    positives = np.add.reduceat(truth, starts, dtype=np.int64) if len(starts) else lengths
-    order = np.argsort(scores[starts])[::-1]
-    descending = scores[starts][order]
+    order = np.argsort(scores[starts])
+    return _joined(scores[starts][order], lengths[order])
+
+
+def _joined(values: np.ndarray, counts: np.ndarray) -> _Runs:
+    """Joins equal neighbours of values in ascending order."""
+    ends = np.flatnonzero(np.append(values[1:] != values[:-1], True)[: len(values)])
+    if len(ends) == len(values):
+        return _Runs(values, counts)
+    return _Runs(values[ends], np.diff(np.cumsum(counts)[ends], prepend=0))
+
+
+def _merged(positive: _Runs, negative: _Runs) -> Ranking:
+    """The ranking of anomalous and normal frames that were sorted apart."""
+    values = np.concatenate([positive.values, negative.values])
+    # Stable: merges parts that are in order already instead of sorting anew.
+    order = np.argsort(values, kind="stable")[::-1]
+    descending = values[order]
     last_of_ties = np.append(descending[1:] != descending[:-1], True)[: len(order)]
-    true_positives = np.cumsum(positives[order])[last_of_ties]
+    counts = np.concatenate([positive.counts, negative.counts])[order]
+    true_positives = np.cumsum(np.where(order < len(positive.values), counts, 0))[last_of_ties]
     return Ranking(
         thresholds=descending[last_of_ties],
         true_positives=true_positives,
-        false_positives=np.cumsum(lengths[order])[last_of_ties] - true_positives,
+        false_positives=np.cumsum(counts)[last_of_ties] - true_positives,
     )
+
+
+def _areas(positive: _Runs, negatives: Sequence[_Runs]) -> tuple[float, float]:
+    """AUC and AP of Ranking, from the scores of anomalous frames alone: they are few.
+
+    negatives: the normal frames, sorted in any number of parts.
+    """
+    below = np.zeros(len(positive.values), np.int64)
+    at_or_below, num_negatives = below.copy(), 0
+    for part in negatives:
+        counts = np.concatenate(([0], np.cumsum(part.counts)))
+        below += counts[np.searchsorted(part.values, positive.values, side="left")]
+        at_or_below += counts[np.searchsorted(part.values, positive.values, side="right")]
+        num_negatives += int(counts[-1])
+    num_positives = int(positive.counts.sum())
+    if not num_positives:
+        return float("nan"), float("nan")
+    true_positives = np.cumsum(positive.counts[::-1])[::-1]
+    precision = true_positives / (true_positives + num_negatives - below)
+    average_precision = float((positive.counts * precision).sum() / num_positives)
+    if not num_negatives:
+        return float("nan"), average_precision
+    won_twice = int(np.dot(positive.counts, below + at_or_below))
+    return won_twice / (2 * num_positives * num_negatives), average_precision
 
 
 def roc_auc(truth: np.ndarray, scores: np.ndarray) -> float:
@@ -186,11 +239,11 @@ def category_one_vs_rest(
     category's probability. Returns AUC [C] and AP [C], nan for a category without a frame. Their
     `np.nanmean` is AnomalyCLIP's mAUC and mAP, which leave the normal category out of the mean.
     """
-    rankings = [rank(*pair) for pair in zip(category_truth, category_scores, strict=True)]
-    return (
-        np.array([ranking.roc_auc() for ranking in rankings]),
-        np.array([ranking.average_precision() for ranking in rankings]),
-    )
+    areas = []
+    for truth, scores in zip(category_truth, category_scores, strict=True):
+        truth, scores = _checked(truth, scores)
+        areas.append(_areas(_sorted_runs(scores[truth]), [_sorted_runs(scores[~truth])]))
+    return _columns(areas)
 
 
 def category_against_normal(
@@ -203,11 +256,15 @@ def category_against_normal(
     without an anomalous frame. UR-DMU and uws4vad report these; categories are told apart by
     their videos only, so that a video of two categories counts for both.
     """
-    rankings = [rank(truth[kept], scores[kept]) for kept in np.asarray(in_category) | in_normal]
-    return (
-        np.array([ranking.roc_auc() for ranking in rankings]),
-        np.array([ranking.average_precision() for ranking in rankings]),
-    )
+    truth, scores = _checked(truth, scores)
+    in_normal = np.asarray(in_normal, bool)
+    # The normal videos are most of the frames, and the same for every category.
+    shared = _sorted_runs(scores[in_normal & ~truth])
+    areas = []
+    for kept in np.asarray(in_category, bool) | in_normal:
+        own = _sorted_runs(scores[kept & ~in_normal & ~truth])
+        areas.append(_areas(_sorted_runs(scores[kept & truth]), [own, shared]))
+    return _columns(areas)
 
 
 def anomalous_videos_auc(truth: np.ndarray, scores: np.ndarray, anomalous: np.ndarray) -> float:
@@ -219,3 +276,17 @@ def anomalous_videos_auc(truth: np.ndarray, scores: np.ndarray, anomalous: np.nd
     """
     kept = np.asarray(anomalous, bool)
     return roc_auc(np.asarray(truth)[kept], np.asarray(scores)[kept])
+
+
+def _checked(truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    truth, scores = np.asarray(truth, bool), np.asarray(scores)
+    if truth.ndim != 1 or truth.shape != scores.shape:
+        raise ValueError(f"truth {truth.shape} and scores {scores.shape}: both must be [F]")
+    if np.isnan(scores).any():
+        raise ValueError(f"score of frame {np.isnan(scores).argmax()} is NaN")
+    return truth, scores
+
+
+def _columns(areas: list[tuple[float, float]]) -> tuple[np.ndarray, np.ndarray]:
+    auc, average_precision = np.array(areas, np.float64).reshape(-1, 2).T
+    return auc, average_precision

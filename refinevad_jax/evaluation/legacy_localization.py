@@ -143,14 +143,31 @@ def localization_report(
     on_anomalous = legacy_detections(
         [probs[v] for v in chosen], videos=chosen.tolist(), frames_per_segment=frames_per_segment
     )
-    stepwise = average_precisions(every, truth, num_categories=columns)
-    restricted = average_precisions(on_anomalous, truth, num_categories=columns)
-    smooth = average_precisions(every, truth, num_categories=columns, interpolated=True)
-    return {
-        "legacy": legacy_mean_average_precision(every, truth, num_categories=columns),
-        "legacy_exclude_normal": legacy_mean_average_precision(
-            on_anomalous, truth, num_categories=columns
-        ),
+    return conventions(every, on_anomalous, truth, num_categories=columns)
+
+
+def conventions(
+    every: Detections, on_anomalous: Detections, truth: Truth, *, num_categories: int
+) -> dict[str, np.ndarray]:
+    """The mAP of detections under every convention, as docs/metrics.md says.
+
+    every: detections in all videos, on_anomalous: in those labelled anomalous; num_categories: of
+    columns, normal included. Returns [5] for each mAP, and [C, 5] under "per_category".
+    """
+    stepwise, restricted, smooth = (
+        average_precisions(
+            detections, truth, num_categories=num_categories, interpolated=interpolated
+        )
+        for detections, interpolated in ((every, False), (on_anomalous, False), (every, True))
+    )
+    published = {
+        name: legacy_mean_average_precision(detections, truth, num_categories=num_categories)
+        for name, detections in (
+            ("legacy", every),
+            ("legacy_exclude_normal", on_anomalous),
+        )
+    }
+    return published | {
         "anomaly": anomaly_mean_average_precision(stepwise),
         "anomaly_on_anomalous_videos": anomaly_mean_average_precision(restricted),
         "anomaly_interpolated": anomaly_mean_average_precision(smooth),

@@ -1,18 +1,41 @@
-"""One evaluation from a workdir to its folder of results."""
+"""One evaluation, of a workdir or of a file of scores, to its folder of results."""
 
+import dataclasses
 import pathlib
 import re
 from typing import Any
 
+import numpy as np
 import tqdm
+from flax import nnx
 
 from refinevad_jax import analysis
 from refinevad_jax import workdir as workdir_lib
 from refinevad_jax.data.bags import BagsInfo, read_info, read_split
 from refinevad_jax.errors import UserError
-from refinevad_jax.evaluation import results
+from refinevad_jax.evaluation import results, score_files
+from refinevad_jax.evaluation.metrics import TARGET_FALSE_ALARM_RATE, metrics
+from refinevad_jax.evaluation.outcomes import outcomes
+from refinevad_jax.evaluation.page_content import page_content
+from refinevad_jax.evaluation.scored_split import ScoredSplit
 from refinevad_jax.evaluation.scoring import Scorer
+from refinevad_jax.report.page import write_page
 from refinevad_jax.staged_folder import replace_folder, restore_replaced, staging_folder
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What may be chosen of an evaluation besides what is evaluated.
+
+    Attributes:
+        num_curves: score curves to draw.
+        target_false_alarm_rate: of the operating point, a share of the frames of normal videos.
+        report: whether report.html is written.
+    """
+
+    num_curves: int = 12
+    target_false_alarm_rate: float = TARGET_FALSE_ALARM_RATE
+    report: bool = True
 
 
 def evaluate(
@@ -23,8 +46,8 @@ def evaluate(
     dataset: str = "",
     data_dir: str = "",
     num_segments: int | None = None,
-    num_curves: int = 12,
     allow_mismatch: bool = False,
+    settings: Settings | None = None,
 ) -> dict[str, Any]:
     """Scores a split with a checkpoint, prints a table and writes the result folder.
 
@@ -36,55 +59,128 @@ def evaluate(
     data_dir = data_dir or run.config.data.data_dir
     info = read_info(data_dir, dataset)
     check_features(run.info, info, allow_mismatch=allow_mismatch)
-    graphdef, params, number = analysis.restore(run, workdir, step)
-    bags = read_split(data_dir, dataset, split)
     segments = run.config.eval.num_segments if num_segments is None else num_segments
-    scorer = Scorer(graphdef, top_k_divisor=run.config.loss.top_k_divisor)
-    with tqdm.tqdm(total=len(bags), desc=f"scoring {split}", unit="video") as bar:
-        scored = scorer(
-            params, bags, columns=run.columns(), num_segments=segments, progress=bar.update
-        )
-    evaluation = results.Evaluation(
-        info=info,
-        bags=bags,
-        results=scored,
-        resampled=segments > 0,
-        has_categories=run.config.model.injection != "none",
-    )
-    content = results.without_nan(
-        results.metrics(evaluation)
-        | {
-            "dataset": dataset,
-            "split": split,
-            "step": number,
-            "step_chosen_as": step,
-            "selection": selection_rule(run),
-            "simulated": info.simulated,
-            "seed": run.config.seed,
-            "num_segments": segments,
-            "frames_per_segment": info.frames_per_segment,
-            "end_convention": info.end_convention,
-            "num_crops": bags[0].features.shape[0],
-            "encoder": info.encoder,
-        }
-    )
+    scored, number = score(run, workdir, step, info, data_dir, split, segments)
+    rule = selection_rule(run)
+    protocol = {
+        "dataset": dataset,
+        "split": split,
+        "step": number,
+        "step_chosen_as": step,
+        "selection": rule,
+        "scored_by": f"step {number} ({step} by {rule})",
+        "seed": run.config.seed,
+        "num_segments": segments,
+        "config": run.config.to_dict(),
+    }
     name = f"{dataset}-{split}-{step}" + (
         "" if num_segments is None else f"-{segments or 'full'}segments"
     )
     folder = workdir / "eval" / re.sub(r"[^A-Za-z0-9_.-]", "_", name)
+    return write_evaluation(scored, protocol, folder, settings or Settings())
+
+
+def evaluate_scores(
+    path: pathlib.Path,
+    *,
+    split: str,
+    dataset: str,
+    data_dir: str,
+    folder: pathlib.Path,
+    settings: Settings | None = None,
+) -> dict[str, Any]:
+    """The same report for a file of anybody's scores, see `score_files`.
+
+    Raises UserError for bad input and where the folder exists: nothing is written over.
+    """
+    if folder.exists():
+        raise UserError(f"{folder} exists; choose another --output or remove it")
+    info = read_info(data_dir, dataset)
+    scored = score_files.read_scores(path, info, read_split(data_dir, dataset, split))
+    for note in scored.notes:
+        print(f"{path}: {note}")
+    protocol = {
+        "dataset": dataset,
+        "split": split,
+        "step": None,
+        "step_chosen_as": None,
+        "selection": "not known: the scores were given",
+        "scored_by": f"scores of {path.name}",
+        "seed": None,
+        "num_segments": scored.num_segments,
+        "scores": {
+            "file": path.name,
+            "sha256": scored.sha256,
+            "per": scored.resolution,
+            "notes": scored.notes,
+        },
+    }
+    return write_evaluation(scored.split, protocol, folder, settings or Settings())
+
+
+def score(
+    run: workdir_lib.Run,
+    workdir: pathlib.Path,
+    step: str,
+    info: BagsInfo,
+    data_dir: str,
+    split: str,
+    num_segments: int,
+) -> tuple[ScoredSplit, int]:
+    """A split scored with a checkpoint, and the number of its step."""
+    graphdef, params, number = analysis.restore(run, workdir, step)
+    bags = read_split(data_dir, info.name, split)
+    scorer = Scorer(graphdef, top_k_divisor=run.config.loss.top_k_divisor)
+    with tqdm.tqdm(total=len(bags), desc=f"scoring {split}", unit="video") as bar:
+        scored = scorer(
+            params, bags, columns=run.columns(), num_segments=num_segments, progress=bar.update
+        )
+    has_categories = run.config.model.injection != "none"
+    prototypes = nnx.merge(graphdef, params).prototypes[...] if has_categories else None
+    return ScoredSplit(
+        info=info,
+        bags=bags,
+        results=scored,
+        resampled=num_segments > 0,
+        has_categories=has_categories,
+        prototypes=None if prototypes is None else np.asarray(prototypes),
+    ), number
+
+
+def write_evaluation(
+    split: ScoredSplit, protocol: dict[str, Any], folder: pathlib.Path, settings: Settings
+) -> dict[str, Any]:
+    """Measures, writes the folder whole or not at all, prints; what metrics.json holds."""
+    numbers = metrics(split, target_false_alarm_rate=settings.target_false_alarm_rate)
+    content = results.without_nan(numbers | _data_facts(split) | protocol)
+    found = outcomes(split, numbers["operating_point"]["threshold"])
     try:
         restore_replaced(folder)
         with staging_folder(folder) as staging:
             new = staging / "results"
             new.mkdir()
-            results.write_files(evaluation, new, num_curves=num_curves)
+            results.write_files(split, found, content, new, num_curves=settings.num_curves)
             workdir_lib.write_json(new / "metrics.json", content)
+            if settings.report:
+                write_page(new / "report.html", page_content(split, found, content))
+            names = sorted(path.name + "/" * path.is_dir() for path in new.iterdir())
             replace_folder(new, folder)
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror or error})") from error
-    print(table(content))
-    print(f"{folder}: metrics.json, scores.npz, videos.csv, curves.png, curves/")
+    print(results.table(content))
+    print(f"{folder}: {', '.join(names)}")
     return content
+
+
+def _data_facts(split: ScoredSplit) -> dict[str, Any]:
+    info = split.info
+    return {
+        "simulated": info.simulated,
+        "frames_per_segment": info.frames_per_segment,
+        "end_convention": info.end_convention,
+        "num_crops": split.bags[0].features.shape[0],
+        "encoder": info.encoder,
+    }
 
 
 def check_features(trained: BagsInfo, found: BagsInfo, *, allow_mismatch: bool) -> None:
@@ -104,6 +200,13 @@ def check_features(trained: BagsInfo, found: BagsInfo, *, allow_mismatch: bool) 
             f"data set {found.name!r} was encoded by {found.encoder!r}, the run was trained on "
             f"{trained.encoder!r}; --allow_mismatch evaluates all the same"
         )
+    for modality, norm in found.normalization.items():  # empty where it was never measured
+        before = trained.normalization.get(modality, norm)
+        if norm != before and not allow_mismatch:
+            raise UserError(
+                f"data set {found.name!r} has {modality} rows normalised as {norm!r}, the run was "
+                f"trained on {before!r}; --allow_mismatch evaluates all the same"
+            )
 
 
 def selection_rule(run: workdir_lib.Run) -> str:
@@ -115,34 +218,6 @@ def selection_rule(run: workdir_lib.Run) -> str:
         else f"{data.selection_split!r}"
     )
     return f"{run.config.train.selection_metric} on {where} (video-level labels)"
-
-
-def table(content: dict[str, Any]) -> str:
-    """The headline numbers as text."""
-    names = {
-        "frame_auc": "frame AUC",
-        "frame_ap": "frame AP",
-        "anomalous_frame_auc": "frame AUC, anomalous videos",
-        "false_alarm_rate": "false alarms on normal videos at 0.5",
-        "video_auc": "video AUC",
-        "video_ap": "video AP",
-        "category_accuracy": "category accuracy",
-        "category_map": "category mAP",
-    }
-    simulated = " (simulated data)" if content["simulated"] else ""
-    segments = content["num_segments"]
-    resolution = f"{segments} segments a video" if segments else "full sequences"
-    lines = [
-        f"{content['dataset']}, split {content['split']}{simulated}, step {content['step']} "
-        f"({content['step_chosen_as']} by {content['selection']}), {resolution}",
-        f"{content['num_videos']} videos ({content['num_anomalous_videos']} anomalous), "
-        f"{content['num_videos_with_truth']} with frame truth: {content['num_frames']:,} frames, "
-        f"{content['num_positive_frames']:,} anomalous, truth {content['truth_hash'][:12]}",
-    ]
-    for key, name in names.items():
-        value = content[key]
-        lines.append(f"  {name:38s} {'not defined' if value is None else f'{value:.4f}'}")
-    return "\n".join(lines)
 
 
 def _modalities(info: BagsInfo) -> str:

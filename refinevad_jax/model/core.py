@@ -59,7 +59,7 @@ class CategoryHead(nnx.Module):
         attention = masked_softmax(self.coarse_score(x)[..., 0], valid)
         video_vector = jnp.einsum("bt,bth->bh", attention, x)
         logits = self.classifier(video_vector)
-        return attention, video_vector, logits.reshape(len(x), -1, 2)
+        return attention, video_vector, logits.reshape(x.shape[0], -1, 2)
 
 
 class MixtureHead(nnx.Module):

@@ -20,13 +20,10 @@ def sinusoidal_positions(num_segments: int, width: int) -> jax.Array:
 
     A learned table would end at the training length; test videos are longer.
     """
-    position = np.arange(num_segments)[:, None]
-    frequency = 10000.0 ** (-np.arange(0, width, 2) / width)
-    angle = position * frequency
-    table = np.zeros((num_segments, width), np.float32)
-    table[:, 0::2] = np.sin(angle)
-    table[:, 1::2] = np.cos(angle[:, : width // 2])
-    return jnp.asarray(table)
+    frequency = (10000.0 ** (-np.arange(0, width, 2) / width)).astype(np.float32)
+    angle = jnp.arange(num_segments, dtype=jnp.float32)[:, None] * frequency
+    both = jnp.stack([jnp.sin(angle), jnp.cos(angle)], axis=-1)
+    return both.reshape(num_segments, -1)[:, :width]
 
 
 def distance_decay(start: jax.Array | int, count: int, valid: jax.Array, heads: int) -> jax.Array:

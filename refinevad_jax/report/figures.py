@@ -79,7 +79,7 @@ def save_score_curve(path: str | os.PathLike[str], panel: Panel) -> None:
 
     Raises UserError for a suffix other than .png and .svg, or a folder that cannot be written to.
     """
-    path = _checked(path)
+    path = checked(path)
     from matplotlib.figure import Figure
 
     categories = list(dict.fromkeys(i.category for i in (*panel.truth, *panel.events)))
@@ -101,7 +101,7 @@ def save_score_curve(path: str | os.PathLike[str], panel: Panel) -> None:
     _label_time(axes[-1], panel)
     figure.align_ylabels(axes)
     _add_legend(figure, axes[:2])
-    _save(figure, path)
+    save(figure, path)
 
 
 def save_score_grid(
@@ -113,7 +113,7 @@ def save_score_grid(
     """
     if not 1 <= len(panels) <= MAX_GRID_PANELS:
         raise ValueError(f"{len(panels)} panels: a sheet holds 1 to {MAX_GRID_PANELS}")
-    path = _checked(path)
+    path = checked(path)
     from matplotlib.figure import Figure
 
     columns = min(3, len(panels))
@@ -134,7 +134,7 @@ def save_score_grid(
     if title:
         figure.suptitle(title, fontsize=12, x=0.01, ha="left")
     _add_legend(figure, cells.flat[: len(panels)])
-    _save(figure, path)
+    save(figure, path)
 
 
 def _draw_scores(axes: Any, panel: Panel, *, small: bool = False) -> None:
@@ -261,14 +261,15 @@ def _shortened(title: str, limit: int) -> str:
     return f"{title[: kept - kept // 2]}…{title[-(kept // 2) :]}"
 
 
-def _checked(path: str | os.PathLike[str]) -> pathlib.Path:
+def checked(path: str | os.PathLike[str]) -> pathlib.Path:
+    """The path of a figure. Raises UserError for a suffix that is not in SUFFIXES."""
     path = pathlib.Path(path)
     if path.suffix not in SUFFIXES:
         raise UserError(f"{path}: figures are written as {' or '.join(SUFFIXES)}; rename it")
     return path
 
 
-def _save(figure: Any, path: pathlib.Path) -> None:
+def save(figure: Any, path: pathlib.Path) -> None:
     """Writes the figure beside its name, then renames, so that no half file is ever seen."""
     import matplotlib as mpl
     from matplotlib.text import Text

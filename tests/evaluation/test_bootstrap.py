@@ -139,3 +139,13 @@ def test_bad_input_is_refused():
         bootstrap.VideoCounts(truth, scores * np.nan, np.array([2]))
     with pytest.raises(ValueError, match="level 95"):
         bootstrap.confidence_intervals(truth, scores, np.array([1, 1]), level=95)
+
+
+def test_the_interval_of_a_mean_is_that_of_its_draws():
+    values = np.array([1.0] * 60 + [0.0] * 40)
+    interval = bootstrap.mean_interval(values, num_resamples=4000)
+    assert interval.value == pytest.approx(0.6)
+    # Two standard errors of a share of 0.6 in 100.
+    assert interval.low == pytest.approx(0.6 - 1.96 * math.sqrt(0.24 / 100), abs=0.012)
+    assert interval.high == pytest.approx(0.6 + 1.96 * math.sqrt(0.24 / 100), abs=0.012)
+    assert math.isnan(bootstrap.mean_interval(np.zeros(0)).value)

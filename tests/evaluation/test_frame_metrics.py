@@ -159,6 +159,22 @@ def test_one_vs_rest_counts_all_frames_and_skips_absent_categories():
     np.testing.assert_allclose(ap, [1, 1 / 3, np.nan])
 
 
+@given(frames, st.integers(0, 99))
+@settings(deadline=None)
+def test_areas_by_category_equal_those_of_their_frames(pairs, seed):
+    truth, scores = (np.array(column) for column in zip(*pairs, strict=True))
+    rng = np.random.default_rng(seed)
+    chosen = rng.random((3, len(truth))) < 0.5
+    in_normal = rng.random(len(truth)) < 0.3
+    found = frame_metrics.category_against_normal(truth, scores, chosen, in_normal)
+    kept = [in_category | in_normal for in_category in chosen]
+    one_vs_rest = frame_metrics.category_one_vs_rest(chosen, np.tile(scores, (3, 1)))
+    for name, own, other in zip(("roc_auc", "average_precision"), found, one_vs_rest, strict=True):
+        metric = getattr(frame_metrics, name)
+        np.testing.assert_allclose(own, [metric(truth[k], scores[k]) for k in kept], rtol=1e-12)
+        np.testing.assert_allclose(other, [metric(c, scores) for c in chosen], rtol=1e-12)
+
+
 def test_category_against_normal_leaves_other_categories_out():
     truth = np.array([1, 0, 1, 0, 0, 0], bool)
     scores = np.array([0.9, 0.1, 0.2, 0.95, 0.3, 0.1])

@@ -13,13 +13,15 @@ from refinevad_jax import analysis
 from refinevad_jax.data.bags import BagsInfo, Modality, read_split
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
-from refinevad_jax.evaluation.run_evaluation import check_features, evaluate
+from refinevad_jax.evaluation.run_evaluation import Settings, check_features, evaluate
 from tests.conftest import TAXONOMY, tiny_videos
+
+QUICK = Settings(num_curves=0, report=False)
 
 
 @pytest.fixture(scope="module")
 def result(trained: pathlib.Path) -> pathlib.Path:
-    evaluate(trained, split="test", step="best", num_curves=3)
+    evaluate(trained, split="test", step="best", settings=Settings(num_curves=3))
     return trained / "eval" / "tiny-test-best"
 
 
@@ -70,20 +72,76 @@ def test_the_report_says_what_was_evaluated(result: pathlib.Path) -> None:
     assert [row["video_id"] for row in rows] == [f"test{i:03d}" for i in range(12)]
     assert (result / "curves.png").stat().st_size > 1000
     assert len(list((result / "curves").glob("*.png"))) == 3
+    names = sorted(path.name for path in (result / "figures").iterdir())
+    assert names == ["classes.png", "classes.svg", "curves.png", "curves.svg"]
+    assert "test000" in (result / "report.html").read_text()
+
+
+def test_every_number_of_the_field_stands_in_the_file(result: pathlib.Path) -> None:
+    content = json.loads((result / "metrics.json").read_text())
+    assert content["frame_pr_auc"] != content["frame_ap"]
+    assert content["anomalous_frame_auc_by_truth"] == content["anomalous_frame_auc"]
+    for key in ("frame_auc", "frame_ap", "anomalous_frame_auc", "video_auc", "category_accuracy"):
+        interval = content["intervals"][key]
+        assert interval["value"] == pytest.approx(content[key])
+        assert interval["low"] <= content[key] <= interval["high"]
+    rows = content["per_category"]["categories"]
+    assert [row["category"] for row in rows] == ["A", "B", "C"]
+    assert [row["num_videos"] for row in rows] == [2, 2, 2]
+    values = [row["one_vs_rest_auc"] for row in rows]
+    assert content["per_category"]["mean"]["one_vs_rest_auc"] == pytest.approx(np.mean(values))
+    for rule in ("legacy", "proposals"):
+        found = content["localization"][rule]
+        assert len(found["per_category"]) == 3
+        for convention in ("legacy", "anomaly", "anomaly_interpolated", "class_agnostic"):
+            assert found[convention]["mean"] == pytest.approx(np.mean(found[convention]["at"]))
+        # On this taxonomy, as on UCF-Crime, the column for normal has no truth.
+        assert found["legacy"]["mean"] in (0, pytest.approx(0.75 * found["anomaly"]["mean"]))
+
+
+def test_the_operating_point_keeps_its_rate_and_makes_the_events(result: pathlib.Path) -> None:
+    content = json.loads((result / "metrics.json").read_text())
+    point = content["operating_point"]
+    arrays = np.load(result / "scores.npz")
+    rows = list(csv.DictReader((result / "videos.csv").read_text().splitlines()))
+    normal = [
+        np.repeat(arrays["scores"][arrays["offsets"][i] : arrays["offsets"][i + 1]], 16)
+        for i, row in enumerate(rows)
+        if row["label"] == "Normal"
+    ]
+    rate = float(np.mean(np.concatenate(normal) >= np.float32(point["threshold"])))
+    assert rate == point["false_alarm_rate"] <= 0.01
+    events = json.loads((result / "events.json").read_text())
+    assert events["threshold"] == point["threshold"]
+    assert list(events["videos"]) == [row["video_id"] for row in rows]
+    for i, row in enumerate(rows):
+        found = events["videos"][row["video_id"]]
+        assert len(found) == int(row["num_events"])
+        highest = arrays["scores"][arrays["offsets"][i] : arrays["offsets"][i + 1]].max()
+        assert bool(found) == (highest >= point["threshold"])
+        for event in found:
+            assert 0 <= event["start_frame"] < event["end_frame"] <= int(row["evaluated_frames"])
+            assert event["start_seconds"] == event["start_frame"] / 25
+            assert event["category"] in ("a", "b", "c")
+    kinds = {row["label"] == "Normal": set() for row in rows}
+    for row in rows:
+        kinds[row["label"] == "Normal"].add(row["outcome"])
+    assert kinds[True] <= {"quiet", "false alarm"}
+    assert kinds[False] <= {"detected", "missed"}
 
 
 def test_resampled_scores_are_mapped_back_to_frames(trained: pathlib.Path) -> None:
-    content = evaluate(trained, split="test", step="last", num_segments=8, num_curves=0)
+    content = evaluate(trained, split="test", step="last", num_segments=8, settings=QUICK)
     arrays = np.load(trained / "eval" / "tiny-test-last-8segments" / "scores.npz")
     assert len(arrays["scores"]) == 8 * 12
     assert content["num_segments"] == 8
-    full = evaluate(trained, split="test", step="last", num_curves=0)
+    full = evaluate(trained, split="test", step="last", settings=QUICK)
     assert content["num_frames"] == full["num_frames"]
     assert content["truth_hash"] == full["truth_hash"]
 
 
 def test_videos_without_truth_count_in_video_level_numbers_only(trained: pathlib.Path) -> None:
-    content = evaluate(trained, split="train", step="last", num_curves=2)
+    content = evaluate(trained, split="train", step="last", settings=Settings(num_curves=2))
     assert content["num_videos_with_truth"] == 0
     assert content["num_frames"] == 0
     assert content["frame_auc"] is None
@@ -91,7 +149,7 @@ def test_videos_without_truth_count_in_video_level_numbers_only(trained: pathlib
 
 
 def test_scores_equal_the_models_own(trained: pathlib.Path, tiny_data: pathlib.Path) -> None:
-    evaluate(trained, split="test", step="last", num_curves=0)
+    evaluate(trained, split="test", step="last", settings=QUICK)
     arrays = np.load(trained / "eval" / "tiny-test-last" / "scores.npz")
     model = analysis.load_model(trained, "last")
     bag = read_split(str(tiny_data), "tiny", "test")[4]
@@ -137,7 +195,7 @@ def test_another_data_set_of_the_same_kind_is_evaluated(
         step="best",
         dataset="held_out",
         data_dir=str(tmp_path),
-        num_curves=0,
+        settings=QUICK,
     )
     assert content["dataset"] == "held_out"
     assert content["num_crops"] == 1

@@ -1,0 +1,197 @@
+"""From the scores of one video to events: (start, end, category, score).
+
+Two rules. `legacy_events` is the published one (docs/metrics.md, "Temporal localisation"): one
+threshold relative to the range of a column, so that flat scores, and with them videos that are
+anomalous from end to end, give nothing. `propose_events` looks at several thresholds, keeps the
+stretches that stand out from what surrounds them, and takes a whole video for a stretch like any
+other. Arrays in, events out; T segments, C categories.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from refinevad_jax.evaluation.legacy_localization import legacy_detections
+
+# Chosen on validation videos (docs/metrics.md, "Events").
+LEVELS = (0.0, 0.2, 0.4, 0.6, 0.8)  # thresholds as shares of a video's range; 0: the whole video
+SMOOTHING = 0.02  # standard deviation, as a share of the video, of the Gaussian before thresholds
+PEAK_WEIGHT = 0.5  # of a stretch's highest score beside its mean
+SURROUNDINGS = 0.25  # of a stretch's length are looked at on either side
+MAX_OVERLAP = 0.45  # IoU from which on the weaker of two proposals is dropped
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """A stretch of a video and what happens there.
+
+    Attributes:
+        start: first frame.
+        end: end in frames, exclusive.
+        category: index in [0, C), or -1 where the network names none.
+        score: in [0, 1] for proposals; higher is more certain.
+    """
+
+    start: int
+    end: int
+    category: int
+    score: float
+
+
+def propose_events(
+    scores: np.ndarray,
+    category_probs: np.ndarray,
+    *,
+    frames_per_segment: float,
+    num_frames: int,
+    threshold: float | None = None,
+) -> list[Event]:
+    """Finds stretches at several thresholds and keeps those that stand out.
+
+    Candidates are the runs of the smoothed scores at or above five levels of their range, the
+    lowest being the whole video. A candidate's worth is half its mean and half its highest score,
+    less the mean of what surrounds it, a quarter of its length on either side, and nothing where
+    the video ends. Its score for a category is the worth times the category's share of the
+    evidence inside. Of two that overlap, the one of less worth goes.
+
+    scores: [T] in [0, 1]. category_probs: [C] of the video or [T, C] of its segments, not negative;
+    all zero or C = 0 where the network names no category.
+    frames_per_segment: frames that one score stands for; num_frames / T for resampled videos.
+    num_frames: length of the video; events end there, and scores beyond it do not count.
+    threshold: None gives every proposal, for every category with evidence, overlapping up to an IoU
+    of 0.45, as ranking metrics want. A number gives what a user wants: disjoint events in the order
+    of time, of one category each. It then decides whether there is an event, the levels decide
+    where; a run of scores that reach it is an event of its own unless a better one overlaps it.
+    Returns events, by falling score or, with a threshold, by start. Raises ValueError for NaN,
+    negative evidence or shapes that do not fit.
+    """
+    scores, category_probs = _checked(scores, category_probs)
+    edges = np.ceil(np.arange(len(scores) + 1) * frames_per_segment - 1e-6).astype(np.int64)
+    covers = edges[:-1] < num_frames
+    scores, category_probs = scores[covers], category_probs[covers]
+    if not len(scores):
+        return []
+    edges = np.minimum(edges, num_frames)
+    runs = _candidates(scores, threshold)
+    worth = _worth(scores, runs)
+    shares = _shares(category_probs, runs)
+    kept = _distinct(runs, worth) if threshold is None else _disjoint(runs, worth)
+    events = []
+    for i in kept:
+        named = np.flatnonzero(shares[i])
+        if threshold is not None and named.size:
+            named = shares[i].argmax(keepdims=True)
+        for category in named.tolist() or [-1]:
+            share = shares[i, category] if named.size and threshold is None else 1.0
+            start, end = edges[runs[i]].tolist()
+            events.append(Event(start, end, category, float(worth[i] * share)))
+    if threshold is not None:
+        return sorted(events, key=lambda event: event.start)
+    return sorted(events, key=lambda event: (-event.score, event.start, event.category))
+
+
+def legacy_events(category_map: np.ndarray, *, frames_per_segment: int = 16) -> list[Event]:
+    """The published rule for one video, as events of the anomaly categories.
+
+    category_map: [T, 1 + C], normal first. Returns events by category, then by falling score, which
+    here is up to 1.7. Raises ValueError for NaN or a video of less than 16 frames.
+    """
+    found = legacy_detections([category_map], frames_per_segment=frames_per_segment)
+    columns = (found.start, found.end, found.category, found.score)
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return [Event(start, end, column - 1, score) for start, end, column, score in rows if column]
+
+
+def _checked(scores: np.ndarray, category_probs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    scores, probs = np.asarray(scores, np.float64), np.asarray(category_probs, np.float64)
+    if scores.ndim != 1 or not len(scores) or np.isnan(scores).any():
+        raise ValueError(f"scores of shape {scores.shape}: must be [T], T > 0, without NaN")
+    if probs.ndim not in (1, 2) or (probs.ndim == 2 and len(probs) != len(scores)):
+        raise ValueError(
+            f"category_probs of shape {probs.shape}: must be [C] or [{len(scores)}, C]"
+        )
+    if not (probs >= 0).all():
+        raise ValueError("category_probs: a value is negative or NaN")
+    return scores, np.broadcast_to(probs, (len(scores), probs.shape[-1]))
+
+
+def _candidates(scores: np.ndarray, threshold: float | None) -> np.ndarray:
+    """[R, 2] distinct runs [start, end) of segments."""
+    smooth = _smoothed(scores, SMOOTHING * len(scores))
+    low, high = smooth.min(), smooth.max()
+    levels = low + (high - low) * np.array(LEVELS)
+    runs = _runs(smooth >= levels[:, None])
+    if threshold is not None:
+        reaching = np.concatenate(([0], np.cumsum(scores >= threshold)))
+        runs = runs[reaching[runs[:, 1]] > reaching[runs[:, 0]]]
+        runs = np.concatenate([runs, _runs(scores[None] >= threshold)])
+    return np.unique(runs, axis=0)
+
+
+def _smoothed(scores: np.ndarray, sigma: float) -> np.ndarray:
+    """[T] after a Gaussian of sigma segments; beyond the ends the outermost scores go on."""
+    reach = int(3 * sigma) + 1
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(sigma, 1e-9)) ** 2)
+    padded = np.pad(scores, reach, mode="edge")
+    # By Fourier transform, because a video may have a score for each of 100,000 frames.
+    product = np.fft.rfft(padded) * np.fft.rfft(kernel / kernel.sum(), len(padded))
+    smooth = np.fft.irfft(product, len(padded))[2 * reach :]
+    # Rounding would give a flat video hills.
+    return np.clip(smooth, scores.min(), scores.max())
+
+
+def _runs(above: np.ndarray) -> np.ndarray:
+    """[R, 2] runs [start, end) of True in any row of [L, T] bool."""
+    edges = np.diff(above.astype(np.int8), axis=1, prepend=0, append=0)
+    return np.stack([np.nonzero(edges == 1)[1], np.nonzero(edges == -1)[1]], axis=1)
+
+
+def _worth(scores: np.ndarray, runs: np.ndarray) -> np.ndarray:
+    """[R] how much each run stands out, in [0, 1] for scores in [0, 1]."""
+    sums = np.concatenate(([0.0], np.cumsum(scores)))
+    start, end = runs.T
+    inside = (sums[end] - sums[start]) / (end - start)
+    peak = np.maximum.reduceat(np.append(scores, 0.0), runs.ravel())[::2] if len(runs) else inside
+    margin = np.ceil(SURROUNDINGS * (end - start)).astype(np.int64)
+    left, right = np.maximum(start - margin, 0), np.minimum(end + margin, len(scores))
+    around = sums[right] - sums[left] - (sums[end] - sums[start])
+    outside = around / np.maximum(right - left - (end - start), 1)
+    return np.maximum(PEAK_WEIGHT * peak + (1 - PEAK_WEIGHT) * inside - outside, 0.0)
+
+
+def _shares(category_probs: np.ndarray, runs: np.ndarray) -> np.ndarray:
+    """[R, C] each category's share of the evidence inside a run; 0 where there is none."""
+    sums = np.concatenate((np.zeros((1, category_probs.shape[1])), category_probs.cumsum(axis=0)))
+    inside = np.maximum(sums[runs[:, 1]] - sums[runs[:, 0]], 0.0)
+    total = inside.sum(axis=1, keepdims=True)
+    return np.divide(inside, total, out=np.zeros_like(inside), where=total > 0)
+
+
+def _order(runs: np.ndarray, worth: np.ndarray) -> np.ndarray:
+    """By falling worth; among equals the longer one first."""
+    return np.lexsort((runs[:, 0], runs[:, 0] - runs[:, 1], -worth))
+
+
+def _distinct(runs: np.ndarray, worth: np.ndarray) -> list[int]:
+    """Indices by falling worth, without those that a better one overlaps beyond MAX_OVERLAP."""
+    kept: list[int] = []
+    for i in _order(runs, worth):
+        start, end = runs[i]
+        chosen = runs[kept]
+        shared = np.minimum(chosen[:, 1], end) - np.maximum(chosen[:, 0], start)
+        union = np.maximum(chosen[:, 1], end) - np.minimum(chosen[:, 0], start)
+        if not (shared / union > MAX_OVERLAP).any():
+            kept.append(int(i))
+    return kept
+
+
+def _disjoint(runs: np.ndarray, worth: np.ndarray) -> list[int]:
+    """Indices by falling worth, without those that share a segment with a better one."""
+    kept: list[int] = []
+    taken = np.zeros(runs.max(initial=0), bool)
+    for i in _order(runs, worth):
+        own = taken[runs[i, 0] : runs[i, 1]]
+        if not own.any():
+            own[:] = True
+            kept.append(int(i))
+    return kept

@@ -1,0 +1,256 @@
+"""Anybody's scores of a split: an .npz by video, or one .npy over the videos in the list's order.
+
+V videos, T segments, F = T x frames_per_segment evaluated frames, C categories. Nothing is
+unpickled.
+"""
+
+import dataclasses
+import hashlib
+import pathlib
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from refinevad_jax.data.bags import Bag, BagsInfo
+from refinevad_jax.errors import UserError
+from refinevad_jax.evaluation import protocol
+from refinevad_jax.evaluation.scored_split import ScoredSplit
+from refinevad_jax.evaluation.scoring import VideoScores
+
+TOP_K_DIVISOR = 16  # a video's score is the mean of its T / 16 + 1 highest, as in config.loss
+SHOWN = 3  # videos named in a message
+
+
+@dataclasses.dataclass(frozen=True)
+class GivenScores:
+    """What a file of scores holds.
+
+    Attributes:
+        split: the videos with these scores.
+        resolution: what one score stands for, in words.
+        num_segments: scores of every video where all have as many, else 0.
+        notes: what had to be done to the scores, one sentence each.
+        sha256: of the file.
+    """
+
+    split: ScoredSplit
+    resolution: str
+    num_segments: int
+    notes: list[str]
+    sha256: str
+
+
+def read_scores(path: pathlib.Path, info: BagsInfo, bags: list[Bag]) -> GivenScores:
+    """Reads a file of scores for the videos of a split.
+
+    .npz: one array a video under its id. .npy: one array, the videos in the order of the split's
+    list. An array is [L], higher is more anomalous, or [L, 1 + C], probabilities with normal first;
+    its score is then 1 - normal. L is the video's segments, evaluated frames or frames, or the same
+    number for all. Raises UserError naming and counting the videos that are unknown, missing, of a
+    wrong length or not finite.
+    """
+    frames = np.array(
+        [protocol.evaluated_length(bag.num_segments, info.frames_per_segment) for bag in bags]
+    )
+    expected = {
+        "segment": np.array([bag.num_segments for bag in bags]),
+        "evaluated frame": frames,
+        "frame of the file": np.array([bag.num_frames for bag in bags]),
+    }
+    arrays = _read_arrays(path, [bag.video_id for bag in bags], expected)
+    _check_values(path, arrays, [bag.video_id for bag in bags], info.taxonomy.num_categories)
+    resolution, notes = _resolution(path, arrays, expected, bags, info.frames_per_segment)
+    if resolution in ("evaluated frame", "frame of the file"):
+        arrays = [_of_length(array, length) for array, length in zip(arrays, frames, strict=True)]
+        segments = [_as_segments(array, info.frames_per_segment) for array in arrays]
+        if all(part is not None for part in segments):
+            arrays, resolution = [part for part in segments if part is not None], "segment"
+            notes.append(f"one score for {info.frames_per_segment} frames, repeated")
+    elif resolution == "segment":
+        lengths = expected["segment"]
+        arrays = [_of_length(array, length) for array, length in zip(arrays, lengths, strict=True)]
+    notes += _range_note(arrays)
+    maps = [array for array in arrays if array.ndim == 2]
+    split = ScoredSplit(
+        info=info,
+        bags=bags,
+        results=[_video_scores(array, info.taxonomy.num_categories) for array in arrays],
+        resampled=resolution != "segment",
+        has_categories=bool(maps),
+        category_maps=maps or None,
+    )
+    same = len(arrays[0]) if resolution == "equal part of a video" else 0
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return GivenScores(split, resolution, same, notes, digest)
+
+
+def _read_arrays(
+    path: pathlib.Path, ids: Sequence[str], expected: Mapping[str, np.ndarray]
+) -> list[np.ndarray]:
+    """One array a video, in the order of ids."""
+    if path.suffix not in (".npz", ".npy"):
+        raise UserError(f"{path}: scores are read from .npz (by video) or .npy (one array)")
+    try:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            content: Any = dict(loaded) if path.suffix == ".npz" else loaded
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: damaged, or not made of numbers alone ({error})") from error
+    if isinstance(content, np.ndarray):
+        return _cut(path, content, expected)
+    unknown = [name for name in content if name not in set(ids)]
+    missing = [name for name in ids if name not in content]
+    problems = [
+        f"{len(names)} {what} ({_named(names)})"
+        for names, what in ((unknown, "unknown videos"), (missing, "missing videos"))
+        if names
+    ]
+    if problems:
+        raise UserError(
+            f"{path}: {' and '.join(problems)} for a split of {len(ids)}; use the ids of the "
+            "data set's list"
+        )
+    return [content[name] for name in ids]
+
+
+def _cut(
+    path: pathlib.Path, joined: np.ndarray, expected: Mapping[str, np.ndarray]
+) -> list[np.ndarray]:
+    """Cuts one array into videos, by the resolution whose total it has."""
+    if joined.ndim not in (1, 2):
+        raise UserError(f"{path}: shape {joined.shape}; one array is [F] or [F, 1 + C]")
+    for lengths in expected.values():
+        if lengths.sum() == len(joined):
+            return np.split(joined, np.cumsum(lengths)[:-1])
+    totals = ", ".join(f"{lengths.sum():,} per {name}" for name, lengths in expected.items())
+    first = next(iter(expected.values()))
+    raise UserError(
+        f"{path}: {len(joined):,} scores; the {len(first)} videos of the split need {totals}. "
+        "Scores of another feature release have other lengths: give them by video in an .npz, or "
+        "package that release"
+    )
+
+
+def _check_values(
+    path: pathlib.Path, arrays: Sequence[np.ndarray], ids: Sequence[str], num_categories: int
+) -> None:
+    both = ((), (1 + num_categories,))
+    checks: list[tuple[str, Callable[[np.ndarray], bool]]] = [
+        (
+            f"of another shape than [L] or [L, {1 + num_categories}], normal first",
+            lambda array: array.shape[1:] not in both,
+        ),
+        (
+            "of another shape than the first, one score against several",
+            lambda array: array.shape[1:] != arrays[0].shape[1:],
+        ),
+        ("without numbers", lambda array: array.dtype.kind not in "fiu" or not len(array)),
+        ("with NaN or infinite scores", lambda array: not np.isfinite(array).all()),
+        (
+            "with probabilities outside [0, 1]",
+            lambda array: array.ndim == 2 and (array.min() < 0 or array.max() > 1),
+        ),
+    ]
+    for what, is_bad in checks:
+        bad = [name for name, array in zip(ids, arrays, strict=True) if is_bad(array)]
+        if bad:
+            raise UserError(f"{path}: {len(bad)} videos {what} ({_named(bad)}); correct them")
+
+
+def _resolution(
+    path: pathlib.Path,
+    arrays: Sequence[np.ndarray],
+    expected: Mapping[str, np.ndarray],
+    bags: Sequence[Bag],
+    frames_per_segment: int,
+) -> tuple[str, list[str]]:
+    """What one score stands for, and what that costs at the ends of videos."""
+    lengths = np.array([len(array) for array in arrays])
+    for name, other in expected.items():
+        if (lengths == other).all() and name != "frame of the file":
+            return name, []
+    for name, tolerance in (
+        ("evaluated frame", frames_per_segment - 1),
+        ("frame of the file", 0),
+        ("segment", 1),
+    ):
+        off = lengths - expected[name]
+        if (np.abs(off) <= tolerance).all():
+            target = expected["segment" if name == "segment" else "evaluated frame"]
+            return name, _tail_notes(lengths - target, name)
+    if len(set(lengths.tolist())) == 1 and len(arrays) > 1:
+        return "equal part of a video", [f"{lengths[0]} scores a video, spread evenly over it"]
+    best = min(expected, key=lambda name: int((lengths != expected[name]).sum()))
+    wrong = np.flatnonzero(lengths != expected[best])
+    named = ", ".join(
+        f"{bags[i].video_id} {lengths[i]:,} instead of {expected[best][i]:,}" for i in wrong[:SHOWN]
+    )
+    raise UserError(
+        f"{path}: {len(wrong)} of {len(bags)} videos are of a wrong length for one score a {best} "
+        f"({named}{', ...' if len(wrong) > SHOWN else ''}); a score may stand for a segment, an "
+        "evaluated frame, a frame of the file, or an equal part of every video"
+    )
+
+
+def _tail_notes(off: np.ndarray, name: str) -> list[str]:
+    """off: [V] scores too many."""
+    unit = "segments" if name == "segment" else "frames"
+    notes = []
+    if (off > 0).any():
+        notes.append(
+            f"{(off > 0).sum()} videos have up to {off.max()} {unit} more than are evaluated: cut"
+        )
+    if (off < 0).any():
+        notes.append(
+            f"{(off < 0).sum()} videos have up to {-off.min()} {unit} less than are evaluated: the "
+            "last score is repeated"
+        )
+    return notes
+
+
+def _range_note(arrays: Sequence[np.ndarray]) -> list[str]:
+    low, high = min(array.min() for array in arrays), max(array.max() for array in arrays)
+    if low >= 0 and high <= 1:
+        return []
+    return [
+        f"scores lie in [{low:.4g}, {high:.4g}]: false alarms at 0.5 and the scores of events are "
+        "meant for [0, 1]"
+    ]
+
+
+def _of_length(array: np.ndarray, length: int) -> np.ndarray:
+    """Cuts, or repeats the last entry."""
+    if len(array) >= length:
+        return array[:length]
+    return np.concatenate([array, np.repeat(array[-1:], length - len(array), axis=0)])
+
+
+def _as_segments(array: np.ndarray, frames_per_segment: int) -> np.ndarray | None:
+    """One entry a segment where the frames of each are equal, else None."""
+    blocks = array.reshape(-1, frames_per_segment, *array.shape[1:])
+    return blocks[:, 0] if (blocks == blocks[:, :1]).all() else None
+
+
+def _video_scores(array: np.ndarray, num_categories: int) -> VideoScores:
+    """Scores [L], and the probabilities of categories as the mean of each column's highest."""
+    array = array.astype(np.float32)
+    scores = array if array.ndim == 1 else 1 - array[:, 0]
+    k = len(scores) // TOP_K_DIVISOR + 1
+    probs = np.zeros(num_categories, np.float32)
+    if array.ndim == 2:
+        probs = np.sort(array[:, 1:], axis=0)[-k:].mean(axis=0)
+    return VideoScores(
+        scores=scores,
+        video_score=float(np.sort(scores)[-k:].mean()),
+        category_probs=probs,
+        category_weights=probs,
+        shift_ratio=np.zeros_like(scores),
+    )
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")

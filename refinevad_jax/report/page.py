@@ -1,0 +1,90 @@
+"""Self-contained HTML pages: template, style, script and plotly's own JavaScript in one file.
+
+The pages load nothing from elsewhere and say so to the browser (Content-Security-Policy). Text is
+escaped by Jinja; data for scripts is JSON without the characters that could end a script element.
+"""
+
+import functools
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from refinevad_jax.errors import UserError
+from refinevad_jax.report import headline
+from refinevad_jax.workdir import write_text
+
+FOLDER = pathlib.Path(__file__).parent / "pages"
+
+
+def write_page(path: pathlib.Path, content: Mapping[str, Any]) -> None:
+    """Writes report.html of one evaluation; content as `evaluation.page_content` makes it."""
+    metrics = content["metrics"]
+    name = metrics["dataset"]
+    write_html(
+        path,
+        "report",
+        title=f"{name}, {metrics['split']}",
+        data=content,
+        metrics=metrics,
+        headline=headline.rows(metrics),
+        facts=headline.facts(metrics),
+        localization=headline.localization_rows(metrics["localization"]),
+        config=json.dumps(metrics.get("config") or metrics.get("scores") or {}, indent=1),
+        outcomes=content["outcomes"],
+        projection=content["projection"],
+        categories=content["categories"],
+    )
+
+
+def write_html(path: pathlib.Path, name: str, *, title: str, data: Any, **values: Any) -> None:
+    """Renders pages/<name>.html with pages/<name>.js and the common style, and writes it whole.
+
+    data: JSON values the script reads. Raises UserError where jinja2 or plotly is not installed.
+    """
+    template = _environment().get_template(f"{name}.html")
+    text = template.render(
+        title=title,
+        data=script_json(data),
+        style=(FOLDER / "style.css").read_text(encoding="utf-8"),
+        common=(FOLDER / "common.js").read_text(encoding="utf-8"),
+        script=(FOLDER / f"{name}.js").read_text(encoding="utf-8"),
+        plotly=_plotly(),
+        **values,
+    )
+    write_text(path, text)
+
+
+def script_json(value: Any) -> str:
+    """JSON that may stand inside a script element: no <, >, & or line separators."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+@functools.cache
+def _environment() -> Any:
+    try:
+        import jinja2
+    except ImportError as error:
+        raise UserError("report.html needs jinja2: pip install jinja2; or --noreport") from error
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = headline.number
+    environment.filters["percent"] = headline.percent
+    return environment
+
+
+@functools.cache
+def _plotly() -> str:
+    try:
+        from plotly.offline import get_plotlyjs
+    except ImportError as error:
+        raise UserError("report.html needs plotly: pip install plotly; or --noreport") from error
+    return get_plotlyjs()

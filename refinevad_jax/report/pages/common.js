@@ -1,0 +1,51 @@
+"use strict";
+const DATA = JSON.parse(document.getElementById("data").textContent);
+const root = document.documentElement;
+const prefersDark = window.matchMedia("(prefers-color-scheme: dark)");
+const drawers = [];  // each redraws one figure, also after a change of theme
+
+const MEASURES = {
+  against_normal_auc: "frame AUC, videos of the class and normal ones", against_normal_ap: "frame AP, videos of the class and normal ones",
+  one_vs_rest_auc: "frame AUC, the class against all other frames", one_vs_rest_ap: "frame AP, the class against all other frames",
+  video_ap: "video AP of the class", localization: "mAP@IoU, mean over IoU",
+};
+
+function color(name) { return getComputedStyle(root).getPropertyValue(`--${name}`).trim(); }
+
+// Plotly reads a little HTML in its labels: names must not be taken for it.
+function plain(text) { return String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;"); }
+
+const TONES = ["#1f77b4", "#e08214", "#2c9a5b", "#9a5fc0", "#c0392b", "#7f8c8d", "#16a0a0", "#b8860b"];
+
+function tone(number) { return TONES[number % TONES.length]; }
+
+function byId(id) { return document.getElementById(id); }
+
+function layout(extra) {
+  const axis = { gridcolor: color("line"), zerolinecolor: color("line"), linecolor: color("line"), automargin: true };
+  const merged = {
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: color("text"), size: 12 },
+    margin: { l: 50, r: 12, t: 30, b: 40 }, hoverlabel: { bgcolor: color("panel"), font: { color: color("text") } },
+    legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, xanchor: "left" },
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: color("dim"), activecolor: color("text") }, ...extra,
+  };
+  for (const key of Object.keys(merged)) if (/^[xy]axis/.test(key)) merged[key] = { ...axis, ...merged[key] };
+  return merged;
+}
+
+function draw(id, traces, extra, file) {
+  const options = { responsive: true, displaylogo: false, showSendToCloud: false, toImageButtonOptions: { format: "svg", filename: file || id },
+    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+  return Plotly.react(byId(id), traces, layout(extra), options);
+}
+
+function setTheme(dark) {
+  root.classList.toggle("dark", dark);
+  drawers.forEach((drawer) => drawer());
+}
+
+function start() {
+  setTheme(prefersDark.matches);
+  prefersDark.addEventListener("change", (event) => setTheme(event.matches));
+  byId("theme").addEventListener("click", () => setTheme(!root.classList.contains("dark")));
+}

@@ -1,0 +1,28 @@
+"use strict";
+const { runs, categories } = DATA;
+function drawRoc() {
+  const traces = runs.map((run, i) => run.roc && { x: run.roc.x, y: run.roc.y, name: plain(run.name), mode: "lines",
+    line: { color: tone(i), width: 2 }, hovertemplate: "%{x:.4f}, %{y:.4f}" }).filter(Boolean);
+  draw("roc", traces, { showlegend: true, xaxis: { range: [0, 1], title: { text: "false positive rate" } },
+    yaxis: { range: [0, 1.01], title: { text: "true positive rate" } } });
+}
+
+function fillMeasures() {
+  const rows = runs.flatMap((run) => run.metrics.per_category.categories);
+  for (const [key, name] of Object.entries(MEASURES)) {
+    if (key === "localization" || !rows.some((row) => row[key] !== undefined)) continue;
+    byId("measure").appendChild(new Option(name, key));
+  }
+}
+
+function drawBars() {
+  const key = byId("measure").value;
+  const traces = runs.map((run, i) => ({ type: "bar", x: categories.map(plain), name: plain(run.name), marker: { color: tone(i) },
+    y: run.metrics.per_category.categories.map((row) => row[key] === undefined ? null : row[key]) }));
+  draw("bars", traces, { barmode: "group", showlegend: true, xaxis: {}, yaxis: { range: [0, 1] } });
+}
+
+fillMeasures();
+byId("measure").addEventListener("change", drawBars);
+drawers.push(drawRoc, drawBars);
+start();

@@ -1,0 +1,106 @@
+"""Runs side by side: what is paired, what is not, and why."""
+
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+
+from refinevad_jax.errors import UserError
+from refinevad_jax.evaluation.comparison import comparison, find_evaluation, read_evaluation
+from refinevad_jax.evaluation.run_evaluation import Settings, evaluate, evaluate_scores
+
+QUICK = Settings(num_curves=0, report=False)
+
+
+@pytest.fixture(scope="module")
+def folders(
+    trained: pathlib.Path, tiny_data: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, pathlib.Path]:
+    """A run, the same as foreign scores, the same without noise, and another split."""
+    folder = tmp_path_factory.mktemp("runs")
+    evaluate(trained, split="test", step="last", settings=QUICK)
+    evaluate(trained, split="val", step="last", settings=QUICK)
+    run = trained / "eval" / "tiny-test-last"
+    stored = dict(np.load(run / "scores.npz"))
+    parts = np.split(stored["scores"], stored["offsets"][1:-1])
+    worse = [1 - part for part in parts]
+    for name, scores in (("same", parts), ("worse", worse)):
+        ids = stored["video_ids"].tolist()
+        np.savez(folder / f"{name}.npz", **dict(zip(ids, scores, strict=True)))
+        evaluate_scores(
+            folder / f"{name}.npz",
+            split="test",
+            dataset="tiny",
+            data_dir=str(tiny_data),
+            folder=folder / name,
+            settings=QUICK,
+        )
+    return {
+        "run": run,
+        "val": trained / "eval" / "tiny-val-last",
+        "same": folder / "same",
+        "worse": folder / "worse",
+    }
+
+
+def test_stored_frames_give_the_numbers_of_the_evaluation(folders) -> None:
+    run = read_evaluation("run", folders["run"])
+    assert len(run.truth) == run.metrics["num_frames"]
+    assert run.truth.sum() == run.metrics["num_positive_frames"]
+    found = comparison([run, run])["differences"][0]["rows"]
+    assert found["frame_auc"]["value"] == 0
+    assert found["frame_auc"]["p_value"] == 1
+
+
+def test_differences_are_those_of_the_numbers_and_keep_their_sign(folders) -> None:
+    runs = [read_evaluation(name, folders[name]) for name in ("run", "same", "worse")]
+    content = comparison(runs)
+    same, worse = (found["rows"] for found in content["differences"])
+    for key in ("frame_auc", "frame_ap", "video_auc", "video_ap"):
+        assert same[key]["value"] == pytest.approx(0, abs=1e-6)
+        expected = runs[2].metrics[key] - runs[0].metrics[key]
+        assert worse[key]["value"] == pytest.approx(expected)
+        assert worse[key]["low"] <= worse[key]["value"] <= worse[key]["high"]
+    assert worse["frame_auc"]["value"] < 0
+    assert worse["frame_auc"]["p_value"] < same["frame_auc"]["p_value"] == 1
+    json.dumps(content, allow_nan=False)
+
+
+def test_other_videos_are_not_paired(folders) -> None:
+    runs = [read_evaluation(name, folders[name]) for name in ("run", "val")]
+    (found,) = comparison(runs)["differences"]
+    assert found["rows"] == {}
+    assert found["reason"] == "other videos, or in another order"
+
+
+def test_another_truth_leaves_video_level_numbers(folders) -> None:
+    run = read_evaluation("run", folders["run"])
+    other = read_evaluation("other", folders["same"])
+    other.metrics["truth_hash"] = "0" * 64
+    (found,) = comparison([run, other])["differences"]
+    assert set(found["rows"]) == {"video_auc", "video_ap"}
+    assert "other frame truth" in found["reason"]
+
+
+def test_a_workdir_stands_for_its_only_evaluation(folders, tmp_path: pathlib.Path) -> None:
+    assert find_evaluation(folders["run"]) == folders["run"]
+    shutil.copytree(folders["run"], tmp_path / "eval" / "one")
+    assert find_evaluation(tmp_path) == tmp_path / "eval" / "one"
+    shutil.copytree(folders["run"], tmp_path / "eval" / "two")
+    with pytest.raises(UserError, match=r"2 evaluations; name one of .*one, .*two"):
+        find_evaluation(tmp_path)
+    with pytest.raises(UserError, match=r"no metrics\.json"):
+        find_evaluation(tmp_path / "nothing")
+
+
+def test_damaged_folders_and_other_categories_are_refused(folders, tmp_path: pathlib.Path) -> None:
+    shutil.copytree(folders["run"], tmp_path / "run")
+    (tmp_path / "run" / "scores.npz").write_bytes(b"PK nothing")
+    with pytest.raises(UserError, match="damaged or of an older release"):
+        read_evaluation("run", tmp_path / "run")
+    run, other = (read_evaluation(name, folders["run"]) for name in ("run", "other"))
+    other.metrics["per_category"]["categories"][0]["category"] = "Z"
+    with pytest.raises(UserError, match="other knows the categories Z, B, C"):
+        comparison([run, other])

@@ -1,0 +1,77 @@
+"""compare.html in a browser, and the command that makes it."""
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from refinevad_jax.errors import UserError
+from refinevad_jax.evaluation.comparison import comparison, read_evaluation
+from refinevad_jax.evaluation.run_evaluation import Settings, write_evaluation
+from refinevad_jax.report import compare_page
+from tests.report.conftest import Browser
+from tests.report.test_page import PROTOCOL, scored_split
+
+ROOT = pathlib.Path(__file__).parents[2]
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    folder = tmp_path_factory.mktemp("compared") / "results"
+    write_evaluation(scored_split(), PROTOCOL, folder, Settings(num_curves=0, report=False))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def content(run: pathlib.Path) -> dict:
+    return comparison([read_evaluation(name, run) for name in ("first", EVIL)])
+
+
+def test_runs_stand_side_by_side(content: dict, tmp_path: pathlib.Path, browser: Browser) -> None:
+    compare_page.write_page(tmp_path / "compare.html", content)
+    browser.open(tmp_path / "compare.html")
+    columns = browser.run("return [...document.querySelectorAll('th')].map((n) => n.textContent);")
+    assert columns[:3] == ["metric", "first", EVIL]
+    legend = "return [...document.querySelectorAll('#roc .legendtext')].map((n) => n.textContent);"
+    assert browser.run(legend) == ["first", EVIL]
+    assert browser.run("return document.querySelectorAll('#bars .bars .point').length;") == 4
+    assert browser.run("return document.querySelectorAll('img').length;") == 0
+    assert browser.faults == []
+    assert browser.requests == []
+
+
+def test_the_printed_table_names_both_runs(content: dict) -> None:
+    lines = compare_page.table(content).splitlines()
+    assert lines[0] == f"{EVIL} minus first"
+    assert any(line.split()[:3] == ["Frame", "AUC", "0.0000"] for line in lines)
+
+
+def test_a_place_that_cannot_be_written_is_an_error(content: dict, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        compare_page.write_page(tmp_path / "file" / "compare.html", content)
+
+
+def test_the_command_takes_runs_without_a_flag(run: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    def compare(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "refinevad_jax.compare", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+
+    page = tmp_path / "compare.html"
+    done = compare(f"a={run}", str(run), "--output", str(page))
+    assert done.returncode == 0, done.stderr
+    assert f"{run} minus a" in done.stdout
+    assert page.stat().st_size > 1_000_000
+    before = page.read_bytes()
+    for arguments, message in (
+        ([str(run)], "two runs or more"),
+        ([str(run), str(run)], "names two runs; give names as NAME=FOLDER"),
+        ([str(run), str(tmp_path)], "no metrics.json"),
+    ):
+        done = compare(*arguments, f"--output={page}")
+        assert done.returncode == 2
+        assert message in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert page.read_bytes() == before
