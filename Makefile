@@ -6,10 +6,16 @@ DEMO := runs/demo
 .PHONY: demo test clean
 
 demo: .venv/installed
-	$(BIN)/python -m data_prep.simulate --name=sim --data_dir=data
-	$(BIN)/python -m refinevad_jax.main --config=configs/demo.py --workdir=$(DEMO)
+	$(BIN)/python -m data_prep.simulate --video --name=clips --data_dir=data
+	$(BIN)/python -m refinevad_jax.main --config=configs/demo.py --config.data.dataset=clips \
+		--config.data.num_segments=16 --config.model.num_layers=1 --config.model.positions=decay \
+		--config.train.num_epochs=60 --workdir=$(DEMO)
 	$(BIN)/python -m refinevad_jax.evaluate --workdir=$(DEMO)
-	@echo "simulated data, so the numbers above say nothing about real video; look at $(DEMO)/eval/sim-test-best/"
+	$(BIN)/python -m data_prep.simulate_video --clips=test_003,test_005 --output=$(DEMO)/clips
+	$(BIN)/python -m refinevad_jax.detect --workdir=$(DEMO) --input=$(DEMO)/clips/test --output=$(DEMO)/found
+	@echo "drawn pictures, so the numbers above say nothing about real video; open"
+	@echo "  $(DEMO)/found/test_003.html           two clips play, with scores and events"
+	@echo "  $(DEMO)/eval/clips-test-best/report.html   the whole test split"
 
 test: .venv/installed-dev
 	$(BIN)/ruff format --check .

@@ -1,0 +1,117 @@
+"""How fast videos become I3D features, against what matrix products allow on this machine.
+
+  python -m benchmarks.extract --batch_size=4
+
+Decoding and cutting are measured on a video made here, encoding on random pixels
+(the time does not depend on the values), the whole by running both at once. The limit is the
+network's multiplications and additions at the speed of a large float32 matrix product. The last
+line is JSON.
+"""
+
+import json
+import pathlib
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import app, flags
+
+from refinevad_jax.encoders import i3d
+from refinevad_jax.encoders.segments import ahead, batched, read_segments
+from refinevad_jax.encoders.video import Video
+from refinevad_jax.encoders.video_writer import write_video
+from refinevad_jax.encoders.visual import FRAMES_PER_SEGMENT
+
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "segments a call", 1)
+SEGMENTS = flags.DEFINE_integer("segments", 24, "segments of the video", 1)
+HEIGHT = flags.DEFINE_integer("height", 240, "rows of the video; columns are 4/3 of them", 16)
+SIDE = 4096
+
+
+def best(run: Callable[[], Any], repeats: int = 3) -> float:
+    """Shortest of several timings in seconds, after one run that compiles."""
+    run()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def matmul_flops() -> float:
+    """Floating-point operations per second of a large float32 matrix product."""
+    matrix = jnp.ones((SIDE, SIDE), jnp.float32)
+    product = jax.jit(lambda a: a @ a)
+    return 2 * SIDE**3 / best(lambda: product(matrix).block_until_ready())
+
+
+def network_flops(weights: i3d.Weights) -> float:
+    """Operations of one segment, as the compiler counts them."""
+    shape = jax.ShapeDtypeStruct((1, FRAMES_PER_SEGMENT, 224, 224, 3), jnp.uint8)
+    return float(i3d.encode.lower(weights, shape).compile().cost_analysis()["flops"])
+
+
+def make_video(folder: pathlib.Path) -> pathlib.Path:
+    """A video of moving noise, which is as hard to decode as footage."""
+    rng = np.random.default_rng(0)
+    height, width = HEIGHT.value, HEIGHT.value * 4 // 3
+    scene = rng.integers(0, 256, (height // 8 + 1, width // 8 + 64, 3), np.uint8)
+    scene = scene.repeat(8, axis=0).repeat(8, axis=1)
+    count = SEGMENTS.value * FRAMES_PER_SEGMENT
+    path = folder / "clip.mp4"
+    write_video(path, (scene[:height, i % 256 :][:, :width] for i in range(count)), fps=25)
+    return path
+
+
+def main(argv: list[str]) -> None:
+    """Measures and prints."""
+    del argv
+    weights = i3d.load_weights()
+    shape = (BATCH_SIZE.value, FRAMES_PER_SEGMENT, 224, 224, 3)
+    batch = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    encode_s = best(lambda: i3d.encode(weights, batch).block_until_ready()) / BATCH_SIZE.value
+    peak, flops = matmul_flops(), network_flops(weights)
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = make_video(pathlib.Path(folder))
+
+        def decode() -> None:
+            with Video(path) as video:
+                for _ in read_segments(video):
+                    pass
+
+        def extract() -> None:
+            with Video(path) as video:
+                for some in batched(ahead(read_segments(video), 8), BATCH_SIZE.value):
+                    rows = np.zeros(shape, np.uint8)
+                    rows[: len(some)] = [segment.crops[0] for segment in some]
+                    i3d.encode(weights, rows).block_until_ready()
+
+        decode_s = best(decode, repeats=2) / SEGMENTS.value
+        extract_s = best(extract, repeats=2) / SEGMENTS.value
+    per_second = {
+        "decode_frames_per_s": FRAMES_PER_SEGMENT / decode_s,
+        "encode_frames_per_s": FRAMES_PER_SEGMENT / encode_s,
+        "extract_frames_per_s": FRAMES_PER_SEGMENT / extract_s,
+        "limit_frames_per_s": FRAMES_PER_SEGMENT * peak / flops,
+    }
+    result = per_second | {
+        "share_of_matmul_limit": per_second["encode_frames_per_s"]
+        / per_second["limit_frames_per_s"],
+        "matmul_gflops": peak / 1e9,
+        "network_gflop_per_segment": flops / 1e9,
+        "batch_size": BATCH_SIZE.value,
+        "device": jax.devices()[0].device_kind,
+    }
+    for name, value in result.items():
+        print(f"{name:28s} {value if isinstance(value, str) else round(value, 3)}")
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,86 @@
+"""Renders clips as a fixed camera would see them, with exact truth, ready to be extracted.
+
+  python -m data_prep.simulate_video --output=clips
+  python -m data_prep.extract --encoder=i3d --videos=clips --output=features
+  python -m data_prep.package --source=features --name=rendered --data_dir=data \
+      --list=train=clips/train.csv --list=val=clips/val.csv --list=test=clips/test.csv \
+      --features=features --annotations=clips/annotations.txt --taxonomy=clips/taxonomy.json \
+      --encoder=i3d-rgb-kinetics400
+
+Six scenes by day and night, six anomalies, half the clips normal. The same flags give the same
+files. --clips=test_001,test_003 renders these alone. The features of the default set ship with the
+project (data_prep.simulate --video); with --features=FOLDER they are packed from feature files:
+
+  python -m data_prep.simulate_video --features=features --output=data_prep/rendered_i3d.npz
+"""
+
+import json
+import pathlib
+from collections.abc import Sequence
+
+import tqdm
+from absl import flags
+
+from data_prep import rendered_features
+from data_prep.extraction_files import write_file
+from data_prep.simulation_video import FPS, TAXONOMY, Clip, plan_clips, render
+from refinevad_jax.command_line import run
+from refinevad_jax.encoders.video_writer import write_video
+from refinevad_jax.errors import UserError
+
+OUTPUT = flags.DEFINE_string("output", None, "folder of the clips, or .npz file", required=True)
+NUM_CLIPS = flags.DEFINE_integer("num_clips", 240, "clips in all splits", 20, 10_000)
+SEED = flags.DEFINE_integer("seed", 0, "seed of everything random", lower_bound=0)
+CLIPS = flags.DEFINE_list("clips", [], "names of the clips to render; all when not given")
+FEATURES = flags.DEFINE_string("features", "", "folder of extracted features to pack")
+
+QUALITY = 28  # constant rate factor: compressed as a recorder would
+
+
+def main() -> None:
+    """Renders, or packs."""
+    clips = plan_clips(NUM_CLIPS.value, SEED.value)
+    output = pathlib.Path(OUTPUT.value)
+    if FEATURES.value:
+        rendered_features.pack(clips, pathlib.Path(FEATURES.value), output)
+        print(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
+        return
+    chosen = _chosen(clips)
+    for clip in tqdm.tqdm(chosen, desc="rendering", unit="clip"):
+        path = output / clip.split / f"{clip.name}.mp4"
+        write_video(path, render(clip), fps=FPS, quality=QUALITY)
+    _write_lists(chosen, output)
+    print(f"{output}: {len(chosen)} clips, lists, annotations.txt, taxonomy.json")
+
+
+def _chosen(clips: Sequence[Clip]) -> list[Clip]:
+    known = {clip.name: clip for clip in clips}
+    for name in CLIPS.value:
+        if name not in known:
+            raise UserError(f"--clips={name}: there are {clips[0].name} .. {clips[-1].name}")
+    return [known[name] for name in CLIPS.value] or list(clips)
+
+
+def _write_lists(clips: Sequence[Clip], output: pathlib.Path) -> None:
+    """The lists and truth in the forms that data_prep.package reads."""
+    for split in sorted({clip.split for clip in clips}):
+        rows = [f"{split}/{c.name}.npy,{c.label}" for c in clips if c.split == split]
+        _write_text(output / f"{split}.csv", ["path,label", *rows])
+    rows = []
+    for clip in clips:
+        spans = [(span.start, span.end) for span in clip.spans] or [(-1, -1)]
+        numbers = "  ".join(str(frame) for pair in spans for frame in pair)
+        rows.append(f"{clip.name}.mp4  {clip.label}  {numbers}  -1  -1")
+    _write_text(output / "annotations.txt", rows)
+    _write_text(output / "taxonomy.json", [json.dumps(TAXONOMY.to_dict(), indent=1)])
+
+
+def _write_text(path: pathlib.Path, lines: Sequence[str]) -> None:
+    try:
+        write_file(path, ("\n".join(lines) + "\n").encode())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,76 @@
+r"""Finds anomalous events in videos with a trained run.
+
+  python -m refinevad_jax.detect --workdir=runs/ucf --input=clip.mp4 --output=found
+  python -m refinevad_jax.detect --workdir=runs/ucf --input=folder/ --input=b.npy --output=found \
+      --false_alarm_rate=0.01
+  python -m refinevad_jax.detect --workdir=runs/ucf --input=rtsp://camera/1 --stream
+
+Writes found/events.json, and for every input found/<name>.csv with the scores of its segments and
+found/<name>.html, a page on which it plays. With --stream it prints one JSON line for every segment
+of 16 frames of a live source (a file, an address, or the number of a camera) and writes nothing.
+"""
+
+import pathlib
+
+from absl import flags
+
+from refinevad_jax import command_line
+from refinevad_jax.errors import UserError
+
+WORKDIR = flags.DEFINE_string("workdir", "", "Folder of the run, as given to refinevad_jax.main.")
+INPUT = flags.DEFINE_multi_string("input", [], "Video, folder of videos, or .npy; may be repeated.")
+OUTPUT = flags.DEFINE_string("output", "", "Folder for events, scores and pages.")
+STEP = flags.DEFINE_string("step", "best", "Checkpoint: best, last, or a step number.")
+THRESHOLD = flags.DEFINE_float(
+    "threshold", None, "Score from which on there is an event.", 0.0, 1.0
+)
+FALSE_ALARM_RATE = flags.DEFINE_float(
+    "false_alarm_rate", None, "Instead: the threshold an evaluation stored for it.", 0.0, 1.0
+)
+ENCODER = flags.DEFINE_enum(
+    "encoder", "", ["", "i3d", "clip"], "Encoder; that of the run if empty."
+)
+WEIGHTS = flags.DEFINE_string("weights", "", "File of OpenAI's ViT-L/14 weights, for clip.")
+NUM_CROPS = flags.DEFINE_enum("num_crops", "1", ["1", "10"], "Crops a segment, averaged.")
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "Segments encoded at a time.", 1, 4096)
+ALLOW_MISMATCH = flags.DEFINE_bool(
+    "allow_mismatch", False, "Accept features of another encoder than the run was trained on."
+)
+STREAM = flags.DEFINE_bool("stream", False, "Causal scores of a live source, as JSON lines.")
+WINDOW = flags.DEFINE_integer("window", 64, "Segments that a causal score looks back on.", 1, 4096)
+
+
+def main() -> None:
+    """Restores the run and detects."""
+    if not WORKDIR.value or not INPUT.value:
+        raise UserError("--workdir=FOLDER (a trained run) and --input=VIDEO are needed")
+    if THRESHOLD.value is not None and FALSE_ALARM_RATE.value is not None:
+        raise UserError("--threshold and --false_alarm_rate: give one of them")
+    if STREAM.value and (len(INPUT.value) > 1 or OUTPUT.value):
+        raise UserError("--stream takes one --input and writes to the screen, not to --output")
+    if not STREAM.value and not OUTPUT.value:
+        raise UserError("--output=FOLDER is needed")
+    from refinevad_jax import compilation_cache
+    from refinevad_jax.detection import run_detection, stream
+    from refinevad_jax.detection.detector import Detector
+
+    compilation_cache.enable()
+    detector = Detector(
+        pathlib.Path(WORKDIR.value), STEP.value, allow_mismatch=ALLOW_MISMATCH.value
+    )
+    threshold = detector.threshold(THRESHOLD.value, FALSE_ALARM_RATE.value)
+    crops = int(NUM_CROPS.value)
+    settings = run_detection.Settings(ENCODER.value, WEIGHTS.value, crops, BATCH_SIZE.value)
+    if not STREAM.value:
+        output = pathlib.Path(OUTPUT.value)
+        run_detection.detect(detector, threshold, INPUT.value, output, settings)
+        return
+    encoder = run_detection.load_encoder(detector, settings)
+    for line in stream.watch(
+        INPUT.value[0], detector, encoder, threshold, window=WINDOW.value, num_crops=crops
+    ):
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,1 @@
+"""From one video to scores, events and a page: what refinevad_jax.detect calls."""

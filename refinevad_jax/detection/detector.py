@@ -1,0 +1,151 @@
+"""A trained run, ready to score single videos: restored once, features checked against it."""
+
+import dataclasses
+import functools
+import json
+import math
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from refinevad_jax import analysis
+from refinevad_jax import workdir as workdir_lib
+from refinevad_jax.data.bags import Bag, Modality
+from refinevad_jax.errors import UserError
+from refinevad_jax.evaluation.events import Event, propose_events
+from refinevad_jax.evaluation.metrics import FALSE_ALARM_THRESHOLD
+from refinevad_jax.evaluation.run_evaluation import check_features
+from refinevad_jax.evaluation.scoring import Scorer, VideoScores
+
+
+@dataclasses.dataclass(frozen=True)
+class Threshold:
+    """A threshold on segment scores, and in words where it comes from."""
+
+    value: float
+    source: str
+
+
+class Detector:
+    """The network of a run with its threshold.
+
+    Attributes:
+        run: configuration and description of the training data.
+        step: number of the restored checkpoint.
+    """
+
+    def __init__(self, workdir: pathlib.Path, step: str, *, allow_mismatch: bool = False) -> None:
+        """Restores a checkpoint. Raises UserError where the workdir holds none."""
+        self.workdir = workdir
+        self.run = workdir_lib.read_run(workdir)
+        graphdef, self._params, self.step = analysis.restore(self.run, workdir, step)
+        self._scorer = Scorer(graphdef, top_k_divisor=self.run.config.loss.top_k_divisor)
+        self._allow_mismatch = allow_mismatch
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """C names in index order; empty for a network without categories."""
+        with_categories = self.run.config.model.injection != "none"
+        return self.run.info.taxonomy.display_names if with_categories else ()
+
+    @property
+    def frames_per_segment(self) -> int:
+        """Frames that one score stands for."""
+        return self.run.info.frames_per_segment
+
+    def check(self, name: str, width: int, encoder: str) -> None:
+        """Refuses features that do not fit the checkpoint.
+
+        name: the input, for the message; width: D; encoder: its name, "" where not known.
+        Raises UserError with the reason.
+        """
+        trained = self.run.info
+        same = width == trained.width
+        found = dataclasses.replace(
+            trained,
+            name=name,
+            encoder=encoder or trained.encoder,
+            modalities=trained.modalities if same else (Modality("visual", width),),
+            normalization={},
+        )
+        check_features(trained, found, allow_mismatch=self._allow_mismatch)
+
+    def score(self, features: np.ndarray) -> VideoScores:
+        """Scores one video: [N, T, D], N crops that are averaged."""
+        return self.score_all([features])[0]
+
+    def score_all(self, videos: list[np.ndarray]) -> list[VideoScores]:
+        """Scores several sequences of features, [N, T, D] each, none seeing another."""
+        bags = [_bag(features, len(self.run.info.taxonomy.categories)) for features in videos]
+        return self._scorer(
+            self._params,
+            bags,
+            columns=self.run.columns(),
+            num_segments=0,
+        )
+
+    def events(self, scores: VideoScores, num_frames: int, threshold: Threshold) -> list[Event]:
+        """Disjoint events in the order of time."""
+        return propose_events(
+            scores.scores,
+            scores.category_probs if self.categories else np.zeros(0),
+            frames_per_segment=self.frames_per_segment,
+            num_frames=num_frames,
+            threshold=threshold.value,
+        )
+
+    def threshold(self, value: float | None, false_alarm_rate: float | None) -> Threshold:
+        """The threshold that a user chose: itself, by its false-alarm rate, or the default.
+
+        Raises UserError where no evaluation of this checkpoint has stored that rate.
+        """
+        if value is not None:
+            return Threshold(value, "given")
+        if false_alarm_rate is None:
+            return Threshold(FALSE_ALARM_THRESHOLD, "default")
+        found = [
+            (content["split"] == "test", path, content)
+            for path, content in self._evaluations
+            if content["step"] == self.step
+            and math.isclose(
+                content["operating_point"]["target_false_alarm_rate"], false_alarm_rate
+            )
+        ]
+        if not found:
+            raise UserError(
+                f"{self.workdir}: no evaluation of step {self.step} has stored a threshold for "
+                f"--false_alarm_rate={false_alarm_rate:g}; run python -m refinevad_jax.evaluate "
+                f"--workdir={self.workdir} --false_alarm_rate={false_alarm_rate:g}"
+            )
+        # One of a validation split before one of a test split.
+        _, path, content = min(found, key=lambda item: item[:2])
+        source = f"false-alarm rate {false_alarm_rate:g} on {path.parent.name}"
+        return Threshold(float(content["operating_point"]["threshold"]), source)
+
+    @functools.cached_property
+    def _evaluations(self) -> list[tuple[pathlib.Path, dict[str, Any]]]:
+        found = []
+        for path in sorted(self.workdir.glob("eval/*/metrics.json")):
+            try:
+                content = json.loads(path.read_text(encoding="utf-8"))
+                stored = content["operating_point"]
+                float(stored["threshold"]), float(stored["target_false_alarm_rate"])
+                content["step"], content["split"]
+            except (OSError, ValueError, KeyError, TypeError):
+                continue  # of an older version, or without normal videos: no threshold in it
+            found.append((path, content))
+        return found
+
+
+def _bag(features: np.ndarray, num_categories: int) -> Bag:
+    return Bag(
+        video_id="",
+        label="",
+        labels=np.zeros(num_categories, bool),
+        features=np.asarray(features, np.float16),
+        num_frames=0,
+        fps=0.0,
+        spans=np.zeros((0, 3), np.int32),
+        has_truth=False,
+    )

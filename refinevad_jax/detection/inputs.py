@@ -1,0 +1,173 @@
+"""Inputs of detection, made into features: videos by an encoder, feature files as they are."""
+
+import dataclasses
+import io
+import json
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from refinevad_jax.encoders import clip, i3d
+from refinevad_jax.encoders.segments import Segment, ahead, batched, read_segments
+from refinevad_jax.encoders.video import SUFFIXES, Video, find_videos
+from refinevad_jax.encoders.visual import FRAMES_PER_SEGMENT, VisualEncoder
+from refinevad_jax.errors import UserError
+
+DEFAULT_FPS = 25.0  # of a feature file that does not say its own
+ENCODERS = {i3d.NAME: "i3d", clip.NAME: "clip"}
+_THUMBNAIL_WIDTH = 160
+_AHEAD = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Features:
+    """One input, encoded.
+
+    Attributes:
+        path: the video or feature file.
+        features: [N, T, D] float32.
+        seconds: [T + 1] where each segment starts, and where the last one ends.
+        num_frames: of the video; T x 16 for a feature file that does not say.
+        fps: average frames per second.
+        encoder: name of the encoder, "" where not known.
+        thumbnails: [T] JPEG bytes of the segments' first frames; empty for a feature file.
+        warnings: what was wrong with the video.
+    """
+
+    path: pathlib.Path
+    features: np.ndarray
+    seconds: np.ndarray
+    num_frames: int
+    fps: float
+    encoder: str
+    thumbnails: list[bytes]
+    warnings: list[str]
+
+
+def find_inputs(inputs: Sequence[str]) -> dict[str, pathlib.Path]:
+    """Every input by the name its outputs will have; a folder stands for the videos below it.
+
+    Raises UserError where nothing is there or two inputs would have one name.
+    """
+    found: dict[str, pathlib.Path] = {}
+    for text in inputs:
+        path = pathlib.Path(text)
+        if path.is_dir():
+            inside = [
+                (str(one.relative_to(path).with_suffix("")), one) for one in find_videos(path)
+            ]
+            if not inside:
+                raise UserError(f"--input={text}: no video in it; {', '.join(SUFFIXES)}")
+        elif path.is_file():
+            inside = [(path.stem, path)]
+        else:
+            raise UserError(f"--input={text}: no such file or folder")
+        for name, one in inside:
+            if name in found:
+                raise UserError(f"{found[name]} and {one} would both become {name}; rename one")
+            found[name] = one
+    return found
+
+
+def read_features(path: pathlib.Path) -> Features:
+    """A feature file, (T, D) or (T, N, D), and what the record beside it says.
+
+    Raises UserError where it is no such array.
+    """
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{path}: not a readable .npy file ({error})") from error
+    if not isinstance(array, np.ndarray) or array.dtype.kind != "f" or array.ndim not in (2, 3):
+        shape = getattr(array, "shape", "of several arrays")
+        raise UserError(f"{path}: shape {shape}, expected (T, D) or (T, crops, D) of numbers")
+    if not array.size or not np.isfinite(array).all():
+        raise UserError(f"{path}: is empty or holds values that are not finite")
+    record = _record(path)
+    fps = float(record.get("fps") or DEFAULT_FPS)
+    crops = array[:, None] if array.ndim == 2 else array
+    if crops.shape[1] > 10:
+        raise UserError(f"{path}: {crops.shape[1]} crops; save it as (T, crops, D), at most 10")
+    return Features(
+        path=path,
+        features=crops.transpose(1, 0, 2).astype(np.float32),
+        seconds=np.arange(len(array) + 1) * FRAMES_PER_SEGMENT / fps,
+        num_frames=int(record.get("num_frames") or len(array) * FRAMES_PER_SEGMENT),
+        fps=fps,
+        encoder=str(record.get("encoder") or ""),
+        thumbnails=[],
+        warnings=[],
+    )
+
+
+def _record(path: pathlib.Path) -> dict[str, Any]:
+    beside = path.with_suffix(".json")
+    try:
+        record = json.loads(beside.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}  # a file of another origin: only its shape can be checked
+    return record if isinstance(record, dict) else {}
+
+
+def encode_video(
+    path: pathlib.Path,
+    encoder: VisualEncoder,
+    *,
+    num_crops: int,
+    batch_size: int,
+    progress: Callable[[int], Any] = lambda segments: None,
+) -> Features:
+    """Decodes and encodes a video, at the same time; memory holds features and small pictures.
+
+    Raises UserError where it cannot be read or is shorter than one segment.
+    """
+    rows: list[np.ndarray] = []
+    starts: list[float] = []
+    thumbnails: list[bytes] = []
+    last = 0.0
+    with Video(path) as video:
+        segments = ahead(read_segments(video, num_crops), _AHEAD)
+        for some in batched(segments, batch_size):
+            rows.append(encode_padded(encoder, some, batch_size))
+            for segment in some:
+                starts.append(float(segment.seconds[0]))
+                last = float(segment.seconds[-1])
+                thumbnails.append(_thumbnail(segment))
+            progress(len(some))
+    if not rows:
+        raise UserError(
+            f"{path}: {video.num_frames} frames, fewer than the {FRAMES_PER_SEGMENT} of a segment"
+        )
+    features = np.concatenate(rows).transpose(1, 0, 2)
+    fps = video.fps or DEFAULT_FPS
+    return Features(
+        path=path,
+        features=features,
+        seconds=np.array([*starts, last + 1 / fps]),
+        num_frames=video.num_frames,
+        fps=fps,
+        encoder=encoder.name,
+        thumbnails=thumbnails,
+        warnings=video.warnings,
+    )
+
+
+def encode_padded(encoder: VisualEncoder, segments: list[Segment], batch_size: int) -> np.ndarray:
+    """Features [S, N, D] of at most batch_size segments, in calls of one shape."""
+    crops = np.stack([segment.crops for segment in segments])
+    padded = np.zeros((batch_size, *crops.shape[1:]), np.uint8)
+    padded[: len(crops)] = crops
+    encoded = encoder.encode(padded.reshape(-1, *crops.shape[2:]))
+    return encoded.reshape(batch_size, crops.shape[1], -1)[: len(crops)]
+
+
+def _thumbnail(segment: Segment) -> bytes:
+    from PIL import Image
+
+    picture = Image.fromarray(segment.crops[0, 0])
+    picture.thumbnail((_THUMBNAIL_WIDTH, _THUMBNAIL_WIDTH))
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=70)
+    return buffer.getvalue()

@@ -1,0 +1,96 @@
+"""What detection writes: events of all inputs as JSON, scores of each as CSV, a page of each."""
+
+import csv
+import io
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from refinevad_jax.detection.detector import Detector, Threshold
+from refinevad_jax.detection.inputs import Features
+from refinevad_jax.evaluation.events import Event
+from refinevad_jax.evaluation.scoring import VideoScores
+
+
+def describe(
+    name: str,
+    found: Features,
+    scores: VideoScores,
+    events: list[Event],
+    categories: tuple[str, ...],
+    frames_per_segment: int,
+) -> dict[str, Any]:
+    """One input as events.json holds it.
+
+    Times are those of the frames, so that they hold for a variable frame rate too.
+    """
+    return {
+        "name": name,
+        "input": str(found.path),
+        "num_frames": found.num_frames,
+        "fps": found.fps,
+        "num_segments": len(scores.scores),
+        "encoder": found.encoder,
+        "video_score": float(scores.video_score),
+        "category_probs": {
+            category: float(p)
+            for category, p in zip(categories, scores.category_probs, strict=False)
+        },
+        "warnings": found.warnings,
+        "events": [
+            {
+                "start_frame": event.start,
+                "end_frame": event.end,
+                "start_seconds": _seconds(found, event.start / frames_per_segment),
+                "end_seconds": _seconds(found, event.end / frames_per_segment),
+                "category": categories[event.category] if event.category >= 0 else "",
+                "score": event.score,
+            }
+            for event in events
+        ],
+    }
+
+
+def _seconds(found: Features, segment: float) -> float:
+    """The time at a place counted in segments, between the edges that are known."""
+    edges = np.arange(len(found.seconds))
+    return round(float(np.interp(segment, edges, found.seconds)), 3)
+
+
+def run_facts(detector: Detector, threshold: Threshold) -> dict[str, Any]:
+    """What made the events, for events.json and the pages."""
+    return {
+        "workdir": str(detector.workdir),
+        "step": detector.step,
+        "dataset": detector.run.info.name,
+        "encoder": detector.run.info.encoder,
+        "simulated": detector.run.info.simulated,
+        "threshold": threshold.value,
+        "threshold_source": threshold.source,
+        "frames_per_segment": detector.frames_per_segment,
+    }
+
+
+def segment_table(
+    found: Features, scores: VideoScores, events: list[Event], frames_per_segment: int
+) -> str:
+    """The scores as CSV text, a row a segment; `event` counts from 1, empty outside."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(
+        ["segment", "start_frame", "end_frame", "start_seconds", "end_seconds", "score", "event"]
+    )
+    for i, score in enumerate(scores.scores.tolist()):
+        first, last = i * frames_per_segment, (i + 1) * frames_per_segment
+        number = next(
+            (str(n) for n, one in enumerate(events, 1) if one.start < last and first < one.end), ""
+        )
+        seconds = [f"{found.seconds[i]:.3f}", f"{found.seconds[i + 1]:.3f}"]
+        writer.writerow([i, first, last, *seconds, f"{score:.6f}", number])
+    return buffer.getvalue()
+
+
+def output_paths(output: pathlib.Path, name: str) -> dict[str, pathlib.Path]:
+    """Where the files of one input go."""
+    return {kind: output / f"{name}.{kind}" for kind in ("html", "csv", "mp4")}

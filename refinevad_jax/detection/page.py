@@ -1,0 +1,104 @@
+"""The page of one video: it plays, with its scores and events beside it."""
+
+import base64
+import dataclasses
+import functools
+import os
+import pathlib
+import urllib.parse
+from typing import Any
+
+import numpy as np
+
+from refinevad_jax.detection.inputs import Features
+from refinevad_jax.encoders.video import Video, import_av
+from refinevad_jax.encoders.video_writer import write_video
+from refinevad_jax.encoders.visual import FRAMES_PER_SEGMENT
+from refinevad_jax.errors import UserError
+from refinevad_jax.evaluation.scoring import VideoScores
+from refinevad_jax.report.page import script_json
+from refinevad_jax.workdir import write_text
+
+FOLDER = pathlib.Path(__file__).parent / "pages"
+# What browsers play, by FFmpeg's names.
+_CONTAINERS = {".mp4", ".m4v", ".mov", ".webm"}
+_CODECS = {"h264", "vp8", "vp9", "av1"}
+_PIXELS = {"yuv420p", "yuvj420p"}
+
+
+def write_page(
+    path: pathlib.Path,
+    description: dict[str, Any],
+    facts: dict[str, Any],
+    found: Features,
+    scores: VideoScores,
+    video: pathlib.Path | None,
+) -> None:
+    """Writes OUT/<name>.html whole.
+
+    description, facts: see refinevad_jax.detection.outputs; video: the file that plays, None for
+    features alone. Raises UserError where jinja2 is not installed.
+    """
+    pictures = [_picture(found, event, facts) for event in description["events"]]
+    data = {
+        "seconds": [round(float(value), 3) for value in found.seconds],
+        "scores": [round(float(value), 5) for value in scores.scores],
+        "threshold": facts["threshold"],
+        "events": description["events"],
+    }
+    text = _template().render(
+        video=description,
+        facts=facts,
+        pictures=pictures,
+        source=link(path, video) if video else "",
+        data=script_json(data),
+        style=(FOLDER / "detection.css").read_text(encoding="utf-8"),
+        script=(FOLDER / "detection.js").read_text(encoding="utf-8"),
+    )
+    write_text(path, text)
+
+
+def link(page: pathlib.Path, video: pathlib.Path) -> str:
+    """The address of a video relative to a page, safe for names with # % ? and spaces."""
+    relative = os.path.relpath(video.resolve(), page.parent.resolve())
+    return urllib.parse.quote(pathlib.Path(relative).as_posix())
+
+
+def playable(path: pathlib.Path) -> bool:
+    """Whether browsers play the file as it is."""
+    with import_av().open(str(path)) as container:
+        codec = container.streams.video[0].codec_context
+        known = codec.name.removeprefix("lib") in _CODECS and codec.pix_fmt in _PIXELS
+    return known and path.suffix.lower() in _CONTAINERS
+
+
+def transcode(found: Features, target: pathlib.Path) -> Features:
+    """Writes a copy that browsers play, and gives the times that its frames have there.
+
+    The copy has a constant frame rate, so the times of a variable one do not hold in it.
+    """
+    with Video(found.path) as video:
+        write_video(target, (frame.pixels for frame in video), fps=found.fps)
+    starts = np.arange(found.features.shape[1] + 1) * FRAMES_PER_SEGMENT / found.fps
+    return dataclasses.replace(found, seconds=starts)
+
+
+def _picture(found: Features, event: dict[str, Any], facts: dict[str, Any]) -> str:
+    """The first frame of the event's middle segment as a data address, "" without pictures."""
+    if not found.thumbnails:
+        return ""
+    middle = (event["start_frame"] + event["end_frame"]) // 2 // facts["frames_per_segment"]
+    picture = found.thumbnails[min(middle, len(found.thumbnails) - 1)]
+    return "data:image/jpeg;base64," + base64.b64encode(picture).decode()
+
+
+@functools.cache
+def _template() -> Any:
+    try:
+        import jinja2
+    except ImportError as error:
+        raise UserError("the page needs jinja2: pip install jinja2") from error
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    return environment.get_template("detection.html")

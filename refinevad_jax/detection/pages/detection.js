@@ -1,0 +1,90 @@
+"use strict";
+// The timeline is drawn in units of 1000 x 100 and stretched to its box; times are seconds.
+const data = JSON.parse(document.getElementById("data").textContent);
+const video = document.getElementById("video");
+const timeline = document.getElementById("timeline");
+const reading = document.getElementById("reading");
+const buttons = [...document.querySelectorAll("#events button")];
+const duration = data.seconds[data.seconds.length - 1];
+let now = 0;
+
+function element(name, attributes) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  return node;
+}
+const across = seconds => 1000 * seconds / duration;
+const up = score => 97 - 94 * score;
+
+const svg = element("svg", { viewBox: "0 0 1000 100", preserveAspectRatio: "none", "aria-hidden": "true" });
+for (const event of data.events) {
+  const width = Math.max(1, across(event.end_seconds - event.start_seconds));
+  svg.append(element("rect", { class: "event", x: across(event.start_seconds), y: 0, width, height: 100 }));
+}
+svg.append(element("line", { class: "threshold", x1: 0, x2: 1000, y1: up(data.threshold), y2: up(data.threshold) }));
+const points = data.scores.flatMap((score, i) =>
+  [[data.seconds[i], score], [data.seconds[i + 1], score]]);
+svg.append(element("polyline", { class: "score",
+  points: points.map(([seconds, score]) => `${across(seconds).toFixed(2)},${up(score).toFixed(2)}`).join(" ") }));
+const cursor = element("line", { class: "cursor", y1: 0, y2: 100 });
+svg.append(cursor);
+timeline.append(svg);
+timeline.setAttribute("aria-valuemax", duration.toFixed(2));
+
+// The segment that holds a time, by bisection.
+function segment(seconds) {
+  let low = 0, high = data.scores.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (data.seconds[middle] <= seconds) low = middle; else high = middle - 1;
+  }
+  return low;
+}
+
+function show(seconds) {
+  now = Math.min(Math.max(seconds, 0), duration);
+  cursor.setAttribute("x1", across(now));
+  cursor.setAttribute("x2", across(now));
+  const score = data.scores[segment(now)].toFixed(3);
+  reading.textContent = `${now.toFixed(2)} of ${duration.toFixed(2)} s, score ${score}`;
+  timeline.setAttribute("aria-valuenow", now.toFixed(2));
+  timeline.setAttribute("aria-valuetext", reading.textContent);
+  buttons.forEach((button, i) => {
+    const event = data.events[i];
+    button.classList.toggle("now", event.start_seconds <= now && now < event.end_seconds);
+  });
+}
+
+function seek(seconds) {
+  show(seconds);
+  if (video) video.currentTime = now;
+}
+
+function pointed(event) {
+  const box = timeline.getBoundingClientRect();
+  seek(duration * (event.clientX - box.left) / box.width);
+}
+timeline.addEventListener("pointerdown", event => {
+  timeline.setPointerCapture(event.pointerId);
+  pointed(event);
+});
+timeline.addEventListener("pointermove", event => { if (event.buttons & 1) pointed(event); });
+timeline.addEventListener("keydown", event => {
+  const steps = { ArrowRight: 1, ArrowLeft: -1, PageUp: 10, PageDown: -10 };
+  if (event.key === "Home") seek(0);
+  else if (event.key === "End") seek(duration);
+  else if (event.key in steps) seek(now + steps[event.key] * duration / data.scores.length);
+  else return;
+  event.preventDefault();
+});
+buttons.forEach((button, i) => button.addEventListener("click", () => seek(data.events[i].start_seconds)));
+
+if (video) {
+  for (const name of ["timeupdate", "seeked"]) video.addEventListener(name, () => show(video.currentTime));
+  const follow = () => { show(video.currentTime); if (!video.paused) requestAnimationFrame(follow); };
+  video.addEventListener("play", follow);
+  video.addEventListener("error", () => {
+    reading.textContent = `The video cannot be played from ${decodeURIComponent(video.getAttribute("src"))}.`;
+  });
+}
+show(0);

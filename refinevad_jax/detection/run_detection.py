@@ -1,0 +1,146 @@
+"""One detection from inputs to the folder of events, scores and pages."""
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import tqdm
+
+from refinevad_jax.detection import outputs
+from refinevad_jax.detection.detector import Detector, Threshold
+from refinevad_jax.detection.inputs import (
+    ENCODERS,
+    Features,
+    encode_video,
+    find_inputs,
+    read_features,
+)
+from refinevad_jax.detection.page import playable, transcode, write_page
+from refinevad_jax.encoders.visual import VisualEncoder, load_visual_encoder
+from refinevad_jax.errors import UserError
+from refinevad_jax.workdir import write_json, write_text
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How videos are encoded.
+
+    Attributes:
+        encoder: a name of refinevad_jax.encoders.visual.NAMES, "" for the run's own.
+        weights: file of weights, for the encoders that need one.
+        num_crops: 1 or 10.
+        batch_size: segments encoded at a time.
+    """
+
+    encoder: str = ""
+    weights: str = ""
+    num_crops: int = 1
+    batch_size: int = 4
+
+
+def load_encoder(detector: Detector, settings: Settings) -> VisualEncoder:
+    """The encoder that the run was trained on, or the one asked for, checked against the run.
+
+    Raises UserError where the run's features came from none of the encoders here.
+    """
+    trained = detector.run.info.encoder
+    name = settings.encoder or ENCODERS.get(trained, "")
+    if not name:
+        raise UserError(
+            f"{detector.workdir}: trained on features of {trained!r}, which no encoder here makes; "
+            "give feature files (.npy), or --encoder with --allow_mismatch"
+        )
+    encoder = load_visual_encoder(name, settings.weights)
+    detector.check(f"videos by {name}", encoder.width, encoder.name)
+    return encoder
+
+
+def detect(
+    detector: Detector,
+    threshold: Threshold,
+    inputs: Sequence[str],
+    output: pathlib.Path,
+    settings: Settings,
+) -> dict[str, Any]:
+    """Detects in every input and writes events.json, and a CSV and a page for each.
+
+    Returns what events.json holds. An input that cannot be read is reported at the end and the
+    others go on; then, or where the output cannot be written, raises UserError.
+    """
+    found = find_inputs(inputs)
+    is_video = [path.suffix.lower() != ".npy" for path in found.values()]
+    encoder = load_encoder(detector, settings) if any(is_video) else None
+    described, failed = [], []
+    for name, path in found.items():
+        try:
+            features = _features(path, encoder, settings)
+            detector.check(str(path), features.features.shape[2], features.encoder)
+        except UserError as error:
+            failed.append(str(error))
+            continue
+        try:
+            described.append(_write(detector, threshold, name, features, output))
+        except OSError as error:
+            raise UserError(f"{output}: cannot be written ({error.strerror})") from error
+        print(_summary(described[-1], output))
+    content = outputs.run_facts(detector, threshold) | {"videos": described}
+    if described:
+        try:
+            write_json(output / "events.json", content)
+        except OSError as error:
+            raise UserError(f"{output}: cannot be written ({error.strerror})") from error
+    if len(failed) == 1:
+        raise UserError(failed[0])
+    if failed:
+        raise UserError(f"{len(failed)} of {len(found)} inputs failed: " + "; ".join(failed))
+    return content
+
+
+def _features(path: pathlib.Path, encoder: VisualEncoder | None, settings: Settings) -> Features:
+    if encoder is None or path.suffix.lower() == ".npy":
+        return read_features(path)
+    with tqdm.tqdm(desc=path.name, unit="segment", leave=False) as bar:
+        return encode_video(
+            path,
+            encoder,
+            num_crops=settings.num_crops,
+            batch_size=settings.batch_size,
+            progress=bar.update,
+        )
+
+
+def _write(
+    detector: Detector,
+    threshold: Threshold,
+    name: str,
+    features: Features,
+    output: pathlib.Path,
+) -> dict[str, Any]:
+    scores = detector.score(features.features)
+    events = detector.events(scores, features.num_frames, threshold)
+    size = detector.frames_per_segment
+    paths = outputs.output_paths(output, name)
+    shown, video = features, None
+    if features.thumbnails:
+        video = features.path
+        if not playable(video):
+            video = paths["mp4"]
+            shown = transcode(features, video)
+    facts = outputs.run_facts(detector, threshold)
+    described = [
+        outputs.describe(name, one, scores, events, detector.categories, size)
+        for one in (features, shown)
+    ]
+    write_text(paths["csv"], outputs.segment_table(features, scores, events, size))
+    write_page(paths["html"], described[1], facts, shown, scores, video)
+    return described[0]
+
+
+def _summary(described: dict[str, Any], output: pathlib.Path) -> str:
+    lines = [f"{described['name']}: {len(described['events'])} events"]
+    for event in described["events"]:
+        times = f"{event['start_seconds']:8.2f} .. {event['end_seconds']:8.2f} s"
+        lines.append(f"  {times}  {event['score']:.3f}  {event['category'] or 'anomaly'}")
+    lines += [f"  warning: {warning}" for warning in described["warnings"]]
+    return "\n".join([*lines, f"  {output / described['name']}.html"])

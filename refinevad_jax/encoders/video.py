@@ -1,0 +1,185 @@
+"""Decodes a video into frames, one at a time, whatever container, codec or damage it has.
+
+Frames are counted as the file has them: a variable frame rate changes their times, never their
+number, as in the released features of the field. Needs the extra `av` (PyAV).
+"""
+
+import contextlib
+import dataclasses
+import math
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from refinevad_jax.errors import UserError
+
+SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".flv", ".wmv")
+LIVE_TIMEOUT_S = 10.0
+# A file whose first so many packets all fail to decode holds no video that we can read.
+_HOPELESS = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class Frame:
+    """One picture: pixels [Y, X, 3] uint8 RGB, upright; seconds since the first frame."""
+
+    pixels: np.ndarray
+    seconds: float
+
+
+class Video:
+    """An open video file or live source; iterate once over its frames, in order.
+
+    Memory is bounded by a few frames, however long the video. Where the decoder meets damage the
+    readable frames go on; `warnings` says in words what was lost, once the iteration is over.
+
+    Attributes:
+        source: the path, or the address of a live source.
+        fps: average frames per second as the file states it, 0 where it does not.
+        num_frames: frames given out so far.
+        num_errors: packets that could not be decoded so far.
+        num_corrupt: frames given out that the decoder marked as damaged.
+    """
+
+    def __init__(self, source: str | pathlib.Path, *, live: bool = False, kind: str = "") -> None:
+        """Opens a source.
+
+        Args:
+            source: a path; for a live source an address or a device.
+            live: a source without an end that may stall: a time-out, no look at a file.
+            kind: the name of FFmpeg's input device for a camera, such as v4l2; "" lets it find out.
+
+        Raises UserError for what is no readable video: missing, empty, without a picture stream.
+        """
+        self.source = str(source)
+        self.num_frames = self.num_errors = self.num_corrupt = 0
+        self._av = import_av()
+        if not live:
+            _check_file(pathlib.Path(source))
+        try:
+            self._container = self._av.open(
+                self.source, format=kind or None, timeout=LIVE_TIMEOUT_S if live else None
+            )
+        except (self._av.FFmpegError, OSError, ValueError) as error:
+            raise UserError(
+                f"{source}: no readable video ({_reason(error)}); convert it or leave it out"
+            ) from error
+        try:
+            self._stream = self._picture_stream()
+        except UserError:
+            self.close()
+            raise
+        self._stream.thread_type = "SLICE" if live else "AUTO"
+        self._promised = 0 if live else int(self._stream.frames or 0)
+        self.fps = float(self._stream.average_rate or self._stream.guessed_rate or 0)
+
+    def _picture_stream(self) -> Any:
+        cover = self._av.stream.Disposition.attached_pic
+        for stream in self._container.streams.video:
+            if not stream.disposition & cover and stream.codec_context is not None:
+                return stream
+        kinds = sorted({stream.type for stream in self._container.streams}) or ["nothing"]
+        raise UserError(
+            f"{self.source}: holds {', '.join(kinds)} but no decodable pictures; leave it out"
+        )
+
+    @property
+    def warnings(self) -> list[str]:
+        """What went wrong while decoding, one sentence a kind, with counts."""
+        found = []
+        if self.num_errors:
+            found.append(f"{self.num_errors} packets could not be decoded")
+        if self.num_corrupt:
+            found.append(f"{self.num_corrupt} frames are marked as damaged")
+        missing = self._promised - self.num_frames
+        if missing > 0:
+            found.append(f"{missing} of {self._promised} frames that the header states are missing")
+        return found
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yields the frames. Raises UserError when the source has ended without a single one."""
+        first: float | None = None
+        last = -math.inf
+        for picture in self._pictures():
+            seconds = picture.time
+            if seconds is None or not math.isfinite(seconds):  # raw streams carry no times
+                seconds = (first or 0.0) + self.num_frames / (self.fps or 25.0)
+            first = seconds if first is None else first
+            last = max(last, seconds - first)  # damaged time stamps may run backwards
+            self.num_frames += 1
+            yield Frame(upright(picture), last)
+        if not self.num_frames:
+            raise UserError(
+                f"{self.source}: no frame could be decoded ({self.num_errors} damaged packets); "
+                "convert it or leave it out"
+            )
+
+    def _pictures(self) -> Iterator[Any]:
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets)
+                pictures = packet.decode()
+            except StopIteration:
+                return
+            except self._av.FFmpegError as error:
+                self.num_errors += 1
+                if not isinstance(error, self._av.InvalidDataError):
+                    return  # the source itself is gone: cut off, unplugged, timed out
+                if not self.num_frames and self.num_errors >= _HOPELESS:
+                    return
+                continue
+            for picture in pictures:
+                self.num_corrupt += bool(picture.is_corrupt)
+                yield picture
+
+    def close(self) -> None:
+        """Gives the file or device back."""
+        with contextlib.suppress(self._av.FFmpegError):
+            self._container.close()
+
+    def __enter__(self) -> "Video":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def upright(picture: Any) -> np.ndarray:
+    """RGB pixels of a PyAV frame, turned as its display matrix asks: [Y, X, 3] uint8."""
+    pixels = picture.to_ndarray(format="rgb24")
+    quarters = round(picture.rotation / 90)  # counter-clockwise, as np.rot90 counts
+    return np.rot90(pixels, quarters) if quarters % 4 else pixels
+
+
+def import_av() -> Any:
+    """The module `av`. Raises UserError naming the command where it is not installed."""
+    try:
+        import av
+    except ImportError as error:
+        raise UserError("reading videos needs PyAV: pip install av") from error
+    return av
+
+
+def find_videos(folder: pathlib.Path) -> list[pathlib.Path]:
+    """All files with a video suffix below a folder, in order of their paths."""
+    return sorted(
+        path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()
+    )
+
+
+def _check_file(path: pathlib.Path) -> None:
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder, expected a video file")
+    if not size:
+        raise UserError(f"{path}: is empty; leave it out")
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

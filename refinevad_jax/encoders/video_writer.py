@@ -1,0 +1,59 @@
+"""Writes frames to a video file: H.264 in MP4, which browsers play."""
+
+import fractions
+import os
+import pathlib
+from collections.abc import Iterable
+
+import numpy as np
+
+from refinevad_jax.encoders.video import import_av
+from refinevad_jax.errors import UserError
+
+
+def write_video(
+    path: pathlib.Path,
+    frames: Iterable[np.ndarray],
+    *,
+    fps: float,
+    codec: str = "libx264",
+    quality: int = 23,
+) -> int:
+    """Writes a video that appears complete or not at all, and returns its number of frames.
+
+    Args:
+        path: the file; its suffix says the container.
+        frames: [Y, X, 3] uint8 each, all of one size; an odd last row or column is left out, since
+            browsers play no other chroma format than one of even sizes.
+        fps: frames per second.
+        codec: FFmpeg's name of an encoder.
+        quality: the encoder's constant rate factor, lower is better.
+
+    Raises UserError where the place cannot be written or there is no frame. One thread encodes, so
+    that the same frames give the same bytes.
+    """
+    av = import_av()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staged = path.with_name(f".{os.getpid()}.incomplete.{path.name}")
+    count = 0
+    try:
+        with av.open(str(staged), "w", options={"fflags": "+bitexact"}) as container:
+            rate = fractions.Fraction(fps).limit_denominator(1001)
+            stream = container.add_stream(codec, rate=rate, options={"crf": str(quality)})
+            stream.pix_fmt = "yuv420p"
+            stream.thread_count = 1
+            for count, pixels in enumerate(frames, start=1):
+                even = pixels[: pixels.shape[0] // 2 * 2, : pixels.shape[1] // 2 * 2]
+                if count == 1:
+                    stream.height, stream.width = even.shape[:2]
+                picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
+                container.mux(stream.encode(picture))
+            if not count:
+                raise UserError(f"{path}: no frame to write")
+            container.mux(stream.encode())
+        staged.replace(path)
+    except (av.FFmpegError, OSError) as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        staged.unlink(missing_ok=True)
+    return count

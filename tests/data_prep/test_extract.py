@@ -1,0 +1,193 @@
+"""From videos to feature files: resuming, bad files, crops; a stand-in encoder keeps it quick."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from data_prep import extraction
+from data_prep.extraction_files import plan_jobs
+from data_prep.video_lists import read_videos
+from refinevad_jax.encoders.crops import crops
+from refinevad_jax.encoders.video import Video
+from refinevad_jax.encoders.video_writer import write_video
+from refinevad_jax.encoders.visual import VisualEncoder, file_sha256
+from refinevad_jax.errors import UserError
+
+pytest.importorskip("av", reason="pip install av")
+
+
+def frames(count: int, seed: int = 0) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return [np.full((48, 64, 3), rng.integers(256), np.uint8) for _ in range(count)]
+
+
+class Means:
+    """Mean and standard deviation of a segment's pixels; counts its calls."""
+
+    def __init__(self) -> None:
+        self.shapes: list[tuple[int, ...]] = []
+
+    def __call__(self, segments: np.ndarray) -> np.ndarray:
+        self.shapes.append(segments.shape)
+        axes = (1, 2, 3, 4)
+        return np.stack([segments.mean(axes), segments.std(axes)], axis=1).astype(np.float32)
+
+
+def expected(path: pathlib.Path, num_crops: int = 1) -> np.ndarray:
+    with Video(path) as video:
+        cut = np.stack([crops(frame.pixels, num_crops) for frame in video], axis=1)
+    cut = cut[:, : cut.shape[1] // 16 * 16]
+    segments = cut.reshape(num_crops, -1, 16, 224, 224, 3)
+    rows = np.stack([Means()(one) for one in segments], axis=1)
+    return rows[:, 0] if num_crops == 1 else rows
+
+
+@pytest.fixture
+def folder(tmp_path: pathlib.Path) -> pathlib.Path:
+    folder = tmp_path / "videos"
+    write_video(folder / "a.mp4", frames(40), fps=25)
+    write_video(folder / "sub" / "b.c.mkv", frames(33, seed=1), fps=25)
+    write_video(folder / "sub" / "d.mp4", frames(100, seed=2), fps=25)
+    return folder
+
+
+def run(
+    folder: pathlib.Path, output: pathlib.Path, *, means: Means | None = None, num_crops: int = 1
+) -> extraction.Summary:
+    encoder = VisualEncoder("means", 2, "0" * 64, means or Means())
+    jobs = plan_jobs(read_videos(folder), output)
+    return extraction.extract(jobs, encoder, num_crops=num_crops, workers=2, batch_size=3)
+
+
+def test_files_records_and_batches(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    means = Means()
+    summary = run(folder, tmp_path / "out", means=means)
+    assert (summary.done, summary.skipped, summary.failed, summary.warned) == (3, 0, {}, {})
+    for name, count in {"a": 2, "sub/b.c": 2, "sub/d": 6}.items():
+        found = np.load(tmp_path / "out" / f"{name}.npy")
+        video = next(folder.glob(f"{name}.m*"))
+        assert found.shape == (count, 2) and found.dtype == np.float32
+        np.testing.assert_allclose(found, expected(video), rtol=1e-5)
+        record = json.loads((tmp_path / "out" / f"{name}.json").read_text())
+        assert record["video_sha256"] == file_sha256(video)
+        assert record["num_segments"] == count and record["fps"] == 25
+    # 10 segments of three videos in calls of 3: batches are filled across videos.
+    assert means.shapes == [(3, 16, 224, 224, 3)] * 4
+    names = sorted(path.name for path in (tmp_path / "out").rglob("*") if path.is_file())
+    assert names == ["a.json", "a.npy", "b.c.json", "b.c.npy", "d.json", "d.npy"]
+
+
+def test_ten_crops_are_the_middle_axis(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    run(folder / "a.mp4", tmp_path / "out", num_crops=10)
+    found = np.load(tmp_path / "out" / "a.npy")
+    assert found.shape == (2, 10, 2)
+    np.testing.assert_allclose(found, expected(folder / "a.mp4", 10), rtol=1e-5)
+
+
+def test_resumes_by_hash(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    output = tmp_path / "out"
+    run(folder, output)
+    assert run(folder, output).skipped == 3
+    write_video(folder / "a.mp4", frames(50, seed=5), fps=25)
+    (output / "sub" / "d.npy").write_bytes(b"cut off")
+    summary = run(folder, output)
+    assert (summary.done, summary.skipped) == (2, 1)
+    np.testing.assert_allclose(np.load(output / "a.npy"), expected(folder / "a.mp4"), rtol=1e-5)
+    assert run(folder, output, num_crops=10).done == 3
+
+
+def test_bad_videos_do_not_end_the_others(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    (folder / "junk.mp4").write_text("no video")
+    (folder / "empty.mp4").touch()
+    write_video(folder / "short.mp4", frames(15), fps=25)
+    summary = run(folder, tmp_path / "out")
+    assert summary.done == 3
+    assert list(summary.failed) == ["empty", "junk", "short"]
+    assert "15 frames, fewer than the 16" in summary.failed["short"]
+    assert len(list((tmp_path / "out").rglob("*.npy"))) == 3
+
+
+def test_values_that_are_not_finite_are_a_failure(
+    folder: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    encoder = VisualEncoder("nan", 2, "", lambda x: np.full((len(x), 2), np.nan, np.float32))
+    jobs = plan_jobs(read_videos(folder / "a.mp4"), tmp_path / "out")
+    summary = extraction.extract(jobs, encoder, num_crops=1, workers=1, batch_size=1)
+    assert "not finite" in summary.failed["a"] and summary.done == 0
+    assert not list(tmp_path.rglob("*.npy"))
+
+
+def test_a_failing_encoder_ends_the_run(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    def broken(segments: np.ndarray) -> np.ndarray:
+        raise UserError("out of memory")
+
+    jobs = plan_jobs(read_videos(folder), tmp_path / "out")
+    encoder = VisualEncoder("broken", 2, "", broken)
+    with pytest.raises(UserError, match="out of memory"):
+        extraction.extract(jobs, encoder, num_crops=1, workers=2, batch_size=1)
+
+
+def test_unwritable_output_leaves_what_was_there(
+    folder: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(folder / "a.mp4", tmp_path / "out")
+    before = (tmp_path / "out" / "a.npy").read_bytes()
+    write_video(folder / "a.mp4", frames(50, seed=5), fps=25)
+
+    def full(self: pathlib.Path, content: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pathlib.Path, "write_bytes", full)
+    with pytest.raises(UserError, match=r"a\.npy: cannot be written \(No space left"):
+        run(folder / "a.mp4", tmp_path / "out")
+    assert (tmp_path / "out" / "a.npy").read_bytes() == before
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.json", "a.npy"]
+
+
+def test_lists(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    listed = folder / "list.csv"
+    listed.write_text("path,label\r\nsub/d.mp4,Normal\r\n\r\na.mp4,Fight\r\n")
+    assert read_videos(listed) == [
+        (folder / "sub" / "d.mp4", "sub/d.mp4"),
+        (folder / "a.mp4", "a.mp4"),
+    ]
+    listed.write_text(f"{folder}/sub/d.mp4\n{folder}/a.mp4\n")
+    assert [name for _, name in read_videos(listed)] == ["sub/d.mp4", "a.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [("", "lists no video"), ("a.mp4\na.mp4\n", "listed twice"), ("../a.mp4\n", "leaves the list")],
+)
+def test_wrong_lists_are_one_line(tmp_path: pathlib.Path, content: str, words: str) -> None:
+    (tmp_path / "list.txt").write_text(content)
+    with pytest.raises(UserError, match=words):
+        read_videos(tmp_path / "list.txt")
+
+
+def test_wrong_sources(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(UserError, match="no video in it"):
+        read_videos(tmp_path)
+    with pytest.raises(UserError, match="cannot be read"):
+        read_videos(tmp_path / "missing.txt")
+    videos = [(tmp_path / "a.mp4", "a.mp4"), (tmp_path / "a.avi", "a.avi")]
+    with pytest.raises(UserError, match=r"both become a\.npy"):
+        plan_jobs(videos, tmp_path)
+
+
+def test_command_says_what_is_wrong(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    command = [sys.executable, "-m", "data_prep.extract", "--encoder=minilm"]
+    done = subprocess.run(
+        [*command, f"--videos={folder}", f"--output={tmp_path / 'out'}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "error: --texts=FOLDER belongs to --encoder=minilm, which needs it"
+    ]

@@ -1,0 +1,70 @@
+"""Scores, thresholds, and what is refused with which reason."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+from refinevad_jax.detection.detector import Detector
+from refinevad_jax.errors import UserError
+from tests.detection.conftest import WIDTH
+
+
+def features(seed: int, length: int = 20, crops: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(crops, length, WIDTH)).astype(np.float32)
+
+
+def test_scores_do_not_depend_on_company(detector: Detector) -> None:
+    videos = [features(1), features(2, 40), features(3)]
+    for one, found in zip(videos, detector.score_all(videos), strict=True):
+        alone = detector.score(one)
+        assert alone.scores.shape == one.shape[1:2]
+        np.testing.assert_allclose(found.scores, alone.scores, atol=2e-3)
+
+
+def test_crops_are_averaged(detector: Detector) -> None:
+    both = features(1, crops=2)
+    apart = [detector.score(both[[i]]).scores for i in range(2)]
+    np.testing.assert_allclose(detector.score(both).scores, np.mean(apart, axis=0), atol=2e-3)
+
+
+def test_what_does_not_fit_is_refused(detector: Detector, trained: pathlib.Path) -> None:
+    detector.check("a.npy", WIDTH, "")
+    detector.check("a.npy", WIDTH, "random")
+    with pytest.raises(UserError, match=r"a\.npy.* visual \(1024\), the run was trained on"):
+        detector.check("a.npy", 1024, "")
+    with pytest.raises(UserError, match="encoded by 'i3d', the run was trained on 'random'"):
+        detector.check("a.npy", WIDTH, "i3d")
+    Detector(trained, "best", allow_mismatch=True).check("a.npy", WIDTH, "i3d")
+
+
+def test_thresholds(detector: Detector, trained: pathlib.Path) -> None:
+    assert detector.threshold(0.3, None).value == 0.3
+    assert detector.threshold(None, None).source == "default"
+    with pytest.raises(UserError, match=r"refinevad_jax\.evaluate --workdir"):
+        detector.threshold(None, 0.02)
+    for split, value in (("test", 0.7), ("val", 0.6)):
+        folder = trained / "eval" / f"tiny-{split}-detector"
+        folder.mkdir(parents=True)
+        point = {"threshold": value, "target_false_alarm_rate": 0.02}
+        content = {"step": detector.step, "split": split, "operating_point": point}
+        (folder / "metrics.json").write_text(json.dumps(content))
+    found = Detector(trained, "best").threshold(None, 0.02)
+    assert found.value == 0.6 and "tiny-val-detector" in found.source
+
+
+def test_events_name_a_category(detector: Detector) -> None:
+    found = detector.score(features(4, 64))
+    threshold = detector.threshold(float(np.quantile(found.scores, 0.8)), None)
+    events = detector.events(found, 64 * 16 + 3, threshold)
+    assert events
+    for event in events:
+        assert 0 <= event.start < event.end <= 64 * 16
+        assert 0 <= event.category < len(detector.categories)
+    assert detector.events(found, 64 * 16, detector.threshold(1.0, None)) == []
+
+
+def test_no_workdir(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(UserError, match="is no workdir"):
+        Detector(tmp_path, "best")

@@ -1,0 +1,98 @@
+"""The page in a real browser: it plays, seeks, follows, and names are only text."""
+
+import pathlib
+
+import pytest
+
+from refinevad_jax.detection import outputs
+from refinevad_jax.detection.detector import Detector
+from refinevad_jax.detection.inputs import encode_video
+from refinevad_jax.detection.page import link, write_page
+from refinevad_jax.encoders.visual import VisualEncoder
+from tests.report.conftest import Browser
+
+EVIL = "<img src=x onerror=alert(1)>&amp; 50% #1"
+
+
+@pytest.fixture
+def page(
+    detector: Detector, encoder: VisualEncoder, clip: pathlib.Path, tmp_path: pathlib.Path
+) -> pathlib.Path:
+    video = clip.rename(tmp_path / f"{EVIL}.mp4")
+    found = encode_video(video, encoder, num_crops=1, batch_size=4)
+    scores = detector.score(found.features)
+    threshold = detector.threshold(float(sorted(scores.scores)[-3]), None)
+    events = detector.events(scores, found.num_frames, threshold)
+    assert events
+    categories = ("</script><b>A", *detector.categories[1:])
+    described = outputs.describe(EVIL, found, scores, events, categories, 16)
+    facts = outputs.run_facts(detector, threshold)
+    path = tmp_path / "out" / f"{EVIL}.html"
+    write_page(path, described, facts, found, scores, video)
+    return path
+
+
+def test_page_in_a_browser(browser: Browser, page: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    browser.open(page, width=1000, height=900)
+    browser.run(
+        "const v = document.getElementById('video');"
+        "if (v.readyState < 1) await new Promise(r => v.addEventListener('loadedmetadata', r));"
+    )
+    duration = browser.run("return video.duration")
+    assert duration == pytest.approx(149 / 25, abs=0.1)
+    assert browser.run("return document.querySelector('h1').textContent") == EVIL
+    assert browser.run("return document.images.length") == browser.run(
+        "return document.querySelectorAll('#events img').length"
+    )
+    box = browser.run(
+        "const b = timeline.getBoundingClientRect(); return [b.left, b.top, b.width, b.height]"
+    )
+    left, top, width, height = box
+    where = {"x": left + width / 2, "y": top + height / 2, "button": "left", "clickCount": 1}
+    for kind in ("mousePressed", "mouseReleased"):
+        browser._ask("Input.dispatchMouseEvent", type=kind, **where)
+    assert browser.run("return video.currentTime") == pytest.approx(9 * 16 / 25 / 2, abs=0.1)
+
+    start = browser.run("return data.events[0].start_seconds")
+    browser.run("buttons[0].click()")
+    browser.run("if (video.seeking) await new Promise(r => video.addEventListener('seeked', r));")
+    assert browser.run("return video.currentTime") == pytest.approx(start, abs=0.01)
+    assert browser.run("return buttons[0].classList.contains('now')")
+
+    browser.run("timeline.focus()")
+    browser.press("End")
+    assert "5.76 of 5.76 s" in browser.run("return reading.textContent")
+    browser.screenshot(tmp_path / "page.png")
+    assert browser.faults == []
+    assert all(address.startswith(("file:", "data:")) for address in browser.requests)
+
+
+def test_playing_moves_the_cursor(browser: Browser, page: pathlib.Path) -> None:
+    browser.open(page)
+    browser.run(
+        "video.playbackRate = 4; await video.play(); await new Promise(r => setTimeout(r, 900))"
+    )
+    assert float(browser.run("return timeline.getAttribute('aria-valuenow')")) > 0.2
+
+
+def test_a_missing_video_is_said(browser: Browser, page: pathlib.Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    source = text.split('src="', 1)[1].split('"', 1)[0]
+    page.write_text(text.replace(source, "gone.mp4"), encoding="utf-8")
+    browser.open(page)
+    browser.run(
+        "if (!video.error) await new Promise(r => video.addEventListener('error', r));"
+        "await new Promise(r => setTimeout(r, 50));"
+    )
+    assert "cannot be played from gone.mp4" in browser.run("return reading.textContent")
+
+
+def test_names_are_escaped_without_a_browser(page: pathlib.Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert "<img src=x" not in text and "</script><b>" not in text
+    assert text.count("<script") == 2
+
+
+def test_links_are_relative_and_quoted(tmp_path: pathlib.Path) -> None:
+    found = link(tmp_path / "out" / "sub" / "a.html", tmp_path / "v" / "a #1%.mp4")
+    assert found == "../../v/a%20%231%25.mp4"

@@ -1,0 +1,195 @@
+"""From inputs to the folder of results, and what happens to bad ones."""
+
+import csv
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from refinevad_jax.detection import run_detection
+from refinevad_jax.detection.detector import Detector
+from refinevad_jax.detection.inputs import encode_video, find_inputs, read_features
+from refinevad_jax.encoders.segments import ahead
+from refinevad_jax.encoders.visual import VisualEncoder
+from refinevad_jax.errors import UserError
+from tests.detection.conftest import WIDTH, coloured
+
+SETTINGS = run_detection.Settings()
+
+
+@pytest.fixture(autouse=True)
+def quick_encoder(monkeypatch: pytest.MonkeyPatch, encoder: VisualEncoder) -> None:
+    monkeypatch.setattr(run_detection, "load_visual_encoder", lambda name, weights: encoder)
+    monkeypatch.setitem(run_detection.ENCODERS, "random", "i3d")
+
+
+def detect(detector: Detector, inputs: list[pathlib.Path], output: pathlib.Path, value: float):
+    threshold = detector.threshold(value, None)
+    texts = [str(path) for path in inputs]
+    return run_detection.detect(detector, threshold, texts, output, SETTINGS)
+
+
+def test_results_of_a_video(
+    detector: Detector, encoder: VisualEncoder, clip: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    features = encode_video(clip, encoder, num_crops=1, batch_size=4)
+    expected = detector.score(features.features)
+    threshold = float(np.sort(expected.scores)[-3])
+    output = tmp_path / "out"
+    content = detect(detector, [clip], output, threshold)
+    assert content == json.loads((output / "events.json").read_text())
+    (video,) = content["videos"]
+    assert video["num_frames"] == 149 and video["num_segments"] == 9 and video["fps"] == 25
+    assert video["events"]
+    for event in video["events"]:
+        assert event["start_seconds"] == pytest.approx(event["start_frame"] / 25)
+        assert event["end_seconds"] == pytest.approx(event["end_frame"] / 25)
+        assert event["category"] in detector.categories
+    with (output / "clip.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    np.testing.assert_allclose([float(row["score"]) for row in rows], expected.scores, atol=1e-5)
+    first = video["events"][0]
+    inside = [row for row in rows if row["event"] == "1"]
+    assert int(inside[0]["start_frame"]) == first["start_frame"]
+    assert int(inside[-1]["end_frame"]) == first["end_frame"]
+    page = (output / "clip.html").read_text()
+    assert 'src="../clip.mp4"' in page and "data:image/jpeg;base64," in page
+    assert sorted(path.name for path in output.iterdir()) == [
+        "clip.csv",
+        "clip.html",
+        "events.json",
+    ]
+
+
+def test_feature_files_and_folders(
+    detector: Detector, clip: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    folder = tmp_path / "videos"
+    (folder / "sub").mkdir(parents=True)
+    clip.rename(folder / "sub" / "a.mp4")
+    array = np.random.default_rng(0).normal(size=(12, 2, WIDTH)).astype(np.float32)
+    np.save(tmp_path / "b.npy", array)
+    content = detect(detector, [folder, tmp_path / "b.npy"], tmp_path / "out", 0.5)
+    assert [video["name"] for video in content["videos"]] == ["sub/a", "b"]
+    assert 'src="../../videos/sub/a.mp4"' in (tmp_path / "out" / "sub" / "a.html").read_text()
+    page = (tmp_path / "out" / "b.html").read_text()
+    assert "<video" not in page and "Features alone" in page
+    expected = detector.score(array.transpose(1, 0, 2)).scores
+    rows = (tmp_path / "out" / "b.csv").read_text().splitlines()[1:]
+    np.testing.assert_allclose([float(row.split(",")[5]) for row in rows], expected, atol=1e-5)
+
+
+def test_what_browsers_do_not_play_is_copied(detector: Detector, tmp_path: pathlib.Path) -> None:
+    pytest.importorskip("av", reason="pip install av")
+    from refinevad_jax.detection.page import playable
+    from refinevad_jax.encoders.video_writer import write_video
+
+    old = tmp_path / "old.avi"
+    write_video(old, coloured(40), fps=25, codec="mpeg4")
+    assert not playable(old)
+    detect(detector, [old], tmp_path / "out", 0.5)
+    assert playable(tmp_path / "out" / "old.mp4")
+    assert 'src="old.mp4"' in (tmp_path / "out" / "old.html").read_text()
+
+
+def test_bad_inputs_do_not_end_the_others(
+    detector: Detector, clip: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    junk, wide = tmp_path / "junk.mp4", tmp_path / "wide.npy"
+    junk.write_text("no video")
+    np.save(wide, np.zeros((5, 99), np.float32))
+    with pytest.raises(UserError, match=r"2 of 3 inputs failed: .*junk\.mp4.*visual \(99\)"):
+        detect(detector, [junk, clip, wide], tmp_path / "out", 0.5)
+    assert (tmp_path / "out" / "clip.html").is_file()
+    content = json.loads((tmp_path / "out" / "events.json").read_text())
+    assert [video["name"] for video in content["videos"]] == ["clip"]
+
+
+def test_unwritable_output(detector: Detector, clip: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(UserError, match="out: cannot be written"):
+        detect(detector, [clip], tmp_path / "out", 0.5)
+    assert (tmp_path / "out").read_text() == "a file"
+
+
+def test_an_encoder_that_is_not_here(
+    detector: Detector, monkeypatch: pytest.MonkeyPatch, clip: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    monkeypatch.delitem(run_detection.ENCODERS, "random")
+    with pytest.raises(UserError, match="'random', which no encoder here makes"):
+        detect(detector, [clip], tmp_path / "out", 0.5)
+    assert not (tmp_path / "out").exists()
+
+
+def test_inputs(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(UserError, match="no such file or folder"):
+        find_inputs([str(tmp_path / "none.mp4")])
+    with pytest.raises(UserError, match="no video in it"):
+        find_inputs([str(tmp_path)])
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.mp4").touch()
+    with pytest.raises(UserError, match="would both become a"):
+        find_inputs([str(tmp_path / "one"), str(tmp_path / "two")])
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.zeros((3, 4), np.int64), r"shape \(3, 4\), expected"),
+        (np.zeros(3), r"shape \(3,\), expected"),
+        (np.zeros((0, 4)), "is empty or holds"),
+        (np.full((2, 4), np.nan), "not finite"),
+        (np.zeros((2, 32, 4)), "32 crops"),
+    ],
+)
+def test_wrong_feature_files(tmp_path: pathlib.Path, array: np.ndarray, words: str) -> None:
+    np.save(tmp_path / "a.npy", array)
+    with pytest.raises(UserError, match=words):
+        read_features(tmp_path / "a.npy")
+
+
+def test_a_damaged_feature_file(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "a.npy").write_bytes(b"\x93NUMPY")
+    with pytest.raises(UserError, match="not a readable"):
+        read_features(tmp_path / "a.npy")
+
+
+def test_the_decoder_is_only_a_little_ahead() -> None:
+    produced = []
+
+    def numbers():
+        for i in range(100):
+            produced.append(i)
+            yield i
+
+    items = ahead(numbers(), 3)
+    assert [next(items) for _ in range(5)] == list(range(5))
+    items.close()
+    assert len(produced) <= 5 + 3 + 2
+
+    def failing():
+        yield 1
+        raise UserError("broken")
+
+    with pytest.raises(UserError, match="broken"):
+        list(ahead(failing(), 3))
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ([], "--workdir=FOLDER (a trained run) and --input=VIDEO are needed"),
+        (["--workdir=w", "--input=a", "--threshold=0.5", "--false_alarm_rate=0.1"], "one of them"),
+        (["--workdir=w", "--input=a"], "--output=FOLDER is needed"),
+        (["--workdir=w", "--input=a", "--input=b", "--stream"], "--stream takes one --input"),
+    ],
+)
+def test_misuse_is_one_line(flags: list[str], words: str) -> None:
+    command = [sys.executable, "-m", "refinevad_jax.detect", *flags]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1 and words in done.stderr

@@ -1,0 +1,60 @@
+"""Streaming is the offline causal result, line by line, with a bounded past."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+from refinevad_jax.detection.detector import Detector
+from refinevad_jax.detection.inputs import encode_video
+from refinevad_jax.detection.stream import CausalScorer, causal_scores, watch
+from refinevad_jax.encoders.visual import VisualEncoder
+from refinevad_jax.errors import UserError
+from tests.detection.conftest import WIDTH
+
+WINDOW = 6
+
+
+def test_streaming_equals_the_offline_causal_result(detector: Detector) -> None:
+    features = np.random.default_rng(0).normal(size=(2, 20, WIDTH)).astype(np.float32)
+    scorer = CausalScorer(detector, WINDOW)
+    streamed = [scorer.push(features[:, t])[0] for t in range(20)]
+    np.testing.assert_allclose(streamed, causal_scores(detector, features, WINDOW), atol=1e-5)
+    whole = detector.score(features[:, 20 - WINDOW :]).scores[-1]
+    np.testing.assert_allclose(streamed[-1], whole, atol=1e-5)
+    assert np.ptp(streamed) > 1e-3
+
+
+def test_the_past_is_bounded_and_the_future_unknown(detector: Detector) -> None:
+    features = np.random.default_rng(1).normal(size=(1, 20, WIDTH)).astype(np.float32)
+    before = causal_scores(detector, features, WINDOW)
+    changed = features.copy()
+    changed[:, 10] += 5
+    after = causal_scores(detector, changed, WINDOW)
+    np.testing.assert_array_equal(after[:10], before[:10])
+    np.testing.assert_array_equal(after[10 + WINDOW :], before[10 + WINDOW :])
+    assert (after[10 : 10 + WINDOW] != before[10 : 10 + WINDOW]).any()
+
+
+def test_lines_of_a_file(detector: Detector, encoder: VisualEncoder, clip: pathlib.Path) -> None:
+    threshold = detector.threshold(0.5, None)
+    lines = [
+        json.loads(line)
+        for line in watch(str(clip), detector, encoder, threshold, window=WINDOW, num_crops=1)
+    ]
+    found = encode_video(clip, encoder, num_crops=1, batch_size=4)
+    expected = causal_scores(detector, found.features, WINDOW)
+    np.testing.assert_allclose([line["score"] for line in lines], expected, atol=1e-5)
+    assert [line["segment"] for line in lines] == list(range(9))
+    assert [line["start_seconds"] for line in lines] == [round(0.64 * i, 3) for i in range(9)]
+    assert all(line["alarm"] == (line["score"] >= 0.5) for line in lines)
+    assert all(line["latency_ms"] > 0 for line in lines)
+    assert set(lines[0]["categories"]) == {"A", "B", "C"}
+
+
+def test_a_source_that_is_not_there(detector: Detector, encoder: VisualEncoder) -> None:
+    pytest.importorskip("av", reason="pip install av")
+    threshold = detector.threshold(0.5, None)
+    with pytest.raises(UserError, match="no readable video"):
+        list(watch("/no/such/file", detector, encoder, threshold, window=4, num_crops=1))

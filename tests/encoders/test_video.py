@@ -1,0 +1,210 @@
+"""Decoding: orientation, times, sizes, damage; every file is made here."""
+
+import fractions
+import pathlib
+
+import numpy as np
+import pytest
+
+from refinevad_jax.encoders.video import Video, find_videos, upright
+from refinevad_jax.encoders.video_writer import write_video
+from refinevad_jax.errors import UserError
+
+av = pytest.importorskip("av", reason="pip install av")
+
+
+def pictures(count: int, height: int = 48, width: int = 64) -> list[np.ndarray]:
+    """Grey frames that brighten, red in the upper left quarter."""
+    frames = []
+    for i in range(count):
+        frame = np.full((height, width, 3), 40 + 2 * i, np.uint8)
+        frame[: height // 2, : width // 2] = (220, 20, 20)
+        frames.append(frame)
+    return frames
+
+
+@pytest.fixture
+def clip(tmp_path: pathlib.Path) -> pathlib.Path:
+    path = tmp_path / "clip.mp4"
+    write_video(path, pictures(40), fps=25.0)
+    return path
+
+
+def test_frames_times_and_colours(clip: pathlib.Path) -> None:
+    with Video(clip) as video:
+        frames = list(video)
+    assert len(frames) == video.num_frames == 40
+    assert video.fps == 25.0 and not video.warnings
+    np.testing.assert_allclose([f.seconds for f in frames], np.arange(40) / 25)
+    assert frames[0].pixels.shape == (48, 64, 3) and frames[0].pixels.dtype == np.uint8
+    red, grey = frames[20].pixels[5, 5], frames[20].pixels[40, 50]
+    assert red[0] > 180 and red[1] < 60
+    assert abs(int(grey[0]) - 80) < 8 and abs(int(grey[2]) - 80) < 8
+
+
+def test_frames_are_decoded_one_at_a_time(clip: pathlib.Path) -> None:
+    with Video(clip) as video:
+        iterator = iter(video)
+        next(iterator)
+        assert video.num_frames == 1
+
+
+def test_variable_frame_rate_keeps_every_frame(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "vfr.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.time_base = stream.codec_context.time_base = fractions.Fraction(1, 1000)
+        times = [0, 40, 80, 500, 540, 2000, 2040]
+        for time, pixels in zip(times, pictures(len(times)), strict=True):
+            picture = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            picture.pts, picture.time_base = time, stream.time_base
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+    with Video(path) as video:
+        seconds = [frame.seconds for frame in video]
+    np.testing.assert_allclose(seconds, np.array(times) / 1000)
+
+
+@pytest.mark.parametrize(("degrees", "red"), [(90, (63, 0)), (-90, (0, 47)), (180, (47, 63))])
+def test_upright_turns_counter_clockwise(degrees: int, red: tuple[int, int]) -> None:
+    """The red upper left corner goes down, to the right, or across."""
+
+    class Turned:
+        rotation = degrees
+
+        def to_ndarray(self, format: str) -> np.ndarray:
+            return pictures(1)[0]
+
+    pixels = upright(Turned())
+    assert pixels.shape == ((64, 48, 3) if degrees % 180 else (48, 64, 3))
+    assert tuple(pixels[red]) == (220, 20, 20)
+
+
+def test_display_matrix_of_a_file_is_read(clip: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """A telephone held upright writes a matrix into the track header (tkhd), not other pixels."""
+    content = bytearray(clip.read_bytes())
+    one = (1 << 16).to_bytes(4, "big")
+    zero, minus = bytes(4), (-(1 << 16)).to_bytes(4, "big", signed=True)
+    unit = one + zero * 3 + one + zero * 3 + (1 << 30).to_bytes(4, "big")
+    turned = zero + one + zero + minus + zero * 4 + (1 << 30).to_bytes(4, "big")
+    place = content.index(unit, content.index(b"tkhd"))
+    content[place : place + 36] = turned
+    path = tmp_path / "turned.mp4"
+    path.write_bytes(content)
+    with Video(path) as video:
+        pixels = next(iter(video)).pixels
+    assert pixels.shape == (64, 48, 3)
+    assert pixels[5, 40, 0] > 180 and pixels[5, 40, 1] < 60  # a quarter clockwise
+
+
+def test_odd_sizes(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "odd.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 33, 17, "yuv444p"
+        for pixels in pictures(3, 17, 33):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+    with Video(path) as video:
+        assert [frame.pixels.shape for frame in video] == [(17, 33, 3)] * 3
+    write_video(tmp_path / "even.mp4", pictures(3, 17, 33), fps=25)
+    with Video(tmp_path / "even.mp4") as video:
+        assert {frame.pixels.shape for frame in video} == {(16, 32, 3)}
+
+
+def test_damaged_tail_is_counted(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "noise.mkv"
+    rng = np.random.default_rng(0)
+    noise = [rng.integers(0, 255, (48, 64, 3), np.uint8) for _ in range(40)]
+    write_video(path, noise, fps=25)
+    content = path.read_bytes()
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(content[: len(content) * 6 // 10])
+    with Video(cut) as video:
+        count = sum(1 for _ in video)
+    assert 10 < count < 40
+
+    hurt = bytearray(content)
+    hurt[len(hurt) // 2 :] = rng.integers(0, 255, len(hurt) - len(hurt) // 2, np.uint8).tobytes()
+    (tmp_path / "hurt.mkv").write_bytes(hurt)
+    with Video(tmp_path / "hurt.mkv") as video:
+        assert 10 < sum(1 for _ in video) <= 40
+        assert video.num_frames < 40 or video.warnings
+
+
+def test_missing_frames_are_a_warning(clip: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """The header comes first, as in files for the web, and the end is cut away."""
+    fast = tmp_path / "fast.mp4"
+    rng = np.random.default_rng(0)
+    with av.open(str(fast), "w", options={"movflags": "+faststart"}) as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(40):
+            pixels = rng.integers(0, 255, (48, 64, 3), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+    content = fast.read_bytes()
+    fast.write_bytes(content[: len(content) // 2])
+    with Video(fast) as video:
+        count = sum(1 for _ in video)
+    assert 5 < count < 40
+    assert f"{40 - count} of 40 frames that the header states are missing" in video.warnings
+
+
+def write_audio(path: pathlib.Path) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=44100, layout="mono")
+        for start in range(0, 44100, 1024):
+            sound = av.AudioFrame.from_ndarray(
+                np.zeros((1, 1024), np.float32), format="fltp", layout="mono"
+            )
+            sound.rate, sound.pts = 44100, start
+            container.mux(stream.encode(sound))
+        container.mux(stream.encode())
+
+
+def test_what_is_no_video_is_one_line(tmp_path: pathlib.Path) -> None:
+    audio, empty, text = tmp_path / "a.mp4", tmp_path / "e.mp4", tmp_path / "t.mp4"
+    write_audio(audio)
+    empty.touch()
+    text.write_text("not a video\n" * 50)
+    for path, words in [
+        (audio, "holds audio but no decodable pictures"),
+        (empty, "is empty"),
+        (text, "no readable video"),
+        (tmp_path / "missing.mp4", "cannot be read"),
+        (tmp_path, "is a folder"),
+    ]:
+        with pytest.raises(UserError, match=words) as caught:
+            Video(path)
+        assert str(path) in str(caught.value)
+
+
+def test_a_stream_without_frames(clip: pathlib.Path) -> None:
+    content = bytearray(clip.read_bytes())
+    start = content.index(b"mdat") + 4
+    end = content.index(b"moov") - 4
+    content[start:end] = bytes(end - start)
+    clip.write_bytes(content)
+    with Video(clip) as video, pytest.raises(UserError, match="no frame could be decoded"):
+        list(video)
+
+
+def test_find_videos(clip: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "b.AVI").touch()
+    (tmp_path / "notes.txt").touch()
+    assert find_videos(tmp_path) == [clip, tmp_path / "sub" / "b.AVI"]
+
+
+def test_same_frames_give_the_same_bytes(tmp_path: pathlib.Path) -> None:
+    for name in ("one.mp4", "two.mp4"):
+        write_video(tmp_path / name, pictures(10), fps=25)
+    assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "two.mp4").read_bytes()
+
+
+def test_failed_writing_leaves_nothing(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(UserError, match="no frame to write"):
+        write_video(tmp_path / "none.mp4", [], fps=25)
+    assert not list(tmp_path.iterdir())
