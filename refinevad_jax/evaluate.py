@@ -5,9 +5,10 @@
   python -m refinevad_jax.evaluate --workdir=runs/ucf --dataset=other --data_dir=data
   python -m refinevad_jax.evaluate --scores=theirs.npz --dataset=ucf --data_dir=data
 
-A run remembers its data set and settings. Its results go to
-WORKDIR/eval/<dataset>-<split>-<step>/, those of a file of scores to --output: metrics.json,
-report.html, scores.npz, videos.csv, events.json and score curves.
+A run remembers its data set and settings. Of a run with several seeds every one is evaluated, and
+mean and deviation are printed. Results go to WORKDIR/eval/<dataset>-<split>-<step>/, those of a
+file of scores to --output: metrics.json, report.html, scores.npz, videos.csv, events.json, figures
+and score curves.
 """
 
 import pathlib
@@ -36,7 +37,9 @@ FALSE_ALARM_RATE = flags.DEFINE_float(
 NUM_CURVES = flags.DEFINE_integer("num_curves", 12, "Score curves to draw.", lower_bound=0)
 REPORT = flags.DEFINE_bool("report", True, "Write report.html.")
 ALLOW_MISMATCH = flags.DEFINE_bool(
-    "allow_mismatch", False, "Accept features of another encoder than the run was trained on."
+    "allow_mismatch",
+    False,
+    "Accept another encoder, normalisation or taxonomy than the run was trained on (zero-shot).",
 )
 
 
@@ -45,7 +48,7 @@ def main() -> None:
     if bool(WORKDIR.value) == bool(SCORES.value):
         raise UserError("one of --workdir=FOLDER (a trained run) or --scores=FILE is needed")
     from refinevad_jax import compilation_cache
-    from refinevad_jax.evaluation import run_evaluation
+    from refinevad_jax.evaluation import run_evaluation, seeds
 
     settings = run_evaluation.Settings(NUM_CURVES.value, FALSE_ALARM_RATE.value, REPORT.value)
     if SCORES.value:
@@ -63,7 +66,7 @@ def main() -> None:
         )
         return
     compilation_cache.enable()
-    run_evaluation.evaluate(
+    seeds.evaluate_seeds(
         pathlib.Path(WORKDIR.value),
         split=SPLIT.value,
         step=STEP.value,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
-ENTRY_POINTS = ("main", "evaluate", "compare", "results", "detect", "export")
+ENTRY_POINTS = ("main", "evaluate", "compare", "detect", "export", "ladder", "results")
 FILES = sorted(
     path
     for folder in ("refinevad_jax", "data_prep", "configs")
@@ -66,6 +66,15 @@ FORBIDDEN = {
         "refinevad_jax.evaluation",
         "refinevad_jax.data",
     ],
+    "refinevad_jax.encoders": [
+        "refinevad_jax.model",
+        "refinevad_jax.training",
+        "refinevad_jax.evaluation",
+        "refinevad_jax.detection",
+        "refinevad_jax.data",
+    ],
+    "refinevad_jax.evaluation": ["refinevad_jax.detection", "refinevad_jax.experiments"],
+    "refinevad_jax.training": ["refinevad_jax.detection", "refinevad_jax.experiments"],
     "refinevad_jax.data": ["refinevad_jax.model", "refinevad_jax.training"],
     "refinevad_jax.config": ["jax", "numpy", "absl"],
     "data_prep": [
@@ -122,7 +131,7 @@ def test_configurations_import_the_schema_only() -> None:
 
 @pytest.mark.parametrize(
     "library",
-    ["torch", "av", "open_clip", "transformers", "scipy", "sklearn", "tensorboardX"],
+    ["torch", "av", "open_clip", "transformers", "scipy", "sklearn", "tensorboardX", "apache_beam"],
 )
 def test_extras_are_imported_where_they_are_used(library: str) -> None:
     for path in FILES:

@@ -11,6 +11,7 @@ from flax import nnx
 
 from refinevad_jax import analysis
 from refinevad_jax import workdir as workdir_lib
+from refinevad_jax.data import category_map
 from refinevad_jax.data.bags import BagsInfo, read_info, read_split
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation import results, score_files
@@ -18,7 +19,7 @@ from refinevad_jax.evaluation.metrics import TARGET_FALSE_ALARM_RATE, metrics
 from refinevad_jax.evaluation.outcomes import outcomes
 from refinevad_jax.evaluation.page_content import page_content
 from refinevad_jax.evaluation.scored_split import ScoredSplit
-from refinevad_jax.evaluation.scoring import Scorer
+from refinevad_jax.evaluation.scoring import Scorer, VideoScores
 from refinevad_jax.report.page import write_page
 from refinevad_jax.staged_folder import replace_folder, restore_replaced, staging_folder
 
@@ -31,11 +32,13 @@ class Settings:
         num_curves: score curves to draw.
         target_false_alarm_rate: of the operating point, a share of the frames of normal videos.
         report: whether report.html is written.
+        verbose: whether the table is printed.
     """
 
     num_curves: int = 12
     target_false_alarm_rate: float = TARGET_FALSE_ALARM_RATE
     report: bool = True
+    verbose: bool = True
 
 
 def evaluate(
@@ -136,15 +139,30 @@ def score(
             params, bags, columns=run.columns(), num_segments=num_segments, progress=bar.update
         )
     has_categories = run.config.model.injection != "none"
-    prototypes = nnx.merge(graphdef, params).prototypes[...] if has_categories else None
+    same = run.info.taxonomy == info.taxonomy
+    if not same:
+        scored = [in_categories_of(info, run.info, result) for result in scored]
+        print(f"categories: {category_map.in_words(run.info.taxonomy, info.taxonomy)}")
+    known = has_categories and same  # prototypes of other categories say nothing of these
+    prototypes = np.asarray(nnx.merge(graphdef, params).prototypes[...]) if known else None
     return ScoredSplit(
         info=info,
         bags=bags,
         results=scored,
         resampled=num_segments > 0,
         has_categories=has_categories,
-        prototypes=None if prototypes is None else np.asarray(prototypes),
+        prototypes=prototypes,
     ), number
+
+
+def in_categories_of(info: BagsInfo, trained: BagsInfo, result: VideoScores) -> VideoScores:
+    """What a network says of the categories of another data set, matched by name."""
+    found = category_map.matching(trained.taxonomy, info.taxonomy)
+    return dataclasses.replace(
+        result,
+        category_probs=category_map.mapped(result.category_probs, found),
+        category_weights=category_map.mapped(result.category_weights, found),
+    )
 
 
 def write_evaluation(
@@ -167,8 +185,9 @@ def write_evaluation(
             replace_folder(new, folder)
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror or error})") from error
-    print(results.table(content))
-    print(f"{folder}: {', '.join(names)}")
+    if settings.verbose:
+        print(results.table(content))
+        print(f"{folder}: {', '.join(names)}")
     return content
 
 
@@ -190,10 +209,11 @@ def check_features(trained: BagsInfo, found: BagsInfo, *, allow_mismatch: bool) 
             f"data set {found.name!r} has modalities {_modalities(found)}, the run was trained on "
             f"{_modalities(trained)}; extract features of the same encoders"
         )
-    if trained.taxonomy != found.taxonomy:
+    if trained.taxonomy != found.taxonomy and not allow_mismatch:
         raise UserError(
             f"data set {found.name!r} has the categories of {found.taxonomy.name!r}, the run knows "
-            f"those of {trained.taxonomy.name!r}; package the data with --taxonomy of the run"
+            f"those of {trained.taxonomy.name!r}; package the data with --taxonomy of the run, or "
+            "evaluate zero-shot with --allow_mismatch: categories are then matched by name"
         )
     if trained.encoder != found.encoder and not allow_mismatch:
         raise UserError(

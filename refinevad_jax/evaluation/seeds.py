@@ -31,7 +31,7 @@ def evaluate_seeds(workdir: pathlib.Path, **options: Any) -> list[dict[str, Any]
         workdir_lib.read_run(workdir)  # says what is missing
     contents = [evaluate(folder, **options) for folder in folders]
     if len(contents) > 1:
-        print(summary_table(contents), flush=True)
+        print(f"\n{summary_table(contents)}", flush=True)
     return contents
 
 

@@ -32,7 +32,10 @@ def run_rows(
             if contents is None:
                 loop.train(own, folder)
                 contents = evaluate_seeds(
-                    folder, split=split, step="best", settings=Settings(num_curves=0, report=False)
+                    folder,
+                    split=split,
+                    step="best",
+                    settings=Settings(num_curves=0, report=False, verbose=False),
                 )
             found[row.name] = contents
     return found

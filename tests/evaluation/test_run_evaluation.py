@@ -3,6 +3,7 @@
 import csv
 import json
 import pathlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -210,8 +211,31 @@ def test_features_that_do_not_fit_are_refused_with_the_reason() -> None:
     check_features(info(), info(), allow_mismatch=False)
     with pytest.raises(UserError, match=r"visual \(5\).*visual \(4\)"):
         check_features(info(), info(width=5), allow_mismatch=True)
-    with pytest.raises(UserError, match="categories"):
-        check_features(info(), info(categories="abc"), allow_mismatch=True)
+    with pytest.raises(UserError, match=r"categories of 't'.*--allow_mismatch"):
+        check_features(info(), info(categories="abc"), allow_mismatch=False)
     with pytest.raises(UserError, match=r"'i3d'.*'clip'.*--allow_mismatch"):
         check_features(info(), info(encoder="i3d"), allow_mismatch=False)
     check_features(info(), info(encoder="i3d"), allow_mismatch=True)
+    l2, none = ({"visual": word} for word in ("l2", "none"))
+    trained, found = replace(info(), normalization=l2), replace(info(), normalization=none)
+    with pytest.raises(UserError, match=r"visual rows normalised as 'none'.*--allow_mismatch"):
+        check_features(trained, found, allow_mismatch=False)
+    check_features(trained, found, allow_mismatch=True)
+    check_features(info(), found, allow_mismatch=False)  # never measured: not refused
+
+
+def test_zero_shot_matches_categories_by_name(
+    trained: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taxonomy = Taxonomy("other", ("c", "a", "x", "b"), ("C", "A", "X", "B"), separator="+")
+    modalities = (Modality("visual", 16), Modality("text", 8))
+    info = BagsInfo("other", taxonomy, modalities, encoder="random")
+    write_dataset(str(tmp_path), info, tiny_videos("test", 6, seed=9))
+    options = {"split": "test", "step": "best", "dataset": "other", "data_dir": str(tmp_path)}
+    with pytest.raises(UserError, match="zero-shot with --allow_mismatch"):
+        evaluate(trained, settings=QUICK, **options)
+    evaluate(trained, allow_mismatch=True, settings=Settings(num_curves=0), **options)
+    assert "C -> C, A -> A, B -> B; without a counterpart: X" in capsys.readouterr().out
+    probs = np.load(trained / "eval" / "other-test-best" / "scores.npz")["category_probs"]
+    assert probs.shape == (6, 4)
+    assert not probs[:, 2].any() and probs[:, [0, 1, 3]].all()

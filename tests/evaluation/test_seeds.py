@@ -1,0 +1,34 @@
+"""A run of several seeds is evaluated seed by seed and summed up."""
+
+import pathlib
+
+import pytest
+
+from refinevad_jax.errors import UserError
+from refinevad_jax.evaluation import seeds
+from refinevad_jax.evaluation.run_evaluation import Settings
+from refinevad_jax.training import loop
+from tests.conftest import make_tiny_config
+
+
+def test_every_seed_is_evaluated_and_the_mean_printed(
+    tiny_data: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = make_tiny_config(tiny_data)
+    config.num_seeds = 2
+    config.train.num_epochs = 1
+    loop.train(config, tmp_path)
+    quick = Settings(num_curves=0, report=False, verbose=False)
+    contents = seeds.evaluate_seeds(tmp_path, split="test", step="best", settings=quick)
+    assert [content["seed"] for content in contents] == [0, 1]
+    assert "mean ± deviation over seeds 0, 1" in capsys.readouterr().out
+    assert seeds.stored_seeds(tmp_path, "tiny-test-best") == contents
+    mean, spread = seeds.summary(contents)["frame_auc"]
+    one, other = (content["frame_auc"] for content in contents)
+    assert mean == pytest.approx((one + other) / 2)
+    assert spread == pytest.approx(abs(one - other) / 2**0.5)
+
+
+def test_a_folder_without_a_run_says_what_is_missing(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(UserError, match=r"is no workdir \(no config.json\)"):
+        seeds.evaluate_seeds(tmp_path, split="test", step="best")
