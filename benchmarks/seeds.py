@@ -1,0 +1,93 @@
+"""What S seeds in one program cost against S runs one after the other.
+
+  python -m benchmarks.seeds --num_seeds=5
+
+Both train the network of configs/ucf_text.py on made-up bags of that size, in turn, several times;
+compiling is reported apart. The last line is JSON.
+"""
+
+import json
+import statistics
+import time
+
+import jax
+import numpy as np
+from absl import app, flags
+
+from configs import ucf_text
+from refinevad_jax.data.batches import TrainingBags
+from refinevad_jax.model.refinevad import ModelConfig, create
+from refinevad_jax.training.dispatch import Dispatch
+from refinevad_jax.training.members import stack
+from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
+from refinevad_jax.training.step import TrainState
+
+NUM_SEEDS = flags.DEFINE_integer("num_seeds", 5, "Seeds.", lower_bound=2)
+NUM_STEPS = flags.DEFINE_integer("num_steps", 20, "Steps of one measurement.", lower_bound=1)
+REPEATS = flags.DEFINE_integer("repeats", 5, "Measurements of each.", lower_bound=1)
+NUM_VIDEOS, NUM_CHANNELS, NUM_CATEGORIES = 1412, 384, 13
+
+
+def made_up_bags(num_segments: int, num_seeds: int) -> TrainingBags:
+    """Random bags, every second one anomalous."""
+    rng = np.random.default_rng(0)
+    shape = (NUM_VIDEOS, 1, num_segments, NUM_CHANNELS)
+    labels = np.zeros((NUM_VIDEOS, NUM_CATEGORIES), bool)
+    labels[1::2, 0] = True
+    videos = np.arange(NUM_VIDEOS)
+    return TrainingBags(
+        rng.normal(size=shape).astype(np.float16),
+        labels,
+        np.tile(videos[::2], (num_seeds, 1)),
+        np.tile(videos[1::2], (num_seeds, 1)),
+    )
+
+
+class Program:
+    """Seeds trained together, with their state."""
+
+    def __init__(self, num_seeds: int) -> None:
+        config = ucf_text.get_config()
+        network = ModelConfig((NUM_CHANNELS,), NUM_CATEGORIES, **config.model.to_dict())
+        optimizer = make_optimizer(OptimizerConfig(**config.optimizer.to_dict()), 10_000)
+        seeds = range(num_seeds)
+        networks = [create(network, seed) for seed in seeds]
+        states = [
+            TrainState(jax.numpy.zeros((), np.int32), params, optimizer.init(params))
+            for _, params in networks
+        ]
+        bags = made_up_bags(config.data.num_segments, num_seeds)
+        self._dispatch = Dispatch(config, seeds, networks[0][0], optimizer, bags)
+        self._state = self._dispatch.place(stack(states))
+
+    def seconds(self) -> float:
+        """Time of one measurement."""
+        start = time.perf_counter()
+        self._state, _ = self._dispatch.run(self._state, 0, NUM_STEPS.value)
+        return time.perf_counter() - start
+
+
+def main(argv: list[str]) -> None:
+    """Measures both in turn."""
+    del argv
+    together, alone = Program(NUM_SEEDS.value), Program(1)
+    compiling = together.seconds(), alone.seconds()
+    pairs = [(together.seconds(), alone.seconds()) for _ in range(REPEATS.value)]
+    ratios = [both / (NUM_SEEDS.value * one) for both, one in pairs]
+    steps = NUM_STEPS.value
+    print(f"{NUM_SEEDS.value} seeds together: {pairs[-1][0] / steps * 1e3:.0f} ms a step")
+    print(f"one seed: {pairs[-1][1] / steps * 1e3:.0f} ms a step")
+    print(f"first call, with compiling: {compiling[0]:.1f} s together, {compiling[1]:.1f} s alone")
+    result = {
+        "num_seeds": NUM_SEEDS.value,
+        "together_over_separate": round(statistics.median(ratios), 3),
+        "lowest": round(min(ratios), 3),
+        "highest": round(max(ratios), 3),
+        "compile_together_over_separate": round(compiling[0] / (NUM_SEEDS.value * compiling[1]), 3),
+        "device": jax.devices()[0].device_kind,
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    app.run(main)
