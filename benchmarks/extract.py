@@ -11,15 +11,13 @@ line is JSON.
 import json
 import pathlib
 import tempfile
-import time
-from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import app, flags
 
+from benchmarks.limits import best, matmul_flops
 from refinevad_jax.encoders import i3d
 from refinevad_jax.encoders.segments import ahead, batched, read_segments
 from refinevad_jax.encoders.video import Video
@@ -29,25 +27,6 @@ from refinevad_jax.encoders.visual import FRAMES_PER_SEGMENT
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "segments a call", 1)
 SEGMENTS = flags.DEFINE_integer("segments", 24, "segments of the video", 1)
 HEIGHT = flags.DEFINE_integer("height", 240, "rows of the video; columns are 4/3 of them", 16)
-SIDE = 4096
-
-
-def best(run: Callable[[], Any], repeats: int = 3) -> float:
-    """Shortest of several timings in seconds, after one run that compiles."""
-    run()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
-def matmul_flops() -> float:
-    """Floating-point operations per second of a large float32 matrix product."""
-    matrix = jnp.ones((SIDE, SIDE), jnp.float32)
-    product = jax.jit(lambda a: a @ a)
-    return 2 * SIDE**3 / best(lambda: product(matrix).block_until_ready())
 
 
 def network_flops(weights: i3d.Weights) -> float:

@@ -11,36 +11,15 @@ import statistics
 import time
 
 import jax
-import numpy as np
 from absl import app, flags
 
+from benchmarks.programs import made_up_bags, program
 from configs import ucf_text
-from refinevad_jax.data.batches import TrainingBags
-from refinevad_jax.model.refinevad import ModelConfig, create
-from refinevad_jax.training.dispatch import Dispatch
-from refinevad_jax.training.members import stack
-from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
-from refinevad_jax.training.step import TrainState
 
 NUM_SEEDS = flags.DEFINE_integer("num_seeds", 5, "Seeds.", lower_bound=2)
 NUM_STEPS = flags.DEFINE_integer("num_steps", 20, "Steps of one measurement.", lower_bound=1)
 REPEATS = flags.DEFINE_integer("repeats", 5, "Measurements of each.", lower_bound=1)
-NUM_VIDEOS, NUM_CHANNELS, NUM_CATEGORIES = 1412, 384, 13
-
-
-def made_up_bags(num_segments: int, num_seeds: int) -> TrainingBags:
-    """Random bags, every second one anomalous."""
-    rng = np.random.default_rng(0)
-    shape = (NUM_VIDEOS, 1, num_segments, NUM_CHANNELS)
-    labels = np.zeros((NUM_VIDEOS, NUM_CATEGORIES), bool)
-    labels[1::2, 0] = True
-    videos = np.arange(NUM_VIDEOS)
-    return TrainingBags(
-        rng.normal(size=shape).astype(np.float16),
-        labels,
-        np.tile(videos[::2], (num_seeds, 1)),
-        np.tile(videos[1::2], (num_seeds, 1)),
-    )
+NUM_VIDEOS, NUM_CHANNELS = 1412, 384
 
 
 class Program:
@@ -48,17 +27,8 @@ class Program:
 
     def __init__(self, num_seeds: int) -> None:
         config = ucf_text.get_config()
-        network = ModelConfig((NUM_CHANNELS,), NUM_CATEGORIES, **config.model.to_dict())
-        optimizer = make_optimizer(OptimizerConfig(**config.optimizer.to_dict()), 10_000)
-        seeds = range(num_seeds)
-        networks = [create(network, seed) for seed in seeds]
-        states = [
-            TrainState(jax.numpy.zeros((), np.int32), params, optimizer.init(params))
-            for _, params in networks
-        ]
-        bags = made_up_bags(config.data.num_segments, num_seeds)
-        self._dispatch = Dispatch(config, seeds, networks[0][0], optimizer, bags)
-        self._state = self._dispatch.place(stack(states))
+        bags = made_up_bags(NUM_VIDEOS, config.data.num_segments, NUM_CHANNELS, num_seeds)
+        self._dispatch, self._state = program(config, bags)
 
     def seconds(self) -> float:
         """Time of one measurement."""

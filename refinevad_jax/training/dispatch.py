@@ -31,6 +31,7 @@ class Dispatch:
         loss_config = step_lib.LossConfig(
             label_injection_rate=config.train.label_injection_rate, **config.loss.to_dict()
         )
+        self._run_resident: Any
         self._run_resident, self._run_batch, self._draw = step_lib.make_run_steps(
             graphdef=graphdef,
             optimizer=optimizer,
@@ -68,6 +69,11 @@ class Dispatch:
             state, metrics = self._run_batch(state, self._seeds, *self._batch(step))
             rows.append(metrics)
         return state, jax.tree.map(lambda *values: np.stack(values, 1), *jax.device_get(rows))
+
+    def cost_of_a_step(self, state: step_lib.TrainState) -> dict[str, float]:
+        """What the compiler counts in one step with the bags on the device: "flops" and others."""
+        arguments = (state, self._seeds, self._resident_bags, 1)
+        return self._run_resident.lower(*arguments).compile().cost_analysis()
 
     def probe(self, state: step_lib.TrainState, step: int) -> dict[str, np.ndarray]:
         """Scores the next batch with and without e_y in v: the gap that only training sees. [S]."""

@@ -1,0 +1,28 @@
+"""What a machine can do at most: the yardstick of the other benchmarks."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+SIDE = 4096
+
+
+def best(run: Callable[[], Any], repeats: int = 3) -> float:
+    """Shortest of several timings in seconds, after one run that compiles."""
+    run()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def matmul_flops() -> float:
+    """Floating-point operations per second of a large float32 matrix product."""
+    matrix = jnp.ones((SIDE, SIDE), jnp.float32)
+    product = jax.jit(lambda a: a @ a)
+    return 2 * SIDE**3 / best(lambda: product(matrix).block_until_ready())
