@@ -1,6 +1,7 @@
 """Runs an entry point: one line and exit code 2 for misuse and bad data, never a traceback."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -13,8 +14,9 @@ def run(main: Callable[[], None]) -> None:
     """Parses absl flags, calls main() and turns a user's mistake into one line on stderr.
 
     Exit codes: 0 done; 1 training stopped on a numerical fault; 2 misuse or bad data;
-    130 interrupted from the keyboard.
+    130 interrupted from the keyboard; 143 stopped by SIGTERM, as a preempted job is.
     """
+    signal.signal(signal.SIGTERM, _stop)
     logging.use_absl_handler()
     logging.set_verbosity(logging.WARNING)
 
@@ -55,6 +57,12 @@ def fail(message: str, *, code: int) -> None:
     """Prints `error: message` on stderr and exits with code."""
     print(f"error: {message}", file=sys.stderr)
     sys.exit(code)
+
+
+def _stop(number: int, frame: object) -> None:
+    """Unwinds, so that what is half-written is removed; finished epochs are on the disk."""
+    del number, frame
+    fail("stopped by SIGTERM; run the same command again", code=143)
 
 
 def _discard_output() -> None:

@@ -10,7 +10,12 @@ ROOT = pathlib.Path(__file__).parents[1]
 COMMANDS = [
     "refinevad_jax.main",
     "refinevad_jax.evaluate",
+    "refinevad_jax.compare",
+    "refinevad_jax.ladder",
+    "refinevad_jax.detect",
+    "refinevad_jax.export",
     "data_prep.package",
+    "data_prep.extract",
     "data_prep.simulate",
 ]
 
@@ -49,6 +54,10 @@ def test_help_teaches(module: str) -> None:
         ("refinevad_jax.evaluate", ["--workdir=nowhere"], "nowhere"),
         ("refinevad_jax.evaluate", ["--num_segments=many"], "num_segments"),
         ("refinevad_jax.evaluate", ["surplus"], "surplus"),
+        ("refinevad_jax.export", ["--workdir=nowhere"], "--output"),
+        ("refinevad_jax.export", ["--workdir=nowhere", "--output=x"], "nowhere"),
+        ("refinevad_jax.ladder", ["--config=configs/demo.py", "--config.data.data_dir=no"], "no"),
+        ("refinevad_jax.compare", ["nowhere"], "two runs"),
     ],
 )
 def test_misuse_is_one_line_and_code_two(module: str, flags: list[str], reason: str) -> None:

@@ -100,11 +100,23 @@ def command(config: ConfigDict, workdir: pathlib.Path) -> list[str]:
     return [*main, f"--workdir={workdir}", *flags]
 
 
-@pytest.mark.parametrize("kill_at", ["checkpoints/3", "checkpoints/6.orbax"])
+@pytest.mark.parametrize(
+    ("kill_at", "sent", "code"),
+    [
+        ("checkpoints/3", signal.SIGKILL, -signal.SIGKILL),
+        ("checkpoints/6.orbax", signal.SIGKILL, -signal.SIGKILL),
+        ("checkpoints/3", signal.SIGTERM, 143),
+    ],
+)
 def test_a_killed_run_resumes_bit_for_bit(
-    trained: pathlib.Path, tiny_config: ConfigDict, tmp_path: pathlib.Path, kill_at: str
+    trained: pathlib.Path,
+    tiny_config: ConfigDict,
+    tmp_path: pathlib.Path,
+    kill_at: str,
+    sent: signal.Signals,
+    code: int,
 ) -> None:
-    """SIGKILL after a save, and as soon as anything of the next save is on the disk."""
+    """Killed after a save, and as soon as anything of the next save is on the disk."""
     process = subprocess.Popen(
         command(tiny_config, tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -112,9 +124,9 @@ def test_a_killed_run_resumes_bit_for_bit(
     while process.poll() is None and time.monotonic() < deadline:
         if any(str(path).startswith(str(tmp_path / kill_at)) for path in tmp_path.glob("*/*")):
             break
-    os.kill(process.pid, signal.SIGKILL)
+    os.kill(process.pid, sent)
     process.wait()
-    assert process.returncode == -signal.SIGKILL, "the run ended before it could be killed"
+    assert process.returncode == code, "the run ended before it could be killed"
     loop.train(tiny_config, tmp_path)
     same_run(trained, tmp_path)
     assert not [path.name for path in (tmp_path / "checkpoints").iterdir() if "tmp" in path.name]
