@@ -89,25 +89,29 @@ def paired(one: Sequence[float], other: Sequence[float]) -> Difference | None:
 
 
 def verdicts(rows: Sequence[LadderRow], *, full: str) -> list[str]:
-    """A sentence a part: whether full is better with it, by the paired difference in frame AUC."""
+    """A sentence a part: whether full is better with it, by the paired differences."""
     whole = _named(rows, full)
     found = []
     for row in rows:
-        difference = (
-            paired(whole.values("frame_auc"), row.values("frame_auc")) if row.part else None
-        )
-        if difference is None:
-            continue
-        if difference.low is None or difference.high is None:
-            verdict = "one seed, no interval"
-        elif difference.low > 0:
-            verdict = "helps"
-        elif difference.high < 0:
-            verdict = "hurts"
-        else:
-            verdict = "no effect shown"
-        found.append(f"{row.part} (full minus {row.name}): {verdict}, frame AUC {difference}")
+        if row.part:
+            words = [_verdict(whole, row, key) for key in COMPARED]
+            found.append(f"{row.part} (full minus {row.name}): {'; '.join(filter(None, words))}")
     return found
+
+
+def _verdict(whole: LadderRow, row: LadderRow, key: str) -> str:
+    difference = paired(whole.values(key), row.values(key))
+    if difference is None:
+        return ""
+    if difference.low is None or difference.high is None:
+        word = "one seed, no interval"
+    elif difference.low > 0:
+        word = "helps"
+    elif difference.high < 0:
+        word = "hurts"
+    else:
+        word = "no effect shown"
+    return f"{COLUMNS[key]} {difference}, {word}"
 
 
 def facts(contents: Sequence[Mapping[str, Any]]) -> str:

@@ -70,11 +70,12 @@ def test_verdicts_say_what_helps_hurts_and_shows_nothing() -> None:
         LadderRow("c", "part c", None, [content(0, 0.95), content(1, 0.89)]),
     ]
     found = ladder_table.verdicts(rows, full="full")
-    assert [line.split(": ")[1].split(",")[0] for line in found] == [
+    assert [line.split("; ")[0].split(", ")[-1] for line in found] == [
         "helps",
         "hurts",
         "no effect shown",
     ]
+    assert found[0].endswith(", helps") and "frame AP +0.025" in found[0]
 
 
 def test_the_ladder_runs_resumes_and_writes_its_table(
