@@ -1,6 +1,6 @@
 r"""What a trained network has learned, read from its parts: a script to copy from.
 
-  python docs/insight.py --workdir=runs/ucf_text/seed0 --split=val
+  python -m docs.insight --workdir=runs/ucf_text/seed0 --split=val
 
 Prints whether the prototypes fall into the paper's groups, what the gate does inside videos, and
 what the categories of videos are taken for. Needs scikit-learn.

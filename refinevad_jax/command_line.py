@@ -46,7 +46,10 @@ def run(main: Callable[[], None]) -> None:
         except NumericalError as error:
             fail(_one_line(error), code=1)
         except KeyboardInterrupt:
-            fail("interrupted; run the same command again", code=130)
+            # A checkpoint being written waits for other threads; a normal exit could wait forever.
+            sys.stdout.flush()
+            print("error: interrupted; run the same command again", file=sys.stderr, flush=True)
+            os._exit(130)
         except BrokenPipeError:
             _discard_output()
 
@@ -60,9 +63,11 @@ def fail(message: str, *, code: int) -> None:
 
 
 def _stop(number: int, frame: object) -> None:
-    """Unwinds, so that what is half-written is removed; finished epochs are on the disk."""
+    """Ends at once, as a kill does: what was finished is on the disk, the next call tidies up."""
     del number, frame
-    fail("stopped by SIGTERM; run the same command again", code=143)
+    # Not print: the signal may have come in the middle of one.
+    os.write(sys.stderr.fileno(), b"error: stopped by SIGTERM; run the same command again\n")
+    os._exit(143)
 
 
 def _discard_output() -> None:

@@ -25,7 +25,7 @@ def test_the_silhouette_tells_groups_from_noise() -> None:
 
 
 def test_the_script_runs_on_a_run(trained: pathlib.Path) -> None:
-    command = [sys.executable, str(SCRIPT), f"--workdir={trained}", "--split=val"]
+    command = [sys.executable, "-m", "docs.insight", f"--workdir={trained}", "--split=val"]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, cwd=SCRIPT.parents[1]
     )
@@ -36,7 +36,7 @@ def test_the_script_runs_on_a_run(trained: pathlib.Path) -> None:
 
 def test_a_folder_that_is_no_run_is_one_line(tmp_path: pathlib.Path) -> None:
     pytest.importorskip("sklearn")
-    command = [sys.executable, str(SCRIPT), f"--workdir={tmp_path}"]
+    command = [sys.executable, "-m", "docs.insight", f"--workdir={tmp_path}"]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, cwd=SCRIPT.parents[1]
     )

@@ -105,6 +105,7 @@ def command(config: ConfigDict, workdir: pathlib.Path) -> list[str]:
     [
         ("checkpoints/3", signal.SIGKILL, -signal.SIGKILL),
         ("checkpoints/6.orbax", signal.SIGKILL, -signal.SIGKILL),
+        ("checkpoints/3.orbax", signal.SIGTERM, 143),
         ("checkpoints/3", signal.SIGTERM, 143),
     ],
 )
@@ -125,7 +126,7 @@ def test_a_killed_run_resumes_bit_for_bit(
         if any(str(path).startswith(str(tmp_path / kill_at)) for path in tmp_path.glob("*/*")):
             break
     os.kill(process.pid, sent)
-    process.wait()
+    process.wait(timeout=60)
     assert process.returncode == code, "the run ended before it could be killed"
     loop.train(tiny_config, tmp_path)
     same_run(trained, tmp_path)
