@@ -26,7 +26,7 @@ from refinevad_jax.evaluation import legacy_localization, localization
 
 DATA = flags.DEFINE_string(
     "data",
-    os.environ.get("REFINEVAD_SHARED_DATA", "../shared/data"),
+    os.environ.get("REFINEVAD_SHARED_DATA", ""),
     "Folder with derived/ and golden/; where it is absent, video lengths are drawn at random.",
 )
 REPEATS = flags.DEFINE_integer("repeats", 5, "Times ours is run; the median counts.", lower_bound=1)

@@ -1,11 +1,11 @@
 """Training programs on made-up bags, for benchmarks."""
 
-import jax
 import numpy as np
 from ml_collections import ConfigDict
 
 from refinevad_jax.data.batches import TrainingBags
 from refinevad_jax.model.refinevad import ModelConfig, create
+from refinevad_jax.training.checkpoints import fresh_state
 from refinevad_jax.training.dispatch import Dispatch
 from refinevad_jax.training.members import stack
 from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
@@ -39,9 +39,6 @@ def program(config: ConfigDict, bags: TrainingBags) -> tuple[Dispatch, TrainStat
     optimizer = make_optimizer(OptimizerConfig(**config.optimizer.to_dict()), 10_000)
     seeds = range(len(bags.normal))
     networks = [create(network, seed) for seed in seeds]
-    states = [
-        TrainState(jax.numpy.zeros((), np.int32), params, optimizer.init(params))
-        for _, params in networks
-    ]
+    states = [fresh_state(params, optimizer) for _, params in networks]
     dispatch = Dispatch(config, seeds, networks[0][0], optimizer, bags)
     return dispatch, dispatch.place(stack(states))

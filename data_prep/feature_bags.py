@@ -14,15 +14,12 @@ import tensorflow_datasets as tfds
 import tqdm
 from array_record.python import array_record_module
 
-from data_prep.file_hashes import file_sha256
 from data_prep.normalization import name_normalization
 from data_prep.records import Record, make_record, record_features
-from data_prep.videos import Span, Video, check_names
+from data_prep.videos import Video, check_names
 from refinevad_jax.data.bags import BUILDER_NAME, SCHEMA_VERSION, BagsInfo, dataset_dir
 from refinevad_jax.errors import UserError
 from refinevad_jax.staged_folder import replace_folder, restore_replaced, staging_folder
-
-__all__ = ["Place", "Span", "Video", "file_sha256", "write_dataset"]
 
 # A file takes no further record above this.
 SHARD_BYTES = 2**28

@@ -5,15 +5,10 @@ import pathlib
 from collections.abc import Sequence
 
 from refinevad_jax.errors import UserError
+from refinevad_jax.file_hash import file_sha256
 
 # Feature archives of the field take tens of GB: above this, file contents are not hashed.
 MAX_HASHED_BYTES = 2 * 10**9
-
-
-def file_sha256(path: pathlib.Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def hash_files(files: Sequence[pathlib.Path], root: pathlib.Path) -> dict[str, str]:

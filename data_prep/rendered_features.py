@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from data_prep.extraction_files import write_file
-from data_prep.feature_bags import file_sha256
 from data_prep.simulation_video import (
     FPS,
     FRAMES_PER_SEGMENT,
@@ -20,6 +19,7 @@ from data_prep.simulation_video import (
 from data_prep.videos import Video
 from refinevad_jax.data.bags import BagsInfo, Modality
 from refinevad_jax.errors import UserError
+from refinevad_jax.file_hash import file_sha256
 
 SHIPPED = pathlib.Path(__file__).parent / "rendered_i3d.npz"
 

@@ -11,8 +11,8 @@ import functools
 
 import numpy as np
 
-from data_prep.feature_bags import Span, Video
 from data_prep.simulated_features import FRAMES_PER_SEGMENT, MODALITIES, Event, draw_features
+from data_prep.videos import Span, Video
 from refinevad_jax.data.bags import BagsInfo
 from refinevad_jax.data.taxonomy import Taxonomy
 

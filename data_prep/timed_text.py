@@ -11,12 +11,12 @@ import pathlib
 
 import numpy as np
 
-from data_prep.file_hashes import file_sha256
 from data_prep.interval_files import Intervals, find_interval_files, read_intervals
 from data_prep.videos import Video
 from refinevad_jax.data.bags import BagsInfo, Modality
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
+from refinevad_jax.file_hash import file_sha256
 
 FRAMES_PER_SEGMENT = 16
 DEFAULT_FPS = 30.0

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tqdm
 
-from data_prep.file_hashes import file_sha256
 from data_prep.findings import Section, counted
 from data_prep.normalization import are_unit
 from data_prep.released_features import load_file
 from refinevad_jax.errors import UserError
+from refinevad_jax.file_hash import file_sha256
 
 SAMPLED_ROWS = 8
 

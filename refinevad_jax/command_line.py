@@ -10,8 +10,10 @@ from absl import app, flags, logging
 from refinevad_jax.errors import NumericalError, UserError
 
 
-def run(main: Callable[[], None]) -> None:
+def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
     """Parses absl flags, calls main() and turns a user's mistake into one line on stderr.
+
+    takes_arguments: whether main takes what stands beside the flags, as strings.
 
     Exit codes: 0 done; 1 training stopped on a numerical fault; 2 misuse or bad data;
     130 interrupted from the keyboard; 143 stopped by SIGTERM, as a preempted job is.
@@ -22,6 +24,7 @@ def run(main: Callable[[], None]) -> None:
 
     def parse(argv: list[str]) -> list[str]:
         try:
+            flags.FLAGS.set_gnu_getopt(True)  # flags may follow arguments
             rest = flags.FLAGS(argv)
         except SystemExit:  # absl ends --help with code 1
             sys.exit(0)
@@ -33,14 +36,13 @@ def run(main: Callable[[], None]) -> None:
         except (AttributeError, KeyError, TypeError, ValueError, OSError, ImportError) as error:
             # What ml_collections raises for a configuration file or key that does not exist.
             fail(f"--config: {type(error).__name__}: {_one_line(error)}; see configs/", code=2)
-        if len(rest) > 1:
+        if len(rest) > 1 and not takes_arguments:
             fail(f"unexpected argument {rest[1]!r}: flags start with --; --help lists them", code=2)
         return rest
 
     def guarded(argv: Sequence[str]) -> None:
-        del argv
         try:
-            main()
+            main(*argv[1:])
         except UserError as error:
             fail(_one_line(error), code=2)
         except NumericalError as error:

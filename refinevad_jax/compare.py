@@ -9,26 +9,24 @@ are those to the first.
 """
 
 import pathlib
-import sys
 
 from absl import flags
 
 from refinevad_jax import command_line
 from refinevad_jax.errors import UserError
 
-RUN = flags.DEFINE_multi_string("run", [], "FOLDER or NAME=FOLDER; the same as without --run=.")
 OUTPUT = flags.DEFINE_string("output", "compare.html", "Page to write.")
 
 
-def main() -> None:
+def main(*arguments: str) -> None:
     """Reads, compares, prints and writes."""
     from refinevad_jax.evaluation import comparison
     from refinevad_jax.report import compare_page
 
-    if len(RUN.value) < 2:
+    if len(arguments) < 2:
         raise UserError("two runs or more are needed: python -m refinevad_jax.compare RUN RUN ...")
     runs = []
-    for text in RUN.value:
+    for text in arguments:
         name, _, path = text.rpartition("=")
         folder = comparison.find_evaluation(pathlib.Path(path))
         runs.append(comparison.read_evaluation(name or path, folder))
@@ -42,15 +40,5 @@ def main() -> None:
     print(OUTPUT.value)
 
 
-def as_flags(arguments: list[str]) -> list[str]:
-    """RUN to --run=RUN, where it is not the value of the flag before it."""
-    found = []
-    for before, argument in zip(["", *arguments], arguments, strict=False):
-        is_value = before.startswith("--") and "=" not in before
-        found.append(argument if argument.startswith("-") or is_value else f"--run={argument}")
-    return found
-
-
 if __name__ == "__main__":
-    sys.argv[1:] = as_flags(sys.argv[1:])
-    command_line.run(main)
+    command_line.run(main, takes_arguments=True)

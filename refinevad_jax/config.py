@@ -74,13 +74,14 @@ def default() -> ConfigDict:
     transfer = config.transfer = ConfigDict()
     transfer.workdir = ""  # of that run; "" starts fresh
     transfer.step = "best"
-    transfer.parts = ("core",)  # of "motar", "core", "scorer"
+    transfer.parts = ("core",)  # of TRANSFER_PARTS
 
     # Segments a video is resampled to for scoring; 0 scores the full sequence (D).
     config.eval = ConfigDict({"num_segments": 0})
     return config
 
 
+TRANSFER_PARTS = ("motar", "core", "scorer")
 CHOICES = {
     "model.shift": ("adaptive", "constant", "dead", "none"),
     "model.injection": ("soft", "hard", "none"),
@@ -149,10 +150,10 @@ def _validate_together(config: ConfigDict) -> None:
             f"config.train.batch_size={config.train.batch_size}: must be even, half of a batch is "
             "normal and half anomalous"
         )
-    unknown = sorted(set(config.transfer.parts) - {"motar", "core", "scorer"})
-    if unknown or not config.transfer.parts:
+    if not config.transfer.parts or not set(config.transfer.parts) <= set(TRANSFER_PARTS):
         raise UserError(
-            f"config.transfer.parts={tuple(config.transfer.parts)}: choose of motar, core, scorer"
+            f"config.transfer.parts={tuple(config.transfer.parts)}: choose of "
+            f"{', '.join(TRANSFER_PARTS)}"
         )
     for key in ("train_split", "selection_split"):
         if config.data[key] == "test":

@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+import subprocess
+import sys
 
 # Many tests run the same small programs, some in processes of their own: compile each once.
 os.environ.setdefault(
@@ -14,17 +16,32 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from data_prep.feature_bags import Span, Video, write_dataset
+from data_prep.feature_bags import write_dataset
+from data_prep.videos import Span, Video
 from refinevad_jax import config as config_lib
 from refinevad_jax.data.bags import BagsInfo, Modality
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.training import loop
 
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+def call(module: str, *flags: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command of the project as a user does, from the repository's root."""
+    return subprocess.run(
+        [sys.executable, "-m", module, *flags],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> pathlib.Path:
     """The folder of real data beside the checkout; tests that need it skip without it."""
-    default = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data"
+    default = ROOT.parent / "shared" / "data"
     folder = pathlib.Path(os.environ.get("REFINEVAD_SHARED_DATA", default))
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; set REFINEVAD_SHARED_DATA to run this test")

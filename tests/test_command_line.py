@@ -1,12 +1,9 @@
 """Every command as a user meets it: help, misuse, exit codes."""
 
-import pathlib
-import subprocess
-import sys
-
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[1]
+from tests.conftest import ROOT, call
+
 COMMANDS = [
     "refinevad_jax.main",
     "refinevad_jax.evaluate",
@@ -18,12 +15,6 @@ COMMANDS = [
     "data_prep.extract",
     "data_prep.simulate",
 ]
-
-
-def call(module: str, *flags: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", module, *flags], cwd=ROOT, capture_output=True, text=True
-    )
 
 
 @pytest.mark.parametrize("module", COMMANDS)
@@ -58,6 +49,7 @@ def test_help_teaches(module: str) -> None:
         ("refinevad_jax.export", ["--workdir=nowhere", "--output=x"], "nowhere"),
         ("refinevad_jax.ladder", ["--config=configs/demo.py", "--config.data.data_dir=no"], "no"),
         ("refinevad_jax.compare", ["nowhere"], "two runs"),
+        ("refinevad_jax.compare", ["nowhere", "a=b", "--output=x"], "nowhere: no metrics.json"),
     ],
 )
 def test_misuse_is_one_line_and_code_two(module: str, flags: list[str], reason: str) -> None:

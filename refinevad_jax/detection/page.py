@@ -2,7 +2,6 @@
 
 import base64
 import dataclasses
-import functools
 import os
 import pathlib
 import urllib.parse
@@ -14,9 +13,8 @@ from refinevad_jax.detection.inputs import Features
 from refinevad_jax.encoders.video import Video, import_av
 from refinevad_jax.encoders.video_writer import write_video
 from refinevad_jax.encoders.visual import FRAMES_PER_SEGMENT
-from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation.scoring import VideoScores
-from refinevad_jax.report.page import script_json
+from refinevad_jax.report.page import environment, script_json
 from refinevad_jax.workdir import write_text
 
 FOLDER = pathlib.Path(__file__).parent / "pages"
@@ -46,14 +44,18 @@ def write_page(
         "threshold": facts["threshold"],
         "events": description["events"],
     }
-    text = _template().render(
-        video=description,
-        facts=facts,
-        pictures=pictures,
-        source=link(path, video) if video else "",
-        data=script_json(data),
-        style=(FOLDER / "detection.css").read_text(encoding="utf-8"),
-        script=(FOLDER / "detection.js").read_text(encoding="utf-8"),
+    text = (
+        environment(FOLDER)
+        .get_template("detection.html")
+        .render(
+            video=description,
+            facts=facts,
+            pictures=pictures,
+            source=link(path, video) if video else "",
+            data=script_json(data),
+            style=(FOLDER / "detection.css").read_text(encoding="utf-8"),
+            script=(FOLDER / "detection.js").read_text(encoding="utf-8"),
+        )
     )
     write_text(path, text)
 
@@ -90,15 +92,3 @@ def _picture(found: Features, event: dict[str, Any], facts: dict[str, Any]) -> s
     middle = (event["start_frame"] + event["end_frame"]) // 2 // facts["frames_per_segment"]
     picture = found.thumbnails[min(middle, len(found.thumbnails) - 1)]
     return "data:image/jpeg;base64," + base64.b64encode(picture).decode()
-
-
-@functools.cache
-def _template() -> Any:
-    try:
-        import jinja2
-    except ImportError as error:
-        raise UserError("the page needs jinja2: pip install jinja2") from error
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    return environment.get_template("detection.html")

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from refinevad_jax.encoders.visual import VisualEncoder, file_sha256
+from refinevad_jax.encoders.visual import VisualEncoder
 from refinevad_jax.errors import UserError
+from refinevad_jax.file_hash import file_sha256
 
 NAME = "clip-vit-l-14"
 ARCHITECTURE = "ViT-L-14-quickgelu"  # OpenAI trained it with the quick form of GELU

@@ -1,13 +1,13 @@
 """Visual encoders by name: what extraction and detection ask of one."""
 
 import dataclasses
-import hashlib
 import pathlib
 from collections.abc import Callable
 
 import numpy as np
 
 from refinevad_jax.errors import UserError
+from refinevad_jax.file_hash import file_sha256
 
 FRAMES_PER_SEGMENT = 16
 NAMES = ("i3d", "clip")
@@ -53,9 +53,3 @@ def load_visual_encoder(name: str, weights_file: str = "") -> VisualEncoder:
             raise UserError("--encoder=clip needs --weights=FILE: OpenAI's ViT-L/14 weights")
         return clip.load_encoder(pathlib.Path(weights_file))
     raise UserError(f"unknown visual encoder {name!r}: there are {', '.join(NAMES)}")
-
-
-def file_sha256(path: pathlib.Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

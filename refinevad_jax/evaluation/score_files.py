@@ -5,7 +5,6 @@ unpickled.
 """
 
 import dataclasses
-import hashlib
 import pathlib
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +17,7 @@ from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation import protocol
 from refinevad_jax.evaluation.scored_split import ScoredSplit
 from refinevad_jax.evaluation.scoring import VideoScores
+from refinevad_jax.file_hash import file_sha256
 
 TOP_K_DIVISOR = 16  # a video's score is the mean of its T / 16 + 1 highest, as in config.loss
 SHOWN = 3  # videos named in a message
@@ -82,8 +82,7 @@ def read_scores(path: pathlib.Path, info: BagsInfo, bags: list[Bag]) -> GivenSco
         category_maps=maps or None,
     )
     same = len(arrays[0]) if resolution == "equal part of a video" else 0
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return GivenScores(split, resolution, same, notes, digest)
+    return GivenScores(split, resolution, same, notes, file_sha256(path))
 
 
 def _read_arrays(

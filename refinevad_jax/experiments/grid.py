@@ -12,7 +12,9 @@ from refinevad_jax.evaluation.run_evaluation import Settings
 from refinevad_jax.evaluation.seeds import evaluate_seeds, stored_seeds
 from refinevad_jax.experiments.ladder_rows import Row, changed
 from refinevad_jax.training import loop
+from refinevad_jax.training.checkpoints import Checkpoints
 from refinevad_jax.training.members import seed_configs
+from refinevad_jax.training.metric_writer import read_rows
 
 
 def run_rows(
@@ -44,13 +46,25 @@ def run_rows(
 def _finished(
     config: ConfigDict, folder: pathlib.Path, info: Any, split: str
 ) -> list[dict[str, Any]] | None:
-    """The stored results of a row, where all its seeds are evaluated with these settings."""
+    """The stored results of a row, where all its seeds are trained to the end and evaluated."""
     for own, workdir in seed_configs(config, folder):
         if not (workdir / "config.json").exists():
             return None
         workdir_lib.write_run(workdir, workdir_lib.Run(own, info))  # refuses other settings
     contents = stored_seeds(folder, f"{config.data.dataset}-{split}-best")
-    if len(contents) < config.num_seeds:
+    best = [best_of_finished(own, workdir) for own, workdir in seed_configs(config, folder)]
+    if [content["step"] for content in contents] != best:
         return None
     print(f"done before, in {folder}", flush=True)
     return contents
+
+
+def best_of_finished(config: ConfigDict, workdir: pathlib.Path) -> int | None:
+    """The best step of a run that was trained to its last epoch, None before that."""
+    rows = read_rows(workdir / "metrics.jsonl")
+    if not rows or rows[-1].get("epoch") != config.train.num_epochs:
+        return None
+    checkpoints = Checkpoints(workdir, metric=config.train.selection_metric)
+    best = checkpoints.resolve("best")
+    checkpoints.close()
+    return best

@@ -10,15 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from refinevad_jax.report.page import write_html
+from refinevad_jax.report.result_table import COLUMNS, spread
 from refinevad_jax.workdir import write_text
 
-COLUMNS = {
-    "frame_auc": "frame AUC",
-    "frame_ap": "frame AP",
-    "anomalous_frame_auc": "AUC, anomalous videos",
-    "video_auc": "video AUC",
-    "category_accuracy": "category accuracy",
-}
 COMPARED = ("frame_auc", "frame_ap")
 LEVEL = 0.95
 
@@ -83,8 +77,8 @@ def paired(one: Sequence[float], other: Sequence[float]) -> Difference | None:
         return Difference(mean, None, None)
     from scipy.special import stdtrit  # jax itself depends on SciPy
 
-    spread = statistics.stdev(differences) / math.sqrt(len(differences))
-    half = spread * float(stdtrit(len(differences) - 1, (1 + LEVEL) / 2))
+    error = statistics.stdev(differences) / math.sqrt(len(differences))
+    half = error * float(stdtrit(len(differences) - 1, (1 + LEVEL) / 2))
     return Difference(mean, mean - half, mean + half)
 
 
@@ -161,7 +155,7 @@ def _header(rows: Sequence[LadderRow], base: str) -> list[str]:
 
 
 def _cells(row: LadderRow, rows: Sequence[LadderRow], *, base: str, full: str) -> list[str]:
-    cells = [row.name, *(_spread(row.values(key)) for key in COLUMNS)]
+    cells = [row.name, *(spread([content[key] for content in row.contents]) for key in COLUMNS)]
     if any(other.name == base for other in rows):
         cells.append(_against(row, _named(rows, base), "frame_auc"))
     cells += [_against(row, _named(rows, full), key) for key in COMPARED]
@@ -177,10 +171,3 @@ def _against(row: LadderRow, other: LadderRow, key: str) -> str:
 
 def _named(rows: Sequence[LadderRow], name: str) -> LadderRow:
     return next(row for row in rows if row.name == name)
-
-
-def _spread(values: Sequence[float]) -> str:
-    if not values:
-        return "–"
-    mean = f"{statistics.mean(values):.3f}"
-    return f"{mean} ± {statistics.stdev(values):.3f}" if len(values) > 1 else mean

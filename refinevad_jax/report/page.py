@@ -42,7 +42,7 @@ def write_html(path: pathlib.Path, name: str, *, title: str, data: Any, **values
 
     data: JSON values the script reads. Raises UserError where jinja2 or plotly is not installed.
     """
-    template = _environment().get_template(f"{name}.html")
+    template = environment(FOLDER).get_template(f"{name}.html")
     text = template.render(
         title=title,
         data=script_json(data),
@@ -64,21 +64,22 @@ def script_json(value: Any) -> str:
 
 
 @functools.cache
-def _environment() -> Any:
+def environment(folder: pathlib.Path) -> Any:
+    """Jinja for the templates of a folder: escaping on, an undefined name is an error."""
     try:
         import jinja2
     except ImportError as error:
-        raise UserError("report.html needs jinja2: pip install jinja2; or --noreport") from error
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
+        raise UserError("pages need jinja2: pip install jinja2") from error
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["number"] = headline.number
-    environment.filters["percent"] = headline.percent
-    return environment
+    made.filters["number"] = headline.number
+    made.filters["percent"] = headline.percent
+    return made
 
 
 @functools.cache

@@ -105,8 +105,11 @@ class Checkpoints:
         self._checkpointer.close()
 
 
-def abstract_state(params: Any, optimizer: optax.GradientTransformation) -> TrainState:
-    """Shapes of a state, without computing it."""
-    return jax.eval_shape(
-        lambda: TrainState(jax.numpy.zeros((), jax.numpy.int32), params, optimizer.init(params))
-    )
+def fresh_state(params: Any, optimizer: optax.GradientTransformation) -> TrainState:
+    """The state before the first step."""
+    return TrainState(jax.numpy.zeros((), jax.numpy.int32), params, optimizer.init(params))
+
+
+def abstract_state(shapes: Any, optimizer: optax.GradientTransformation) -> TrainState:
+    """Shapes of a state, from those of its parameters, without computing it."""
+    return jax.eval_shape(lambda params: fresh_state(params, optimizer), shapes)

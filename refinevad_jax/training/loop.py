@@ -21,7 +21,7 @@ from refinevad_jax.evaluation.video_metrics import category_accuracy
 from refinevad_jax.model.refinevad import abstract, create
 from refinevad_jax.training import members as members_lib
 from refinevad_jax.training import step as step_lib
-from refinevad_jax.training.checkpoints import abstract_state
+from refinevad_jax.training.checkpoints import abstract_state, fresh_state
 from refinevad_jax.training.dispatch import Dispatch
 from refinevad_jax.training.members import Member, stack, unstack
 from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
@@ -59,9 +59,7 @@ class Training:
         )
         self._steps_per_epoch = self._bags.steps_per_epoch(config.train.batch_size)
         self._num_steps = self._steps_per_epoch * config.train.num_epochs
-        self._graphdef, _ = abstract(run.model_config)
-        networks = [self._fresh_params(member) for member in members]
-        params = networks[0]
+        self._graphdef, shapes = abstract(run.model_config)
         self._optimizer = make_optimizer(
             OptimizerConfig(
                 **config.optimizer.to_dict(),
@@ -69,28 +67,24 @@ class Training:
             ),
             self._num_steps,
         )
-        self._abstract = abstract_state(params, self._optimizer)
-        self._initial = stack([self._fresh_state(params) for params in networks])
+        self._abstract = abstract_state(shapes, self._optimizer)
         self._scorer = Scorer(self._graphdef, top_k_divisor=config.loss.top_k_divisor)
         seeds = [member.seed for member in members]
         self._dispatch = Dispatch(config, seeds, self._graphdef, self._optimizer, self._bags)
-        self._describe(len(bags) - len(members[0].held_out), params)
+        self._describe(len(bags) - len(members[0].held_out), shapes)
 
-    def _fresh_params(self, member: Member) -> Any:
+    def _fresh_state(self, member: Member) -> step_lib.TrainState:
         _, params = create(member.run.model_config, member.seed)
         params, note = transferred(params, member.run)
         if note and member is self._members[0]:
             print(f"transfer {note}", flush=True)
-        return params
-
-    def _fresh_state(self, params: Any) -> step_lib.TrainState:
-        return step_lib.TrainState(
-            jax.numpy.zeros((), jax.numpy.int32), params, self._optimizer.init(params)
-        )
+        return fresh_state(params, self._optimizer)
 
     def run(self) -> None:
         """Trains from the last checkpoint to the end."""
-        state = members_lib.restore(self._members, self._initial, self._abstract)
+        state = members_lib.restore(self._members, self._abstract)
+        if state is None:
+            state = stack([self._fresh_state(member) for member in self._members])
         start = int(state.step[0])
         if start:
             print(f"continuing from step {start} of {self._num_steps}", flush=True)
@@ -183,8 +177,8 @@ class Training:
         held_out = " (held out of it)" if data.selection_split == data.train_split else ""
         return f"{len(self._members[0].selection)} videos of {data.selection_split!r}{held_out}"
 
-    def _describe(self, num_videos: int, params: Any) -> None:
-        num_params = sum(leaf.size for leaf in jax.tree.leaves(params))
+    def _describe(self, num_videos: int, shapes: Any) -> None:
+        num_params = sum(leaf.size for leaf in jax.tree.leaves(shapes))
         bags, info = self._bags, self._members[0].run.info
         simulated = " (simulated)" if info.simulated else ""
         seeds = [member.seed for member in self._members]

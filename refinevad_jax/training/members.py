@@ -103,15 +103,15 @@ def opened(workdir: pathlib.Path, members: Sequence[Member]) -> Iterator[None]:
         yield
 
 
-def restore(members: Sequence[Member], initial: TrainState, abstract: TrainState) -> TrainState:
-    """The state of all seeds at the newest step that every one has kept, or the initial one.
+def restore(members: Sequence[Member], abstract: TrainState) -> TrainState | None:
+    """The state of all seeds at the newest step that every one has kept; None where none is.
 
-    initial has the leading axis S of seeds; abstract gives the shapes of one seed.
+    abstract gives the shapes of one seed; the state has a leading axis S.
     """
     kept = [set(member.checkpoints.steps()) for member in members]
     common = set.intersection(*kept)
     if not common:
-        return initial
+        return None
     step = max(common)
     return stack([member.checkpoints.restore_state(step, abstract) for member in members])
 

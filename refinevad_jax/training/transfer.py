@@ -16,7 +16,8 @@ from refinevad_jax import workdir as workdir_lib
 from refinevad_jax.data import category_map
 from refinevad_jax.errors import UserError
 
-PARTS = {
+# What each of config.TRANSFER_PARTS is made of.
+MODULES = {
     "motar": ("modality_norm", "gate", "encoder"),
     "core": ("category_head", "prototypes", "mixture_head", "cross_attention", "context_norm"),
     "scorer": ("scorer",),
@@ -37,7 +38,7 @@ def transferred(params: Any, run: workdir_lib.Run) -> tuple[Any, str]:
     _, donated, step = analysis.restore(donor, donor_dir, transfer.step)
     source, target = donor.info.taxonomy, run.info.taxonomy
     found = category_map.matching(source, target)
-    wanted = [name for part in transfer.parts for name in PARTS[part]]
+    wanted = [name for part in transfer.parts for name in MODULES[part]]
     loaded = []
     for name in wanted:
         if name not in params and name not in donated:

@@ -5,7 +5,8 @@ import pathlib
 import numpy as np
 import pytest
 
-from data_prep.feature_bags import Span, Video, write_dataset
+from data_prep.feature_bags import write_dataset
+from data_prep.videos import Span, Video
 from refinevad_jax.data.bags import (
     BagsInfo,
     Modality,

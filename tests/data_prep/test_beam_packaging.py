@@ -1,6 +1,5 @@
 import functools
 import importlib.util
-import os
 import pathlib
 import subprocess
 import sys
@@ -15,8 +14,8 @@ from data_prep.videos import Span, Video
 from refinevad_jax.data.bags import BagsInfo, Modality, read_info
 from refinevad_jax.data.taxonomy import UCF_CRIME
 from refinevad_jax.errors import UserError
+from tests.conftest import call
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 INFO = BagsInfo(name="tiny", taxonomy=UCF_CRIME, modalities=(Modality("visual", 4),))
 needs_beam = pytest.mark.skipif(
     importlib.util.find_spec("apache_beam") is None,
@@ -25,21 +24,13 @@ needs_beam = pytest.mark.skipif(
 
 
 def package(folder: pathlib.Path, name: str, *flags: str) -> subprocess.CompletedProcess:
-    command = [
-        *(sys.executable, "-m", "data_prep.package", "--source=release", "--name=made"),
+    own = [
+        *("--source=release", "--name=made"),
         *("--taxonomy=ucf_crime", f"--features={folder / 'features'}", "--fps=30"),
         *(f"--list={split}={folder / split}.csv" for split in ("train", "test")),
         *(f"--annotations={folder / 'truth.txt'}", f"--data_dir={folder / name}"),
     ]
-    return subprocess.run(
-        [*command, *flags],
-        cwd=ROOT,
-        env=os.environ,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    return call("data_prep.package", *own, *flags)
 
 
 @pytest.fixture

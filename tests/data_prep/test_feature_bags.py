@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from data_prep.feature_bags import write_dataset
-from data_prep.file_hashes import file_sha256
 from data_prep.records import check_features, example
 from data_prep.videos import Span, Video
 from refinevad_jax.data.bags import BagsInfo, Modality, dataset_dir, read_info, read_split
 from refinevad_jax.data.taxonomy import XD_VIOLENCE
 from refinevad_jax.errors import UserError
+from refinevad_jax.file_hash import file_sha256
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 INFO = BagsInfo(
@@ -29,7 +29,8 @@ INFO = BagsInfo(
 WRITER = """
 import signal, sys, time
 import numpy as np
-from data_prep.feature_bags import Video, write_dataset
+from data_prep.feature_bags import write_dataset
+from data_prep.videos import Video
 from refinevad_jax.data.bags import BagsInfo, Modality
 from refinevad_jax.data.taxonomy import XD_VIOLENCE
 

@@ -1,4 +1,3 @@
-import os
 import pathlib
 import subprocess
 import sys
@@ -7,20 +6,11 @@ import numpy as np
 import pytest
 
 from refinevad_jax.data.bags import Modality, read_info, read_split
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from tests.conftest import call
 
 
 def package(*flags: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "data_prep.package", *flags],
-        cwd=ROOT,
-        env=os.environ,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    return call("data_prep.package", *flags)
 
 
 @pytest.fixture

@@ -1,8 +1,5 @@
 import itertools
-import os
-import pathlib
 import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -21,20 +18,11 @@ from data_prep.simulation import (
     split_sizes,
 )
 from refinevad_jax.data.bags import read_info, read_split
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from tests.conftest import call
 
 
 def run(*flags: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "data_prep.simulate", *flags],
-        cwd=ROOT,
-        env=os.environ,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    return call("data_prep.simulate", *flags)
 
 
 def plans(count: int) -> list[Plan]:

@@ -6,8 +6,9 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
-from data_prep.feature_bags import Span, write_dataset
+from data_prep.feature_bags import write_dataset
 from data_prep.timed_text import TIME_RESOLUTION, read_npz, read_timed_text, segment_features
+from data_prep.videos import Span
 from refinevad_jax.data.bags import Modality, read_info, read_split
 from refinevad_jax.data.taxonomy import UCF_CRIME
 from refinevad_jax.errors import UserError

@@ -7,7 +7,7 @@ import pytest
 
 from refinevad_jax.detection.detector import Detector
 from refinevad_jax.encoders.visual import VisualEncoder
-from tests.report.conftest import browser
+from tests.browser import browser
 
 __all__ = ["browser"]
 

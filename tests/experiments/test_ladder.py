@@ -2,6 +2,7 @@
 
 import csv
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -104,6 +105,17 @@ def test_the_ladder_runs_resumes_and_writes_its_table(
         ("full", "1"),
     ]
     assert "Ablation ladder" in (tmp_path / "ladder.html").read_text(encoding="utf-8")
+
+
+def test_a_row_evaluated_in_the_middle_of_its_training_is_not_done(
+    trained: pathlib.Path, tiny_config: ConfigDict, tmp_path: pathlib.Path
+) -> None:
+    run = tmp_path / "full"
+    shutil.copytree(trained, run)
+    assert grid.best_of_finished(tiny_config, run) is not None
+    rows = (run / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (run / "metrics.jsonl").write_text("".join(rows[:-1]))
+    assert grid.best_of_finished(tiny_config, run) is None
 
 
 def test_rows_of_other_settings_are_refused(

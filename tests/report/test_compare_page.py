@@ -10,7 +10,7 @@ from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation.comparison import comparison, read_evaluation
 from refinevad_jax.evaluation.run_evaluation import Settings, write_evaluation
 from refinevad_jax.report import compare_page
-from tests.report.conftest import Browser
+from tests.browser import Browser
 from tests.report.test_page import PROTOCOL, scored_split
 
 ROOT = pathlib.Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from refinevad_jax.evaluation.scored_split import ScoredSplit
 from refinevad_jax.evaluation.scoring import VideoScores
 from refinevad_jax.report import headline
 from refinevad_jax.report.page import script_json
-from tests.report.conftest import Browser
+from tests.browser import Browser
 
 EVIL = "</script><script>faults.push('name ran')</script><img src=x onerror=faults.push(1)>&amp;é"
 TAXONOMY = Taxonomy("own", ("a", "<b>"), ("Arson", "<b>Fire & smoke</b>"), separator="+")

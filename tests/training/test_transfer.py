@@ -2,18 +2,20 @@
 
 import dataclasses
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
 from refinevad_jax import analysis
+from refinevad_jax import config as config_lib
 from refinevad_jax.data import category_map
 from refinevad_jax.data.taxonomy import UCF_CRIME, XD_VIOLENCE, Taxonomy
 from refinevad_jax.errors import UserError
 from refinevad_jax.model.refinevad import create
 from refinevad_jax.training import loop
-from refinevad_jax.training.transfer import transferred
+from refinevad_jax.training.transfer import MODULES, transferred
 from refinevad_jax.workdir import Run, read_run
 
 
@@ -79,6 +81,24 @@ def test_a_transferred_run_trains_with_frozen_prototypes(
     assert "fresh: scorer" in capsys.readouterr().out
     before = analysis.load_model(trained, "best").prototypes[...]
     np.testing.assert_array_equal(analysis.load_model(tmp_path, "last").prototypes[...], before)
+
+
+def test_every_module_belongs_to_one_part(trained: pathlib.Path) -> None:
+    _, params = create(read_run(trained).model_config, seed=0)
+    modules = [name for part in config_lib.TRANSFER_PARTS for name in MODULES[part]]
+    assert sorted(modules) == sorted(params)
+
+
+def test_a_run_goes_on_when_its_donor_has_gone(
+    trained: pathlib.Path, tiny_config: ConfigDict, tmp_path: pathlib.Path
+) -> None:
+    donor = tmp_path / "donor"
+    shutil.copytree(trained, donor)
+    tiny_config.transfer.workdir = str(donor)
+    tiny_config.train.num_epochs = 1
+    loop.train(tiny_config, tmp_path / "run")
+    shutil.rmtree(donor)
+    loop.train(tiny_config, tmp_path / "run")
 
 
 def test_networks_that_do_not_fit_are_refused(trained: pathlib.Path) -> None:
