@@ -16,7 +16,6 @@ def test_every_seed_is_evaluated_and_the_mean_printed(
 ) -> None:
     config = make_tiny_config(tiny_data)
     config.num_seeds = 2
-    config.train.num_epochs = 1
     loop.train(config, tmp_path)
     quick = Settings(num_curves=0, report=False, verbose=False)
     contents = seeds.evaluate_seeds(tmp_path, split="test", step="best", settings=quick)

@@ -86,7 +86,6 @@ def test_the_ladder_runs_resumes_and_writes_its_table(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     tiny_config.num_seeds = 2
-    tiny_config.train.num_epochs = 1
     rows = ladder_rows.ladder(tiny_config, ["visual", "text"], ["base"])
     assert [row.name for row in rows] == ["base", "full"]
     found = grid.run_rows(tiny_config, rows, tmp_path, split="val")

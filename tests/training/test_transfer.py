@@ -95,7 +95,6 @@ def test_a_run_goes_on_when_its_donor_has_gone(
     donor = tmp_path / "donor"
     shutil.copytree(trained, donor)
     tiny_config.transfer.workdir = str(donor)
-    tiny_config.train.num_epochs = 1
     loop.train(tiny_config, tmp_path / "run")
     shutil.rmtree(donor)
     loop.train(tiny_config, tmp_path / "run")
