@@ -1,10 +1,11 @@
 """From the scores of one video to events: (start, end, category, score).
 
-Two rules. `legacy_events` is the published one (docs/metrics.md, "Temporal localisation"): one
+Three rules. `legacy_events` is the published one (docs/metrics.md, "Temporal localisation"): one
 threshold relative to the range of a column, so that flat scores, and with them videos that are
 anomalous from end to end, give nothing. `propose_events` looks at several thresholds, keeps the
 stretches that stand out from what surrounds them, and takes a whole video for a stretch like any
-other. Arrays in, events out; T segments, C categories.
+other: candidates for ranking metrics. With a threshold it gives alarms, what a user wants to see.
+Arrays in, events out; T segments, C categories.
 """
 
 import dataclasses
@@ -59,9 +60,10 @@ def propose_events(
     frames_per_segment: frames that one score stands for; num_frames / T for resampled videos.
     num_frames: length of the video; events end there, and scores beyond it do not count.
     threshold: None gives every proposal, for every category with evidence, overlapping up to an IoU
-    of 0.45, as ranking metrics want. A number gives what a user wants: disjoint events in the order
-    of time, of one category each. It then decides whether there is an event, the levels decide
-    where; a run of scores that reach it is an event of its own unless a better one overlaps it.
+    of 0.45, as ranking metrics want. A number gives disjoint events in the order of time, of one
+    category each: the runs of segments whose score, or smoothed score, reaches it. Every alarm lies
+    in an event, and a short dip does not split one. Such an event scores half its mean plus half
+    its highest score.
     Returns events, by falling score or, with a threshold, by start. Raises ValueError for NaN,
     negative evidence or shapes that do not fit.
     """
@@ -72,10 +74,16 @@ def propose_events(
     if not len(scores):
         return []
     edges = np.minimum(edges, num_frames)
-    runs = _candidates(scores, threshold)
-    worth = _worth(scores, runs)
+    smooth = _smoothed(scores, SMOOTHING * len(scores))
+    if threshold is None:
+        runs = _candidates(smooth)
+        worth = _worth(scores, runs)
+        kept = _distinct(runs, worth)
+    else:
+        runs = _runs((np.maximum(scores, smooth) >= threshold)[None])
+        worth = _strength(scores, runs)
+        kept = list(range(len(runs)))
     shares = _shares(category_probs, runs)
-    kept = _distinct(runs, worth) if threshold is None else _disjoint(runs, worth)
     events = []
     for i in kept:
         named = np.flatnonzero(shares[i])
@@ -115,17 +123,11 @@ def _checked(scores: np.ndarray, category_probs: np.ndarray) -> tuple[np.ndarray
     return scores, np.broadcast_to(probs, (len(scores), probs.shape[-1]))
 
 
-def _candidates(scores: np.ndarray, threshold: float | None) -> np.ndarray:
-    """[R, 2] distinct runs [start, end) of segments."""
-    smooth = _smoothed(scores, SMOOTHING * len(scores))
+def _candidates(smooth: np.ndarray) -> np.ndarray:
+    """[R, 2] distinct runs [start, end) of segments at or above any of the levels."""
     low, high = smooth.min(), smooth.max()
     levels = low + (high - low) * np.array(LEVELS)
-    runs = _runs(smooth >= levels[:, None])
-    if threshold is not None:
-        reaching = np.concatenate(([0], np.cumsum(scores >= threshold)))
-        runs = runs[reaching[runs[:, 1]] > reaching[runs[:, 0]]]
-        runs = np.concatenate([runs, _runs(scores[None] >= threshold)])
-    return np.unique(runs, axis=0)
+    return np.unique(_runs(smooth >= levels[:, None]), axis=0)
 
 
 def _smoothed(scores: np.ndarray, sigma: float) -> np.ndarray:
@@ -146,17 +148,24 @@ def _runs(above: np.ndarray) -> np.ndarray:
     return np.stack([np.nonzero(edges == 1)[1], np.nonzero(edges == -1)[1]], axis=1)
 
 
-def _worth(scores: np.ndarray, runs: np.ndarray) -> np.ndarray:
-    """[R] how much each run stands out, in [0, 1] for scores in [0, 1]."""
+def _strength(scores: np.ndarray, runs: np.ndarray) -> np.ndarray:
+    """[R] half the highest score of each run plus half its mean."""
     sums = np.concatenate(([0.0], np.cumsum(scores)))
     start, end = runs.T
     inside = (sums[end] - sums[start]) / (end - start)
     peak = np.maximum.reduceat(np.append(scores, 0.0), runs.ravel())[::2] if len(runs) else inside
+    return PEAK_WEIGHT * peak + (1 - PEAK_WEIGHT) * inside
+
+
+def _worth(scores: np.ndarray, runs: np.ndarray) -> np.ndarray:
+    """[R] how much each run stands out, in [0, 1] for scores in [0, 1]."""
+    sums = np.concatenate(([0.0], np.cumsum(scores)))
+    start, end = runs.T
     margin = np.ceil(SURROUNDINGS * (end - start)).astype(np.int64)
     left, right = np.maximum(start - margin, 0), np.minimum(end + margin, len(scores))
     around = sums[right] - sums[left] - (sums[end] - sums[start])
     outside = around / np.maximum(right - left - (end - start), 1)
-    return np.maximum(PEAK_WEIGHT * peak + (1 - PEAK_WEIGHT) * inside - outside, 0.0)
+    return np.maximum(_strength(scores, runs) - outside, 0.0)
 
 
 def _shares(category_probs: np.ndarray, runs: np.ndarray) -> np.ndarray:
@@ -181,17 +190,5 @@ def _distinct(runs: np.ndarray, worth: np.ndarray) -> list[int]:
         shared = np.minimum(chosen[:, 1], end) - np.maximum(chosen[:, 0], start)
         union = np.maximum(chosen[:, 1], end) - np.minimum(chosen[:, 0], start)
         if not (shared / union > MAX_OVERLAP).any():
-            kept.append(int(i))
-    return kept
-
-
-def _disjoint(runs: np.ndarray, worth: np.ndarray) -> list[int]:
-    """Indices by falling worth, without those that share a segment with a better one."""
-    kept: list[int] = []
-    taken = np.zeros(runs.max(initial=0), bool)
-    for i in _order(runs, worth):
-        own = taken[runs[i, 0] : runs[i, 1]]
-        if not own.any():
-            own[:] = True
             kept.append(int(i))
     return kept

@@ -89,7 +89,19 @@ def test_events_at_a_threshold_are_disjoint_and_cover_every_alarm(values, thresh
         assert 0 <= event.score <= 1
     for before, after in itertools.pairwise(events):
         assert before.end <= after.start
+    inside = np.zeros(len(frames), bool)
+    for event in events:
+        inside[event.start : event.end] = True
+    assert inside[frames >= threshold].all()
     assert bool(events) == bool((scores >= threshold).any())
+
+
+def test_an_event_at_a_threshold_leaves_out_what_does_not_reach_it():
+    """A short video with one clear peak is no event from end to end."""
+    scores = [0.15, 0.38, 0.46, 1.0, 1.0, 0.61, 0.2]
+    (event,) = propose(scores, threshold=0.5)
+    assert (event.start, event.end) == (48, 96)
+    assert event.score == pytest.approx((1 + 2.61 / 3) / 2)
 
 
 @given(score_lists)
