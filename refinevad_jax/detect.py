@@ -6,7 +6,8 @@ r"""Finds anomalous events in videos with a trained run.
   python -m refinevad_jax.detect --workdir=runs/ucf --input=rtsp://camera/1 --stream
 
 Writes found/events.json, and for every input found/<name>.csv with the scores of its segments and
-found/<name>.html, a page on which it plays. With --stream it prints one JSON line for every segment
+found/<name>.html, a page on which it plays; with --annotate, found/<name>.annotated.mp4 too, the
+video with scores and events drawn in. With --stream it prints one JSON line for every segment
 of 16 frames of a live source (a file, an address, or the number of a camera) and writes nothing.
 """
 
@@ -21,9 +22,7 @@ WORKDIR = flags.DEFINE_string("workdir", "", "Folder of the run, as given to ref
 INPUT = flags.DEFINE_multi_string("input", [], "Video, folder of videos, or .npy; may be repeated.")
 OUTPUT = flags.DEFINE_string("output", "", "Folder for events, scores and pages.")
 STEP = flags.DEFINE_string("step", "best", "Checkpoint: best, last, or a step number.")
-THRESHOLD = flags.DEFINE_float(
-    "threshold", None, "Score from which on there is an event.", 0.0, 1.0
-)
+THRESHOLD = flags.DEFINE_float("threshold", None, "Score from which on is an event.", 0.0, 1.0)
 FALSE_ALARM_RATE = flags.DEFINE_float(
     "false_alarm_rate", None, "Instead: the threshold an evaluation stored for it.", 0.0, 1.0
 )
@@ -31,11 +30,14 @@ ENCODER = flags.DEFINE_enum(
     "encoder", "", ["", "i3d", "clip"], "Encoder; that of the run if empty."
 )
 WEIGHTS = flags.DEFINE_string("weights", "", "File of OpenAI's ViT-L/14 weights, for clip.")
-NUM_CROPS = flags.DEFINE_enum("num_crops", "1", ["1", "10"], "Crops a segment, averaged.")
+NUM_CROPS = flags.DEFINE_enum(
+    "num_crops", "0", ["0", "1", "10"], "Crops a segment, averaged; 0: as many as in training."
+)
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "Segments encoded at a time.", 1, 4096)
 ALLOW_MISMATCH = flags.DEFINE_bool(
-    "allow_mismatch", False, "Accept features of another encoder than the run was trained on."
+    "allow_mismatch", False, "Accept another encoder or number of crops than in training."
 )
+ANNOTATE = flags.DEFINE_bool("annotate", False, "Write each video with scores and events drawn in.")
 STREAM = flags.DEFINE_bool("stream", False, "Causal scores of a live source, as JSON lines.")
 WINDOW = flags.DEFINE_integer("window", 64, "Segments that a causal score looks back on.", 1, 4096)
 
@@ -59,13 +61,15 @@ def main() -> None:
         pathlib.Path(WORKDIR.value), STEP.value, allow_mismatch=ALLOW_MISMATCH.value
     )
     threshold = detector.threshold(THRESHOLD.value, FALSE_ALARM_RATE.value)
-    crops = int(NUM_CROPS.value)
-    settings = run_detection.Settings(ENCODER.value, WEIGHTS.value, crops, BATCH_SIZE.value)
+    settings = run_detection.Settings(
+        ENCODER.value, WEIGHTS.value, int(NUM_CROPS.value), BATCH_SIZE.value, ANNOTATE.value
+    )
     if not STREAM.value:
         output = pathlib.Path(OUTPUT.value)
         run_detection.detect(detector, threshold, INPUT.value, output, settings)
         return
     encoder = run_detection.load_encoder(detector, settings)
+    crops = run_detection.choose_crops(detector, settings)
     for line in stream.watch(
         INPUT.value[0], detector, encoder, threshold, window=WINDOW.value, num_crops=crops
     ):

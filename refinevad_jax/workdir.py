@@ -34,10 +34,14 @@ LIBRARIES = ("jax", "flax", "optax", "orbax-checkpoint", "numpy")
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A run's configuration and the description of the data it was trained on."""
+    """A run's configuration and the description of the data it was trained on.
+
+    num_crops: N of the training videos; 0 where an older release did not note it.
+    """
 
     config: ConfigDict
     info: BagsInfo
+    num_crops: int = 0
 
     @property
     def model_config(self) -> ModelConfig:
@@ -76,6 +80,7 @@ def write_run(workdir: pathlib.Path, run: Run) -> None:
     content = {
         "config": run.config.to_dict(),
         "data": run.info.to_dict(),
+        "num_crops": run.num_crops,
         "versions": {"refinevad_jax": __version__, **versions},
     }
     content = json.loads(json.dumps(content))
@@ -99,10 +104,11 @@ def read_run(workdir: pathlib.Path) -> Run:
         config.data.modalities = tuple(config.data.modalities)
         config.transfer.parts = tuple(config.transfer.parts)
         info = BagsInfo.from_dict(content["data"], source=str(path))
-    except (KeyError, TypeError, AttributeError) as error:
+        num_crops = int(content.get("num_crops", 0))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: damaged ({error}); train again in a new workdir") from error
     config_lib.validate(config)
-    return Run(config, info)
+    return Run(config, info, num_crops)
 
 
 def seed_workdir(workdir: pathlib.Path, seed: int) -> pathlib.Path:

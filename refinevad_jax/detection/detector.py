@@ -54,11 +54,11 @@ class Detector:
         """Frames that one score stands for."""
         return self.run.info.frames_per_segment
 
-    def check(self, name: str, width: int, encoder: str) -> None:
+    def check(self, name: str, width: int, encoder: str, num_crops: int) -> None:
         """Refuses features that do not fit the checkpoint.
 
-        name: the input, for the message; width: D; encoder: its name, "" where not known.
-        Raises UserError with the reason.
+        name: the input, for the message; width: D; encoder: its name, "" where not known;
+        num_crops: N. Raises UserError with the reason.
         """
         trained = self.run.info
         same = width == trained.width
@@ -70,6 +70,11 @@ class Detector:
             normalization={},
         )
         check_features(trained, found, allow_mismatch=self._allow_mismatch)
+        if self.run.num_crops not in (0, num_crops) and not self._allow_mismatch:
+            raise UserError(
+                f"{name}: {num_crops} crops a segment, the run was trained on "
+                f"{self.run.num_crops}; extract that many, or average these with --allow_mismatch"
+            )
 
     def score(self, features: np.ndarray) -> VideoScores:
         """Scores one video: [N, T, D], N crops that are averaged."""

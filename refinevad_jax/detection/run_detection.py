@@ -8,6 +8,7 @@ from typing import Any
 import tqdm
 
 from refinevad_jax.detection import outputs
+from refinevad_jax.detection.annotated import annotate
 from refinevad_jax.detection.detector import Detector, Threshold
 from refinevad_jax.detection.inputs import (
     ENCODERS,
@@ -17,6 +18,7 @@ from refinevad_jax.detection.inputs import (
     read_features,
 )
 from refinevad_jax.detection.page import playable, transcode, write_page
+from refinevad_jax.encoders.crops import NUM_CROPS
 from refinevad_jax.encoders.visual import VisualEncoder, load_visual_encoder
 from refinevad_jax.errors import UserError
 from refinevad_jax.workdir import write_json, write_text
@@ -29,14 +31,16 @@ class Settings:
     Attributes:
         encoder: a name of refinevad_jax.encoders.visual.NAMES, "" for the run's own.
         weights: file of weights, for the encoders that need one.
-        num_crops: 1 or 10.
+        num_crops: 1 or 10; 0 for as many as the run was trained on.
         batch_size: segments encoded at a time.
+        annotate: whether videos are written again with scores and events drawn in.
     """
 
     encoder: str = ""
     weights: str = ""
-    num_crops: int = 1
+    num_crops: int = 0
     batch_size: int = 4
+    annotate: bool = False
 
 
 def load_encoder(detector: Detector, settings: Settings) -> VisualEncoder:
@@ -52,8 +56,23 @@ def load_encoder(detector: Detector, settings: Settings) -> VisualEncoder:
             "give feature files (.npy), or --encoder with --allow_mismatch"
         )
     encoder = load_visual_encoder(name, settings.weights)
-    detector.check(f"videos by {name}", encoder.width, encoder.name)
+    num_crops = choose_crops(detector, settings)
+    detector.check(f"videos by {name}", encoder.width, encoder.name, num_crops)
     return encoder
+
+
+def choose_crops(detector: Detector, settings: Settings) -> int:
+    """The number of crops asked for, or that of the run, 1 where it is not known.
+
+    Raises UserError where no encoder cuts as many.
+    """
+    chosen = settings.num_crops or detector.run.num_crops or 1
+    if chosen not in NUM_CROPS:
+        raise UserError(
+            f"{detector.workdir}: trained on {chosen} crops a segment, of a video 1 or 10 are cut; "
+            "give --num_crops with --allow_mismatch"
+        )
+    return chosen
 
 
 def detect(
@@ -70,17 +89,21 @@ def detect(
     """
     found = find_inputs(inputs)
     is_video = [path.suffix.lower() != ".npy" for path in found.values()]
-    encoder = load_encoder(detector, settings) if any(is_video) else None
+    encoder = None
+    if any(is_video):
+        settings = dataclasses.replace(settings, num_crops=choose_crops(detector, settings))
+        encoder = load_encoder(detector, settings)
     described, failed = [], []
     for name, path in found.items():
         try:
             features = _features(path, encoder, settings)
-            detector.check(str(path), features.features.shape[2], features.encoder)
+            num_crops, _, width = features.features.shape
+            detector.check(str(path), width, features.encoder, num_crops)
         except UserError as error:
             failed.append(str(error))
             continue
         try:
-            described.append(_write(detector, threshold, name, features, output))
+            described.append(_write(detector, threshold, name, features, output, settings))
         except OSError as error:
             raise UserError(f"{output}: cannot be written ({error.strerror})") from error
         print(_summary(described[-1], output))
@@ -116,6 +139,7 @@ def _write(
     name: str,
     features: Features,
     output: pathlib.Path,
+    settings: Settings,
 ) -> dict[str, Any]:
     scores = detector.score(features.features)
     events = detector.events(scores, features.num_frames, threshold)
@@ -134,6 +158,8 @@ def _write(
     ]
     write_text(paths["csv"], outputs.segment_table(features, scores, events, size))
     write_page(paths["html"], described[1], facts, shown, scores, video)
+    if settings.annotate and features.thumbnails:
+        annotate(features, described[0], scores.scores, threshold.value, paths["annotated.mp4"])
     return described[0]
 
 

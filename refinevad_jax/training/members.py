@@ -64,7 +64,8 @@ def make_members(
         if from_train:
             selection = [bag for bag in bags if bag.video_id in held_out]
         _check_selection(selection, data.selection_split)
-        members.append(Member(workdir_lib.Run(own, info), folder, selection, held_out))
+        run = workdir_lib.Run(own, info, num_crops=bags[0].features.shape[0])
+        members.append(Member(run, folder, selection, held_out))
     return bags, members
 
 

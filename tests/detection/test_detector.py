@@ -1,11 +1,13 @@
 """Scores, thresholds, and what is refused with which reason."""
 
+import dataclasses
 import json
 import pathlib
 
 import numpy as np
 import pytest
 
+from refinevad_jax.detection import run_detection
 from refinevad_jax.detection.detector import Detector
 from refinevad_jax.errors import UserError
 from tests.detection.conftest import WIDTH
@@ -30,13 +32,30 @@ def test_crops_are_averaged(detector: Detector) -> None:
 
 
 def test_what_does_not_fit_is_refused(detector: Detector, trained: pathlib.Path) -> None:
-    detector.check("a.npy", WIDTH, "")
-    detector.check("a.npy", WIDTH, "random")
+    detector.check("a.npy", WIDTH, "", 1)
+    detector.check("a.npy", WIDTH, "random", 1)
     with pytest.raises(UserError, match=r"a\.npy.* visual \(1024\), the run was trained on"):
-        detector.check("a.npy", 1024, "")
+        detector.check("a.npy", 1024, "", 1)
     with pytest.raises(UserError, match="encoded by 'i3d', the run was trained on 'random'"):
-        detector.check("a.npy", WIDTH, "i3d")
-    Detector(trained, "best", allow_mismatch=True).check("a.npy", WIDTH, "i3d")
+        detector.check("a.npy", WIDTH, "i3d", 1)
+    with pytest.raises(UserError, match=r"a\.npy: 10 crops a segment, the run was trained on 1"):
+        detector.check("a.npy", WIDTH, "random", 10)
+    Detector(trained, "best", allow_mismatch=True).check("a.npy", WIDTH, "i3d", 10)
+
+
+def test_crops_of_a_run_that_did_not_note_them_are_not_compared(
+    detector: Detector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detector, "run", dataclasses.replace(detector.run, num_crops=0))
+    detector.check("a.npy", WIDTH, "random", 10)
+    assert run_detection.choose_crops(detector, run_detection.Settings()) == 1
+
+
+def test_videos_are_cut_as_in_training(trained: pathlib.Path) -> None:
+    two = Detector(trained, "best")
+    with pytest.raises(UserError, match="trained on 2 crops a segment, of a video 1 or 10"):
+        run_detection.choose_crops(two, run_detection.Settings())
+    assert run_detection.choose_crops(two, run_detection.Settings(num_crops=10)) == 10
 
 
 def test_thresholds(detector: Detector, trained: pathlib.Path) -> None:

@@ -26,10 +26,16 @@ def quick_encoder(monkeypatch: pytest.MonkeyPatch, encoder: VisualEncoder) -> No
     monkeypatch.setitem(run_detection.ENCODERS, "random", "i3d")
 
 
-def detect(detector: Detector, inputs: list[pathlib.Path], output: pathlib.Path, value: float):
+def detect(
+    detector: Detector,
+    inputs: list[pathlib.Path],
+    output: pathlib.Path,
+    value: float,
+    settings: run_detection.Settings = SETTINGS,
+):
     threshold = detector.threshold(value, None)
     texts = [str(path) for path in inputs]
-    return run_detection.detect(detector, threshold, texts, output, SETTINGS)
+    return run_detection.detect(detector, threshold, texts, output, settings)
 
 
 def test_results_of_a_video(
@@ -70,7 +76,7 @@ def test_feature_files_and_folders(
     folder = tmp_path / "videos"
     (folder / "sub").mkdir(parents=True)
     clip.rename(folder / "sub" / "a.mp4")
-    array = np.random.default_rng(0).normal(size=(12, 2, WIDTH)).astype(np.float32)
+    array = np.random.default_rng(0).normal(size=(12, 1, WIDTH)).astype(np.float32)
     np.save(tmp_path / "b.npy", array)
     content = detect(detector, [folder, tmp_path / "b.npy"], tmp_path / "out", 0.5)
     assert [video["name"] for video in content["videos"]] == ["sub/a", "b"]
@@ -93,6 +99,27 @@ def test_what_browsers_do_not_play_is_copied(detector: Detector, tmp_path: pathl
     detect(detector, [old], tmp_path / "out", 0.5)
     assert playable(tmp_path / "out" / "old.mp4")
     assert 'src="old.mp4"' in (tmp_path / "out" / "old.html").read_text()
+
+
+def test_an_annotated_copy_shows_where_events_are(
+    detector: Detector, clip: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    from refinevad_jax.encoders.video import Video
+
+    scores = detect(detector, [clip], tmp_path / "plain", 0.0)["videos"][0]
+    assert not (tmp_path / "plain" / "clip.annotated.mp4").exists()
+    assert len(scores["events"]) == 1  # from end to end, but for the frames of no segment
+    settings = run_detection.Settings(annotate=True)
+    detect(detector, [clip], tmp_path / "out", 0.0, settings)
+    with Video(tmp_path / "out" / "clip.annotated.mp4") as video:
+        frames = [frame.pixels for frame in video]
+    with Video(clip) as video:
+        before = [frame.pixels for frame in video]
+    assert len(frames) == len(before) == 149
+    assert frames[0].shape == (48 + 24, 64, 3)
+    np.testing.assert_allclose(frames[60][28:38, 10:54], before[60][28:38, 10:54], atol=12)
+    orange = [np.abs(frame[46, 20:50] - np.array([224, 130, 20])).mean() < 40 for frame in frames]
+    assert all(orange[:144]) and not any(orange[146:])
 
 
 def test_bad_inputs_do_not_end_the_others(
