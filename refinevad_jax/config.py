@@ -48,6 +48,8 @@ def default() -> ConfigDict:
     # How the Transformer knows time: "sinusoidal", a table added to the input; "decay", attention
     # that weakens with the distance as a share of the video, at a rate of its own a head (D).
     model.positions = "sinusoidal"
+    # Whether the category head is read per segment too, for P[t, c]; needs CORE (D).
+    model.segment_categories = False
 
     loss = config.loss = ConfigDict()
     loss.mil = "ranking"  # "ranking", hinge over pairs (S); "bce" on the top-k mean logit
@@ -56,6 +58,7 @@ def default() -> ConfigDict:
     loss.smoothing = "mixture"  # "mixture" (S); "difference" of neighbours, the null control
     loss.smoothing_weight = 0.1  # (S)
     loss.category_weight = 0.2  # (S)
+    loss.segment_category_weight = 0.0  # of a MIL loss by category, with segment_categories (D)
 
     train = config.train = ConfigDict()
     train.batch_size = 64  # half normal, half anomalous (S)
@@ -111,6 +114,7 @@ RANGES = {
     "loss.top_k_divisor": (1, 100_000),
     "loss.smoothing_weight": (0.0, 1e3),
     "loss.category_weight": (0.0, 1e3),
+    "loss.segment_category_weight": (0.0, 1e3),
     "train.batch_size": (2, 65_536),
     "train.num_epochs": (1, 1_000_000),
     "train.label_injection_rate": (0.0, 1.0),
@@ -149,6 +153,11 @@ def _validate_together(config: ConfigDict) -> None:
         raise UserError(
             f"config.train.batch_size={config.train.batch_size}: must be even, half of a batch is "
             "normal and half anomalous"
+        )
+    if config.loss.segment_category_weight and not config.model.segment_categories:
+        raise UserError(
+            f"config.loss.segment_category_weight={config.loss.segment_category_weight}: needs "
+            "config.model.segment_categories=True"
         )
     if not config.transfer.parts or not set(config.transfer.parts) <= set(TRANSFER_PARTS):
         raise UserError(

@@ -186,7 +186,8 @@ def _read_json(path: pathlib.Path) -> Any:
 
 
 def _check_same_run(path: pathlib.Path, old: Any, new: Any) -> None:
-    before = _flat({key: old.get(key) for key in ("config", "data")})
+    known = _filled(old.get("config") or {}, config_lib.default().to_dict())
+    before = _flat({"config": json.loads(json.dumps(known)), "data": old.get("data")})
     after = _flat({key: new[key] for key in ("config", "data")})
     for key in sorted(before.keys() | after.keys()):
         if before.get(key) != after.get(key) and key.removeprefix("config.") not in CHANGEABLE:

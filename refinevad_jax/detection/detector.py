@@ -94,7 +94,7 @@ class Detector:
         """Disjoint events in the order of time."""
         return propose_events(
             scores.scores,
-            scores.category_probs if self.categories else np.zeros(0),
+            scores.category_evidence if self.categories else np.zeros(0),
             frames_per_segment=self.frames_per_segment,
             num_frames=num_frames,
             threshold=threshold.value,

@@ -72,16 +72,16 @@ def segment_to_frame_scores(
 
 
 def category_map(scores: np.ndarray, category_probs: np.ndarray) -> np.ndarray:
-    """Spreads a video's category probabilities over its segments (docs/method.md, section 6).
+    """Spreads category probabilities over a video's segments (docs/method.md, section 6).
 
-    scores: [T] in [0, 1]; category_probs: [C]. Returns [T, 1 + C], normal first: 1 - score, then
-    score times the category's share of the sum of category_probs (equal shares where all are 0).
+    scores: [T] in [0, 1]; category_probs: [C] of the video or [T, C] of its segments. Returns
+    [T, 1 + C], normal first: 1 - score, then score times the category's share of the sum of
+    category_probs (equal shares where all are 0).
     """
     scores, category_probs = np.asarray(scores), np.asarray(category_probs)
-    total = category_probs.sum()
-    shares = (
-        category_probs / total if total > 0 else np.ones(len(category_probs)) / len(category_probs)
-    )
+    total = category_probs.sum(axis=-1, keepdims=True)
+    equal = np.full_like(category_probs, 1 / category_probs.shape[-1])
+    shares = np.divide(category_probs, total, out=equal, where=total > 0)
     return np.concatenate([1 - scores[:, None], scores[:, None] * shares], axis=1)
 
 

@@ -158,8 +158,10 @@ def score(
 def in_categories_of(info: BagsInfo, trained: BagsInfo, result: VideoScores) -> VideoScores:
     """What a network says of the categories of another data set, matched by name."""
     found = category_map.matching(trained.taxonomy, info.taxonomy)
+    segments = result.segment_category_probs
     return dataclasses.replace(
         result,
+        segment_category_probs=None if segments is None else category_map.mapped(segments, found),
         category_probs=category_map.mapped(result.category_probs, found),
         category_weights=category_map.mapped(result.category_weights, found),
     )

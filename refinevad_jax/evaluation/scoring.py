@@ -16,7 +16,7 @@ from refinevad_jax.data.bags import Bag
 from refinevad_jax.data.batches import resample
 
 SHORTEST_BUCKET = 32
-PER_SEGMENT = ("scores", "shift_ratio")
+PER_SEGMENT = ("scores", "shift_ratio", "segment_category_probs")
 # Segments of one call over all its rows; bounds memory, and padding with the power-of-two lengths.
 SEGMENTS_PER_CALL = 16_384
 
@@ -31,6 +31,7 @@ class VideoScores:
         category_probs: [C] p_c.
         category_weights: [C] w_c.
         shift_ratio: [T] r_t.
+        segment_category_probs: [T, C], where the network has model.segment_categories.
     """
 
     scores: np.ndarray
@@ -38,6 +39,13 @@ class VideoScores:
     category_probs: np.ndarray
     category_weights: np.ndarray
     shift_ratio: np.ndarray
+    segment_category_probs: np.ndarray | None = None
+
+    @property
+    def category_evidence(self) -> np.ndarray:
+        """[C] of the video or, where the network says it segment by segment, [T, C]."""
+        found = self.segment_category_probs
+        return self.category_probs if found is None else found
 
 
 class Scorer:
@@ -47,8 +55,11 @@ class Scorer:
         self._top_k_divisor = top_k_divisor
 
         def forward(params: Any, features: jax.Array, valid: jax.Array) -> dict[str, jax.Array]:
-            outputs = nnx.merge(graphdef, params)(features.astype(jnp.float32), valid)
-            names = ("scores", "category_probs", "category_weights", "shift_ratio")
+            model = nnx.merge(graphdef, params)
+            outputs = model(features.astype(jnp.float32), valid)
+            names = ["scores", "category_probs", "category_weights", "shift_ratio"]
+            if model.config.segment_categories:
+                names.append("segment_category_probs")
             return {name: getattr(outputs, name) for name in names}
 
         self._forward = jax.jit(forward)

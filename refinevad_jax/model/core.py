@@ -61,6 +61,14 @@ class CategoryHead(nnx.Module):
         logits = self.classifier(video_vector)
         return attention, video_vector, logits.reshape(x.shape[0], -1, 2)
 
+    def per_segment(self, x: jax.Array) -> jax.Array:
+        """z_tc, anomalous less normal, of every segment: [B, T, H] -> [B, T, C].
+
+        The classifier is linear: the video's logits are their mean under the coarse attention.
+        """
+        logits = self.classifier(x).reshape(*x.shape[:2], -1, 2)
+        return logits[..., 1] - logits[..., 0]
+
 
 class MixtureHead(nnx.Module):
     """Where in the video each category lies: mu_c and sigma_c from [video vector ; w_c e_c]."""

@@ -35,6 +35,7 @@ class ModelConfig:
     attention_query: str = "video"
     scorer_width: int = 128
     positions: str = "sinusoidal"
+    segment_categories: bool = False
 
     @property
     def num_channels(self) -> int:
@@ -58,6 +59,8 @@ class Outputs:
         category_logits: [B, C, 2], (normal, anomalous).
         category_probs: [B, C] p_c.
         category_weights: [B, C] w_c, without the label's.
+        segment_category_logits: [B, T, C] z_tc, anomalous less normal, 0 on padding; without
+            segment_categories all 0.
         category_feature: [B, H] v, with e_y where labels were given.
         mixture_mean: [B, C] mu_c, fraction of the video.
         mixture_sigma: [B, C] sigma_c, fraction of the video.
@@ -75,9 +78,15 @@ class Outputs:
     category_logits: jax.Array
     category_probs: jax.Array
     category_weights: jax.Array
+    segment_category_logits: jax.Array
     category_feature: jax.Array
     mixture_mean: jax.Array
     mixture_sigma: jax.Array
+
+    @property
+    def segment_category_probs(self) -> jax.Array:
+        """[B, T, C] = p_c sigmoid(z_tc), what segment t says of category c."""
+        return self.category_probs[:, None] * jax.nn.sigmoid(self.segment_category_logits)
 
 
 class ModalityNorm(nnx.Module):
@@ -235,11 +244,18 @@ class RefineVAD(nnx.Module):
             "category_logits": logits,
             "category_probs": probs,
             "category_weights": weights,
+            "segment_category_logits": self._segment_categories(x, valid),
             "category_feature": total @ prototypes,
             "mixture_mean": mean,
             "mixture_sigma": sigma,
         }
         return parts, total[..., None] * prototypes
+
+    def _segment_categories(self, x: jax.Array, valid: jax.Array) -> jax.Array:
+        """[B, T, C]: the category head read at every valid segment of [B, T, H]."""
+        if self.config.segment_categories:
+            return jnp.where(valid[..., None], self.category_head.per_segment(x), 0.0)
+        return jnp.zeros((*x.shape[:2], self.config.num_categories))
 
     def _no_categories(self, x: jax.Array) -> dict[str, jax.Array]:
         batch, length, width = x.shape
@@ -250,6 +266,7 @@ class RefineVAD(nnx.Module):
             "category_logits": jnp.zeros((*per_category.shape, 2)),
             "category_probs": per_category,
             "category_weights": per_category,
+            "segment_category_logits": jnp.zeros((batch, length, per_category.shape[1])),
             "category_feature": jnp.zeros((batch, width)),
             "mixture_mean": per_category,
             "mixture_sigma": per_category,

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from refinevad_jax.report.page import write_html
-from refinevad_jax.report.result_table import COLUMNS, spread
+from refinevad_jax.report.result_table import COLUMNS, spread, value
 from refinevad_jax.workdir import write_text
 
-COMPARED = ("frame_auc", "frame_ap")
+COMPARED = ("frame_auc", "frame_ap", "localization.proposals.anomaly.mean")
 LEVEL = 0.95
 
 
@@ -42,8 +42,8 @@ class LadderRow:
 
     def values(self, key: str) -> list[float]:
         """A metric of every seed; empty where one is not defined."""
-        values = [content[key] for content in self.contents]
-        return [] if None in values else values
+        values = [value(content, key) for content in self.contents]
+        return [known for known in values if known is not None] if None not in values else []
 
 
 def write(folder: pathlib.Path, rows: Sequence[LadderRow], *, base: str, full: str) -> str:
@@ -130,7 +130,8 @@ def markdown(rows: Sequence[LadderRow], *, base: str, full: str) -> str:
     notes = [
         facts(rows[0].contents),
         "Mean ± standard deviation over the seeds; differences are paired by seed, with the 95 % "
-        "t interval of their mean. The paper's column is its own ablation on features that have "
+        "t interval of their mean. mAP@IoU is that of proposals, mean over IoU 0.1 to 0.5 and the "
+        "anomaly categories. The paper's column is its own ablation on features that have "
         "not been published: only the order of rows can be compared.",
     ]
     return (
@@ -145,17 +146,26 @@ def csv_table(rows: Sequence[LadderRow]) -> str:
     writer.writerow(["row", "seed", *COLUMNS])
     for row in rows:
         for content in row.contents:
-            writer.writerow([row.name, content["seed"], *(content[key] for key in COLUMNS)])
+            writer.writerow([row.name, content["seed"], *(value(content, key) for key in COLUMNS)])
     return text.getvalue()
 
 
 def _header(rows: Sequence[LadderRow], base: str) -> list[str]:
     against = [f"AUC minus {base}"] if any(row.name == base for row in rows) else []
-    return ["row", *COLUMNS.values(), *against, "AUC minus full", "AP minus full", "paper, AUC"]
+    return [
+        "row",
+        *COLUMNS.values(),
+        *against,
+        *(f"{name} minus full" for name in ("AUC", "AP", "mAP")),
+        "paper, AUC",
+    ]
 
 
 def _cells(row: LadderRow, rows: Sequence[LadderRow], *, base: str, full: str) -> list[str]:
-    cells = [row.name, *(spread([content[key] for content in row.contents]) for key in COLUMNS)]
+    cells = [
+        row.name,
+        *(spread([value(content, key) for content in row.contents]) for key in COLUMNS),
+    ]
     if any(other.name == base for other in rows):
         cells.append(_against(row, _named(rows, base), "frame_auc"))
     cells += [_against(row, _named(rows, full), key) for key in COMPARED]

@@ -14,6 +14,8 @@ COLUMNS = {
     "anomalous_frame_auc": "AUC, anomalous videos",
     "video_auc": "video AUC",
     "category_accuracy": "category accuracy",
+    # By proposals, mean over IoU 0.1 to 0.5 and the anomaly categories.
+    "localization.proposals.anomaly.mean": "mAP@IoU",
 }
 # What must agree for runs to stand in one row.
 SAME = (
@@ -44,7 +46,7 @@ def result_table(rows: Mapping[str, Sequence[pathlib.Path]]) -> str:
         first = found[0]
         segments = f"{first['num_segments']} segments" if first["num_segments"] else "full"
         seeds = ", ".join(str(item["seed"]) for item in found)
-        cells = [spread([item[key] for item in found]) for key in COLUMNS]
+        cells = [spread([value(item, key) for item in found]) for key in COLUMNS]
         lines.append(f"| {name} | {segments} | {seeds} | " + " | ".join(cells) + " |")
         simulated = ", simulated data" if first["simulated"] else ""
         notes.append(
@@ -55,6 +57,14 @@ def result_table(rows: Mapping[str, Sequence[pathlib.Path]]) -> str:
             f"{first['selection']}, steps {', '.join(str(item['step']) for item in found)}."
         )
     return "\n".join([*lines, "", "Mean ± standard deviation over the seeds.", "", *notes]) + "\n"
+
+
+def value(content: Mapping[str, Any], key: str) -> float | None:
+    """A number of metrics.json by its dotted key; None where it is not defined."""
+    found: Any = content
+    for part in key.split("."):
+        found = (found or {}).get(part)
+    return found
 
 
 def read_metrics(folder: pathlib.Path) -> dict[str, Any]:

@@ -62,6 +62,17 @@ def category_loss(category_logits: jax.Array, labels: jax.Array, present: jax.Ar
     return masked_mean(binary_cross_entropy(logits, labels), present[:, None])
 
 
+def segment_category_loss(
+    logits: jax.Array, labels: jax.Array, valid: jax.Array, present: jax.Array, *, k: jax.Array
+) -> jax.Array:
+    """MIL by category: binary cross-entropy of the mean of a category's top k segments.
+
+    logits: [B, T, C]; labels: [B, C] bool; valid: [B, T] bool; present, k: [B]. Returns a scalar.
+    """
+    video_logits = jax.vmap(lambda column: top_k_mean(column, valid, k=k), -1, -1)(logits)
+    return masked_mean(binary_cross_entropy(video_logits, labels), present[:, None])
+
+
 def mixture_target(
     category_probs: jax.Array,
     category_weights: jax.Array,

@@ -30,6 +30,7 @@ class LossConfig:
     smoothing: str
     smoothing_weight: float
     category_weight: float
+    segment_category_weight: float
     label_injection_rate: float
 
 
@@ -76,7 +77,15 @@ def loss_terms(outputs: Outputs, batch: Batch, config: LossConfig) -> Metrics:
     else:
         smoothing = losses.difference_loss(outputs.scores, valid)
     category = losses.category_loss(outputs.category_logits, labels, present)
-    return {"mil": mil, "category": category, "smoothing": smoothing}
+    segments = losses.segment_category_loss(
+        outputs.segment_category_logits, labels, valid, present, k=k
+    )
+    return {
+        "mil": mil,
+        "category": category,
+        "smoothing": smoothing,
+        "segment_category": segments,
+    }
 
 
 def total_loss(terms: Metrics, config: LossConfig, *, has_categories: bool) -> jax.Array:
@@ -84,7 +93,10 @@ def total_loss(terms: Metrics, config: LossConfig, *, has_categories: bool) -> j
     loss = terms["mil"]
     if has_categories or config.smoothing == "difference":
         loss += config.smoothing_weight * terms["smoothing"]
-    return loss + config.category_weight * terms["category"] if has_categories else loss
+    if has_categories:
+        loss += config.category_weight * terms["category"]
+        loss += config.segment_category_weight * terms["segment_category"]
+    return loss
 
 
 def model_statistics(outputs: Outputs, batch: Batch, config: LossConfig) -> Metrics:

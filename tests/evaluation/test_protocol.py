@@ -65,6 +65,8 @@ def test_category_map_shares_the_score_out():
     columns = protocol.category_map(np.array([0.0, 0.5, 1.0]), np.array([0.3, 0.1]))
     np.testing.assert_allclose(columns, [[1, 0, 0], [0.5, 0.375, 0.125], [0, 0.75, 0.25]])
     flat = protocol.category_map(np.array([0.5]), np.zeros(4))
+    segments = protocol.category_map(np.array([0.5, 1.0]), np.array([[0.3, 0.1], [0.0, 0.2]]))
+    np.testing.assert_allclose(segments, [[0.5, 0.375, 0.125], [0.0, 0.0, 1.0]])
     np.testing.assert_allclose(flat, [[0.5, 0.125, 0.125, 0.125, 0.125]])
 
 

@@ -26,7 +26,7 @@ SMALL = ModelConfig(
     dropout=0.3,
     scorer_width=8,
 )
-LOSS = step_lib.LossConfig("ranking", 1.0, 16, "mixture", 0.1, 0.2, 1.0)
+LOSS = step_lib.LossConfig("ranking", 1.0, 16, "mixture", 0.1, 0.2, 0.0, 1.0)
 
 
 @functools.lru_cache
@@ -60,7 +60,12 @@ def bags(lengths: list[int], total: int, seed: int = 0) -> tuple[jax.Array, jax.
 
 
 def per_segment(outputs: Outputs) -> tuple[jax.Array, ...]:
-    return outputs.scores, outputs.shift_ratio, outputs.coarse_attention
+    return (
+        outputs.scores,
+        outputs.shift_ratio,
+        outputs.coarse_attention,
+        outputs.segment_category_logits,
+    )
 
 
 CONFIGURATIONS = {
@@ -73,6 +78,7 @@ CONFIGURATIONS = {
     "segment query": {"attention_query": "segment"},
     "tau": {"tau": 0.2},
     "decay": {"positions": "decay"},
+    "segment categories": {"segment_categories": True},
     "folding 2": {"folding": 2},
     "folding 8": {"folding": 8},
 }
@@ -167,6 +173,23 @@ def test_category_weights_hand_values() -> None:
     np.testing.assert_allclose(cap, 0.185, atol=5e-4)
     np.testing.assert_allclose(core.category_weights(sure, 0.2)[0, 0], 0.925, atol=5e-4)
     np.testing.assert_array_equal(core.hard_weights(jnp.array([[0.2, 0.7, 0.1]])), [[0, 1, 0]])
+
+
+def test_the_category_head_of_segments_sums_up_to_that_of_the_video() -> None:
+    features, valid = bags([8, 5], 8)
+    outputs = make(segment_categories=True)(features, valid)
+    mean = jnp.einsum("bt,btc->bc", outputs.coarse_attention, outputs.segment_category_logits)
+    of_video = outputs.category_logits[..., 1] - outputs.category_logits[..., 0]
+    np.testing.assert_allclose(mean, of_video, atol=1e-5)
+    assert float(jnp.ptp(outputs.segment_category_logits[0], axis=0).min()) > 1e-3
+    share = jax.nn.sigmoid(outputs.segment_category_logits[0, 3])
+    np.testing.assert_allclose(
+        outputs.segment_category_probs[0, 3], outputs.category_probs[0] * share, rtol=1e-6
+    )
+    # It changes what is read, not what is scored, and needs no parameter of its own.
+    plain = make()(features, valid)
+    np.testing.assert_array_equal(plain.scores, outputs.scores)
+    assert not np.asarray(plain.segment_category_logits).any()
 
 
 def test_empty_bag_gives_finite_zeros() -> None:

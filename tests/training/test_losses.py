@@ -58,6 +58,18 @@ def test_category_loss_is_bce_of_the_anomalous_softmax() -> None:
     np.testing.assert_allclose(losses.category_loss(logits, labels, present), expected, rtol=1e-5)
 
 
+def test_segment_category_loss_is_bce_of_the_top_segments_of_each_category() -> None:
+    logits = np.array([[[2.0, -1.0], [0.0, 3.0], [9.0, 9.0]], [[5.0, 5.0]] * 3])
+    labels = np.array([[True, False], [False, True]])
+    valid = np.array([[True, True, False], [False] * 3])
+    args = (logits, labels, valid, valid.any(axis=1))
+    one = losses.segment_category_loss(*args, k=np.array([1, 0]))
+    np.testing.assert_allclose(one, (np.log1p(np.exp(-2.0)) + np.log1p(np.exp(3.0))) / 2, rtol=1e-5)
+    two = losses.segment_category_loss(*args, k=np.array([2, 0]))
+    np.testing.assert_allclose(two, (np.log1p(np.exp(-1.0)) + np.log1p(np.exp(1.0))) / 2, rtol=1e-5)
+    assert losses.segment_category_loss(*args[:3], np.zeros(2, bool), k=np.array([1, 0])) == 0
+
+
 def test_mixture_target_by_hand() -> None:
     probs, weights = np.array([[0.8, 0.2]]), np.array([[0.6, 0.4]])
     mean, sigma = np.array([[0.125, 0.875]]), np.array([[0.1, 0.1]])
