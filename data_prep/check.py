@@ -18,6 +18,7 @@ from data_prep.checks import run_checks
 from data_prep.findings import num_problems, render, to_dict
 from refinevad_jax.command_line import run
 from refinevad_jax.errors import UserError
+from refinevad_jax.staged_file import write_bytes
 
 LIST = flags.DEFINE_multi_string("list", [], "list file, in any released grammar")
 FEATURES = flags.DEFINE_string("features", "", "folder of feature files")
@@ -52,10 +53,8 @@ def main() -> None:
 
 def write_report(path: pathlib.Path, text: str) -> None:
     """Lets the file appear whole. Raises UserError where it cannot be written."""
-    temporary = path.with_name(f".{path.name}.incomplete")
     try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        write_bytes(path, text.encode())
     except OSError as error:
         raise UserError(f"--output={path}: cannot be written ({error.strerror})") from error
 

@@ -4,7 +4,6 @@ import dataclasses
 import importlib.metadata
 import io
 import json
-import os
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +15,7 @@ from refinevad_jax.encoders.crops import PREPROCESSING
 from refinevad_jax.encoders.video import Video
 from refinevad_jax.encoders.visual import FRAMES_PER_SEGMENT, VisualEncoder, file_sha256
 from refinevad_jax.errors import UserError
+from refinevad_jax.staged_file import write_bytes
 
 LIBRARIES = ("av", "jax", "numpy")  # of feature files
 
@@ -104,23 +104,12 @@ def write_content(
     libraries: whose versions the record states. Raises UserError where they cannot be written.
     """
     try:
-        write_file(job.target, content)
+        write_bytes(job.target, content)
         record = record | {
             "features_sha256": file_sha256(job.target),
             "versions": {"refinevad_jax": __version__}
             | {name: importlib.metadata.version(name) for name in libraries},
         }
-        write_file(job.record, (json.dumps(record, indent=1) + "\n").encode())
+        write_bytes(job.record, (json.dumps(record, indent=1) + "\n").encode())
     except OSError as error:
         raise UserError(f"{job.target}: cannot be written ({error.strerror})") from error
-
-
-def write_file(path: pathlib.Path, content: bytes) -> None:
-    """Writes a file that appears whole or not at all. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        staged.write_bytes(content)
-        staged.replace(path)
-    finally:
-        staged.unlink(missing_ok=True)

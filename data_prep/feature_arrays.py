@@ -8,7 +8,7 @@ import pathlib
 import re
 from collections.abc import Mapping, Sequence
 
-from data_prep.array_files import read_header
+from refinevad_jax.array_files import read_header
 from refinevad_jax.data.bags import Modality
 from refinevad_jax.errors import UserError
 

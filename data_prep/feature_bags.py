@@ -17,9 +17,15 @@ from array_record.python import array_record_module
 from data_prep.normalization import name_normalization
 from data_prep.records import Record, make_record, record_features
 from data_prep.videos import Video, check_names
-from refinevad_jax.data.bags import BUILDER_NAME, SCHEMA_VERSION, BagsInfo, dataset_dir
+from refinevad_jax.data.bags import (
+    BUILDER_NAME,
+    SCHEMA_VERSION,
+    BagsInfo,
+    dataset_dir,
+    with_digests,
+)
 from refinevad_jax.errors import UserError
-from refinevad_jax.staged_folder import replace_folder, restore_replaced, staging_folder
+from refinevad_jax.staged_folder import replace_folder, staging_folder
 
 # A file takes no further record above this.
 SHARD_BYTES = 2**28
@@ -49,16 +55,12 @@ def write_dataset(
     """
     check_names(info, videos)
     final = dataset_dir(data_dir, info.name)
-    restore_replaced(final)
-    if final.exists() and not overwrite:
-        if _stored_provenance(final) == json.loads(json.dumps(info.provenance)):
-            print(f"{final} is there already, made from the same input; nothing to do")
-            return final
-        raise UserError(
-            f"{final} exists and was made from other input; choose another --name or --overwrite"
-        )
+    if not overwrite and _is_there(final, info):
+        return final
     try:
         with staging_folder(final) as staging:
+            if not overwrite and _is_there(final, info):  # by now
+                return final
             places = _places(videos)
             records = (make_records or make_here)(info, places, staging)
             new = staging / "data"
@@ -68,6 +70,18 @@ def write_dataset(
     except OSError as error:
         raise UserError(f"{final}: cannot be written ({error.strerror or error})") from error
     return final
+
+
+def _is_there(final: pathlib.Path, info: BagsInfo) -> bool:
+    """Whether a data set made from this input is there. Raises UserError for another one."""
+    if not final.exists():
+        return False
+    if _stored_provenance(final) != json.loads(json.dumps(info.provenance)):
+        raise UserError(
+            f"{final} exists and was made from other input; choose another --name or --overwrite"
+        )
+    print(f"{final} is there already, made from the same input; nothing to do")
+    return True
 
 
 def _places(videos: Sequence[Video]) -> list[Place]:
@@ -113,6 +127,9 @@ def _write_files(
         description="Feature bags with video-level labels for weakly supervised detection.",
         metadata=tfds.core.MetadataDict({**info.to_dict(), "normalization": normalization}),
     )
+    path = folder / "metadata.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(with_digests(folder, values)), encoding="utf-8")
 
 
 class _Shards:

@@ -12,7 +12,6 @@ import numpy as np
 
 from data_prep.annotations import Annotations, read_annotations
 from data_prep.annotations.vectors import vector_of_spans
-from data_prep.array_files import load_array, load_packed
 from data_prep.findings import Section, counted
 from data_prep.length_rules import KNOWN_FRAMES, rule_lengths, rules_for
 from data_prep.released_lists import ReleasedList
@@ -20,6 +19,7 @@ from data_prep.truth_checks import check_truth
 from data_prep.truths import official
 from data_prep.video_names import is_normal_label, match_key
 from data_prep.videos import Span
+from refinevad_jax.array_files import load_array, load_packed
 
 # (name, first frame, one past the last frame) of a span written s e.
 ENDS = {

@@ -13,7 +13,7 @@ from tensorflow_datasets.core import example_serializer
 
 from data_prep.normalization import has_unit_rows
 from data_prep.videos import Span, Video, read_label
-from refinevad_jax.data.bags import BagsInfo
+from refinevad_jax.data.bags import BagsInfo, all_finite
 from refinevad_jax.errors import UserError
 
 # A record is one protocol buffer, which cannot exceed 2 GiB; the rest of a record is small.
@@ -109,14 +109,9 @@ def check_features(features: np.ndarray, width: int, *, source: str) -> np.ndarr
         )
     with np.errstate(over="ignore"):
         half = np.ascontiguousarray(features, np.float16)
-    if not _all_finite(half):
+    if not all_finite(half):
         _refuse_values(features, source)
     return half
-
-
-def _all_finite(half: np.ndarray) -> bool:
-    """np.isfinite(half).all() for float16, by the bits of the exponent: several times faster."""
-    return bool((half.view(np.uint16) & 0x7FFF).max() < 0x7C00)
 
 
 def _refuse_values(features: np.ndarray, source: str) -> None:

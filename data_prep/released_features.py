@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from data_prep.array_files import Header, load_array, read_header
 from data_prep.released_lists import ListEntry
 from data_prep.video_names import match_key, parse_path
+from refinevad_jax.array_files import Header, load_array, read_header
 from refinevad_jax.errors import UserError
 
 SUFFIXES = (".npy", ".txt")

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data_prep.extraction_files import write_file
 from data_prep.simulation_video import (
     FPS,
     FRAMES_PER_SEGMENT,
@@ -20,6 +19,7 @@ from data_prep.videos import Video
 from refinevad_jax.data.bags import BagsInfo, Modality
 from refinevad_jax.errors import UserError
 from refinevad_jax.file_hash import file_sha256
+from refinevad_jax.staged_file import write_bytes
 
 SHIPPED = pathlib.Path(__file__).parent / "rendered_i3d.npz"
 
@@ -56,7 +56,7 @@ def pack(clips: Sequence[Clip], features: pathlib.Path, output: pathlib.Path) ->
         buffer, features=np.concatenate(arrays), facts=np.array(json.dumps(facts, sort_keys=True))
     )
     try:
-        write_file(output, buffer.getvalue())
+        write_bytes(output, buffer.getvalue())
     except OSError as error:
         raise UserError(f"{output}: cannot be written ({error.strerror})") from error
 

@@ -22,11 +22,11 @@ import tqdm
 from absl import flags
 
 from data_prep import rendered_features
-from data_prep.extraction_files import write_file
 from data_prep.simulation_video import FPS, TAXONOMY, Clip, plan_clips, render
 from refinevad_jax.command_line import run
 from refinevad_jax.encoders.video_writer import write_video
 from refinevad_jax.errors import UserError
+from refinevad_jax.staged_file import write_bytes
 
 OUTPUT = flags.DEFINE_string("output", None, "folder of the clips, or .npz file", required=True)
 NUM_CLIPS = flags.DEFINE_integer("num_clips", 240, "clips in all splits", 20, 10_000)
@@ -77,7 +77,7 @@ def _write_lists(clips: Sequence[Clip], output: pathlib.Path) -> None:
 
 def _write_text(path: pathlib.Path, lines: Sequence[str]) -> None:
     try:
-        write_file(path, ("\n".join(lines) + "\n").encode())
+        write_bytes(path, ("\n".join(lines) + "\n").encode())
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror})") from error
 

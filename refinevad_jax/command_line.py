@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 
 from absl import app, flags, logging
 
-from refinevad_jax.errors import NumericalError, UserError
+from refinevad_jax.errors import NumericalError, StoppedError, UserError
+
+TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
 
 
 def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
@@ -15,8 +17,9 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
 
     takes_arguments: whether main takes what stands beside the flags, as strings.
 
-    Exit codes: 0 done; 1 training stopped on a numerical fault; 2 misuse or bad data;
-    130 interrupted from the keyboard; 143 stopped by SIGTERM, as a preempted job is.
+    Exit codes: 0 done; 1 training stopped on a numerical fault; 2 misuse or bad data; 75 training
+    was asked to stop (SIGTERM, Ctrl-C), has saved, and goes on with the same command; 130 (Ctrl-C)
+    and 143 (SIGTERM) ended at once.
     """
     signal.signal(signal.SIGTERM, _stop)
     logging.use_absl_handler()
@@ -47,6 +50,9 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
             fail(_one_line(error), code=2)
         except NumericalError as error:
             fail(_one_line(error), code=1)
+        except StoppedError as error:
+            print(f"stopped: {_one_line(error)}", file=sys.stderr)
+            sys.exit(TRY_AGAIN)
         except KeyboardInterrupt:
             # A checkpoint being written waits for other threads; a normal exit could wait forever.
             sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""The two ways in which a command ends early on purpose."""
+"""The three ways in which a command ends early on purpose."""
 
 
 class UserError(Exception):
@@ -10,3 +10,7 @@ class UserError(Exception):
 
 class NumericalError(Exception):
     """Training met a non-finite value, exit code 1: step, term and last good checkpoint."""
+
+
+class StoppedError(Exception):
+    """Asked to stop, training has saved its state, exit code 75: the same command goes on."""

@@ -1,6 +1,6 @@
 """The workdir of a run: what evaluation and a notebook need, without a flag repeated.
 
-W/config.json      configuration, data set description, library versions
+W/config.json      configuration, data set description, library versions, their SHA-256
 W/metrics.jsonl    one row a training step, one row an epoch
 W/checkpoints/     Orbax, one folder a step
 W/eval/            one folder an evaluation
@@ -8,23 +8,20 @@ W/eval/            one folder an evaluation
 A run of several seeds has these in W/seed0, W/seed1, ... instead.
 """
 
-import contextlib
 import dataclasses
-import fcntl
 import importlib.metadata
 import json
-import os
 import pathlib
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
 
-from refinevad_jax import __version__
+from refinevad_jax import __version__, staged_file
 from refinevad_jax import config as config_lib
 from refinevad_jax.data.bags import BagsInfo
 from refinevad_jax.errors import UserError
+from refinevad_jax.file_hash import json_sha256
 from refinevad_jax.model.refinevad import ModelConfig
 
 # Where a run's data lies and whether it fits the device may change between two calls of a run.
@@ -77,17 +74,11 @@ def write_run(workdir: pathlib.Path, run: Run) -> None:
     """
     path = workdir / "config.json"
     versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
-    content = {
-        "config": run.config.to_dict(),
-        "data": run.info.to_dict(),
-        "num_crops": run.num_crops,
-        "versions": {"refinevad_jax": __version__, **versions},
-    }
-    content = json.loads(json.dumps(content))
+    content = run_content(run) | {"versions": {"refinevad_jax": __version__, **versions}}
     if path.exists():
         _check_same_run(path, _read_json(path), content)
         return
-    write_json(path, content)
+    write_json(path, content | {"sha256": json_sha256(content)})
 
 
 def read_run(workdir: pathlib.Path) -> Run:
@@ -98,15 +89,29 @@ def read_run(workdir: pathlib.Path) -> Run:
             f"{workdir} is no workdir (no config.json); train one with "
             f"'python -m refinevad_jax.main --config=... --workdir={workdir}'"
         )
-    content = _read_json(path)
+    return run_of_content(_read_json(path), source=str(path))
+
+
+def run_content(run: Run) -> dict[str, Any]:
+    """A run as JSON values."""
+    content = {
+        "config": run.config.to_dict(),
+        "data": run.info.to_dict(),
+        "num_crops": run.num_crops,
+    }
+    return json.loads(json.dumps(content))
+
+
+def run_of_content(content: Any, *, source: str) -> Run:
+    """What run_content gave. Raises UserError naming the source where it is damaged."""
     try:
         config = ConfigDict(_filled(content["config"], config_lib.default().to_dict()))
         config.data.modalities = tuple(config.data.modalities)
         config.transfer.parts = tuple(config.transfer.parts)
-        info = BagsInfo.from_dict(content["data"], source=str(path))
+        info = BagsInfo.from_dict(content["data"], source=source)
         num_crops = int(content.get("num_crops", 0))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{path}: damaged ({error}); train again in a new workdir") from error
+        raise UserError(f"{source}: damaged ({error}); train again in a new workdir") from error
     config_lib.validate(config)
     return Run(config, info, num_crops)
 
@@ -135,36 +140,7 @@ def write_json(path: pathlib.Path, content: Any) -> None:
 
 def write_text(path: pathlib.Path, text: str) -> None:
     """Writes a text file that appears complete or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def locked(workdir: pathlib.Path) -> Iterator[None]:
-    """Makes the workdir and holds it for this process. Raises UserError when another one does."""
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        file = (workdir / ".lock").open("a+", encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{workdir}: cannot be written ({error.strerror})") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            raise UserError(
-                f"{workdir} is in use by process {file.read().strip() or '?'}; wait for it or "
-                "choose another --workdir"
-            ) from error
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
+    staged_file.write_bytes(path, text.encode())
 
 
 def _filled(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
@@ -180,9 +156,18 @@ def _filled(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
 
 def _read_json(path: pathlib.Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        expected = content.pop("sha256", None)  # older releases wrote none
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError, AttributeError, TypeError) as error:
         raise UserError(f"{path}: damaged ({error}); train again in a new workdir") from error
+    if expected is not None and expected != json_sha256(content):
+        raise UserError(
+            f"{path}: damaged or edited (its SHA-256 is another); restore it, or train again in a "
+            "new workdir"
+        )
+    return content
 
 
 def _check_same_run(path: pathlib.Path, old: Any, new: Any) -> None:

@@ -27,6 +27,8 @@ from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.training import loop
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+# `make test-faults` sets it: more faults, more inputs, all variants.
+LONG = os.environ.get("REFINEVAD_FAULTS") == "long"
 
 
 def call(module: str, *flags: str) -> subprocess.CompletedProcess[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
-ENTRY_POINTS = ("main", "evaluate", "compare", "detect", "export", "ladder", "results")
+ENTRY_POINTS = ("main", "evaluate", "compare", "detect", "export", "ladder", "replay", "results")
 FILES = sorted(
     path
     for folder in ("refinevad_jax", "data_prep", "configs")

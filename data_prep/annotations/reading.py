@@ -14,7 +14,7 @@ from data_prep.annotations.vectors import (
     read_folder,
     read_packed,
 )
-from data_prep.array_files import read_header
+from refinevad_jax.array_files import read_header
 from refinevad_jax.errors import UserError
 
 __all__ = ["read_annotations", "read_concatenation"]

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from data_prep.annotations.record import LARGEST_FRAME, Annotations, Builder
-from data_prep.array_files import load_array, load_packed
 from data_prep.video_names import data_set_of, parse_path
 from data_prep.videos import Span
+from refinevad_jax.array_files import load_array, load_packed
 from refinevad_jax.errors import UserError
 
 

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from refinevad_jax.array_files import load_array
 from refinevad_jax.encoders import clip, i3d
 from refinevad_jax.encoders.segments import Segment, ahead, batched, read_segments
 from refinevad_jax.encoders.video import SUFFIXES, Video, find_videos
 from refinevad_jax.encoders.visual import FRAMES_PER_SEGMENT, VisualEncoder
 from refinevad_jax.errors import UserError
+from refinevad_jax.file_hash import file_sha256
 
 DEFAULT_FPS = 25.0  # of a feature file that does not say its own
 ENCODERS = {i3d.NAME: "i3d", clip.NAME: "clip"}
@@ -76,17 +78,21 @@ def read_features(path: pathlib.Path) -> Features:
 
     Raises UserError where it is no such array.
     """
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path}: not a readable .npy file ({error})") from error
-    if not isinstance(array, np.ndarray) or array.dtype.kind != "f" or array.ndim not in (2, 3):
-        shape = getattr(array, "shape", "of several arrays")
-        raise UserError(f"{path}: shape {shape}, expected (T, D) or (T, crops, D) of numbers")
+    array = load_array(path)
+    if array.dtype.kind != "f" or array.ndim not in (2, 3):
+        raise UserError(f"{path}: shape {array.shape}, expected (T, D) or (T, crops, D) of numbers")
     if not array.size or not np.isfinite(array).all():
         raise UserError(f"{path}: is empty or holds values that are not finite")
     record = _record(path)
-    fps = float(record.get("fps") or DEFAULT_FPS)
+    if record.get("features_sha256", digest := file_sha256(path)) != digest:
+        raise UserError(f"{path}: not what data_prep.extract wrote there; extract it again")
+    fps = record.get("fps") or DEFAULT_FPS
+    num_frames = record.get("num_frames") or len(array) * FRAMES_PER_SEGMENT
+    if not _positive(fps) or not _positive(num_frames):
+        raise UserError(
+            f"{path.with_suffix('.json')}: fps {fps!r}, num_frames {num_frames!r}; "
+            "extract the features again"
+        )
     crops = array[:, None] if array.ndim == 2 else array
     if crops.shape[1] > 10:
         raise UserError(f"{path}: {crops.shape[1]} crops; save it as (T, crops, D), at most 10")
@@ -94,19 +100,23 @@ def read_features(path: pathlib.Path) -> Features:
         path=path,
         features=crops.transpose(1, 0, 2).astype(np.float32),
         seconds=np.arange(len(array) + 1) * FRAMES_PER_SEGMENT / fps,
-        num_frames=int(record.get("num_frames") or len(array) * FRAMES_PER_SEGMENT),
-        fps=fps,
+        num_frames=int(num_frames),
+        fps=float(fps),
         encoder=str(record.get("encoder") or ""),
         thumbnails=[],
         warnings=[],
     )
 
 
+def _positive(value: object) -> bool:
+    return isinstance(value, int | float) and 0 < value < 2**31
+
+
 def _record(path: pathlib.Path) -> dict[str, Any]:
     beside = path.with_suffix(".json")
     try:
         record = json.loads(beside.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}  # a file of another origin: only its shape can be checked
     return record if isinstance(record, dict) else {}
 

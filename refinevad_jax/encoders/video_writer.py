@@ -1,14 +1,15 @@
 """Writes frames to a video file: H.264 in MP4, which browsers play."""
 
 import fractions
-import os
 import pathlib
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 from refinevad_jax.encoders.video import import_av
 from refinevad_jax.errors import UserError
+from refinevad_jax.staged_file import staged_file, staging_path
 
 
 def write_video(
@@ -33,27 +34,36 @@ def write_video(
     that the same frames give the same bytes.
     """
     av = import_av()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_name(f".{os.getpid()}.incomplete.{path.name}")
     count = 0
     try:
-        with av.open(str(staged), "w", options={"fflags": "+bitexact"}) as container:
-            rate = fractions.Fraction(fps).limit_denominator(1001)
-            stream = container.add_stream(codec, rate=rate, options={"crf": str(quality)})
-            stream.pix_fmt = "yuv420p"
-            stream.thread_count = 1
-            for count, pixels in enumerate(frames, start=1):
-                even = pixels[: pixels.shape[0] // 2 * 2, : pixels.shape[1] // 2 * 2]
-                if count == 1:
-                    stream.height, stream.width = even.shape[:2]
-                picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
-                container.mux(stream.encode(picture))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with staged_file(path):
+            staged = staging_path(path)
+            with av.open(str(staged), "w", options={"fflags": "+bitexact"}) as container:
+                count = _encode(container, frames, fps, codec, quality)
             if not count:
                 raise UserError(f"{path}: no frame to write")
-            container.mux(stream.encode())
-        staged.replace(path)
+            staged.replace(path)
     except (av.FFmpegError, OSError) as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        staged.unlink(missing_ok=True)
+    return count
+
+
+def _encode(
+    container: Any, frames: Iterable[np.ndarray], fps: float, codec: str, quality: int
+) -> int:
+    """Encodes every frame and says how many there were."""
+    rate = fractions.Fraction(fps).limit_denominator(1001)
+    stream = container.add_stream(codec, rate=rate, options={"crf": str(quality)})
+    stream.pix_fmt = "yuv420p"
+    stream.thread_count = 1
+    count = 0
+    for count, pixels in enumerate(frames, start=1):
+        even = pixels[: pixels.shape[0] // 2 * 2, : pixels.shape[1] // 2 * 2]
+        if count == 1:
+            stream.height, stream.width = even.shape[:2]
+        picture = import_av().VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
+        container.mux(stream.encode(picture))
+    if count:
+        container.mux(stream.encode())
     return count

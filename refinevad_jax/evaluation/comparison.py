@@ -3,12 +3,12 @@
 import dataclasses
 import json
 import pathlib
-import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from refinevad_jax.array_files import load_packed
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation import bootstrap, frame_metrics, protocol
 
@@ -58,8 +58,7 @@ def read_evaluation(name: str, folder: pathlib.Path) -> StoredEvaluation:
     """Reads metrics.json and scores.npz. Raises UserError where one is missing or damaged."""
     try:
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-        with np.load(folder / "scores.npz", allow_pickle=False) as file:
-            arrays = dict(file)
+        arrays = load_packed(folder / "scores.npz")
         known = np.flatnonzero(arrays["has_truth"]).tolist()
         truth, scores = [np.zeros(0, bool)], [np.zeros(0, np.float32)]
         for i in known:
@@ -72,13 +71,13 @@ def read_evaluation(name: str, folder: pathlib.Path) -> StoredEvaluation:
             name=name,
             metrics=metrics,
             video_ids=arrays["video_ids"].tolist(),
-            anomalous=arrays["labels"].any(axis=1),
+            anomalous=np.asarray(arrays["labels"].any(axis=1)),
             video_scores=arrays["video_scores"],
             truth=np.concatenate(truth),
             scores=np.concatenate(scores),
             lengths=arrays["evaluated_frames"][known].astype(np.int64),
         )
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, IndexError, MemoryError) as error:
         reason = " ".join(str(error).split())
         raise UserError(
             f"{folder}: damaged or of an older release ({reason}); evaluate again"

@@ -20,7 +20,7 @@ from refinevad_jax import analysis
 from refinevad_jax import workdir as workdir_lib
 from refinevad_jax.errors import UserError
 from refinevad_jax.model.temporal_encoder import QUERY_BLOCK
-from refinevad_jax.staged_folder import staging_folder
+from refinevad_jax.staged_file import write_bytes
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 OUTPUTS = ("scores", "category_probs", "category_weights", "shift_ratio")
@@ -49,10 +49,7 @@ def export(workdir: pathlib.Path, output: pathlib.Path, *, step: str) -> dict[st
     )
     description = describe(run, number, channels)
     try:
-        with staging_folder(output) as staging:
-            (staging / "model").write_bytes(exported.serialize())
-            output.parent.mkdir(parents=True, exist_ok=True)
-            (staging / "model").replace(output)
+        write_bytes(output, bytes(exported.serialize()))
         workdir_lib.write_json(output.with_name(output.name + ".json"), description)
     except OSError as error:
         raise UserError(f"--output={output}: cannot be written ({error.strerror})") from error

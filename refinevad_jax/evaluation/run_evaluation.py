@@ -21,7 +21,7 @@ from refinevad_jax.evaluation.page_content import page_content
 from refinevad_jax.evaluation.scored_split import ScoredSplit
 from refinevad_jax.evaluation.scoring import Scorer, VideoScores
 from refinevad_jax.report.page import write_page
-from refinevad_jax.staged_folder import replace_folder, restore_replaced, staging_folder
+from refinevad_jax.staged_folder import replace_folder, staging_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,7 +175,6 @@ def write_evaluation(
     content = results.without_nan(numbers | _data_facts(split) | protocol)
     found = outcomes(split, numbers["operating_point"]["threshold"])
     try:
-        restore_replaced(folder)
         with staging_folder(folder) as staging:
             new = staging / "results"
             new.mkdir()

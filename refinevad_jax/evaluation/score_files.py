@@ -6,12 +6,11 @@ unpickled.
 
 import dataclasses
 import pathlib
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
+from refinevad_jax.array_files import load_array, load_packed
 from refinevad_jax.data.bags import Bag, BagsInfo
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation import protocol
@@ -91,16 +90,9 @@ def _read_arrays(
     """One array a video, in the order of ids."""
     if path.suffix not in (".npz", ".npy"):
         raise UserError(f"{path}: scores are read from .npz (by video) or .npy (one array)")
-    try:
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            content: Any = dict(loaded) if path.suffix == ".npz" else loaded
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: damaged, or not made of numbers alone ({error})") from error
-    if isinstance(content, np.ndarray):
-        return _cut(path, content, expected)
+    if path.suffix == ".npy":
+        return _cut(path, load_array(path), expected)
+    content = load_packed(path)
     unknown = [name for name in content if name not in set(ids)]
     missing = [name for name in ids if name not in content]
     problems = [

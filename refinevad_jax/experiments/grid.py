@@ -11,6 +11,7 @@ from refinevad_jax.data.bags import read_info
 from refinevad_jax.evaluation.run_evaluation import Settings
 from refinevad_jax.evaluation.seeds import evaluate_seeds, stored_seeds
 from refinevad_jax.experiments.ladder_rows import Row, changed
+from refinevad_jax.folder_lock import locked
 from refinevad_jax.training import loop
 from refinevad_jax.training.checkpoints import Checkpoints
 from refinevad_jax.training.members import seed_configs
@@ -25,7 +26,7 @@ def run_rows(
     Raises UserError where a folder holds a run of other settings.
     """
     info = read_info(config.data.data_dir, config.data.dataset)
-    with workdir_lib.locked(workdir):
+    with locked(workdir):
         found = {}
         for number, row in enumerate(rows):
             folder, own = workdir / row.name, changed(config, row)

@@ -1,24 +1,33 @@
 """Saves and restores a run's state with Orbax; the only importer of it."""
 
+import hashlib
 import logging
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import jax
+import numpy as np
 import optax
 from orbax.checkpoint import v1 as ocp
 
 from refinevad_jax.errors import UserError
+from refinevad_jax.file_hash import json_sha256
 from refinevad_jax.training.step import TrainState
 
-# The newest two, because the newest may be damaged by a fault of the disk.
+# The newest two epochs, because the newest may be damaged by a fault of the disk.
 NUM_LATEST = 2
+
+
+class DamagedError(UserError):
+    """A checkpoint cannot be read, or is not what was saved."""
 
 
 class Checkpoints:
     """The checkpoints of a workdir: the latest, and the best by the selection metric.
 
-    Saving is atomic: a checkpoint appears under its step number by a rename.
+    Saving is atomic: a checkpoint appears under its step number by a rename. It holds the SHA-256
+    of its arrays, which reading compares: Orbax alone would give back a flipped bit.
     """
 
     def __init__(self, workdir: pathlib.Path, *, metric: str, writable: bool = False) -> None:
@@ -26,33 +35,27 @@ class Checkpoints:
         root = workdir.resolve() / "checkpoints"
         if not writable and not root.is_dir():
             raise UserError(f"{workdir}: no checkpoints; train with 'python -m refinevad_jax.main'")
-        policies = ocp.training.preservation_policies
         self._metric = metric
         self._root = root
         self._checkpointer = ocp.training.Checkpointer(
             root,
-            preservation_policy=policies.AnyPreservationPolicy(
-                [
-                    policies.LatestN(NUM_LATEST),
-                    policies.BestN(
-                        n=1,
-                        get_metric_fn=lambda metrics: metrics[metric],
-                        keep_checkpoints_without_metrics=False,
-                    ),
-                ]
-            ),
+            preservation_policy=_Kept(metric),
             cleanup_tmp_directories=writable,
         )
 
-    def save(self, state: TrainState, metrics: dict[str, float]) -> None:
+    def save(self, state: TrainState, metrics: dict[str, float] | None) -> None:
         """Saves the state under its step, with the selection metrics; replaces one that is there.
 
-        One may be there where seeds trained together were stopped between two saves.
+        One may be there where seeds trained together were stopped between two saves, or where it
+        was damaged. metrics: None in the middle of an epoch.
         """
+        content = {"params": state.params, "opt_state": state.opt_state}
+        digests = {name: digest(tree) for name, tree in content.items()}
         self._checkpointer.save_checkpointables(
             int(state.step),
-            {"params": state.params, "opt_state": state.opt_state},
+            content,
             metrics=metrics,
+            custom_metadata={"sha256": digests | {"metrics": json_sha256(metrics)}},
             overwrite=True,
         )
 
@@ -69,6 +72,8 @@ class Checkpoints:
             return max(kept)
         if step == "best":
             measured = [number for number in kept if self._metric in kept[number]]
+            if not measured:
+                raise UserError(f"{self._root}: no epoch has ended yet; train on, or take 'last'")
             return max(measured, key=lambda number: (kept[number][self._metric], number))
         if not str(step).isdigit() or int(step) not in kept:
             raise UserError(
@@ -92,17 +97,57 @@ class Checkpoints:
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), abstract
         )
         try:
-            return self._checkpointer.load_checkpointables(step, abstract)
+            stored = self._checkpointer.checkpointables_metadata(step).custom_metadata or {}
+            read = self._checkpointer.load_checkpointables(step, abstract)
         except Exception as error:  # Orbax and TensorStore raise many kinds for a damaged file
             reason = " ".join(str(error).split())[:200]
-            raise UserError(
-                f"{self._root / str(step)}: cannot be read ({type(error).__name__}: {reason}); "
-                "remove that folder to continue from an earlier checkpoint"
-            ) from error
+            raise self._damaged(step, f"{type(error).__name__}: {reason}") from error
+        found = {name: digest(tree) for name, tree in read.items()}
+        found["metrics"] = json_sha256(self.steps()[step] or None)
+        expected = stored.get("sha256", found)  # older releases kept none
+        for name, value in found.items():
+            if value != expected.get(name):
+                raise self._damaged(step, f"its {name} are not those that were saved")
+        return read
+
+    def _damaged(self, step: int, reason: str) -> DamagedError:
+        others = ", ".join(str(number) for number in self.steps() if number != step)
+        return DamagedError(
+            f"{self._root / str(step)}: damaged ({reason}); "
+            + (f"--step={others} may be intact" if others else "no other is kept")
+        )
 
     def close(self) -> None:
         """Waits for what is being written."""
         self._checkpointer.close()
+
+
+class _Kept:
+    """The newest two epochs, the best, and what a stop saved in the middle of the epoch since."""
+
+    def __init__(self, metric: str) -> None:
+        self._metric = metric
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
+        """One answer a checkpoint."""
+        del context
+        epochs = [item for item in checkpoints if item.metrics]
+        best = max(epochs, key=lambda item: (item.metrics[self._metric], item.step), default=None)
+        kept = {item.step for item in [*epochs[-NUM_LATEST:], best] if item}
+        newest = epochs[-1].step if epochs else -1
+        return [
+            item.step in kept or (not item.metrics and item.step > newest) for item in checkpoints
+        ]
+
+
+def digest(tree: Any) -> str:
+    """SHA-256 of the arrays of a tree, their names, shapes and types."""
+    found = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        array = np.ascontiguousarray(leaf)
+        found.update(f"{jax.tree_util.keystr(path)} {array.shape} {array.dtype}\n".encode())
+        found.update(array.tobytes())
+    return found.hexdigest()
 
 
 def fresh_state(params: Any, optimizer: optax.GradientTransformation) -> TrainState:

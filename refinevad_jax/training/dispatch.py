@@ -28,14 +28,11 @@ class Dispatch:
         optimizer: optax.GradientTransformation,
         bags: TrainingBags,
     ) -> None:
-        loss_config = step_lib.LossConfig(
-            label_injection_rate=config.train.label_injection_rate, **config.loss.to_dict()
-        )
         self._run_resident: Any
         self._run_resident, self._run_batch, self._draw = step_lib.make_run_steps(
             graphdef=graphdef,
             optimizer=optimizer,
-            config=loss_config,
+            config=step_lib.LossConfig.of(config),
             num_crops=bags.features.shape[1],
             batch_size=config.train.batch_size,
         )
@@ -66,7 +63,7 @@ class Dispatch:
             return state, jax.device_get(metrics)
         rows = []
         for step in range(first, first + count):
-            state, metrics = self._run_batch(state, self._seeds, *self._batch(step))
+            state, metrics = self._run_batch(state, self._seeds, *self.batch(step))
             rows.append(metrics)
         return state, jax.tree.map(lambda *values: np.stack(values, 1), *jax.device_get(rows))
 
@@ -77,9 +74,10 @@ class Dispatch:
 
     def probe(self, state: step_lib.TrainState, step: int) -> dict[str, np.ndarray]:
         """Scores the next batch with and without e_y in v: the gap that only training sees. [S]."""
-        return jax.device_get(self._probe(state.params, *self._batch(step)))
+        return jax.device_get(self._probe(state.params, *self.batch(step)))
 
-    def _batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """What a step sees: features [S, B, T, D] float16 and labels [S, B, C]."""
         steps = np.full(len(self._seeds), step, np.int32)
         videos, crops = jax.device_get(self._draw(steps, self._seeds, *self._lists))
         return self._bags.features[videos, crops], self._bags.labels[videos]

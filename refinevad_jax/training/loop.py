@@ -5,7 +5,6 @@ S seeds.
 """
 
 import pathlib
-import time
 from typing import Any
 
 import jax
@@ -14,17 +13,20 @@ from ml_collections import ConfigDict
 
 from refinevad_jax.data.bags import Bag, read_info
 from refinevad_jax.data.batches import training_bags
-from refinevad_jax.errors import NumericalError
+from refinevad_jax.errors import NumericalError, StoppedError
 from refinevad_jax.evaluation.frame_metrics import average_precision, roc_auc
 from refinevad_jax.evaluation.scoring import Scorer
 from refinevad_jax.evaluation.video_metrics import category_accuracy
 from refinevad_jax.model.refinevad import abstract, create
+from refinevad_jax.training import failures
 from refinevad_jax.training import members as members_lib
 from refinevad_jax.training import step as step_lib
 from refinevad_jax.training.checkpoints import abstract_state, fresh_state
 from refinevad_jax.training.dispatch import Dispatch
 from refinevad_jax.training.members import Member, stack, unstack
 from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
+from refinevad_jax.training.progress import Clock, in_words
+from refinevad_jax.training.stopping import StopRequest
 from refinevad_jax.training.transfer import transferred
 
 # Steps of one dispatch; an epoch that is longer takes several.
@@ -34,20 +36,24 @@ MAX_STEPS_PER_DISPATCH = 25
 def train(config: ConfigDict, workdir: pathlib.Path) -> None:
     """Trains all seeds to the end, from the last checkpoint in workdir where there is one.
 
-    Raises UserError for bad input and NumericalError at the first non-finite loss or gradient.
+    Raises UserError for bad input, NumericalError at the first non-finite loss or gradient, and
+    StoppedError where the process was asked to stop, after having saved.
     """
     info = read_info(config.data.data_dir, config.data.dataset)
     bags, members = members_lib.make_members(config, info, workdir)
     members[0].run.columns()
-    with members_lib.opened(workdir, members):
-        Training(bags, members, workdir).run()
+    stop = StopRequest()
+    with stop.listening(), members_lib.opened(workdir, members):
+        Training(bags, members, workdir, stop).run()
 
 
 class Training:
     """The seeds of a run: their data, compiled functions, and their way through the epochs."""
 
-    def __init__(self, bags: list[Bag], members: list[Member], workdir: pathlib.Path) -> None:
-        self._members, self._workdir = members, workdir
+    def __init__(
+        self, bags: list[Bag], members: list[Member], workdir: pathlib.Path, stop: StopRequest
+    ) -> None:
+        self._members, self._workdir, self._stop = members, workdir, stop
         run = members[0].run
         config = self._config = run.config
         self._columns = run.columns()
@@ -80,11 +86,16 @@ class Training:
             print(f"transfer {note}", flush=True)
         return fresh_state(params, self._optimizer)
 
-    def run(self) -> None:
-        """Trains from the last checkpoint to the end."""
+    def _first_state(self) -> step_lib.TrainState:
+        """The state of the last checkpoint, or before the first step."""
         state = members_lib.restore(self._members, self._abstract)
         if state is None:
             state = stack([self._fresh_state(member) for member in self._members])
+        return state
+
+    def run(self) -> None:
+        """Trains from the last checkpoint to the end."""
+        state = self._first_state()
         start = int(state.step[0])
         if start:
             print(f"continuing from step {start} of {self._num_steps}", flush=True)
@@ -93,8 +104,7 @@ class Training:
         state = self._dispatch.place(state)
         clock = Clock(start, self._num_steps)
         for epoch in range(start // self._steps_per_epoch, self._config.train.num_epochs):
-            step = epoch * self._steps_per_epoch
-            state, metrics = self._epoch(state, step)
+            state, metrics = self._epoch(state, epoch)
             selections = self._finish_epoch(state, metrics, epoch + 1)
             self._print_epoch(epoch + 1, metrics, selections, clock)
         for member in self._members:
@@ -102,34 +112,52 @@ class Training:
         print(f"next: python -m refinevad_jax.evaluate --workdir={self._workdir}", flush=True)
 
     def _epoch(
-        self, state: step_lib.TrainState, first: int
+        self, state: step_lib.TrainState, epoch: int
     ) -> tuple[step_lib.TrainState, dict[str, np.ndarray]]:
-        """Runs the steps of an epoch. Returns metrics as arrays [S, steps]."""
-        parts = []
-        last = first + self._steps_per_epoch
+        """Runs the steps of an epoch, or what is left of it. Returns metrics as arrays [S, steps].
+
+        A stop is between two dispatches, so that the run that goes on makes the same dispatches.
+        """
+        parts: list[dict[str, np.ndarray]] = []
+        start = first = int(state.step[0])
+        last = (epoch + 1) * self._steps_per_epoch
         while first < last:
+            if self._stop.signal:
+                self._save_and_stop(state, parts, start)
             count = min(last - first, MAX_STEPS_PER_DISPATCH)
             state, metrics = self._dispatch.run(state, first, count)
-            self._check_finite(metrics, first)
+            found = failures.first_failure(metrics, first)
+            if found:
+                self._stop_at(*found)
             parts.append(metrics)
             first += count
-        return state, jax.tree.map(lambda *values: np.concatenate(values, 1), *parts)
+        return state, _joined(parts)
+
+    def _save_and_stop(
+        self, state: step_lib.TrainState, parts: list[dict[str, np.ndarray]], start: int
+    ) -> None:
+        """Saves what was done of an epoch since a step. Raises StoppedError."""
+        step = int(state.step[0])
+        for index, member in enumerate(self._members if parts else ()):
+            member.record.write(_rows(_joined(parts), index, start))
+            member.checkpoints.save(unstack(state, index), None)
+        raise StoppedError(
+            f"{self._stop.signal} at step {step} of {self._num_steps}, saved; run the same command "
+            "again to go on"
+        )
 
     def _finish_epoch(
         self, state: step_lib.TrainState, metrics: dict[str, np.ndarray], epoch: int
     ) -> list[dict[str, float]]:
         """Records an epoch and saves a checkpoint of every seed. Returns what selects them."""
         step = epoch * self._steps_per_epoch
-        first = step - self._steps_per_epoch
+        first = step - metrics["loss"].shape[1]
         probe = self._dispatch.probe(state, step)
         selections = []
         for index, member in enumerate(self._members):
             own = unstack(state, index)
             selection = self._select(own.params, member.selection)
-            rows = [
-                {"step": first + i + 1, **{k: float(v[index, i]) for k, v in metrics.items()}}
-                for i in range(self._steps_per_epoch)
-            ]
+            rows = _rows(metrics, index, first)
             last = {"step": step, "epoch": epoch, **selection}
             last |= {name: float(value[index]) for name, value in probe.items()}
             member.record.write([*rows, last])
@@ -137,19 +165,39 @@ class Training:
             selections.append(selection)
         return selections
 
-    def _check_finite(self, metrics: dict[str, np.ndarray], first: int) -> None:
-        for term in ("mil", "category", "smoothing", "loss", "gradient_norm"):
-            bad = np.argwhere(~np.isfinite(metrics[term]))
-            if len(bad):
-                index, offset = bad[np.argmin(bad[:, 1])]
-                member = self._members[index]
-                kept = member.checkpoints.steps()
-                last = f"step {max(kept)} in {member.workdir}" if kept else "none"
-                raise NumericalError(
-                    f"step {first + offset + 1}: {term} is {metrics[term][index, offset]} with "
-                    f"seed {member.seed}; last good checkpoint: {last}; check the data with "
-                    "'python -m data_prep.check' or lower config.optimizer.learning_rate"
-                )
+    def _stop_at(self, index: int, step: int, term: str, value: float) -> None:
+        """Keeps what reproduces a failed step. Raises NumericalError."""
+        member = self._members[index]
+        kept = member.checkpoints.steps()
+        last = f"step {max(kept)} in {member.workdir}" if kept else "none"
+        features, labels = (array[index] for array in self._dispatch.batch(step))
+        if not np.isfinite(features).all():
+            term, value = "features", float(features[~np.isfinite(features)][0])
+        failure = failures.Failure(
+            member.run,
+            step,
+            term,
+            value,
+            unstack(self._state_before(step), index),
+            features,
+            labels,
+        )
+        raise NumericalError(
+            f"step {step + 1}: {term} is {value} with seed {member.seed}; last good checkpoint: "
+            f"{last}; {failures.keep(failure, member.workdir)}; check the data with 'python -m "
+            "data_prep.check' or lower config.optimizer.learning_rate"
+        )
+
+    def _state_before(self, step: int) -> step_lib.TrainState:
+        """The state that a step started from, computed again: everything follows from the seed."""
+        state = self._dispatch.place(self._first_state())
+        first = int(state.step[0])
+        while first < step:
+            in_epoch = self._steps_per_epoch - first % self._steps_per_epoch
+            count = min(step - first, in_epoch, MAX_STEPS_PER_DISPATCH)
+            state, _ = self._dispatch.run(state, first, count)
+            first += count
+        return state
 
     def _select(self, params: Any, selection: list[Bag]) -> dict[str, float]:
         """Video-level metrics of the selection list at the training resolution."""
@@ -202,7 +250,7 @@ class Training:
         epoch: int,
         metrics: dict[str, np.ndarray],
         selections: list[dict[str, float]],
-        clock: "Clock",
+        clock: Clock,
     ) -> None:
         mean = {key: float(value.mean()) for key, value in metrics.items()}
         step = epoch * self._steps_per_epoch
@@ -231,24 +279,15 @@ class Training:
         )
 
 
-def in_words(values: list[float]) -> str:
-    """One number, or mean ± standard deviation of several."""
-    mean = f"{np.mean(values):.3f}"
-    return f"{mean}±{np.std(values, ddof=1):.3f}" if len(values) > 1 else mean
+def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Metrics of one dispatch after the other, [S, steps]."""
+    return {key: np.concatenate([part[key] for part in parts], 1) for key in parts[0]}
 
 
-class Clock:
-    """Steps a second since the start of this call, and the time left."""
-
-    def __init__(self, first_step: int, num_steps: int) -> None:
-        self._start, self._first, self._num_steps = time.monotonic(), first_step, num_steps
-
-    def read(self, step: int) -> str:
-        """In words, at a step."""
-        rate = (step - self._first) / max(time.monotonic() - self._start, 1e-9)
-        left = (self._num_steps - step) / max(rate, 1e-9)
-        return (
-            f"{rate:.2f} steps/s  {left / 60:.0f} min left"
-            if left >= 60
-            else (f"{rate:.2f} steps/s  {left:.0f} s left")
-        )
+def _rows(metrics: dict[str, np.ndarray], index: int, first: int) -> list[dict[str, float]]:
+    """The rows of metrics.jsonl of one seed, for the steps after step number first."""
+    steps = range(metrics["loss"].shape[1])
+    return [
+        {"step": first + i + 1, **{k: float(v[index, i]) for k, v in metrics.items()}}
+        for i in steps
+    ]

@@ -8,6 +8,7 @@ import contextlib
 import copy
 import dataclasses
 import pathlib
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -19,7 +20,8 @@ from refinevad_jax import workdir as workdir_lib
 from refinevad_jax.data.bags import Bag, BagsInfo, read_split
 from refinevad_jax.data.batches import hold_out
 from refinevad_jax.errors import UserError
-from refinevad_jax.training.checkpoints import Checkpoints
+from refinevad_jax.folder_lock import locked
+from refinevad_jax.training.checkpoints import Checkpoints, DamagedError
 from refinevad_jax.training.metric_writer import MetricWriter
 from refinevad_jax.training.step import TrainState
 
@@ -97,7 +99,7 @@ def opened(workdir: pathlib.Path, members: Sequence[Member]) -> Iterator[None]:
     """Locks and opens the folders of all members."""
     with contextlib.ExitStack() as stack:
         for folder in dict.fromkeys([workdir, *(member.workdir for member in members)]):
-            stack.enter_context(workdir_lib.locked(folder))
+            stack.enter_context(locked(folder))
         for member in members:
             member.open()
             stack.callback(member.checkpoints.close)
@@ -107,14 +109,26 @@ def opened(workdir: pathlib.Path, members: Sequence[Member]) -> Iterator[None]:
 def restore(members: Sequence[Member], abstract: TrainState) -> TrainState | None:
     """The state of all seeds at the newest step that every one has kept; None where none is.
 
-    abstract gives the shapes of one seed; the state has a leading axis S.
+    abstract gives the shapes of one seed; the state has a leading axis S. A damaged checkpoint is
+    named, and the newest intact one is taken. Raises UserError where none is.
     """
-    kept = [set(member.checkpoints.steps()) for member in members]
-    common = set.intersection(*kept)
-    if not common:
-        return None
-    step = max(common)
-    return stack([member.checkpoints.restore_state(step, abstract) for member in members])
+    common = set.intersection(*(set(member.checkpoints.steps()) for member in members))
+    damaged = None
+    for step in sorted(common, reverse=True):
+        try:
+            states = [member.checkpoints.restore_state(step, abstract) for member in members]
+        except DamagedError as error:
+            damaged = error
+            print(f"warning: {error}", file=sys.stderr, flush=True)
+            continue
+        if damaged:
+            print(f"warning: going on from step {step} instead", file=sys.stderr, flush=True)
+        return stack(states)
+    if damaged:
+        raise UserError(
+            f"no checkpoint is intact, the last error: {damaged}; train again in a new workdir"
+        ) from damaged
+    return None
 
 
 def stack(trees: Sequence[Any]) -> Any:

@@ -11,6 +11,8 @@ import weakref
 from collections.abc import Mapping
 from typing import Any
 
+from refinevad_jax.staged_file import write_bytes
+
 
 class MetricWriter:
     """Appends rows; on resume drops those past the restored step, so that none stands twice."""
@@ -18,9 +20,7 @@ class MetricWriter:
     def __init__(self, path: pathlib.Path, *, resumed_step: int) -> None:
         self._path = path
         kept = [row for row in read_rows(path) if row["step"] <= resumed_step]
-        temporary = path.with_suffix(".jsonl.tmp")
-        temporary.write_text("".join(map(_line, kept)), encoding="utf-8")
-        temporary.replace(path)
+        write_bytes(path, "".join(map(_line, kept)).encode())
         self._events = _event_writer(path.parent / "tensorboard", resumed_step)
         if self._events is not None:
             weakref.finalize(self, self._events.close)

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
+from ml_collections import ConfigDict
 
 from refinevad_jax.data.batches import draw_batch
 from refinevad_jax.model.refinevad import Outputs
@@ -32,6 +33,11 @@ class LossConfig:
     category_weight: float
     segment_category_weight: float
     label_injection_rate: float
+
+    @classmethod
+    def of(cls, config: ConfigDict) -> "LossConfig":
+        """That of a run's configuration."""
+        return cls(label_injection_rate=config.train.label_injection_rate, **config.loss.to_dict())
 
 
 @jax.tree_util.register_dataclass
@@ -133,6 +139,24 @@ def train_step(
     config: LossConfig,
 ) -> tuple[TrainState, Metrics]:
     """One update. key: of this step, for dropout and label injection."""
+    metrics, gradient = losses_and_gradient(
+        state.params, batch, key=key, graphdef=graphdef, config=config
+    )
+    updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    metrics = metrics | {"gradient_norm": optax.tree.norm(gradient)}
+    return TrainState(state.step + 1, params, opt_state), metrics
+
+
+def losses_and_gradient(
+    params: Any,
+    batch: Batch,
+    *,
+    key: jax.Array,
+    graphdef: nnx.GraphDef[Any],
+    config: LossConfig,
+) -> tuple[Metrics, Any]:
+    """The loss with its terms and statistics, and the gradient of the loss, a tree as params."""
     dropout_key, injection_key = jax.random.split(key)
     injected = batch.labels & jax.random.bernoulli(
         injection_key, config.label_injection_rate, (len(batch.labels), 1)
@@ -150,11 +174,8 @@ def train_step(
         loss = total_loss(terms, config, has_categories=model.config.injection != "none")
         return loss, terms | model_statistics(outputs, batch, config)
 
-    (loss, metrics), gradient = jax.value_and_grad(loss_function, has_aux=True)(state.params)
-    updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
-    params = optax.apply_updates(state.params, updates)
-    metrics = {"loss": loss} | metrics | {"gradient_norm": optax.tree.norm(gradient)}
-    return TrainState(state.step + 1, params, opt_state), metrics
+    (loss, metrics), gradient = jax.value_and_grad(loss_function, has_aux=True)(params)
+    return {"loss": loss} | metrics, gradient
 
 
 def make_run_steps(
@@ -189,8 +210,7 @@ def make_run_steps(
     def update(state: TrainState, seed: Any, features: Any, labels: Any) -> Any:
         features = features.astype(jnp.float32)
         batch = Batch(features, jnp.ones(features.shape[:2], bool), labels)
-        _, key = _run_keys(seed)
-        key = jax.random.fold_in(key, state.step)
+        key = step_key(seed, state.step)
         return train_step(
             state, batch, key=key, graphdef=graphdef, optimizer=optimizer, config=config
         )
@@ -216,10 +236,15 @@ def make_run_steps(
     )
 
 
+def step_key(seed: Any, step: Any) -> jax.Array:
+    """The key of what is random inside a step, counted from 0."""
+    return jax.random.fold_in(_run_keys(seed)[1], step)
+
+
 def _run_keys(seed: Any) -> tuple[jax.Array, jax.Array]:
     """The keys of a run: for its batches, and for what is random inside a step."""
-    batch_key, step_key = jax.random.split(jax.random.fold_in(jax.random.key(seed), 1))
-    return batch_key, step_key
+    batch_key, inside_key = jax.random.split(jax.random.fold_in(jax.random.key(seed), 1))
+    return batch_key, inside_key
 
 
 def make_probe(graphdef: nnx.GraphDef[Any], top_k_divisor: int) -> Callable[..., Metrics]:

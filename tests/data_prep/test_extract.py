@@ -1,6 +1,7 @@
 """From videos to feature files: resuming, bad files, crops; a stand-in encoder keeps it quick."""
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -138,10 +139,10 @@ def test_unwritable_output_leaves_what_was_there(
     before = (tmp_path / "out" / "a.npy").read_bytes()
     write_video(folder / "a.mp4", frames(50, seed=5), fps=25)
 
-    def full(self: pathlib.Path, content: bytes) -> int:
+    def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pathlib.Path, "write_bytes", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(UserError, match=r"a\.npy: cannot be written \(No space left"):
         run(folder / "a.mp4", tmp_path / "out")
     assert (tmp_path / "out" / "a.npy").read_bytes() == before

@@ -181,7 +181,7 @@ def test_wrong_feature_files(tmp_path: pathlib.Path, array: np.ndarray, words: s
 
 def test_a_damaged_feature_file(tmp_path: pathlib.Path) -> None:
     (tmp_path / "a.npy").write_bytes(b"\x93NUMPY")
-    with pytest.raises(UserError, match="not a readable"):
+    with pytest.raises(UserError, match=r"not an \.npy file or damaged"):
         read_features(tmp_path / "a.npy")
 
 

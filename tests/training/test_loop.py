@@ -15,11 +15,12 @@ from ml_collections import ConfigDict
 
 from refinevad_jax import analysis
 from refinevad_jax.errors import NumericalError, UserError
+from refinevad_jax.folder_lock import locked
 from refinevad_jax.training import loop
 from refinevad_jax.training.checkpoints import Checkpoints
 from refinevad_jax.training.dispatch import Dispatch
 from refinevad_jax.training.metric_writer import read_rows
-from refinevad_jax.workdir import locked, read_run
+from refinevad_jax.workdir import read_run
 
 
 def last_params(workdir: pathlib.Path) -> list[np.ndarray]:
@@ -105,8 +106,8 @@ def command(config: ConfigDict, workdir: pathlib.Path) -> list[str]:
     [
         ("checkpoints/3", signal.SIGKILL, -signal.SIGKILL),
         ("checkpoints/6.orbax", signal.SIGKILL, -signal.SIGKILL),
-        ("checkpoints/3.orbax", signal.SIGTERM, 143),
-        ("checkpoints/3", signal.SIGTERM, 143),
+        ("checkpoints/3.orbax", signal.SIGTERM, 75),
+        ("checkpoints/3", signal.SIGINT, 75),
     ],
 )
 def test_a_killed_run_resumes_bit_for_bit(

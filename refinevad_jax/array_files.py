@@ -1,4 +1,4 @@
-"""Reads .npy, .npz and text arrays: headers alone where that is enough, never a pickle."""
+"""Reads .npy and .npz arrays: headers alone where that is enough, within limits, never a pickle."""
 
 import dataclasses
 import math
@@ -10,6 +10,10 @@ from typing import Any
 import numpy as np
 
 from refinevad_jax.errors import UserError
+
+# What an .npz may unpack to: a few kilobytes can claim to hold terabytes.
+MAX_UNPACKED_BYTES = 2**32
+MAX_MEMBERS = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,17 +73,22 @@ def load_packed(path: pathlib.Path) -> dict[str, np.ndarray]:
     arrays: dict[str, np.ndarray] = {}
     try:
         with zipfile.ZipFile(path) as archive, np.load(path, allow_pickle=False) as packed:
-            for member in archive.infolist():
-                # A few kilobytes can claim to hold terabytes.
-                if member.file_size > 2**32:
-                    raise ValueError(f"{member.filename} claims {member.file_size} bytes")
+            members = archive.infolist()
+            if len(members) > MAX_MEMBERS:
+                raise ValueError(f"{len(members)} members, {MAX_MEMBERS} are allowed")
+            # zipfile never unpacks more of a member than it claims.
+            claimed = sum(member.file_size for member in members)
+            if claimed > MAX_UNPACKED_BYTES:
+                raise ValueError(
+                    f"it unpacks to {claimed:,} bytes, {MAX_UNPACKED_BYTES:,} are allowed"
+                )
             for name in packed.files:
                 value = packed[name]
                 if not isinstance(value, np.ndarray):
                     raise ValueError(f"{name} is no array")
                 arrays[name] = value
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
     except Exception as error:  # zipfile, zlib and NumPy raise many kinds for a damaged file
         raise UserError(
             f"{path}: not an .npz file of plain arrays, or damaged ({type(error).__name__}: {error}"

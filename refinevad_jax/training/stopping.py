@@ -1,0 +1,84 @@
+"""SIGTERM and Ctrl-C while training: what was computed is saved, then the process ends.
+
+The first signal asks; training looks after every dispatch of steps. A second one, or a dispatch
+that takes too long, ends the process at once, and then the last checkpoint is what is left.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import threading
+from collections.abc import Iterator
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# Schedulers send SIGKILL 30 seconds after SIGTERM, by their defaults.
+GRACE_SECONDS = 20.0
+
+
+class StopRequest:
+    """Whether the process was asked to stop.
+
+    Attributes:
+        signal: the name of the signal, "" before.
+    """
+
+    def __init__(self) -> None:
+        self.signal = ""
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Takes the signals over until the end of the block; outside the main thread, nothing.
+
+        A thread takes them, because Python calls its handlers only between two instructions of the
+        main thread, and a dispatch is one.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        read, write = os.pipe()
+        os.set_blocking(write, False)
+        before = {number: signal.signal(number, _nothing) for number in SIGNALS}
+        wakeup = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        thread = threading.Thread(target=self._watch, args=(read,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(wakeup)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            os.close(write)
+            thread.join()
+            os.close(read)
+
+    def _watch(self, read: int) -> None:
+        number = _next_signal(read, None)
+        if not number:
+            return
+        self.signal = signal.Signals(number).name
+        _say(f"{self.signal}: saving after the current steps; once more ends at once")
+        ended = _next_signal(read, GRACE_SECONDS)
+        if ended != 0:
+            _say("error: ended without saving; run the same command again")
+            os._exit(128 + (ended or number))
+
+
+def _next_signal(read: int, seconds: float | None) -> int | None:
+    """Waits for one of the signals: its number, 0 for the end of the block, None for too long."""
+    while select.select([read], [], [], seconds)[0]:
+        data = os.read(read, 1)
+        if not data:
+            return 0
+        if data[0] in SIGNALS:
+            return data[0]
+    return None
+
+
+def _say(text: str) -> None:
+    os.write(2, f"{text}\n".encode())  # not print: the main thread may be in the middle of one
+
+
+def _nothing(number: int, frame: object) -> None:
+    """The signal has been written to the wake-up descriptor; no more is to be done here."""
+    del number, frame
