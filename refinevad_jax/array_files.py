@@ -46,7 +46,7 @@ def read_header(path: pathlib.Path) -> Header:
     if dtype.hasobject:
         raise UserError(
             f"{path}: an object array, which only unpickling could open, and that may run any code;"
-            " use the annotation text it was made from"
+            " save plain numbers, or use the text it was made from"
         )
     if min(shape, default=0) < 0 or size != math.prod(shape) * dtype.itemsize:
         raise UserError(

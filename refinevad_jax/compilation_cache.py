@@ -2,6 +2,9 @@
 
 import os
 import pathlib
+from typing import Any
+
+from refinevad_jax.staged_file import write_bytes
 
 
 def enable() -> None:
@@ -11,8 +14,34 @@ def enable() -> None:
     """
     import jax
 
+    _write_whole_entries()
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return  # JAX reads it itself
     cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
     jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(cache) / "refinevad_jax"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def _write_whole_entries() -> None:
+    """Lets an entry appear by a rename.
+
+    JAX writes it in place and never again: of a process that is killed there, half an entry would
+    stay, which every later one reads in vain, and one beside it might read half.
+    """
+    from jax._src.lru_cache import LRUCache
+
+    in_place = LRUCache.put
+    if getattr(in_place, "whole", False):
+        return
+
+    def put(self: Any, key: str, value: bytes) -> None:
+        folder = str(self.path)
+        if self.eviction_enabled or "://" in folder:
+            in_place(self, key, value)
+            return
+        path = pathlib.Path(folder) / f"{key}-cache"
+        if not path.exists():
+            write_bytes(path, value)
+
+    put.whole = True  # type: ignore[attr-defined]
+    LRUCache.put = put

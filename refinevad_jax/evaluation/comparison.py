@@ -77,7 +77,7 @@ def read_evaluation(name: str, folder: pathlib.Path) -> StoredEvaluation:
             scores=np.concatenate(scores),
             lengths=arrays["evaluated_frames"][known].astype(np.int64),
         )
-    except (OSError, ValueError, KeyError, TypeError, IndexError, MemoryError) as error:
+    except (UserError, OSError, ValueError, LookupError, TypeError, MemoryError) as error:
         reason = " ".join(str(error).split())
         raise UserError(
             f"{folder}: damaged or of an older release ({reason}); evaluate again"

@@ -142,8 +142,8 @@ def test_a_total_that_fits_nothing_is_explained(tmp_path: pathlib.Path) -> None:
     ("name", "content", "message"),
     [
         ("scores.txt", b"0.5", "from .npz .by video. or .npy"),
-        ("scores.npz", b"PK\x03\x04 no archive", "not made of numbers alone"),
-        ("scores.npy", b"", "not made of numbers alone"),
+        ("scores.npz", b"PK\x03\x04 no archive", "not an .npz file of plain arrays"),
+        ("scores.npy", b"", "not an .npy file or damaged"),
         ("none.npy", None, "cannot be read .No such file"),
     ],
 )
@@ -158,7 +158,7 @@ def test_files_that_cannot_be_read(
 
 def test_pickles_are_refused(tmp_path: pathlib.Path) -> None:
     np.save(tmp_path / "objects.npy", np.array([{"a": 1}]), allow_pickle=True)
-    with pytest.raises(UserError, match="not made of numbers alone"):
+    with pytest.raises(UserError, match="an object array"):
         read_scores(tmp_path / "objects.npy", INFO, bags())
 
 
