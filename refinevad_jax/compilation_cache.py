@@ -44,4 +44,4 @@ def _write_whole_entries() -> None:
             write_bytes(path, value)
 
     put.whole = True  # type: ignore[attr-defined]
-    LRUCache.put = put
+    LRUCache.put = put  # type: ignore[method-assign]
