@@ -16,9 +16,10 @@ from typing import Any
 
 from data_prep.beam import progress, run_pipeline
 from data_prep.extraction import Summary, extract
-from data_prep.extraction_files import Job, write_file
+from data_prep.extraction_files import Job
 from refinevad_jax.encoders.visual import VisualEncoder, load_visual_encoder
 from refinevad_jax.errors import UserError
+from refinevad_jax.staged_file import write_bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,10 +82,10 @@ def extract_one(element: tuple[int, Job], *, encoder: Encoder, words: pathlib.Pa
             batch_size=encoder.batch_size,
         )
     except UserError as error:
-        write_file(stopped, str(error).encode())
+        write_bytes(stopped, str(error).encode())
     else:
         content = json.dumps(dataclasses.asdict(summary))
-        write_file(words / f"{number:09d}.json", content.encode())
+        write_bytes(words / f"{number:09d}.json", content.encode())
 
 
 @functools.lru_cache(maxsize=1)
