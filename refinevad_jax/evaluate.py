@@ -34,12 +34,10 @@ NUM_SEGMENTS = flags.DEFINE_integer("num_segments", None, RESAMPLED, 0, 100_000)
 FALSE_ALARM_RATE = flags.DEFINE_float(
     "false_alarm_rate", 0.01, "Of the operating point: share of normal videos' frames.", 0.0, 1.0
 )
-NUM_CURVES = flags.DEFINE_integer("num_curves", 12, "Score curves to draw.", lower_bound=0)
+NUM_CURVES = flags.DEFINE_integer("num_curves", 12, "Score curves to draw.", 0)
 REPORT = flags.DEFINE_bool("report", True, "Write report.html.")
 ALLOW_MISMATCH = flags.DEFINE_bool(
-    "allow_mismatch",
-    False,
-    "Accept another encoder, normalisation or taxonomy than the run was trained on (zero-shot).",
+    "allow_mismatch", False, "Accept another encoder, normalisation or taxonomy (zero-shot)."
 )
 
 

@@ -7,6 +7,7 @@ from tests.conftest import ROOT, call
 COMMANDS = [
     "refinevad_jax.main",
     "refinevad_jax.evaluate",
+    "refinevad_jax.choose_events",
     "refinevad_jax.compare",
     "refinevad_jax.ladder",
     "refinevad_jax.detect",
@@ -48,6 +49,8 @@ def test_help_teaches(module: str) -> None:
         ("refinevad_jax.export", ["--workdir=nowhere"], "--output"),
         ("refinevad_jax.export", ["--workdir=nowhere", "--output=x"], "nowhere"),
         ("refinevad_jax.ladder", ["--config=configs/demo.py", "--config.data.data_dir=no"], "no"),
+        ("refinevad_jax.choose_events", [], "evaluation folders are needed"),
+        ("refinevad_jax.choose_events", ["nowhere"], "no evaluation that can be read"),
         ("refinevad_jax.compare", ["nowhere"], "two runs"),
         ("refinevad_jax.compare", ["nowhere", "a=b", "--output=x"], "nowhere: no metrics.json"),
     ],

@@ -12,7 +12,7 @@ import numpy as np
 
 from refinevad_jax.data.taxonomy import XD_VIOLENCE
 from refinevad_jax.evaluation import legacy_localization, localization, protocol
-from refinevad_jax.evaluation.events import Event, propose_events
+from refinevad_jax.evaluation.events import RULE, Event, ProposalRule, propose_events
 from refinevad_jax.evaluation.localization import IOU_THRESHOLDS, Detections, Truth
 from refinevad_jax.evaluation.scored_split import ScoredSplit
 
@@ -31,19 +31,30 @@ def localization_metrics(split: ScoredSplit) -> dict[str, Any]:
     if not split.known:
         return found
     for rule in RULES:
-        values = {"class_agnostic": _class_agnostic(split, rule)}
-        if not reason:
-            every, on_anomalous = _detections(split, rule)
-            truth = _truth(split)
-            columns = split.info.taxonomy.num_categories + 1
-            values |= legacy_localization.conventions(
-                every, on_anomalous, truth, num_categories=columns
-            )
+        values = mean_average_precisions(split, rule)
         found[rule] = {name: _with_mean(value) for name, value in values.items()}
     return found
 
 
-def proposals(split: ScoredSplit, index: int, threshold: float | None = None) -> list[Event]:
+def mean_average_precisions(
+    split: ScoredSplit, rule: str, parameters: ProposalRule = RULE
+) -> dict[str, np.ndarray]:
+    """By convention, [5] mAP at each IoU; "per_category" is [C, 5].
+
+    rule: of RULES; parameters: of proposals. Only "class_agnostic" where no category is named.
+    """
+    values = {"class_agnostic": _class_agnostic(split, rule, parameters)}
+    if _why_no_categories(split):
+        return values
+    every, on_anomalous = _detections(split, rule, parameters)
+    return values | legacy_localization.conventions(
+        every, on_anomalous, _truth(split), num_categories=split.info.taxonomy.num_categories + 1
+    )
+
+
+def proposals(
+    split: ScoredSplit, index: int, threshold: float | None = None, rule: ProposalRule = RULE
+) -> list[Event]:
     """Our rule on one video of a split; threshold as in `propose_events`."""
     return propose_events(
         split.results[index].scores,
@@ -51,6 +62,7 @@ def proposals(split: ScoredSplit, index: int, threshold: float | None = None) ->
         frames_per_segment=split.frames_per_score(index),
         num_frames=split.evaluated_frames(index),
         threshold=threshold,
+        rule=rule,
     )
 
 
@@ -75,7 +87,9 @@ def _truth(split: ScoredSplit) -> Truth:
     return localization.truth_from_spans([split.bags[i].spans for i in split.known], normal_lengths)
 
 
-def _detections(split: ScoredSplit, rule: str) -> tuple[Detections, Detections]:
+def _detections(
+    split: ScoredSplit, rule: str, parameters: ProposalRule
+) -> tuple[Detections, Detections]:
     """Detections by category in all known videos, and in those labelled anomalous."""
     if rule == "legacy":
         return _legacy(split, [split.category_map(i) for i in split.known])
@@ -86,13 +100,15 @@ def _detections(split: ScoredSplit, rule: str) -> tuple[Detections, Detections]:
             np.zeros(0),
             frames_per_segment=split.frames_per_score(index),
             num_frames=split.evaluated_frames(index),
+            rule=parameters,
         )
-        named = [event for event in proposals(split, index) if event.category >= 0]
+        found = proposals(split, index, rule=parameters)
+        named = [event for event in found if event.category >= 0]
         rows.append(_rows(number, [*normal, *named]))
     return _both(split, np.concatenate(rows))
 
 
-def _class_agnostic(split: ScoredSplit, rule: str) -> np.ndarray:
+def _class_agnostic(split: ScoredSplit, rule: str, parameters: ProposalRule) -> np.ndarray:
     """[5] AP of one category, "anomalous", against the runs of anomalous frames."""
     if rule == "legacy":
         scores = (split.results[i].scores for i in split.known)
@@ -106,6 +122,7 @@ def _class_agnostic(split: ScoredSplit, rule: str) -> np.ndarray:
                     np.zeros(0),
                     frames_per_segment=split.frames_per_score(index),
                     num_frames=split.evaluated_frames(index),
+                    rule=parameters,
                 ),
             )
             for number, index in enumerate(split.known)

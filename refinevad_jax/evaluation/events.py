@@ -14,12 +14,35 @@ import numpy as np
 
 from refinevad_jax.evaluation.legacy_localization import legacy_detections
 
-# Chosen on validation videos (docs/metrics.md, "Events").
-LEVELS = (0.0, 0.2, 0.4, 0.6, 0.8)  # thresholds as shares of a video's range; 0: the whole video
-SMOOTHING = 0.02  # standard deviation, as a share of the video, of the Gaussian before thresholds
-PEAK_WEIGHT = 0.5  # of a stretch's highest score beside its mean
-SURROUNDINGS = 0.25  # of a stretch's length are looked at on either side
-MAX_OVERLAP = 0.45  # IoU from which on the weaker of two proposals is dropped
+ALARM_SMOOTHING = 0.02  # standard deviation, as a share of the video
+ALARM_PEAK_WEIGHT = 0.5  # of an alarm's highest score beside its mean
+
+
+@dataclasses.dataclass(frozen=True)
+class ProposalRule:
+    """Parameters of `propose_events`, chosen by refinevad_jax.choose_events (docs/metrics.md).
+
+    Attributes:
+        smoothing: standard deviation of the Gaussian before thresholds, as a share of the video.
+        relative_levels: thresholds as shares of a video's range; 0 gives the whole video.
+        absolute_levels: thresholds on the scores themselves.
+        merge_gap: runs of one level are joined over a gap of up to this share of their lengths
+            together; the joined run is a candidate beside them.
+        peak_weight: of a stretch's highest score beside its mean.
+        surroundings: share of a stretch's length that is looked at on either side.
+        max_overlap: IoU from which on the weaker of two proposals is dropped.
+    """
+
+    smoothing: float = 0.04
+    relative_levels: tuple[float, ...] = (0.0, 0.3, 0.5, 0.7, 0.9)
+    absolute_levels: tuple[float, ...] = (0.1, 0.3, 0.5, 0.7, 0.9)
+    merge_gap: float = 0.1
+    peak_weight: float = 0.5
+    surroundings: float = 2.0
+    max_overlap: float = 0.2
+
+
+RULE = ProposalRule()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,24 +69,25 @@ def propose_events(
     frames_per_segment: float,
     num_frames: int,
     threshold: float | None = None,
+    rule: ProposalRule = RULE,
 ) -> list[Event]:
     """Finds stretches at several thresholds and keeps those that stand out.
 
-    Candidates are the runs of the smoothed scores at or above five levels of their range, the
-    lowest being the whole video. A candidate's worth is half its mean and half its highest score,
-    less the mean of what surrounds it, a quarter of its length on either side, and nothing where
-    the video ends. Its score for a category is the worth times the category's share of the
-    evidence inside. Of two that overlap, the one of less worth goes.
+    Candidates are the runs of the smoothed scores at or above levels of their range, the lowest
+    being the whole video, and above absolute levels, and neighbours of one level joined. A
+    candidate's worth is its mean with a part of its highest score, less the mean of what surrounds
+    it on either side (nothing where the video ends). Its score for a category is the worth times
+    the category's share of the evidence inside. Of two that overlap, the one of less worth goes.
 
     scores: [T] in [0, 1]. category_probs: [C] of the video or [T, C] of its segments, not negative;
     all zero or C = 0 where the network names no category.
     frames_per_segment: frames that one score stands for; num_frames / T for resampled videos.
     num_frames: length of the video; events end there, and scores beyond it do not count.
     threshold: None gives every proposal, for every category with evidence, overlapping up to an IoU
-    of 0.45, as ranking metrics want. A number gives disjoint events in the order of time, of one
-    category each: the runs of segments whose score, or smoothed score, reaches it. Every alarm lies
-    in an event, and a short dip does not split one. Such an event scores half its mean plus half
-    its highest score.
+    of rule.max_overlap, as ranking metrics want. A number gives disjoint events in the order of
+    time, of one category each: the runs of segments whose score, or smoothed score, reaches it.
+    Every alarm lies in an event, and a short dip does not split one. Such an event scores half its
+    mean plus half its highest score.
     Returns events, by falling score or, with a threshold, by start. Raises ValueError for NaN,
     negative evidence or shapes that do not fit.
     """
@@ -74,14 +98,15 @@ def propose_events(
     if not len(scores):
         return []
     edges = np.minimum(edges, num_frames)
-    smooth = _smoothed(scores, SMOOTHING * len(scores))
+    smoothing = rule.smoothing if threshold is None else ALARM_SMOOTHING
+    smooth = _smoothed(scores, smoothing * len(scores))
     if threshold is None:
-        runs = _candidates(smooth)
-        worth = _worth(scores, runs)
-        kept = _distinct(runs, worth)
+        runs = _candidates(smooth, rule)
+        worth = _worth(scores, runs, rule)
+        kept = _distinct(runs, worth, rule.max_overlap)
     else:
-        runs = _runs((np.maximum(scores, smooth) >= threshold)[None])
-        worth = _strength(scores, runs)
+        runs = _runs((np.maximum(scores, smooth) >= threshold)[None])[0]
+        worth = _strength(scores, runs, ALARM_PEAK_WEIGHT)
         kept = list(range(len(runs)))
     shares = _shares(category_probs, runs)
     events = []
@@ -123,11 +148,23 @@ def _checked(scores: np.ndarray, category_probs: np.ndarray) -> tuple[np.ndarray
     return scores, np.broadcast_to(probs, (len(scores), probs.shape[-1]))
 
 
-def _candidates(smooth: np.ndarray) -> np.ndarray:
-    """[R, 2] distinct runs [start, end) of segments at or above any of the levels."""
+def _candidates(smooth: np.ndarray, rule: ProposalRule) -> np.ndarray:
+    """[R, 2] distinct runs [start, end) of segments at or above any level, and joined ones."""
     low, high = smooth.min(), smooth.max()
-    levels = low + (high - low) * np.array(LEVELS)
-    return np.unique(_runs(smooth >= levels[:, None]), axis=0)
+    relative = low + (high - low) * np.array(rule.relative_levels)
+    levels = np.concatenate([relative, rule.absolute_levels])
+    runs, level = _runs(smooth >= levels[:, None])
+    return np.unique(np.concatenate([runs, _joined(runs, level, rule.merge_gap)]), axis=0)
+
+
+def _joined(runs: np.ndarray, level: np.ndarray, merge_gap: float) -> np.ndarray:
+    """[J, 2] neighbours of one level as one run, where the gap is a small share of them."""
+    start, end = runs.T
+    length = end - start
+    near = start[1:] - end[:-1] <= merge_gap * (length[1:] + length[:-1])
+    first = np.flatnonzero(np.append(True, ~(near & (level[1:] == level[:-1]))))[: len(runs)]
+    last = np.append(first[1:], len(runs)) - 1
+    return np.stack([start[first], end[last]], axis=1) if len(runs) else runs
 
 
 def _smoothed(scores: np.ndarray, sigma: float) -> np.ndarray:
@@ -142,30 +179,32 @@ def _smoothed(scores: np.ndarray, sigma: float) -> np.ndarray:
     return np.clip(smooth, scores.min(), scores.max())
 
 
-def _runs(above: np.ndarray) -> np.ndarray:
-    """[R, 2] runs [start, end) of True in any row of [L, T] bool."""
+def _runs(above: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Runs [start, end) of True in the rows of [L, T] bool: [R, 2], and the row of each [R]."""
     edges = np.diff(above.astype(np.int8), axis=1, prepend=0, append=0)
-    return np.stack([np.nonzero(edges == 1)[1], np.nonzero(edges == -1)[1]], axis=1)
+    row, start = np.nonzero(edges == 1)
+    return np.stack([start, np.nonzero(edges == -1)[1]], axis=1), row
 
 
-def _strength(scores: np.ndarray, runs: np.ndarray) -> np.ndarray:
-    """[R] half the highest score of each run plus half its mean."""
+def _strength(scores: np.ndarray, runs: np.ndarray, peak_weight: float) -> np.ndarray:
+    """[R] the highest score of each run and its mean, weighted."""
     sums = np.concatenate(([0.0], np.cumsum(scores)))
     start, end = runs.T
     inside = (sums[end] - sums[start]) / (end - start)
     peak = np.maximum.reduceat(np.append(scores, 0.0), runs.ravel())[::2] if len(runs) else inside
-    return PEAK_WEIGHT * peak + (1 - PEAK_WEIGHT) * inside
+    # A difference of sums may round to a mean above the highest score.
+    return peak_weight * peak + (1 - peak_weight) * np.minimum(inside, peak)
 
 
-def _worth(scores: np.ndarray, runs: np.ndarray) -> np.ndarray:
+def _worth(scores: np.ndarray, runs: np.ndarray, rule: ProposalRule) -> np.ndarray:
     """[R] how much each run stands out, in [0, 1] for scores in [0, 1]."""
     sums = np.concatenate(([0.0], np.cumsum(scores)))
     start, end = runs.T
-    margin = np.ceil(SURROUNDINGS * (end - start)).astype(np.int64)
+    margin = np.ceil(rule.surroundings * (end - start)).astype(np.int64)
     left, right = np.maximum(start - margin, 0), np.minimum(end + margin, len(scores))
     around = sums[right] - sums[left] - (sums[end] - sums[start])
     outside = around / np.maximum(right - left - (end - start), 1)
-    return np.maximum(_strength(scores, runs) - outside, 0.0)
+    return np.maximum(_strength(scores, runs, rule.peak_weight) - outside, 0.0)
 
 
 def _shares(category_probs: np.ndarray, runs: np.ndarray) -> np.ndarray:
@@ -181,14 +220,14 @@ def _order(runs: np.ndarray, worth: np.ndarray) -> np.ndarray:
     return np.lexsort((runs[:, 0], runs[:, 0] - runs[:, 1], -worth))
 
 
-def _distinct(runs: np.ndarray, worth: np.ndarray) -> list[int]:
-    """Indices by falling worth, without those that a better one overlaps beyond MAX_OVERLAP."""
+def _distinct(runs: np.ndarray, worth: np.ndarray, max_overlap: float) -> list[int]:
+    """Indices by falling worth, without those that a better one overlaps beyond max_overlap."""
     kept: list[int] = []
     for i in _order(runs, worth):
         start, end = runs[i]
         chosen = runs[kept]
         shared = np.minimum(chosen[:, 1], end) - np.maximum(chosen[:, 0], start)
         union = np.maximum(chosen[:, 1], end) - np.minimum(chosen[:, 0], start)
-        if not (shared / union > MAX_OVERLAP).any():
+        if not (shared / union > max_overlap).any():
             kept.append(int(i))
     return kept

@@ -56,6 +56,7 @@ def write(folder: pathlib.Path, rows: Sequence[LadderRow], *, base: str, full: s
         "ladder",
         title="Ablation ladder",
         data={},
+        plots=False,
         header=_header(rows, base),
         rows=[_cells(row, rows, base=base, full=full) for row in rows],
         verdicts=verdicts(rows, full=full),

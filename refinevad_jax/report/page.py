@@ -37,10 +37,13 @@ def write_page(path: pathlib.Path, content: Mapping[str, Any]) -> None:
     )
 
 
-def write_html(path: pathlib.Path, name: str, *, title: str, data: Any, **values: Any) -> None:
+def write_html(
+    path: pathlib.Path, name: str, *, title: str, data: Any, plots: bool = True, **values: Any
+) -> None:
     """Renders pages/<name>.html with pages/<name>.js and the common style, and writes it whole.
 
-    data: JSON values the script reads. Raises UserError where jinja2 or plotly is not installed.
+    data: JSON values the script reads; plots: whether it draws any. Raises UserError where jinja2
+    or plotly is not installed.
     """
     template = environment(FOLDER).get_template(f"{name}.html")
     text = template.render(
@@ -49,7 +52,7 @@ def write_html(path: pathlib.Path, name: str, *, title: str, data: Any, **values
         style=(FOLDER / "style.css").read_text(encoding="utf-8"),
         common=(FOLDER / "common.js").read_text(encoding="utf-8"),
         script=(FOLDER / f"{name}.js").read_text(encoding="utf-8"),
-        plotly=_plotly(),
+        plotly=_plotly() if plots else "",
         **values,
     )
     write_text(path, text)

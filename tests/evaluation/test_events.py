@@ -1,13 +1,14 @@
 """Events of one video: where they lie, what they are called, what the published rule loses."""
 
+import dataclasses
 import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from refinevad_jax.evaluation.events import Event, legacy_events, propose_events
+from refinevad_jax.evaluation.events import Event, ProposalRule, legacy_events, propose_events
 
 PROBS = np.array([0.8, 0.1, 0.1])
 
@@ -21,14 +22,14 @@ def propose(scores, probs=PROBS, **options):
 def test_a_stretch_that_stands_out_comes_first():
     best, *others = propose([0.1] * 4 + [0.9] * 4 + [0.1] * 12)
     assert (best.start, best.end, best.category) == (64, 128, 0)
-    # Half mean and half peak, less what surrounds it, times the category's share.
+    # Mean and peak, less what surrounds it, times the category's share.
     assert best.score == pytest.approx((0.9 - 0.1) * 0.8)
     assert all(event.score < best.score for event in others)
 
 
 def test_every_category_with_evidence_gets_its_share():
-    events = propose([0.1, 0.9, 0.1], np.array([0.6, 0.2, 0.0]))
-    place = [event for event in events if (event.start, event.end) == (16, 32)]
+    events = propose([0.1] * 3 + [0.9] + [0.1] * 3, np.array([0.6, 0.2, 0.0]))
+    place = [event for event in events if (event.start, event.end) == (48, 64)]
     assert [event.category for event in place] == [0, 1]
     assert place[0].score == pytest.approx(3 * place[1].score)
 
@@ -38,6 +39,26 @@ def test_evidence_of_segments_counts_inside_the_event_only():
     probs[:4, 0], probs[4:, 1] = 1, 1
     events = propose([0.1, 0.9, 0.1, 0.1, 0.1, 0.1, 0.1, 0.8, 0.1], probs, threshold=0.5)
     assert [(e.start, e.end, e.category) for e in events] == [(16, 32, 0), (112, 128, 1)]
+
+
+def test_neighbours_over_a_short_gap_are_a_candidate_of_their_own():
+    scores = [0.1] * 8 + [0.9] * 4 + [0.2] + [0.9] * 4 + [0.1] * 8
+    for gap, expected in ((0.0, False), (0.2, True)):
+        rule = ProposalRule(merge_gap=gap, smoothing=0.0, max_overlap=1.0, absolute_levels=(0.5,))
+        found = {(event.start // 16, event.end // 16) for event in propose(scores, rule=rule)}
+        # At every relative level up to 0.2 / 0.9 of the range the dip is no gap.
+        rule = dataclasses.replace(rule, relative_levels=(0.5,))
+        above = {(event.start // 16, event.end // 16) for event in propose(scores, rule=rule)}
+        assert {(8, 12), (13, 17)} <= above <= found
+        assert ((8, 17) in above) is expected
+
+
+def test_absolute_levels_find_what_the_range_of_a_video_hides():
+    scores = [0.0] * 20 + [0.35] * 10 + [0.0] * 20 + [1.0] * 2 + [0.0] * 10
+    rule = ProposalRule(smoothing=0.0, relative_levels=(0.5,), absolute_levels=())
+    assert [event.start // 16 for event in propose(scores, rule=rule)] == [50] * 3
+    rule = dataclasses.replace(rule, absolute_levels=(0.3,))
+    assert {event.start // 16 for event in propose(scores, rule=rule)} == {20, 50}
 
 
 def test_a_flat_confident_video_is_one_event_where_the_published_rule_finds_none():
@@ -79,6 +100,7 @@ score_lists = st.lists(st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.7, 1.0]), min_size
 
 
 @given(score_lists, st.sampled_from([0.0, 0.3, 0.6, 1.0]))
+@example([0.3, 1.0, 1.0, 1.0, 0.1, 1.0], 0.3)  # sums that round to a mean above 1
 def test_events_at_a_threshold_are_disjoint_and_cover_every_alarm(values, threshold):
     scores = np.array(values)
     events = propose(scores, threshold=threshold)

@@ -95,6 +95,7 @@ window.change = (id, value, kind) => {
   node.dispatchEvent(new Event(kind));
 };
 window.chosen = () => texts("#list [aria-selected=true] b")[0];
+window.frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
 window.pause = (time) => new Promise((done) => setTimeout(done, time));
 """
 
@@ -141,6 +142,7 @@ def test_names_are_shown_as_they_are(opened: Browser) -> None:
     opened.run("change('filter-name', 'ONERROR', 'input');")
     assert opened.run("return texts('#video-name')[0];").startswith(EVIL)
     assert opened.run("return document.querySelectorAll('img').length;") == 0
+    opened.run("await frame();")
     assert "<b>Fire & smoke</b>" in opened.run("return texts('#timeline text');")
     assert opened.faults == []
 
@@ -163,7 +165,7 @@ def test_keys_step_through_the_list(opened: Browser) -> None:
 
 
 def test_the_mouse_reads_values_off_the_timeline(opened: Browser) -> None:
-    opened.run("change('filter-name', 'video003', 'input');")
+    opened.run("change('filter-name', 'video003', 'input'); await frame();")
     assert opened.run(
         "return document.getElementById('timeline').data.map((trace) => trace.name);"
     ) == ["score", "annotated", "detected", "shift ratio"]

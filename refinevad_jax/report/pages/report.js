@@ -32,7 +32,14 @@ const ORDERS = {
   list: () => 0,
 };
 
+const entries = new Map();  // index to its list entry, made once
+
 function item(index) {
+  if (!entries.has(index)) entries.set(index, newItem(index));
+  return entries.get(index);
+}
+
+function newItem(index) {
   const video = videos[index], entry = document.createElement("li");
   entry.id = `video-${index}`;
   entry.dataset.index = index;
@@ -65,7 +72,14 @@ function select(index) {
     byId("list").setAttribute("aria-activedescendant", entry.id);
   }
   selected = index;
-  drawVideo();
+  drawSoon();
+}
+
+// A key held down draws once a frame, not once a key.
+let drawing = 0;
+function drawSoon() {
+  writeFacts();
+  if (!drawing) drawing = requestAnimationFrame(() => { drawing = 0; drawVideo(); });
 }
 
 function step(offset) {
@@ -89,9 +103,8 @@ function onKey(event) {
 }
 
 // --------------------------------------------------------------------------------- timeline
-function drawVideo() {
+function writeFacts() {
   const video = videos[selected];
-  if (!video) return;
   byId("video-name").textContent = `${video.id} (${video.label})`;
   const best = video.probs ? video.probs.indexOf(Math.max(...video.probs)) : -1;
   byId("video-facts").textContent = [
@@ -99,6 +112,11 @@ function drawVideo() {
     best < 0 ? "no categories" : `most probable: ${categories[best]}`, `${video.frames.toLocaleString("en")} frames`,
     video.spans === null ? "stretches not annotated" : "",
   ].filter(Boolean).join(" · ");
+}
+
+function drawVideo() {
+  const video = videos[selected];
+  if (!video) return;
   drawTimeline(video);
   drawDistribution(video);
 }
@@ -125,7 +143,8 @@ function drawTimeline(video) {
     traces.push({ x: at, y: steps(unpack(video.shift)), name: "shift ratio", yaxis: "y3", mode: "lines",
       line: { shape: "hv", color: color("shift"), width: 1.2 }, hovertemplate: hover("shift ratio") });
   }
-  const high = Math.max(1, ...scores), low = Math.min(0, ...scores);
+  // Scores that are small by construction would lie on the axis of a range up to 1.
+  const largest = Math.max(threshold || 0, ...scores), high = largest > 0 && largest < 0.25 ? 1.1 * largest : Math.max(1, largest), low = Math.min(0, ...scores);
   const shade = spans.map((s) => ({ type: "rect", xref: "x", yref: "y", x0: s[0] * frame, x1: s[1] * frame, y0: low, y1: high,
     fillcolor: color("truth"), opacity: 0.22, line: { width: 0 }, layer: "below" }));
   const line = threshold === null ? [] : [{ type: "line", xref: "paper", yref: "y", x0: 0, x1: 1, y0: threshold, y1: threshold,
