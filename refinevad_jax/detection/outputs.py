@@ -45,11 +45,30 @@ def describe(
                 "start_seconds": _seconds(found, event.start / frames_per_segment),
                 "end_seconds": _seconds(found, event.end / frames_per_segment),
                 "category": categories[event.category] if event.category >= 0 else "",
+                "category_shares": _shares(event, scores, categories, frames_per_segment),
                 "score": event.score,
             }
             for event in events
         ],
     }
+
+
+def _shares(
+    event: Event, scores: VideoScores, categories: tuple[str, ...], frames_per_segment: int
+) -> dict[str, float]:
+    """Each category's share of the evidence inside an event, largest first.
+
+    Of a network that names categories for whole videos alone, these are the video's.
+    """
+    evidence = scores.category_evidence
+    if evidence.ndim == 2:
+        first, last = event.start // frames_per_segment, -(-event.end // frames_per_segment)
+        evidence = evidence[first:last].mean(axis=0)
+    total = float(evidence.sum()) or 1.0
+    shares = [
+        (name, round(float(p) / total, 4)) for name, p in zip(categories, evidence, strict=False)
+    ]
+    return dict(sorted(shares, key=lambda pair: -pair[1]))
 
 
 def _seconds(found: Features, segment: float) -> float:

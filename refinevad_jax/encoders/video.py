@@ -58,9 +58,12 @@ class Video:
         self._av = import_av()
         if not live:
             _check_file(pathlib.Path(source))
+        # Datagrams get lost on the way, and the frames after them are damaged.
+        options = {"rtsp_flags": "prefer_tcp"} if self.source.startswith("rtsp:") else {}
+        timeout = LIVE_TIMEOUT_S if live else None
         try:
             self._container = self._av.open(
-                self.source, format=kind or None, timeout=LIVE_TIMEOUT_S if live else None
+                self.source, format=kind or None, timeout=timeout, options=options
             )
         except (self._av.FFmpegError, OSError, ValueError) as error:
             raise UserError(

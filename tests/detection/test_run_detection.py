@@ -3,6 +3,7 @@
 import csv
 import json
 import pathlib
+import resource
 import subprocess
 import sys
 
@@ -54,6 +55,10 @@ def test_results_of_a_video(
         assert event["start_seconds"] == pytest.approx(event["start_frame"] / 25)
         assert event["end_seconds"] == pytest.approx(event["end_frame"] / 25)
         assert event["category"] in detector.categories
+        shares = event["category_shares"]
+        assert set(shares) == set(detector.categories)
+        assert sum(shares.values()) == pytest.approx(1, abs=1e-3)
+        assert next(iter(shares)) == event["category"]
     with (output / "clip.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     np.testing.assert_allclose([float(row["score"]) for row in rows], expected.scores, atol=1e-5)
@@ -106,11 +111,9 @@ def test_an_annotated_copy_shows_where_events_are(
 ) -> None:
     from refinevad_jax.encoders.video import Video
 
-    scores = detect(detector, [clip], tmp_path / "plain", 0.0)["videos"][0]
-    assert not (tmp_path / "plain" / "clip.annotated.mp4").exists()
-    assert len(scores["events"]) == 1  # from end to end, but for the frames of no segment
     settings = run_detection.Settings(annotate=True)
-    detect(detector, [clip], tmp_path / "out", 0.0, settings)
+    found = detect(detector, [clip], tmp_path / "out", 0.0, settings)["videos"][0]
+    assert len(found["events"]) == 1  # from end to end, but for the frames of no segment
     with Video(tmp_path / "out" / "clip.annotated.mp4") as video:
         frames = [frame.pixels for frame in video]
     with Video(clip) as video:
@@ -140,6 +143,34 @@ def test_unwritable_output(detector: Detector, clip: pathlib.Path, tmp_path: pat
     with pytest.raises(UserError, match="out: cannot be written"):
         detect(detector, [clip], tmp_path / "out", 0.5)
     assert (tmp_path / "out").read_text() == "a file"
+
+
+@pytest.mark.parametrize(
+    ("limit", "annotated"), [(3_000, False), (60_000, True)], ids=["page", "annotated video"]
+)
+def test_a_full_disk_leaves_earlier_results(
+    detector: Detector, tmp_path: pathlib.Path, limit: int, annotated: bool
+) -> None:
+    """Files longer than the limit fail in the system itself, as on a full disk."""
+    from refinevad_jax.encoders.video_writer import write_video
+
+    clip = tmp_path / "clip.mp4"
+    write_video(clip, np.random.default_rng(0).integers(0, 256, (17, 160, 160, 3), np.uint8), fps=9)
+    features = np.random.default_rng(0).normal(size=(12, WIDTH)).astype(np.float32)
+    np.save(tmp_path / "clip.npy", features)
+    detect(detector, [tmp_path / "clip.npy"], tmp_path / "out", 0.5)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        with pytest.raises(UserError, match="cannot be written"):
+            settings = run_detection.Settings(annotate=annotated)
+            detect(detector, [clip], tmp_path / "out", 0.0, settings)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    after = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert after["events.json"] == before["events.json"]
+    assert set(after) == set(before)  # nothing half-written
 
 
 def test_an_encoder_that_is_not_here(

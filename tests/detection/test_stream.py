@@ -6,12 +6,15 @@ import pathlib
 import numpy as np
 import pytest
 
+from refinevad_jax.detection import stream
 from refinevad_jax.detection.detector import Detector
 from refinevad_jax.detection.inputs import encode_video
 from refinevad_jax.detection.stream import CausalScorer, causal_scores, watch
+from refinevad_jax.encoders.video_writer import write_video
 from refinevad_jax.encoders.visual import VisualEncoder
 from refinevad_jax.errors import UserError
-from tests.detection.conftest import WIDTH
+from tests.detection.conftest import WIDTH, coloured
+from tests.detection.rtsp_server import RtspServer
 
 WINDOW = 6
 
@@ -51,6 +54,36 @@ def test_lines_of_a_file(detector: Detector, encoder: VisualEncoder, clip: pathl
     assert all(line["alarm"] == (line["score"] >= 0.5) for line in lines)
     assert all(line["latency_ms"] > 0 for line in lines)
     assert set(lines[0]["categories"]) == {"A", "B", "C"}
+
+
+def test_a_camera_on_the_network(
+    detector: Detector, encoder: VisualEncoder, tmp_path: pathlib.Path
+) -> None:
+    pytest.importorskip("av", reason="pip install av")
+    write_video(tmp_path / "clip.ts", coloured(16 * 9 + 5), fps=25)
+    found = encode_video(tmp_path / "clip.ts", encoder, num_crops=1, batch_size=4)
+    threshold = detector.threshold(0.5, None)
+    with RtspServer(tmp_path / "clip.ts") as server:
+        lines = watch(server.address, detector, encoder, threshold, window=WINDOW, num_crops=1)
+        scores = [json.loads(line)["score"] for line in lines]
+    assert server.asked == ["OPTIONS", "DESCRIBE", "SETUP", "PLAY"]  # no attempt by datagrams
+    np.testing.assert_allclose(scores, causal_scores(detector, found.features, WINDOW), atol=1e-5)
+
+
+def test_a_number_is_a_camera(
+    detector: Detector, encoder: VisualEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No camera is here: this shows what is opened, not that one plays."""
+    opened = []
+
+    def note(address: str, *, live: bool, kind: str) -> None:
+        opened.append((address, live, kind))
+        raise UserError(f"{address}: no readable video")
+
+    monkeypatch.setattr(stream, "Video", note)
+    with pytest.raises(UserError, match="/dev/video2"):
+        list(watch("2", detector, encoder, detector.threshold(0.5, None), window=4, num_crops=1))
+    assert opened == [("/dev/video2", True, "v4l2")]
 
 
 def test_a_source_that_is_not_there(detector: Detector, encoder: VisualEncoder) -> None:
