@@ -53,6 +53,9 @@ def test_page_in_a_browser(browser: Browser, page: pathlib.Path, tmp_path: pathl
         browser._ask("Input.dispatchMouseEvent", type=kind, **where)
     assert browser.run("return video.currentTime") == pytest.approx(9 * 16 / 25 / 2, abs=0.1)
 
+    assert (
+        browser.run("return document.querySelectorAll('#events li:first-child meter').length") == 3
+    )
     start = browser.run("return data.events[0].start_seconds")
     browser.run("buttons[0].click()")
     browser.run("if (video.seeking) await new Promise(r => video.addEventListener('seeked', r));")
