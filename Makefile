@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/demo
 
-.PHONY: demo test clean
+.PHONY: demo test test-faults clean
 
 demo: .venv/installed
 	$(BIN)/python -m data_prep.simulate --video --name=clips --data_dir=data
@@ -20,6 +20,13 @@ test: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+# Half an hour: 50 kills a command; the counts go into docs/reliability.md.
+test-faults: .venv/installed-dev
+	mkdir -p runs && rm -f runs/faults.json
+	REFINEVAD_FAULTS=long REFINEVAD_FAULTS_RECORD=runs/faults.json \
+	    $(BIN)/python -m pytest tests/faults tests/training/test_failures.py
+	$(BIN)/python -m tests.faults.table runs/faults.json
 
 .venv/installed: requirements.txt
 	$(PYTHON) -m venv .venv
