@@ -25,7 +25,8 @@ test: .venv/installed-dev
 test-faults: .venv/installed-dev
 	mkdir -p runs && rm -f runs/faults.json
 	REFINEVAD_FAULTS=long REFINEVAD_FAULTS_RECORD=runs/faults.json \
-	    $(BIN)/python -m pytest tests/faults tests/training/test_failures.py
+	    $(BIN)/python -m pytest tests/faults tests/training/test_failures.py \
+	    tests/training/test_stopping.py
 	$(BIN)/python -m tests.faults.table runs/faults.json
 
 .venv/installed: requirements.txt

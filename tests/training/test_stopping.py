@@ -1,0 +1,98 @@
+"""A stop in the middle of an epoch, damaged checkpoints and configurations."""
+
+import pathlib
+import shutil
+
+import pytest
+from ml_collections import ConfigDict
+
+from refinevad_jax.errors import StoppedError, UserError
+from refinevad_jax.training import loop
+from refinevad_jax.training.checkpoints import Checkpoints, DamagedError
+from refinevad_jax.training.dispatch import Dispatch
+from refinevad_jax.training.stopping import StopRequest
+from refinevad_jax.workdir import read_run
+from tests.conftest import LONG
+from tests.training.test_loop import same_run
+
+
+def steps(workdir: pathlib.Path) -> list[int]:
+    checkpoints = Checkpoints(workdir, metric="video_auc")
+    found = list(checkpoints.steps())
+    checkpoints.close()
+    return found
+
+
+@pytest.mark.skipif(not LONG, reason="two more programs to compile: make test-faults")
+def test_a_stop_between_two_dispatches_saves_and_goes_on(
+    tiny_config: ConfigDict, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Epochs of three steps in dispatches of two and one; stopped after step 5."""
+    monkeypatch.setattr(loop, "MAX_STEPS_PER_DISPATCH", 2)
+    loop.train(tiny_config, tmp_path / "whole")
+    run, requests = Dispatch.run, []
+    listening = StopRequest.listening
+
+    def kept(self: StopRequest):
+        requests.append(self)
+        return listening(self)
+
+    def stopping(self: Dispatch, state: object, first: int, count: int) -> object:
+        if first == 3:
+            requests[-1].signal = "SIGTERM"
+        return run(self, state, first, count)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StopRequest, "listening", kept)
+        patch.setattr(Dispatch, "run", stopping)
+        with pytest.raises(StoppedError, match="SIGTERM at step 5 of 9, saved"):
+            loop.train(tiny_config, tmp_path / "stopped")
+    assert steps(tmp_path / "stopped")[-1] == 5
+    loop.train(tiny_config, tmp_path / "stopped")
+    same_run(tmp_path / "whole", tmp_path / "stopped")
+    assert steps(tmp_path / "stopped") == steps(tmp_path / "whole")
+
+
+def damage_arrays(workdir: pathlib.Path, step: int, damage: str) -> None:
+    """Flips a bit in every file of a checkpoint's parameters, or cuts it off."""
+    files = [
+        path
+        for path in (workdir / "checkpoints" / str(step) / "params").rglob("d/*")
+        if path.is_file()
+    ]
+    assert files
+    for path in files:
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 16
+        path.write_bytes(content if damage == "flipped" else content[: len(content) // 2])
+
+
+# Orbax leaves futures of its own event loop behind where a file is cut off.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("damage", ["flipped", "cut off"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(
+    damage: str,
+    trained: pathlib.Path,
+    tiny_config: ConfigDict,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    newest = steps(run)[-1]
+    damage_arrays(run, newest, damage)
+    with pytest.raises(DamagedError, match=f"{newest}: damaged .*may be intact"):
+        from refinevad_jax import analysis
+
+        analysis.restore(read_run(run), run, "last")
+    loop.train(tiny_config, run)
+    said = capsys.readouterr().err
+    assert f"checkpoints/{newest}: damaged" in said and "going on from step" in said
+    same_run(trained, run)
+
+
+def test_an_edited_configuration_is_refused(trained: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    text = (trained / "config.json").read_text()
+    (tmp_path / "config.json").write_text(text.replace('"margin": 1.0', '"margin": 2.0'))
+    with pytest.raises(UserError, match=r"config\.json: damaged or edited"):
+        read_run(tmp_path)
