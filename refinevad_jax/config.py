@@ -48,6 +48,12 @@ def default() -> ConfigDict:
     # How the Transformer knows time: "sinusoidal", a table added to the input; "decay", attention
     # that weakens with the distance as a share of the video, at a rate of its own a head (D).
     model.positions = "sinusoidal"
+    # What the category head reads: "encoder", MoTAR's output pooled by the coarse attention (S);
+    # "features", a projection of its own of the input, pooled by attention and by maximum (D).
+    model.category_input = "encoder"
+    # Scores are averaged over time before the sigmoid, with weights that fall by e at this share of
+    # the video on both sides; 0 leaves them (D).
+    model.score_smoothing = 0.0
     # Whether the category head is read per segment too, for P[t, c]; needs CORE (D).
     model.segment_categories = False
 
@@ -72,6 +78,9 @@ def default() -> ConfigDict:
     optimizer.weight_decay = 1e-2  # AdamW, on matrices only: no biases, norms, prototypes (D)
     optimizer.warmup_fraction = 0.05  # of all steps, then cosine to 0 (D)
     optimizer.clip_norm = 1.0  # (D)
+    # Learning rate of the category head as a multiple of the others': categories take more steps
+    # to learn than the scorer takes to overfit (D).
+    optimizer.category_rate = 1.0
 
     # Parts of another run to start from; train.trainable_prototypes=False keeps E as it is.
     transfer = config.transfer = ConfigDict()
@@ -90,6 +99,7 @@ CHOICES = {
     "model.injection": ("soft", "hard", "none"),
     "model.attention_query": ("video", "segment"),
     "model.positions": ("sinusoidal", "decay"),
+    "model.category_input": ("encoder", "features"),
     "loss.mil": ("ranking", "bce"),
     "loss.smoothing": ("mixture", "difference"),
     "train.selection_metric": ("video_auc", "video_ap"),
@@ -110,6 +120,7 @@ RANGES = {
     "model.folding": (2, 1024),
     "model.tau": (1e-3, 1e3),
     "model.scorer_width": (1, 65_536),
+    "model.score_smoothing": (0.0, 1.0),
     "loss.margin": (0.0, 1e3),
     "loss.top_k_divisor": (1, 100_000),
     "loss.smoothing_weight": (0.0, 1e3),
@@ -122,6 +133,7 @@ RANGES = {
     "optimizer.weight_decay": (0.0, 10.0),
     "optimizer.warmup_fraction": (0.0, 1.0),
     "optimizer.clip_norm": (1e-6, 1e6),
+    "optimizer.category_rate": (0.0, 1e3),
     "eval.num_segments": (0, 100_000),
 }
 

@@ -43,12 +43,36 @@ def label_weights(labels: jax.Array) -> jax.Array:
     return labels / jnp.maximum(labels.sum(axis=-1, keepdims=True), 1.0)
 
 
-class CategoryHead(nnx.Module):
-    """Coarse score, video vector, and p_c = softmax(z_c)[anomalous]."""
+class CategoryInput(nnx.Module):
+    """A projection of the input features for the category head alone: [B, T, D] -> [B, T, H].
 
-    def __init__(self, width: int, num_categories: int, *, rngs: nnx.Rngs) -> None:
+    The scorer learns in fewer steps than the categories, and its layers are worse for both.
+    """
+
+    def __init__(self, num_channels: int, width: int, dropout: float, *, rngs: nnx.Rngs) -> None:
+        self.projection = nnx.Linear(num_channels, width, rngs=rngs)
+        self.norm = nnx.LayerNorm(width, rngs=rngs)
+        self.dropout = nnx.Dropout(dropout)
+
+    def __call__(self, features: jax.Array, rngs: nnx.Rngs | None) -> jax.Array:
+        """features: [B, T, D]; rngs: dropout keys or None. Returns [B, T, H]."""
+        hidden = jax.nn.gelu(self.norm(self.projection(features)))
+        return self.dropout(hidden, deterministic=rngs is None, rngs=rngs)
+
+
+class CategoryHead(nnx.Module):
+    """Coarse score, video vector, and p_c = softmax(z_c)[anomalous].
+
+    With maximum, the classifier also reads the largest value of each channel over the segments.
+    """
+
+    def __init__(
+        self, width: int, num_categories: int, *, maximum: bool = False, rngs: nnx.Rngs
+    ) -> None:
+        self.maximum = maximum
         self.coarse_score = nnx.Linear(width, 1, use_bias=False, rngs=rngs)
-        self.classifier = nnx.Linear(width, 2 * num_categories, rngs=rngs)
+        num_inputs = 2 * width if maximum else width
+        self.classifier = nnx.Linear(num_inputs, 2 * num_categories, rngs=rngs)
 
     def __call__(self, x: jax.Array, valid: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """x: [B, T, H]; valid: [B, T] bool.
@@ -58,14 +82,21 @@ class CategoryHead(nnx.Module):
         """
         attention = masked_softmax(self.coarse_score(x)[..., 0], valid)
         video_vector = jnp.einsum("bt,bth->bh", attention, x)
-        logits = self.classifier(video_vector)
+        pooled = video_vector
+        if self.maximum:
+            largest = jnp.where(valid[..., None], x, -jnp.inf).max(axis=1)
+            largest = jnp.where(valid.any(axis=1)[:, None], largest, 0.0)
+            pooled = jnp.concatenate([video_vector, largest], axis=-1)
+        logits = self.classifier(pooled)
         return attention, video_vector, logits.reshape(x.shape[0], -1, 2)
 
     def per_segment(self, x: jax.Array) -> jax.Array:
         """z_tc, anomalous less normal, of every segment: [B, T, H] -> [B, T, C].
 
-        The classifier is linear: the video's logits are their mean under the coarse attention.
+        The classifier is linear: without maximum, the video's logits are their mean under the
+        coarse attention.
         """
+        x = jnp.concatenate([x, x], axis=-1) if self.maximum else x
         logits = self.classifier(x).reshape(*x.shape[:2], -1, 2)
         return logits[..., 1] - logits[..., 0]
 

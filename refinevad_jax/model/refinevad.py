@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from refinevad_jax.model import core, motar
+from refinevad_jax.model.scorer import Scorer, exponential_smoothing
 from refinevad_jax.model.temporal_encoder import Attention, TemporalEncoder
 
 
@@ -36,6 +37,8 @@ class ModelConfig:
     scorer_width: int = 128
     positions: str = "sinusoidal"
     segment_categories: bool = False
+    category_input: str = "encoder"
+    score_smoothing: float = 0.0
 
     @property
     def num_channels(self) -> int:
@@ -112,22 +115,6 @@ class ModalityNorm(nnx.Module):
         return jnp.concatenate(normed, axis=-1)
 
 
-class Scorer(nnx.Module):
-    """The light classifier: LayerNorm, 128 GELU, dropout, one logit per segment."""
-
-    def __init__(self, num_inputs: int, width: int, dropout: float, *, rngs: nnx.Rngs) -> None:
-        self.norm = nnx.LayerNorm(num_inputs, rngs=rngs)
-        self.hidden = nnx.Linear(num_inputs, width, rngs=rngs)
-        self.dropout = nnx.Dropout(dropout)
-        self.output = nnx.Linear(width, 1, rngs=rngs)
-
-    def __call__(self, x: jax.Array, rngs: nnx.Rngs | None) -> jax.Array:
-        """x: [B, T, inputs]; rngs: dropout keys or None. Returns logits [B, T]."""
-        hidden = jax.nn.gelu(self.hidden(self.norm(x)))
-        hidden = self.dropout(hidden, deterministic=rngs is None, rngs=rngs)
-        return self.output(hidden)[..., 0]
-
-
 class RefineVAD(nnx.Module):
     """Feature bags to anomaly scores and categories."""
 
@@ -148,7 +135,14 @@ class RefineVAD(nnx.Module):
             rngs=rngs,
         )
         if config.injection != "none":
-            self.category_head = core.CategoryHead(width, num_categories, rngs=rngs)
+            separate = config.category_input == "features"
+            if separate:
+                self.category_input = core.CategoryInput(
+                    config.num_channels, width, config.dropout, rngs=rngs
+                )
+            self.category_head = core.CategoryHead(
+                width, num_categories, maximum=separate, rngs=rngs
+            )
             self.prototypes = nnx.Param(
                 jax.random.normal(rngs.params(), (num_categories, width)) / jnp.sqrt(width)
             )
@@ -172,15 +166,20 @@ class RefineVAD(nnx.Module):
         injected_labels: [B, C] bool, in training only: their prototypes are added to v;
         rngs: dropout keys in training, None to score.
         """
-        x, ratio = self.shift(features, valid)
+        normed = jnp.where(valid[..., None], self.modality_norm(features), 0.0)
+        x, ratio = self.shift(normed, valid)
         x = self.encoder(x, valid, rngs)
         if self.config.injection == "none":
             parts = self._no_categories(x)
             logits = self.scorer(x, rngs)
         else:
-            parts, keys = self._categories(x, valid, injected_labels)
+            separate = self.config.category_input == "features"
+            read = self.category_input(normed, rngs) if separate else x
+            parts, keys = self._categories(read, valid, injected_labels)
             context = self.inject(x, valid, parts["category_feature"], keys)
             logits = self.scorer(jnp.concatenate([x, context], axis=-1), rngs)
+        if self.config.score_smoothing:
+            logits = exponential_smoothing(logits, valid, share=self.config.score_smoothing)
         count = motar.shift_count(ratio, self.config.num_channels, self.config.folding)
         return Outputs(
             logits=logits,
@@ -191,9 +190,11 @@ class RefineVAD(nnx.Module):
             **parts,
         )
 
-    def shift(self, features: jax.Array, valid: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """MoTAR steps 1 to 4. Returns the shifted features [B, T, D] and the ratio r [B, T]."""
-        x = jnp.where(valid[..., None], self.modality_norm(features), 0.0)
+    def shift(self, x: jax.Array, valid: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """MoTAR steps 1 to 4, of normalised features [B, T, D], 0 on padding.
+
+        Returns the shifted features [B, T, D] and the ratio r [B, T].
+        """
         if self.config.shift == "none":
             return x, jnp.zeros(valid.shape)
         if self.config.shift == "constant":

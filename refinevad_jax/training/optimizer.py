@@ -18,6 +18,7 @@ class OptimizerConfig:
     weight_decay: float
     warmup_fraction: float
     clip_norm: float
+    category_rate: float = 1.0
     trainable_prototypes: bool = True
 
 
@@ -32,7 +33,7 @@ def learning_rate_schedule(config: OptimizerConfig, num_steps: int) -> optax.Sch
 
 
 def make_optimizer(config: OptimizerConfig, num_steps: int) -> optax.GradientTransformation:
-    """Clip by global norm, AdamW, and no update for frozen prototypes."""
+    """Clip by global norm, AdamW, a rate of its own for categories, frozen prototypes."""
     parts = [
         optax.clip_by_global_norm(config.clip_norm),
         optax.adamw(
@@ -41,6 +42,8 @@ def make_optimizer(config: OptimizerConfig, num_steps: int) -> optax.GradientTra
             mask=decayed,
         ),
     ]
+    if config.category_rate != 1.0:
+        parts.append(optax.masked(optax.scale(config.category_rate), reads_categories))
     if not config.trainable_prototypes:
         parts.append(optax.masked(optax.set_to_zero(), is_prototypes))
     return optax.chain(*parts)
@@ -50,6 +53,13 @@ def decayed(params: Any) -> Any:
     """True for matrices: biases, norms and prototypes are not decayed. Tree of bool like params."""
     return jax.tree.map_with_path(
         lambda path, leaf: leaf.ndim >= 2 and path[0].key != PROTOTYPES, params
+    )
+
+
+def reads_categories(params: Any) -> Any:
+    """True for the category head and its input. Tree of bool like params."""
+    return jax.tree.map_with_path(
+        lambda path, _: path[0].key in ("category_head", "category_input"), params
     )
 
 

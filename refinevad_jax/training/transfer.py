@@ -19,7 +19,14 @@ from refinevad_jax.errors import UserError
 # What each of config.TRANSFER_PARTS is made of.
 MODULES = {
     "motar": ("modality_norm", "gate", "encoder"),
-    "core": ("category_head", "prototypes", "mixture_head", "cross_attention", "context_norm"),
+    "core": (
+        "category_input",
+        "category_head",
+        "prototypes",
+        "mixture_head",
+        "cross_attention",
+        "context_norm",
+    ),
     "scorer": ("scorer",),
 }
 

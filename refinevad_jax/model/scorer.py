@@ -1,0 +1,47 @@
+"""The light classifier of segments, and the smoothing of its logits over time.
+
+Axis letters: B videos, T segments.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+
+def exponential_smoothing(values: jax.Array, valid: jax.Array, *, share: float) -> jax.Array:
+    """Averages over time with weights exp(-|t - u| / (share T_valid)) over the valid segments u.
+
+    The width is a share of the video, so that it means the same at every number of segments.
+    values: [B, T]; valid: [B, T] bool. Returns [B, T], 0 on padding; a video of constant values
+    keeps them.
+    """
+    length = jnp.maximum(valid.sum(axis=-1), 1)
+    decay = jnp.exp(-1.0 / (share * length))
+    rows = jnp.stack([jnp.where(valid, values, 0.0), valid.astype(values.dtype)])
+
+    def run(carry: jax.Array, row: jax.Array) -> tuple[jax.Array, jax.Array]:
+        carry = decay * carry + row
+        return carry, carry
+
+    sequence = jnp.moveaxis(rows, -1, 0)
+    start = jnp.zeros_like(sequence[0])
+    _, before = jax.lax.scan(run, start, sequence)
+    _, after = jax.lax.scan(run, start, sequence, reverse=True)
+    total, weight = jnp.moveaxis(before + after - sequence, 0, -1)
+    return jnp.where(valid, total / jnp.where(valid, weight, 1.0), 0.0)
+
+
+class Scorer(nnx.Module):
+    """The light classifier: LayerNorm, 128 GELU, dropout, one logit per segment."""
+
+    def __init__(self, num_inputs: int, width: int, dropout: float, *, rngs: nnx.Rngs) -> None:
+        self.norm = nnx.LayerNorm(num_inputs, rngs=rngs)
+        self.hidden = nnx.Linear(num_inputs, width, rngs=rngs)
+        self.dropout = nnx.Dropout(dropout)
+        self.output = nnx.Linear(width, 1, rngs=rngs)
+
+    def __call__(self, x: jax.Array, rngs: nnx.Rngs | None) -> jax.Array:
+        """x: [B, T, inputs]; rngs: dropout keys or None. Returns logits [B, T]."""
+        hidden = jax.nn.gelu(self.hidden(self.norm(x)))
+        hidden = self.dropout(hidden, deterministic=rngs is None, rngs=rngs)
+        return self.output(hidden)[..., 0]
