@@ -82,6 +82,22 @@ CHOICES = (
     ),
     *(Row(f"mil-{m}", {"loss.mil": m}, f"this MIL loss against {m}") for m in ("ranking", "bce")),
     *(
+        Row(f"layers-{n}", {"model.num_layers": n}, f"this depth against {n} Transformer layers")
+        for n in (1, 2)
+    ),
+    *(
+        Row(
+            f"categories-{i}",
+            {"model.category_input": i},
+            f"this input of the categories against {i}",
+        )
+        for i in ("encoder", "features")
+    ),
+    Row("label-injection", {"train.label_injection_rate": 1.0}, "no e_y against the paper's"),
+    Row("raw-scores", {"model.score_smoothing": 0.0}, "smoothed scores"),
+    Row("one-rate", {"optimizer.category_rate": 1.0}, "a learning rate of the categories' own"),
+    Row("top-k-16", {"loss.top_k_divisor": 16}, "this k against T / 16 + 1"),
+    *(
         Row(f"positions-{p}", {"model.positions": p}, f"these positions against {p}")
         for p in ("sinusoidal", "decay")
     ),

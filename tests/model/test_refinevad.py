@@ -79,6 +79,8 @@ CONFIGURATIONS = {
     "tau": {"tau": 0.2},
     "decay": {"positions": "decay"},
     "segment categories": {"segment_categories": True},
+    "categories of the features": {"category_input": "features", "segment_categories": True},
+    "smoothed scores": {"score_smoothing": 0.1},
     "folding 2": {"folding": 2},
     "folding 8": {"folding": 8},
 }
@@ -192,11 +194,26 @@ def test_the_category_head_of_segments_sums_up_to_that_of_the_video() -> None:
     assert not np.asarray(plain.segment_category_logits).any()
 
 
-def test_empty_bag_gives_finite_zeros() -> None:
-    outputs = make()(*bags([0, 5], 5))
+@pytest.mark.parametrize("changes", [{}, {"category_input": "features", "score_smoothing": 0.1}])
+def test_empty_bag_gives_finite_zeros(changes: dict[str, Any]) -> None:
+    outputs = make(**changes)(*bags([0, 5], 5))
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(outputs))
     assert not np.asarray(outputs.scores[0]).any()
     assert not np.asarray(outputs.video_vector[0]).any()
+
+
+def test_categories_of_the_features_leave_the_encoder_to_the_scorer() -> None:
+    graphdef, params = parts(category_input="features")
+    features, valid = bags([9, 9], 9)
+
+    @jax.jit
+    @jax.grad
+    def gradient(params: Any) -> jax.Array:
+        return apply(graphdef, params, features, valid).category_logits.sum()
+
+    found = gradient(params)
+    assert not any(np.asarray(leaf).any() for leaf in jax.tree.leaves(found["encoder"]))
+    assert all(np.asarray(leaf).any() for leaf in jax.tree.leaves(found["category_input"]))
 
 
 def test_segments_without_evidence_stay_finite_with_finite_gradients() -> None:
@@ -212,9 +229,16 @@ def test_segments_without_evidence_stay_finite_with_finite_gradients() -> None:
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient(params)))
 
 
-@pytest.mark.parametrize("attention_query", ["video", "segment"])
-def test_the_first_step_reaches_every_parameter(attention_query: str) -> None:
-    graphdef, params = parts(attention_query=attention_query)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"attention_query": "video"},
+        {"attention_query": "segment", "category_input": "features", "score_smoothing": 0.05},
+    ],
+    ids=["plain", "features"],
+)
+def test_the_first_step_reaches_every_parameter(changes: dict[str, Any]) -> None:
+    graphdef, params = parts(**changes)
     features, valid = bags([20] * 8, 20)
     labels = jnp.zeros((8, 3), bool).at[4, 0].set(True).at[5, 1].set(True).at[6:, 2].set(True)
     batch = step_lib.Batch(features, valid, labels)
