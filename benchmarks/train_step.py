@@ -1,83 +1,193 @@
-"""Speed of training at the size of UCF-Crime, against what matrix products allow.
+"""Speed of training at the size of UCF-Crime, against matrix products and against PyTorch.
 
   python -m benchmarks.train_step --num_channels=1024
+  python -m benchmarks.train_step --num_channels=1024 --torch          # pip install torch
+  python -m benchmarks.train_step --batch_size=16 --repeats=2          # a short form
 
-The paper-sized network of configs/ucf.py on 1,610 made-up bags. Operations are those the compiler
-counts in one step. The host's gap is what a dispatch costs besides its steps, spread over the 25
-steps of a dispatch. The last line is JSON.
+The paper-sized network of configs/ucf.py on 1,610 made-up bags. Everything is measured in turn,
+several times, beside the machine's float32 matrix product of that moment; what is reported are
+medians of ratios within a turn. The processor's time is given beside the clock's, because other
+programs on the machine do not lengthen it much. Operations are those the compiler counts in one
+step. The host's gap is what a dispatch costs besides its steps, spread over the 25 steps of a
+dispatch. With --torch the same network and losses (benchmarks/torch_reference.py) run on bags in
+memory, and on one .npy file a video read at every step, as published loops do. The last line is
+JSON.
 """
 
-import json
-import resource
-import statistics
-import time
+import pathlib
+import tempfile
 from typing import Any
 
 import jax
+import numpy as np
 from absl import app, flags
+from flax import nnx
 
-from benchmarks.limits import matmul_flops
-from benchmarks.programs import made_up_bags, program
+from benchmarks import records
+from benchmarks.limits import SIDE, matmul
+from benchmarks.programs import NUM_CATEGORIES, made_up_bags, program
 from configs import ucf
+from refinevad_jax.model.refinevad import ModelConfig, create
+from refinevad_jax.training import step as step_lib
 from refinevad_jax.training.loop import MAX_STEPS_PER_DISPATCH
 
 NUM_CHANNELS = flags.DEFINE_integer("num_channels", 1024, "D.", lower_bound=8)
 NUM_VIDEOS = flags.DEFINE_integer("num_videos", 1610, "Bags.", lower_bound=64)
-NUM_STEPS = flags.DEFINE_integer("num_steps", 4, "Steps of one measurement.", lower_bound=2)
-REPEATS = flags.DEFINE_integer("repeats", 3, "Measurements, each beside the limit.", lower_bound=1)
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "B.", lower_bound=2)
+NUM_STEPS = flags.DEFINE_integer("num_steps", 3, "Steps of one measurement.", lower_bound=2)
+REPEATS = flags.DEFINE_integer("repeats", 3, "Turns.", lower_bound=1)
+PRECISION = flags.DEFINE_enum("precision", "float32", ["float32", "bfloat16"], "Of the products.")
+TORCH = flags.DEFINE_bool("torch", False, "Time the PyTorch implementation in the same turns.")
 
 
-class Steps:
-    """A program and its state; runs steps and says how long they took."""
+class Jax:
+    """This project's program and its state."""
 
-    def __init__(self) -> None:
-        config = ucf.get_config()
-        bags = made_up_bags(NUM_VIDEOS.value, config.data.num_segments, NUM_CHANNELS.value, 1)
-        self.bag_bytes = bags.num_bytes
+    def __init__(self, config: Any, bags: Any) -> None:
         self.dispatch, self._state = program(config, bags)
 
-    def seconds(self, count: int) -> float:
-        """Time of one dispatch of so many steps."""
-        start = time.perf_counter()
-        self._state, _ = self.dispatch.run(self._state, 0, count)
-        return time.perf_counter() - start
+    def run(self, count: int) -> None:
+        """One dispatch of so many steps."""
+        self._state, self.metrics = self.dispatch.run(self._state, 0, count)
 
     def flops(self) -> float:
         """Operations of one step, as the compiler counts them."""
         return self.dispatch.cost_of_a_step(self._state)["flops"]
 
+    def memory_gb(self) -> float:
+        """Scratch memory of the program beyond its arguments, as the compiler plans it."""
+        return round(self.dispatch.scratch_bytes(self._state) / 1e9, 2)
+
+
+class Torch:
+    """The PyTorch implementation, with bags in memory or in files."""
+
+    def __init__(self, config: Any, bags: Any, folder: pathlib.Path) -> None:
+        from benchmarks.torch_reference import Trainer
+
+        self.trainer = Trainer(
+            bags.features.shape[-1], NUM_CATEGORIES, config.model, config.optimizer.learning_rate
+        )
+        self._bags, self._rng, self._folder = bags, np.random.default_rng(0), folder
+        for video, rows in enumerate(bags.features[:, 0]):
+            np.save(folder / f"{video}.npy", rows)
+
+    def run(self, count: int, *, files: bool) -> None:
+        """So many steps on random videos, half normal, half anomalous."""
+        half = BATCH_SIZE.value // 2
+        for _ in range(count):
+            lists = self._bags.normal[0], self._bags.anomalous[0]
+            videos = np.concatenate([self._rng.choice(rows, half) for rows in lists])
+            if files:
+                features = np.stack([np.load(self._folder / f"{video}.npy") for video in videos])
+            else:
+                features = self._bags.features[videos, 0]
+            self.trainer.step(features, self._bags.labels[videos])
+
+
+def same_loss(config: Any, bags: Any, torch_side: Torch) -> float:
+    """Relative difference of the losses of both on the same parameters and bags, no dropout."""
+    from benchmarks.torch_reference import set_parameters
+
+    network = ModelConfig((bags.features.shape[-1],), NUM_CATEGORIES, **config.model.to_dict())
+    graphdef, params = create(network, 1)
+    set_parameters(torch_side.trainer.network, params)
+    videos = np.concatenate([bags.normal[0][:8], bags.anomalous[0][:8]])
+    features, labels = bags.features[videos, 0], bags.labels[videos]
+    ours = plain_loss(graphdef, params, features, labels, config)
+    return abs(ours - torch_side.trainer.plain_loss(features, labels)) / abs(ours)
+
+
+def plain_loss(
+    graphdef: Any, params: Any, features: np.ndarray, labels: np.ndarray, config: Any
+) -> float:
+    """The loss of this project's network without dropout, labels injected as in training."""
+    loss_config = step_lib.LossConfig.of(config)
+
+    @jax.jit
+    def value(features: jax.Array, labels: jax.Array) -> jax.Array:
+        features, valid = features.astype(np.float32), np.ones(features.shape[:2], bool)
+        outputs = nnx.merge(graphdef, params)(features, valid, injected_labels=labels)
+        terms = step_lib.loss_terms(outputs, step_lib.Batch(features, valid, labels), loss_config)
+        return step_lib.total_loss(terms, loss_config, has_categories=True)
+
+    return float(value(features, labels))
+
+
+def measure(ours: Jax, theirs: Torch | None) -> list[dict[str, tuple[float, float]]]:
+    """Turns of (clock, processor) seconds a step, by what ran."""
+    count, turns = NUM_STEPS.value, []
+    for _ in range(REPEATS.value):
+        turn = {
+            "limit": records.timed(matmul),
+            "many": records.timed(lambda: ours.run(count)),
+            "one": records.timed(lambda: ours.run(1)),
+        }
+        if theirs is not None:
+            turn["memory"] = records.timed(lambda: theirs.run(count, files=False))
+            turn["files"] = records.timed(lambda: theirs.run(count, files=True))
+        turns.append(turn)
+        print("turn", {key: f"{clock:.1f} s" for key, (clock, _) in turn.items()}, flush=True)
+    return turns
+
 
 def main(argv: list[str]) -> None:
     """Measures and prints."""
     del argv
-    steps = Steps()
-    count = NUM_STEPS.value
-    compile_s = steps.seconds(count)
-    steps.seconds(1)
-    rows = []
-    for _ in range(REPEATS.value):
-        limit = matmul_flops()
-        many, single = steps.seconds(count), steps.seconds(1)
-        rows.append((limit, many, max(0.0, single - many / count)))
-    flops = steps.flops()
-    step_s = statistics.median(many / count for _, many, _ in rows)
-    share = statistics.median(flops * count / many / limit for limit, many, _ in rows)
-    gap = statistics.median(gap for _, _, gap in rows) / MAX_STEPS_PER_DISPATCH
+    config = ucf.get_config()
+    config.train.update(batch_size=BATCH_SIZE.value, precision=PRECISION.value)
+    bags = made_up_bags(NUM_VIDEOS.value, config.data.num_segments, NUM_CHANNELS.value, 1)
+    ours, count = Jax(config, bags), NUM_STEPS.value
+    compile_s = records.timed(lambda: ours.run(count)), records.timed(lambda: ours.run(1))
+    own_peak = records.peak_memory_gb()
+    with tempfile.TemporaryDirectory() as folder:
+        theirs = Torch(config, bags, pathlib.Path(folder)) if TORCH.value else None
+        if theirs is not None:
+            theirs.run(1, files=True)
+        turns = measure(ours, theirs)
+    flops, product = ours.flops(), 2.0 * SIDE**3
     result: dict[str, Any] = {
         "num_channels": NUM_CHANNELS.value,
-        "seconds_a_step": round(step_s, 3),
+        "batch_size": BATCH_SIZE.value,
+        "precision": PRECISION.value,
+        "turns": len(turns),
         "gflop_a_step": round(flops / 1e9, 1),
-        "matmul_gflops": round(statistics.median(limit for limit, _, _ in rows) / 1e9, 1),
-        "share_of_matmul_limit": round(share, 3),
-        "host_gap_share": round(gap / step_s, 4),
-        "first_dispatch_s": round(compile_s, 1),
-        "bags_gb": round(steps.bag_bytes / 1e9, 2),
-        "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),
-        "device": jax.devices()[0].device_kind,
+        "compile_s": round(sum(wall for wall, _ in compile_s), 1),
+        "compile_processor_s": round(sum(busy for _, busy in compile_s), 1),
     }
-    for name, value in result.items():
-        print(f"{name:24s} {value}")
-    print(json.dumps(result))
+    for index, kind in enumerate(("", "_processor")):
+        steps = [turn["many"][index] / count for turn in turns]
+        limits = [product / turn["limit"][index] for turn in turns]
+        shares = [flops / step / limit for step, limit in zip(steps, limits, strict=True)]
+        gaps = [max(0.0, turn["one"][index] - turn["many"][index] / count) for turn in turns]
+        result |= {
+            f"seconds_a_step{kind}": records.middle(steps),
+            f"matmul_gflops{kind}": records.middle([limit / 1e9 for limit in limits], 1),
+            f"share_of_matmul_limit{kind}": records.middle(shares),
+            f"share_of_matmul_limit{kind}_range": records.spread(shares),
+            f"host_gap_share{kind}": records.middle(
+                [
+                    gap / MAX_STEPS_PER_DISPATCH / step
+                    for gap, step in zip(gaps, steps, strict=True)
+                ],
+                4,
+            ),
+        }
+        for name in ("memory", "files") if theirs else ():
+            ratios = [turn[name][index] / turn["many"][index] for turn in turns]
+            result |= {
+                f"torch_{name}_over_ours{kind}": records.middle(ratios),
+                f"torch_{name}_over_ours{kind}_range": records.spread(ratios),
+            }
+    if theirs is not None:
+        result["loss_difference_to_torch"] = same_loss(config, bags, theirs)
+    result |= {
+        "bags_gb": round(bags.num_bytes / 1e9, 2),
+        "program_scratch_gb": ours.memory_gb(),
+        "peak_memory_gb": own_peak,
+    }
+    name = f"train_step_{NUM_CHANNELS.value}_{PRECISION.value}_{jax.default_backend()}"
+    records.finish(name, result)
 
 
 if __name__ == "__main__":

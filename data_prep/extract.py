@@ -33,6 +33,7 @@ BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "crops of 16 frames encoded a
 RUNNER = flags.DEFINE_string("beam_runner", "", "Apache Beam runner, as DirectRunner")
 BEAM_WORKERS = flags.DEFINE_integer("beam_workers", 1, "its processes or machines", 1)
 OPTIONS = flags.DEFINE_string("beam_options", "", "its further pipeline options, in one string")
+CACHE = command_line.cache_flag()
 
 
 def main() -> None:
@@ -49,7 +50,7 @@ def main() -> None:
 def _here(jobs: list[Job]) -> extraction.Summary:
     from refinevad_jax import compilation_cache
 
-    compilation_cache.enable()
+    compilation_cache.enable(CACHE.value)
     with extraction.progress_bar(len(jobs), ENCODER.value) as progress:
         if ENCODER.value in TEXTUAL:
             from data_prep import text_extraction as texts

@@ -12,6 +12,16 @@ from refinevad_jax.errors import NumericalError, StoppedError, UserError
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
 
 
+def cache_flag() -> flags.FlagHolder[str | None]:
+    """The flag of the entry points that compile, for refinevad_jax.compilation_cache."""
+    return flags.DEFINE_string(
+        "compilation_cache",
+        None,
+        "Folder of compiled programs, empty for none; when not given, refinevad_jax in the user's "
+        "cache folder, or $JAX_COMPILATION_CACHE_DIR.",
+    )
+
+
 def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
     """Parses absl flags, calls main() and turns a user's mistake into one line on stderr.
 

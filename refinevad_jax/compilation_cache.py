@@ -7,14 +7,18 @@ from typing import Any
 from refinevad_jax.staged_file import write_bytes
 
 
-def enable() -> None:
+def enable(folder: str | None = None) -> None:
     """Keeps them in the user's cache folder.
 
-    The variable JAX_COMPILATION_CACHE_DIR names another folder; empty, it turns the cache off.
+    folder, or where it is None the variable JAX_COMPILATION_CACHE_DIR, names another; empty, it
+    turns the cache off.
     """
     import jax
 
     _write_whole_entries()
+    if folder is not None:
+        jax.config.update("jax_compilation_cache_dir", folder or None)
+        return
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return  # JAX reads it itself
     cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"

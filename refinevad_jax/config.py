@@ -27,6 +27,7 @@ def default() -> ConfigDict:
     data.num_segments = 200  # T in training, by averaging inside equal bins (D, as UR-DMU)
     data.modalities = ()  # names to use; () for all of the data set's
     data.device_limit_gb = 4.0  # bags above this stay on the host and travel batch by batch
+    data.host_limit_gb = 32.0  # splits above this stay in their files and are read batch by batch
 
     model = config.model = ConfigDict()
     model.width = 512  # H (D)
@@ -71,6 +72,8 @@ def default() -> ConfigDict:
     train.num_epochs = 30  # at most (S); an epoch is one pass over the shorter list
     train.label_injection_rate = 1.0  # share of videos whose e_y is added to v in training (S)
     train.trainable_prototypes = True  # False freezes E, a row of the ladder
+    # Of the large matrix products: "float32", or "bfloat16" on a device that is faster in it (D).
+    train.precision = "float32"
     train.selection_metric = "video_auc"  # or "video_ap"; both need video-level labels only
 
     optimizer = config.optimizer = ConfigDict()
@@ -103,6 +106,7 @@ CHOICES = {
     "loss.mil": ("ranking", "bce"),
     "loss.smoothing": ("mixture", "difference"),
     "train.selection_metric": ("video_auc", "video_ap"),
+    "train.precision": ("float32", "bfloat16"),
 }
 
 # Key: lowest value, highest value, both allowed.
@@ -112,6 +116,7 @@ RANGES = {
     "data.selection_fraction": (0.01, 0.5),
     "data.num_segments": (1, 100_000),
     "data.device_limit_gb": (0.0, float("inf")),
+    "data.host_limit_gb": (0.0, float("inf")),
     "model.width": (2, 65_536),
     "model.num_layers": (0, 100),
     "model.num_heads": (1, 1024),

@@ -40,6 +40,7 @@ ALLOW_MISMATCH = flags.DEFINE_bool(
 ANNOTATE = flags.DEFINE_bool("annotate", False, "Write each video with scores and events drawn in.")
 STREAM = flags.DEFINE_bool("stream", False, "Causal scores of a live source, as JSON lines.")
 WINDOW = flags.DEFINE_integer("window", 64, "Segments that a causal score looks back on.", 1, 4096)
+CACHE = command_line.cache_flag()
 
 
 def main() -> None:
@@ -56,7 +57,7 @@ def main() -> None:
     from refinevad_jax.detection import run_detection, stream
     from refinevad_jax.detection.detector import Detector
 
-    compilation_cache.enable()
+    compilation_cache.enable(CACHE.value)
     detector = Detector(
         pathlib.Path(WORKDIR.value), STEP.value, allow_mismatch=ALLOW_MISMATCH.value
     )

@@ -39,6 +39,7 @@ REPORT = flags.DEFINE_bool("report", True, "Write report.html.")
 ALLOW_MISMATCH = flags.DEFINE_bool(
     "allow_mismatch", False, "Accept another encoder, normalisation or taxonomy (zero-shot)."
 )
+CACHE = command_line.cache_flag()
 
 
 def main() -> None:
@@ -63,7 +64,7 @@ def main() -> None:
             settings=settings,
         )
         return
-    compilation_cache.enable()
+    compilation_cache.enable(CACHE.value)
     seeds.evaluate_seeds(
         pathlib.Path(WORKDIR.value),
         split=SPLIT.value,

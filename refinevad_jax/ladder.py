@@ -24,6 +24,7 @@ WORKDIR = flags.DEFINE_string("workdir", "", "Folder of all runs; made when it d
 ROWS = flags.DEFINE_list("rows", [], "Rows to run besides full; all when not given.")
 SPLIT = flags.DEFINE_string("split", "test", "Split to evaluate; never used to select.")
 LIST = flags.DEFINE_bool("list", False, "Print the rows and what they change, and end.")
+CACHE = command_line.cache_flag()
 
 
 def main() -> None:
@@ -43,7 +44,7 @@ def main() -> None:
         return
     if not WORKDIR.value:
         raise UserError("--workdir=FOLDER is needed: it receives a run a row and the table")
-    compilation_cache.enable()
+    compilation_cache.enable(CACHE.value)
     folder = pathlib.Path(WORKDIR.value)
     contents = grid.run_rows(settings, rows, folder, split=SPLIT.value)
     found = [

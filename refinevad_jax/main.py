@@ -21,11 +21,17 @@ CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Configuration file, for instance configs/ucf.py.", lock_config=True
 )
 WORKDIR = flags.DEFINE_string("workdir", "", "Folder of the run; made when it does not exist.")
+COORDINATOR = flags.DEFINE_string(
+    "coordinator", "", 'With several processes: HOST:PORT of the first, or "auto" on a cluster.'
+)
+NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many of them there are.", 1)
+PROCESS_ID = flags.DEFINE_integer("process_id", None, "Which this is; 0 writes.", 0)
+CACHE = command_line.cache_flag()
 
 
 def main() -> None:
     """Checks the configuration and trains."""
-    from refinevad_jax import compilation_cache, config
+    from refinevad_jax import compilation_cache, config, processes
     from refinevad_jax.training import loop
 
     if not WORKDIR.value:
@@ -35,7 +41,8 @@ def main() -> None:
         config.validate(settings)
     except OSError as error:  # ml_collections reports a file that it could not load at first use
         raise UserError(f"--config: {error}; see configs/") from error
-    compilation_cache.enable()
+    compilation_cache.enable(CACHE.value)
+    processes.connect(COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)
     loop.train(settings, pathlib.Path(WORKDIR.value))
 
 

@@ -25,7 +25,7 @@ from refinevad_jax.file_hash import json_sha256
 from refinevad_jax.model.refinevad import ModelConfig
 
 # Where a run's data lies and whether it fits the device may change between two calls of a run.
-CHANGEABLE = ("data.data_dir", "data.device_limit_gb")
+CHANGEABLE = ("data.data_dir", "data.device_limit_gb", "data.host_limit_gb")
 LIBRARIES = ("jax", "flax", "optax", "orbax-checkpoint", "numpy")
 
 

@@ -1,7 +1,11 @@
 """Every command as a user meets it: help, misuse, exit codes."""
 
+import subprocess
+import sys
+
 import pytest
 
+from refinevad_jax import compilation_cache
 from tests.conftest import ROOT, call
 
 COMMANDS = [
@@ -63,3 +67,25 @@ def test_misuse_is_one_line_and_code_two(module: str, flags: list[str], reason: 
     assert lines[0].startswith("error: ")
     assert reason in lines[0]
     assert not (ROOT / "x").exists()
+
+
+def test_the_compilation_cache_can_be_moved_and_turned_off() -> None:
+    import jax
+
+    before = jax.config.jax_compilation_cache_dir
+    try:
+        for folder, expected in (("/elsewhere", "/elsewhere"), ("", None)):
+            compilation_cache.enable(folder)
+            assert jax.config.jax_compilation_cache_dir == expected
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)
+
+
+def test_the_package_imports_at_once() -> None:
+    program = (
+        "import sys, refinevad_jax, refinevad_jax.config\n"
+        "heavy = {'jax', 'flax', 'orbax', 'tensorflow_datasets', 'matplotlib', 'grain', 'av'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False)
+    assert done.returncode == 0

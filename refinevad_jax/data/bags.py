@@ -8,10 +8,12 @@ import dataclasses
 import functools
 import json
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from refinevad_jax.data.stored_features import StoredFeatures
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
 from refinevad_jax.file_hash import file_sha256, json_sha256
@@ -99,7 +101,7 @@ class Bag:
         video_id: unique name.
         label: the raw label string.
         labels: [C] bool, all False for a normal video.
-        features: [N, T, D] float16, N crops.
+        features: [N, T, D] float16, N crops; an array, or StoredFeatures in its place.
         num_frames: frames of the video file, or T x frames_per_segment where unknown.
         fps: frames per second, 0 where unknown.
         spans: [S, 3] int32, frames [start, end) and category index (-1: not stated).
@@ -188,9 +190,19 @@ def split_sizes(data_dir: str, dataset: str) -> dict[str, int]:
     return {name: split.num_examples for name, split in splits.items()}
 
 
-def read_split(data_dir: str, dataset: str, split: str) -> list[Bag]:
+def split_bytes(data_dir: str, dataset: str, split: str) -> int:
+    """Size of a split's files, which is about what its videos take in memory; 0 without it."""
+    if split not in split_sizes(data_dir, dataset):
+        return 0
+    files = _builder(dataset_dir(data_dir, dataset)).info.splits[split].filepaths
+    return sum(pathlib.Path(path).stat().st_size for path in files)
+
+
+def read_split(data_dir: str, dataset: str, split: str, *, in_memory: bool = True) -> list[Bag]:
     """Reads every video of a split, in the order of the list it was packaged from.
 
+    in_memory: False reads everything once, and leaves the features in their files as
+    StoredFeatures, which give the same arrays.
     Raises UserError where the data set or the split does not exist, or a record is damaged.
     """
     sizes = split_sizes(data_dir, dataset)
@@ -201,7 +213,8 @@ def read_split(data_dir: str, dataset: str, split: str) -> list[Bag]:
         )
     folder = dataset_dir(data_dir, dataset)
     try:
-        records = list(_builder(folder).as_data_source(split))
+        source = _builder(folder).as_data_source(split)
+        records = list(source if in_memory else _without_features(source))
     except Exception as error:  # the readers below raise many kinds for a damaged file
         raise UserError(
             f"{folder}: split {split!r} cannot be read ({type(error).__name__}: {error}); "
@@ -226,6 +239,12 @@ def read_split(data_dir: str, dataset: str, split: str) -> list[Bag]:
 def all_finite(half: np.ndarray) -> bool:
     """np.isfinite(half).all() for float16, by the bits of the exponent: several times faster."""
     return bool((half.view(np.uint16) & 0x7FFF).max(initial=0) < 0x7C00)
+
+
+def _without_features(source: Any) -> Iterator[dict[str, Any]]:
+    for number in range(len(source)):
+        record = source[number]
+        yield record | {"features": StoredFeatures(source, number, record["features"].shape)}
 
 
 def _bag(record: dict[str, Any]) -> Bag:

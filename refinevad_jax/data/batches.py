@@ -19,13 +19,13 @@ class TrainingBags:
     """A training list as arrays.
 
     Attributes:
-        features: [V, N, T, D] float16, N crops.
+        features: [V, N, T, D] float16, N crops; rows of bags in files are read when asked for.
         labels: [V, C] bool.
         normal, anomalous: [S, ...] int, indices into V of the two lists of every seed. They differ
             where each seed holds other videos out.
     """
 
-    features: np.ndarray
+    features: "np.ndarray | StoredRows"
     labels: np.ndarray
     normal: np.ndarray
     anomalous: np.ndarray
@@ -38,6 +38,24 @@ class TrainingBags:
     def steps_per_epoch(self, batch_size: int) -> int:
         """An epoch is one pass over the shorter of the two lists."""
         return max(1, min(self.normal.shape[1], self.anomalous.shape[1]) // (batch_size // 2))
+
+
+class StoredRows:
+    """Training features [V, N, T, D] whose videos stay in their files."""
+
+    def __init__(self, bags: list[Bag], num_segments: int, columns: np.ndarray) -> None:
+        self._bags, self._num_segments, self._columns = bags, num_segments, columns
+        self.shape = (len(bags), bags[0].features.shape[0], num_segments, len(columns))
+
+    @property
+    def nbytes(self) -> int:
+        """What they would take in memory."""
+        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(np.float16).itemsize
+
+    def row(self, video: int, crop: int) -> np.ndarray:
+        """[T, D] float16: the same values as of bags in memory."""
+        whole = self._bags[video].features[crop : crop + 1]
+        return resample(whole[..., self._columns], self._num_segments)[0].astype(np.float16)
 
 
 def resample(features: np.ndarray, num_segments: int) -> np.ndarray:
@@ -83,9 +101,13 @@ def training_bags(
             f"all {len(bags)} training videos are {kind}; multiple-instance learning needs both "
             "normal and anomalous videos"
         )
-    features = np.stack(
-        [resample(bag.features[..., columns], num_segments).astype(np.float16) for bag in bags]
-    )
+    features: np.ndarray | StoredRows
+    if isinstance(bags[0].features, np.ndarray):
+        features = np.stack(
+            [resample(bag.features[..., columns], num_segments).astype(np.float16) for bag in bags]
+        )
+    else:
+        features = StoredRows(bags, num_segments, columns)
     return TrainingBags(
         features=features,
         labels=np.stack([bag.labels for bag in bags]),

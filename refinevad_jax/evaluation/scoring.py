@@ -62,7 +62,7 @@ class Scorer:
                 names.append("segment_category_probs")
             return {name: getattr(outputs, name) for name in names}
 
-        self._forward = jax.jit(forward)
+        self.forward = jax.jit(forward)
 
     def __call__(
         self,
@@ -81,7 +81,7 @@ class Scorer:
         sums: list[dict[str, np.ndarray] | None] = [None] * len(bags)
         for rows in batched_rows(bags, num_segments):
             features, valid = pad_rows(bags, rows, columns, num_segments)
-            outputs = jax.device_get(self._forward(params, features, valid))
+            outputs = jax.device_get(self.forward(params, features, valid))
             for row, (video, _) in enumerate(rows.members):
                 length = int(valid[row].sum())
                 part = {

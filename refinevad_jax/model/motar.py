@@ -33,8 +33,9 @@ def standardized_log(intensity: jax.Array, valid: jax.Array) -> jax.Array:
     """
     log = jnp.log(jax.lax.stop_gradient(intensity) + VARIANCE_FLOOR)
     count = jnp.maximum(valid.sum(axis=1, keepdims=True), 1)
-    mean = jnp.sum(log, axis=1, keepdims=True, where=valid) / count
-    variance = jnp.sum((log - mean) ** 2, axis=1, keepdims=True, where=valid) / count
+    # jnp.where and not the argument of jnp.sum, which converters to ONNX do not know.
+    mean = jnp.sum(jnp.where(valid, log, 0.0), axis=1, keepdims=True) / count
+    variance = jnp.sum(jnp.where(valid, (log - mean) ** 2, 0.0), axis=1, keepdims=True) / count
     return jnp.where(valid, (log - mean) * jax.lax.rsqrt(variance + 1e-6), 0.0)
 
 

@@ -62,7 +62,8 @@ def masked_attention(
     padded = jnp.pad(query, ((0, 0), (0, num_blocks * QUERY_BLOCK - length), (0, 0), (0, 0)))
     blocks = padded.reshape(batch, num_blocks, QUERY_BLOCK, heads, width).swapaxes(0, 1)
     starts = jnp.arange(num_blocks) * QUERY_BLOCK
-    mixed = jax.lax.map(lambda block: attend(*block), (blocks, starts))
+    # Training computes a block's weights again on the way back: kept, they are T squared.
+    mixed = jax.lax.map(jax.checkpoint(lambda block: attend(*block)), (blocks, starts))
     return mixed.swapaxes(0, 1).reshape(padded.shape)[:, :length]
 
 

@@ -47,7 +47,8 @@ class Checkpoints:
         """Saves the state under its step, with the selection metrics; replaces one that is there.
 
         One may be there where seeds trained together were stopped between two saves, or where it
-        was damaged. metrics: None in the middle of an epoch.
+        was damaged. metrics: None in the middle of an epoch. Of several processes all must call,
+        the first writes.
         """
         content = {"params": state.params, "opt_state": state.opt_state}
         digests = {name: digest(tree) for name, tree in content.items()}
@@ -92,7 +93,7 @@ class Checkpoints:
         return self._read(step, {"params": abstract_params})["params"]
 
     def _read(self, step: int, abstract: dict[str, Any]) -> dict[str, Any]:
-        device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         abstract = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), abstract
         )

@@ -10,15 +10,16 @@ import jax
 import numpy as np
 import optax
 from flax import nnx
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
-from refinevad_jax.data.batches import TrainingBags
+from refinevad_jax.data.batches import StoredRows, TrainingBags
+from refinevad_jax.data.streaming import BatchStream
 from refinevad_jax.training import step as step_lib
+from refinevad_jax.training.placement import from_rows, placement, put
 
 
 class Dispatch:
-    """Runs steps with the bags on the device, or batch by batch from the host: same batches."""
+    """Runs steps on bags that are on the device, on the host or in files: the same batches."""
 
     def __init__(
         self,
@@ -28,6 +29,7 @@ class Dispatch:
         optimizer: optax.GradientTransformation,
         bags: TrainingBags,
     ) -> None:
+        self.places = placement(len(seeds), config.train.batch_size)
         self._run_resident: Any
         self._run_resident, self._run_batch, self._draw = step_lib.make_run_steps(
             graphdef=graphdef,
@@ -35,24 +37,36 @@ class Dispatch:
             config=step_lib.LossConfig.of(config),
             num_crops=bags.features.shape[1],
             batch_size=config.train.batch_size,
+            places=self.places,
         )
-        self._probe = step_lib.make_probe(graphdef, config.loss.top_k_divisor)
+        self._probe = step_lib.make_probe(graphdef, config.loss.top_k_divisor, self.places)
         self._bags = bags
-        self._per_seed, self._shared = seed_sharding(len(seeds))
-        self._seeds = jax.device_put(np.array(seeds, np.uint32), self._per_seed)
-        self._lists = jax.device_put((bags.normal, bags.anomalous), self._per_seed)
-        self.resident = bags.num_bytes <= config.data.device_limit_gb * 1e9
+        self._seed_numbers = np.array(seeds, np.uint32)
+        self._seeds = put(self._seed_numbers, self.places.per_seed)
+        self.stream = None
+        if isinstance(bags.features, StoredRows):
+            shape = (len(seeds), config.train.batch_size)
+            self.stream = BatchStream(bags.features, self._drawn, self.places.own_rows(shape))
+        fits = bags.num_bytes <= config.data.device_limit_gb * 1e9
+        self.resident = fits and self.stream is None
         if self.resident:
             self._resident_bags = {
-                "features": jax.device_put(bags.features, self._shared),
-                "labels": jax.device_put(bags.labels, self._shared),
-                "normal": self._lists[0],
-                "anomalous": self._lists[1],
+                "features": put(bags.features, self.places.everywhere),
+                "labels": put(bags.labels, self.places.everywhere),
+                "normal": put(bags.normal, self.places.per_seed),
+                "anomalous": put(bags.anomalous, self.places.per_seed),
             }
+
+    @property
+    def bags_in_words(self) -> str:
+        """Where the bags are."""
+        if self.stream is not None:
+            return "in their files"
+        return "on the device" if self.resident else "on the host"
 
     def place(self, state: step_lib.TrainState) -> step_lib.TrainState:
         """Puts a state with a leading axis S where its seeds are computed."""
-        return jax.device_put(state, self._per_seed)
+        return put(state, self.places.per_seed)
 
     def run(
         self, state: step_lib.TrainState, first: int, count: int
@@ -69,26 +83,39 @@ class Dispatch:
 
     def cost_of_a_step(self, state: step_lib.TrainState) -> dict[str, float]:
         """What the compiler counts in one step with the bags on the device: "flops" and others."""
-        arguments = (state, self._seeds, self._resident_bags, 1)
-        return self._run_resident.lower(*arguments).compile().cost_analysis()
+        return self._compiled_step(state).cost_analysis()
+
+    def scratch_bytes(self, state: step_lib.TrainState) -> int:
+        """Memory of one step besides bags and state, as the compiler plans it."""
+        return int(self._compiled_step(state).memory_analysis().temp_size_in_bytes)
+
+    def _compiled_step(self, state: step_lib.TrainState) -> Any:
+        return self._run_resident.lower(state, self._seeds, self._resident_bags, 1).compile()
 
     def probe(self, state: step_lib.TrainState, step: int) -> dict[str, np.ndarray]:
         """Scores the next batch with and without e_y in v: the gap that only training sees. [S]."""
         return jax.device_get(self._probe(state.params, *self.batch(step)))
 
-    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """What a step sees: features [S, B, T, D] float16 and labels [S, B, C]."""
-        steps = np.full(len(self._seeds), step, np.int32)
-        videos, crops = jax.device_get(self._draw(steps, self._seeds, *self._lists))
-        return self._bags.features[videos, crops], self._bags.labels[videos]
+    def batch(self, step: int) -> tuple[jax.Array, jax.Array]:
+        """Features [S, B, T, D] and labels [S, B, C]; a process reads the rows of its devices."""
+        bags = self._bags
+        videos, crops = self._drawn(step)
+        if self.stream is not None:
+            rows: Any = self.stream.features(step)
+        else:
+            features: Any = bags.features
 
+            def rows(index: tuple[slice, ...]) -> np.ndarray:
+                return features[videos[index[:2]], crops[index[:2]]]
 
-def seed_sharding(num_seeds: int) -> tuple[Any, Any]:
-    """Where arrays with an axis of seeds go, and where those that all seeds share.
+        shape = (*videos.shape, *bags.features.shape[2:])
+        return (
+            from_rows(shape, self.places.per_video, rows),
+            put(bags.labels[videos], self.places.per_video),
+        )
 
-    Seeds are spread over as many devices as divide their number.
-    """
-    devices = jax.devices()
-    count = max(n for n in range(1, len(devices) + 1) if num_seeds % n == 0)
-    mesh = Mesh(np.array(devices[:count]), ("seed",))
-    return NamedSharding(mesh, PartitionSpec("seed")), NamedSharding(mesh, PartitionSpec())
+    def _drawn(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """The videos and crops [S, B] of a step."""
+        steps = np.full(len(self._seed_numbers), step, np.int32)
+        lists = self._bags.normal, self._bags.anomalous
+        return jax.device_get(self._draw(steps, self._seed_numbers, *lists))

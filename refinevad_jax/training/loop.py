@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from refinevad_jax import processes
 from refinevad_jax.data.bags import Bag, read_info
 from refinevad_jax.data.batches import training_bags
 from refinevad_jax.errors import NumericalError, StoppedError
@@ -25,6 +26,7 @@ from refinevad_jax.training.checkpoints import abstract_state, fresh_state
 from refinevad_jax.training.dispatch import Dispatch
 from refinevad_jax.training.members import Member, stack, unstack
 from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
+from refinevad_jax.training.placement import on_host
 from refinevad_jax.training.progress import Clock, in_words
 from refinevad_jax.training.stopping import StopRequest
 from refinevad_jax.training.transfer import transferred
@@ -119,10 +121,10 @@ class Training:
         A stop is between two dispatches, so that the run that goes on makes the same dispatches.
         """
         parts: list[dict[str, np.ndarray]] = []
-        start = first = int(state.step[0])
+        start = first = int(on_host(state.step)[0])
         last = (epoch + 1) * self._steps_per_epoch
         while first < last:
-            if self._stop.signal:
+            if processes.any_of(bool(self._stop.signal)):
                 self._save_and_stop(state, parts, start)
             count = min(last - first, MAX_STEPS_PER_DISPATCH)
             state, metrics = self._dispatch.run(state, first, count)
@@ -137,7 +139,7 @@ class Training:
         self, state: step_lib.TrainState, parts: list[dict[str, np.ndarray]], start: int
     ) -> None:
         """Saves what was done of an epoch since a step. Raises StoppedError."""
-        step = int(state.step[0])
+        step = int(on_host(state.step)[0])
         for index, member in enumerate(self._members if parts else ()):
             member.record.write(_rows(_joined(parts), index, start))
             member.checkpoints.save(unstack(state, index), None)
@@ -170,7 +172,7 @@ class Training:
         member = self._members[index]
         kept = member.checkpoints.steps()
         last = f"step {max(kept)} in {member.workdir}" if kept else "none"
-        features, labels = (array[index] for array in self._dispatch.batch(step))
+        features, labels = unstack(self._dispatch.batch(step), index)
         if not np.isfinite(features).all():
             term, value = "features", float(features[~np.isfinite(features)][0])
         failure = failures.Failure(
@@ -191,7 +193,7 @@ class Training:
     def _state_before(self, step: int) -> step_lib.TrainState:
         """The state that a step started from, computed again: everything follows from the seed."""
         state = self._dispatch.place(self._first_state())
-        first = int(state.step[0])
+        first = int(on_host(state.step)[0])
         while first < step:
             in_epoch = self._steps_per_epoch - first % self._steps_per_epoch
             count = min(step - first, in_epoch, MAX_STEPS_PER_DISPATCH)
@@ -239,8 +241,8 @@ class Training:
             f"model: {num_params:,} parameters"
             f"{f', {len(seeds)} seeds ({seeds[0]} to {seeds[-1]})' if len(seeds) > 1 else ''}; "
             f"{self._num_steps} steps of "
-            f"{self._config.train.batch_size} videos on {jax.devices()[0].device_kind}, bags "
-            f"{'on the device' if self._dispatch.resident else 'on the host'} "
+            f"{self._config.train.batch_size} videos on {self._dispatch.places.in_words}, bags "
+            f"{self._dispatch.bags_in_words} "
             f"({bags.num_bytes / 1e6:.0f} MB)",
             flush=True,
         )

@@ -16,13 +16,15 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from refinevad_jax import processes
 from refinevad_jax import workdir as workdir_lib
-from refinevad_jax.data.bags import Bag, BagsInfo, read_split
+from refinevad_jax.data.bags import Bag, BagsInfo, read_split, split_bytes
 from refinevad_jax.data.batches import hold_out
 from refinevad_jax.errors import UserError
 from refinevad_jax.folder_lock import locked
 from refinevad_jax.training.checkpoints import Checkpoints, DamagedError
 from refinevad_jax.training.metric_writer import MetricWriter
+from refinevad_jax.training.placement import on_host
 from refinevad_jax.training.step import TrainState
 
 
@@ -39,14 +41,15 @@ class Member:
         self.seed: int = self.run.config.seed
 
     def open(self) -> None:
-        """Writes config.json and opens the checkpoints."""
-        workdir_lib.write_run(self.workdir, self.run)
+        """Opens the checkpoints."""
         metric = self.run.config.train.selection_metric
         self.checkpoints = Checkpoints(self.workdir, metric=metric, writable=True)
 
     def start_record(self, step: int) -> None:
         """Opens metrics.jsonl, which then ends at a step."""
-        self.record = MetricWriter(self.workdir / "metrics.jsonl", resumed_step=step)
+        self.record = MetricWriter(
+            self.workdir / "metrics.jsonl", resumed_step=step, writable=processes.primary()
+        )
 
 
 def make_members(
@@ -57,9 +60,9 @@ def make_members(
     Raises UserError where a list cannot do its job, or the workdir is one of the other kind.
     """
     data = config.data
-    bags = read_split(data.data_dir, data.dataset, data.train_split)
+    bags = _read(data, data.train_split)
     from_train = data.selection_split == data.train_split
-    selection = [] if from_train else read_split(data.data_dir, data.dataset, data.selection_split)
+    selection = [] if from_train else _read(data, data.selection_split)
     members = []
     for own, folder in seed_configs(config, workdir):
         held_out = hold_out(bags, data.selection_fraction, own.seed) if from_train else frozenset()
@@ -98,8 +101,12 @@ def seed_configs(
 def opened(workdir: pathlib.Path, members: Sequence[Member]) -> Iterator[None]:
     """Locks and opens the folders of all members."""
     with contextlib.ExitStack() as stack:
-        for folder in dict.fromkeys([workdir, *(member.workdir for member in members)]):
-            stack.enter_context(locked(folder))
+        if processes.primary():
+            for folder in dict.fromkeys([workdir, *(member.workdir for member in members)]):
+                stack.enter_context(locked(folder))
+            for member in members:
+                workdir_lib.write_run(member.workdir, member.run)
+        processes.wait("config.json is written")
         for member in members:
             member.open()
             stack.callback(member.checkpoints.close)
@@ -138,7 +145,13 @@ def stack(trees: Sequence[Any]) -> Any:
 
 def unstack(tree: Any, index: int) -> Any:
     """The tree of one seed, on the host."""
-    return jax.tree.map(lambda leaf: np.asarray(leaf[index]), tree)
+    return jax.tree.map(lambda leaf: np.asarray(on_host(leaf)[index]), tree)
+
+
+def _read(data: ConfigDict, split: str) -> list[Bag]:
+    size = split_bytes(data.data_dir, data.dataset, split)
+    in_memory = size <= data.host_limit_gb * 1e9
+    return read_split(data.data_dir, data.dataset, split, in_memory=in_memory)
 
 
 def _check_selection(selection: list[Bag], split: str) -> None:

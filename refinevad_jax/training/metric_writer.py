@@ -17,8 +17,10 @@ from refinevad_jax.staged_file import write_bytes
 class MetricWriter:
     """Appends rows; on resume drops those past the restored step, so that none stands twice."""
 
-    def __init__(self, path: pathlib.Path, *, resumed_step: int) -> None:
-        self._path = path
+    def __init__(self, path: pathlib.Path, *, resumed_step: int, writable: bool = True) -> None:
+        self._path, self._writable = path, writable
+        if not writable:  # another process writes
+            return
         kept = [row for row in read_rows(path) if row["step"] <= resumed_step]
         write_bytes(path, "".join(map(_line, kept)).encode())
         self._events = _event_writer(path.parent / "tensorboard", resumed_step)
@@ -27,6 +29,8 @@ class MetricWriter:
 
     def write(self, rows: list[dict[str, Any]]) -> None:
         """Appends rows, each with its "step", and waits until they are on the disk."""
+        if not self._writable:
+            return
         with self._path.open("a", encoding="utf-8") as file:
             file.write("".join(map(_line, rows)))
             file.flush()

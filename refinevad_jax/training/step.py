@@ -15,15 +15,17 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from refinevad_jax.data.batches import draw_batch
+from refinevad_jax.model.precision import in_bfloat16
 from refinevad_jax.model.refinevad import Outputs
 from refinevad_jax.training import losses
+from refinevad_jax.training.placement import SEED, Placement
 
 Metrics = dict[str, jax.Array]
 
 
 @dataclasses.dataclass(frozen=True)
 class LossConfig:
-    """The fields of config.loss, and config.train.label_injection_rate."""
+    """The fields of config.loss, and what config.train says of a step."""
 
     mil: str
     margin: float
@@ -33,11 +35,16 @@ class LossConfig:
     category_weight: float
     segment_category_weight: float
     label_injection_rate: float
+    precision: str = "float32"
 
     @classmethod
     def of(cls, config: ConfigDict) -> "LossConfig":
         """That of a run's configuration."""
-        return cls(label_injection_rate=config.train.label_injection_rate, **config.loss.to_dict())
+        return cls(
+            label_injection_rate=config.train.label_injection_rate,
+            precision=config.train.precision,
+            **config.loss.to_dict(),
+        )
 
 
 @jax.tree_util.register_dataclass
@@ -164,6 +171,8 @@ def losses_and_gradient(
 
     def loss_function(params: Any) -> tuple[jax.Array, Metrics]:
         model = nnx.merge(graphdef, params)
+        if config.precision == "bfloat16":
+            model = in_bfloat16(model)
         outputs = model(
             batch.features,
             batch.valid,
@@ -185,8 +194,12 @@ def make_run_steps(
     config: LossConfig,
     num_crops: int,
     batch_size: int,
+    places: Placement,
 ) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
     """Builds the jitted functions of a run. All of them work on S seeds side by side.
+
+    Their arrays lie on the devices as places says: a seed's batch is computed in parts, whose
+    gradients are summed.
 
     Returns (run_resident, run_batch, draw):
     run_resident(state, seeds, bags, num_steps) draws its batches inside from bags on the device, a
@@ -208,7 +221,7 @@ def make_run_steps(
         )
 
     def update(state: TrainState, seed: Any, features: Any, labels: Any) -> Any:
-        features = features.astype(jnp.float32)
+        features = jax.lax.with_sharding_constraint(features.astype(jnp.float32), places.rows)
         batch = Batch(features, jnp.ones(features.shape[:2], bool), labels)
         key = step_key(seed, state.step)
         return train_step(
@@ -225,13 +238,15 @@ def make_run_steps(
         return jax.lax.scan(body, state, None, length=num_steps)
 
     per_bags = {"features": None, "labels": None, "normal": 0, "anomalous": 0}
+    outputs = (places.per_seed, places.everywhere)
     return (
         jax.jit(
-            jax.vmap(run_resident, in_axes=(0, 0, per_bags, None)),
+            jax.vmap(run_resident, in_axes=(0, 0, per_bags, None), spmd_axis_name=SEED),
             static_argnums=3,
             donate_argnums=0,
+            out_shardings=outputs,
         ),
-        jax.jit(jax.vmap(update), donate_argnums=0),
+        jax.jit(jax.vmap(update, spmd_axis_name=SEED), donate_argnums=0, out_shardings=outputs),
         jax.jit(jax.vmap(draw)),
     )
 
@@ -247,7 +262,9 @@ def _run_keys(seed: Any) -> tuple[jax.Array, jax.Array]:
     return batch_key, inside_key
 
 
-def make_probe(graphdef: nnx.GraphDef[Any], top_k_divisor: int) -> Callable[..., Metrics]:
+def make_probe(
+    graphdef: nnx.GraphDef[Any], top_k_divisor: int, places: Placement
+) -> Callable[..., Metrics]:
     """Builds probe(params, features, labels), every array with a leading axis S of seeds.
 
     It gives the mean top-k score [S] of the anomalous videos with e_y in v, as in training, and
@@ -270,4 +287,4 @@ def make_probe(graphdef: nnx.GraphDef[Any], top_k_divisor: int) -> Callable[...,
             "train_score_without_label": mean_score(None),
         }
 
-    return jax.jit(jax.vmap(probe))
+    return jax.jit(jax.vmap(probe, spmd_axis_name=SEED), out_shardings=places.everywhere)

@@ -132,6 +132,25 @@ def test_long_videos_are_attended_in_blocks_with_the_same_result(
     np.testing.assert_allclose(whole, blocks, atol=2e-6)
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_memory_of_long_videos_does_not_grow_with_the_square(
+    training: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the compiled program: four times the segments, four times the memory."""
+    monkeypatch.setattr("refinevad_jax.model.temporal_encoder.QUERY_BLOCK", 32)
+
+    def scratch(length: int) -> int:
+        def total(query: jax.Array) -> jax.Array:
+            valid = jnp.ones((1, length), bool)
+            return masked_attention(query, query, query, valid, decay=True).sum()
+
+        function = jax.grad(total) if training else total
+        query = jax.ShapeDtypeStruct((1, length, 2, 4), jnp.float32)
+        return jax.jit(function).lower(query).compile().memory_analysis().temp_size_in_bytes
+
+    assert 2 < scratch(1024) / scratch(256) < 6
+
+
 def test_decay_follows_the_distance_as_a_share_of_the_video() -> None:
     valid = jnp.arange(8)[None] < jnp.array([[8], [4]])
     bias = np.asarray(distance_decay(0, 8, valid, heads=2))

@@ -144,6 +144,31 @@ def test_bags_on_the_host_give_the_same_losses(
     np.testing.assert_allclose(streamed, resident, rtol=2e-4)
 
 
+def test_bags_in_files_give_the_same_run_as_on_the_host(
+    tiny_config: ConfigDict, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """To the last bit; the selection list stays in its files too."""
+    tiny_config.data.device_limit_gb = 0.0
+    tiny_config.train.num_epochs = 2
+    loop.train(tiny_config, tmp_path / "host")
+    tiny_config.data.host_limit_gb = 0.0
+    loop.train(tiny_config, tmp_path / "files")
+    same_run(tmp_path / "host", tmp_path / "files")
+    printed = capsys.readouterr().out
+    assert "bags on the host" in printed and "bags in their files" in printed
+
+
+def test_bfloat16_stays_near_float32_and_is_not_it(
+    trained: pathlib.Path, tiny_config: ConfigDict, tmp_path: pathlib.Path
+) -> None:
+    tiny_config.train.precision = "bfloat16"
+    loop.train(tiny_config, tmp_path)
+    exact = [row["loss"] for row in read_rows(trained / "metrics.jsonl") if "loss" in row]
+    rounded = [row["loss"] for row in read_rows(tmp_path / "metrics.jsonl") if "loss" in row]
+    np.testing.assert_allclose(rounded, exact, rtol=2e-2)
+    assert rounded != exact
+
+
 def test_a_non_finite_loss_stops_the_run_and_keeps_the_last_good_checkpoint(
     tiny_config: ConfigDict, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,9 +1,6 @@
 """Several seeds in one program: each as if trained alone, resumed together, on several devices."""
 
 import pathlib
-import shutil
-import subprocess
-import sys
 
 import jax
 import numpy as np
@@ -14,35 +11,13 @@ from refinevad_jax import analysis
 from refinevad_jax.errors import UserError
 from refinevad_jax.training import loop
 from refinevad_jax.training.checkpoints import Checkpoints
-from refinevad_jax.training.metric_writer import read_rows
 from refinevad_jax.workdir import read_run, seed_workdirs
-from tests.conftest import NUM_CHANNELS, make_tiny_config
+from tests.training.conftest import losses, scores
 
 
 def last_params(workdir: pathlib.Path) -> list[np.ndarray]:
     _, params, _ = analysis.restore(read_run(workdir), workdir, "last")
     return [np.asarray(leaf) for leaf in jax.tree.leaves(params)]
-
-
-def scores(workdir: pathlib.Path) -> np.ndarray:
-    """Scores of random bags by the last checkpoint."""
-    features = np.random.default_rng(0).normal(size=(4, 12, NUM_CHANNELS)).astype(np.float32)
-    model = analysis.load_model(workdir, "last")
-    return np.asarray(jax.jit(lambda x: model(x, np.ones(x.shape[:2], bool)).scores)(features))
-
-
-def losses(workdir: pathlib.Path) -> list[float]:
-    return [row["loss"] for row in read_rows(workdir / "metrics.jsonl") if "loss" in row]
-
-
-@pytest.fixture(scope="module")
-def pair(tiny_data: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """Seeds 0 and 1 of the configuration that the fixture `trained` ran with seed 0."""
-    config = make_tiny_config(tiny_data)
-    config.num_seeds = 2
-    workdir = tmp_path_factory.mktemp("pair")
-    loop.train(config, workdir)
-    return workdir
 
 
 def test_a_seed_trained_with_others_equals_the_seed_trained_alone(
@@ -114,28 +89,3 @@ def test_one_seed_and_several_do_not_share_a_workdir(
     tiny_config.num_seeds = 2
     with pytest.raises(UserError, match="holds a run of one seed"):
         loop.train(tiny_config, trained)
-
-
-def test_seeds_spread_over_devices_train_the_same(
-    pair: pathlib.Path, tiny_data: pathlib.Path, tmp_path: pathlib.Path
-) -> None:
-    """Two seeds on four devices use two of them; a checkpoint of one device goes on there."""
-    shutil.copytree(pair, tmp_path / "run")
-    for seed in ("seed0", "seed1"):
-        shutil.rmtree(tmp_path / "run" / seed / "checkpoints" / "9")
-    program = (
-        "import jax, pathlib, sys\n"
-        "jax.config.update('jax_num_cpu_devices', 4)\n"
-        "from tests.conftest import NUM_CHANNELS, make_tiny_config\n"
-        "from refinevad_jax.training import dispatch, loop\n"
-        "assert len(dispatch.seed_sharding(2)[0].device_set) == 2\n"
-        "config = make_tiny_config(pathlib.Path(sys.argv[1]))\n"
-        "config.num_seeds = 2\n"
-        "loop.train(config, pathlib.Path(sys.argv[2]))\n"
-    )
-    command = [sys.executable, "-c", program, str(tiny_data), str(tmp_path / "run")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "continuing from step 6 of 9" in done.stdout
-    for seed in ("seed0", "seed1"):
-        np.testing.assert_allclose(scores(tmp_path / "run" / seed), scores(pair / seed), atol=1e-5)

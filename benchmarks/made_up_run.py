@@ -1,0 +1,72 @@
+"""A data set and a workdir at the size of UCF-Crime's test, for benchmarks of whole commands."""
+
+import pathlib
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from configs import ucf
+from data_prep.feature_bags import write_dataset
+from data_prep.videos import Span, Video
+from refinevad_jax.data.bags import BagsInfo, Modality
+from refinevad_jax.data.taxonomy import UCF_CRIME
+from refinevad_jax.model.refinevad import create
+from refinevad_jax.training.checkpoints import Checkpoints, fresh_state
+from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
+from refinevad_jax.workdir import Run, write_run
+
+NUM_TEST = 290
+
+
+def test_lengths(num_videos: int = NUM_TEST) -> np.ndarray:
+    """Segments of as many videos, spread as those of UCF-Crime's test split: 240 on average."""
+    rng = np.random.default_rng(0)
+    return np.clip(rng.lognormal(4.9, 0.9, num_videos), 10, 4000).astype(int)
+
+
+def write_data(folder: pathlib.Path, num_channels: int, num_test: int) -> BagsInfo:
+    """The data set "made_up" below a folder: random features, half of the videos anomalous."""
+    info = BagsInfo(
+        name="made_up",
+        taxonomy=UCF_CRIME,
+        modalities=(Modality("visual", num_channels),),
+        encoder="random",
+        simulated=True,
+    )
+    lengths = {"train": [32] * 8, "test": test_lengths(num_test).tolist()}
+    videos = []
+    for split, sizes in lengths.items():
+        for i, length in enumerate(sizes):
+
+            def features(i: int = i, length: int = length) -> np.ndarray:
+                return np.random.default_rng(i).standard_normal((1, length, num_channels))
+
+            categories = UCF_CRIME.categories
+            spans = (Span(0, 16 * max(1, length // 3)),) if i % 2 else ()
+            videos.append(
+                Video(
+                    video_id=f"{split}{i:04d}",
+                    split=split,
+                    label=categories[i // 2 % len(categories)] if i % 2 else UCF_CRIME.normal[0],
+                    load_features=features,
+                    source="random",
+                    fps=30.0,
+                    spans=None if split == "train" else spans,
+                )
+            )
+    write_dataset(str(folder), info, videos)
+    return info
+
+
+def write_workdir(workdir: pathlib.Path, data_dir: pathlib.Path, info: BagsInfo) -> ConfigDict:
+    """A run of configs/ucf.py with its parameters as they are before the first step."""
+    config = ucf.get_config()
+    config.data.update(data_dir=str(data_dir), dataset=info.name)
+    run = Run(config, info)
+    write_run(workdir, run)
+    _, params = create(run.model_config, 0)
+    optimizer = make_optimizer(OptimizerConfig(**config.optimizer.to_dict()), 10)
+    checkpoints = Checkpoints(workdir, metric=config.train.selection_metric, writable=True)
+    checkpoints.save(fresh_state(params, optimizer), {config.train.selection_metric: 0.5})
+    checkpoints.close()
+    return config

@@ -1,0 +1,126 @@
+"""What reading bags from their files costs against bags in memory, step by step.
+
+  python -m benchmarks.streaming
+  python -m benchmarks.streaming --num_videos=100 --repeats=2     # a short form
+
+A made-up data set of full-length videos is trained on in three ways, in turn: all bags on the
+device, on the host, and in their files (ArrayRecord, read ahead by Grain). Reported are the steps
+themselves, and how fast batches alone come from the files. The network is that of configs/ucf.py,
+or with --small that of configs/ucf_text.py, which leaves the least time to hide reading behind. The
+last line is JSON.
+"""
+
+import pathlib
+import tempfile
+from typing import Any
+
+import numpy as np
+from absl import app, flags
+
+from benchmarks import records
+from benchmarks.made_up_run import test_lengths
+from benchmarks.programs import NUM_CATEGORIES, program
+from configs import ucf, ucf_text
+from data_prep.feature_bags import write_dataset
+from data_prep.videos import Video
+from refinevad_jax.data.bags import BagsInfo, Modality, read_split
+from refinevad_jax.data.batches import training_bags
+from refinevad_jax.data.taxonomy import UCF_CRIME
+from refinevad_jax.training.dispatch import Dispatch
+
+NUM_VIDEOS = flags.DEFINE_integer("num_videos", 400, "Bags.", lower_bound=64)
+NUM_CHANNELS = flags.DEFINE_integer("num_channels", 1024, "D.", lower_bound=8)
+NUM_STEPS = flags.DEFINE_integer("num_steps", 4, "Steps of one measurement.", lower_bound=1)
+REPEATS = flags.DEFINE_integer("repeats", 3, "Turns.", lower_bound=1)
+SMALL = flags.DEFINE_bool("small", False, "The small network instead.")
+# How far bags may come, in GB: device limit, and whether they are read at all.
+WAYS = {"device": (1e9, True), "host": (0.0, True), "files": (0.0, False)}
+
+
+def write(folder: pathlib.Path) -> BagsInfo:
+    """Videos of the lengths of UCF-Crime's test split, every second one anomalous."""
+    info = BagsInfo(
+        name="streamed",
+        taxonomy=UCF_CRIME,
+        modalities=(Modality("visual", NUM_CHANNELS.value),),
+        encoder="random",
+        simulated=True,
+    )
+
+    def video(i: int, length: int) -> Video:
+        label = UCF_CRIME.categories[0] if i % 2 else UCF_CRIME.normal[0]
+        shape = (1, length, NUM_CHANNELS.value)
+        return Video(
+            video_id=f"{i:05d}",
+            split="train",
+            label=label,
+            load_features=lambda: np.random.default_rng(i).standard_normal(shape, np.float32),
+            source="random",
+        )
+
+    lengths = test_lengths(NUM_VIDEOS.value).tolist()
+    write_dataset(str(folder), info, [video(i, length) for i, length in enumerate(lengths)])
+    return info
+
+
+class Way:
+    """Training with the bags in one place."""
+
+    def __init__(self, folder: pathlib.Path, config: Any, limit: float, in_memory: bool) -> None:
+        config.data.device_limit_gb = limit
+        bags = read_split(str(folder), "streamed", "train", in_memory=in_memory)
+        columns = np.arange(NUM_CHANNELS.value)
+        self.bags = training_bags(bags, config.data.num_segments, columns)
+        self.dispatch: Dispatch
+        self.dispatch, self._state = program(config, self.bags)
+        self._step = 0
+
+    def run(self) -> None:
+        """Some steps, each way at its own pace."""
+        self._state, self.metrics = self.dispatch.run(self._state, self._step, NUM_STEPS.value)
+        self._step += NUM_STEPS.value
+
+
+def main(argv: list[str]) -> None:
+    """Measures and prints."""
+    del argv
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        write(folder)
+        ways = {}
+        for key, (limit, in_memory) in WAYS.items():
+            config = (ucf_text if SMALL.value else ucf).get_config()
+            ways[key] = Way(folder, config, limit, in_memory)
+            ways[key].run()
+        losses = {key: way.metrics["loss"] for key, way in ways.items()}
+        assert UCF_CRIME.num_categories == NUM_CATEGORIES
+        turns = [
+            {key: records.timed(way.run) for key, way in ways.items()} for _ in range(REPEATS.value)
+        ]
+        stream = ways["files"].dispatch.stream
+        assert stream is not None
+        steps = iter(range(10_000, 10_000 + 20))
+        stream.features(next(steps))
+        reading = records.timed(lambda: [stream.features(step) for step in steps])
+    count = NUM_STEPS.value
+    result: dict[str, Any] = {
+        "network": "configs/ucf_text.py" if SMALL.value else "configs/ucf.py",
+        "bags": NUM_VIDEOS.value,
+        "num_channels": NUM_CHANNELS.value,
+        "host_and_files_equal": bool(np.array_equal(losses["host"], losses["files"])),
+        "batches_per_s_of_files_alone": round(19 / reading[0], 2),
+        "processor_s_a_batch_of_files_alone": round(reading[1] / 19, 4),
+    }
+    for index, kind in enumerate(("", "_processor")):
+        result[f"device_seconds_a_step{kind}"] = records.middle(
+            [turn["device"][index] / count for turn in turns], 4
+        )
+        for key in ("host", "files"):
+            ratios = [turn[key][index] / turn["device"][index] for turn in turns]
+            result[f"{key}_over_device{kind}"] = records.middle(ratios)
+            result[f"{key}_over_device{kind}_range"] = records.spread(ratios)
+    records.finish("streaming_small" if SMALL.value else "streaming", result)
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,226 @@
+"""RefineVAD and its losses written straightforwardly in PyTorch, as published repositories are.
+
+For benchmarks alone; needs torch. Only the paper's settings, and bags without padding, so that no
+mask is carried. Axis letters: B videos, T segments, D channels, H width, C categories.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as nnf
+from torch import nn
+
+
+def gelu(x: torch.Tensor) -> torch.Tensor:
+    """The tanh form, as jax.nn.gelu."""
+    return nnf.gelu(x, approximate="tanh")
+
+
+class Attention(nn.Module):
+    """Multi-head attention by PyTorch's fused function."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query, self.output = nn.Linear(width, width), nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+
+    def forward(self, queries: torch.Tensor, sequence: torch.Tensor) -> torch.Tensor:
+        """[B, Tq, H], [B, T, H] -> [B, Tq, H]."""
+
+        def split(x: torch.Tensor) -> torch.Tensor:
+            return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+        key, value = self.key_value(sequence).chunk(2, dim=-1)
+        mixed = nnf.scaled_dot_product_attention(
+            split(self.query(queries)), split(key), split(value)
+        )
+        return self.output(mixed.transpose(1, 2).flatten(2))
+
+
+class Block(nn.Module):
+    """Pre-norm Transformer block."""
+
+    def __init__(self, width: int, heads: int, mlp_width: int, dropout: float) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(width, eps=1e-6)
+        self.mlp_norm = nn.LayerNorm(width, eps=1e-6)
+        self.attention = Attention(width, heads)
+        self.mlp_in, self.mlp_out = nn.Linear(width, mlp_width), nn.Linear(mlp_width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[B, T, H] -> [B, T, H]."""
+        normed = self.attention_norm(x)
+        x = x + self.dropout(self.attention(normed, normed))
+        return x + self.dropout(self.mlp_out(gelu(self.mlp_in(self.mlp_norm(x)))))
+
+
+class RefineVAD(nn.Module):
+    """The network of configs/ucf.py."""
+
+    def __init__(self, channels: int, categories: int, model: Any) -> None:
+        super().__init__()
+        width = model.width
+        self.folding, self.tau = model.folding, model.tau
+        self.input_norm = nn.LayerNorm(channels, eps=1e-6)
+        self.gate = nn.ModuleList([nn.Linear(1, 16), nn.Linear(16, 16), nn.Linear(16, 1)])
+        self.projection = nn.Linear(channels, width)
+        self.projection_norm = nn.LayerNorm(width, eps=1e-6)
+        self.blocks = nn.ModuleList(
+            Block(width, model.num_heads, model.mlp_width, model.dropout)
+            for _ in range(model.num_layers)
+        )
+        self.output_norm = nn.LayerNorm(width, eps=1e-6)
+        self.coarse_score = nn.Linear(width, 1, bias=False)
+        self.classifier = nn.Linear(width, 2 * categories)
+        self.prototypes = nn.Parameter(torch.randn(categories, width) / math.sqrt(width))
+        self.mixture = nn.ModuleList([nn.Linear(2 * width, 64), nn.Linear(64, 2)])
+        self.cross_attention = Attention(width, model.num_heads)
+        self.context_norm = nn.LayerNorm(width, eps=1e-6)
+        self.scorer_norm = nn.LayerNorm(2 * width, eps=1e-6)
+        self.scorer = nn.ModuleList(
+            [nn.Linear(2 * width, model.scorer_width), nn.Linear(model.scorer_width, 1)]
+        )
+        self.dropout = nn.Dropout(model.dropout)
+
+    def shift(self, x: torch.Tensor) -> torch.Tensor:
+        """MoTAR with the straight-through ramp. [B, T, D] -> [B, T, D]."""
+        x = self.input_norm(x / x.norm(dim=-1, keepdim=True).clamp_min(1e-6))
+        change = (x[:, 1:] - x[:, :-1]).detach().var(dim=-1, unbiased=False)
+        log = torch.log(torch.cat([change[:, :1], change], dim=1) + 1e-8)
+        log = (log - log.mean(1, keepdim=True)) * torch.rsqrt(
+            log.var(1, keepdim=True, unbiased=False) + 1e-6
+        )
+        hidden = gelu(self.gate[1](gelu(self.gate[0](log[..., None]))))
+        edge = torch.sigmoid(self.gate[2](hidden)) * (x.shape[-1] / self.folding)
+        channel = torch.arange(x.shape[-1])
+        count = edge.floor()
+        once, twice = channel < count, channel < 2 * count
+        ramp = x.shape[-1] / 16
+
+        def soft(position: torch.Tensor) -> torch.Tensor:
+            return ((position + ramp / 2 - channel) / ramp).clamp(0, 1)
+
+        first, both = soft(edge), soft(2 * edge)
+        second = both - first
+        before = once + first - first.detach()
+        after = (twice & ~once) + second - second.detach()
+        previous, following = nnf.pad(x, (0, 0, 1, 0))[:, :-1], nnf.pad(x, (0, 0, 0, 1))[:, 1:]
+        return x + before * (previous - x) + after * (following - x)
+
+    def forward(self, x: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Features [B, T, D] and labels [B, C]; gives what the losses read."""
+        x = self.projection_norm(self.projection(self.shift(x)))
+        x = self.dropout(x + positions(x.shape[1], x.shape[2]))
+        for block in self.blocks:
+            x = block(x)
+        x = self.output_norm(x)
+        attention = torch.softmax(self.coarse_score(x)[..., 0], dim=-1)
+        video = torch.einsum("bt,bth->bh", attention, x)
+        logits = self.classifier(video).unflatten(-1, (-1, 2))
+        probs = torch.softmax(logits, dim=-1)[..., 1]
+        weights = torch.softmax(probs / self.tau, dim=-1)
+        weighted = weights[..., None] * self.prototypes
+        pair = torch.cat([video[:, None].expand_as(weighted), weighted], dim=-1)
+        place = torch.sigmoid(self.mixture[1](gelu(self.mixture[0](pair))))
+        injected = labels / labels.sum(-1, keepdim=True).clamp_min(1)
+        feature = (weights + injected) @ self.prototypes
+        context = self.context_norm(x + self.cross_attention(feature[:, None], x))
+        hidden = gelu(self.scorer[0](self.scorer_norm(torch.cat([x, context], dim=-1))))
+        return {
+            "scores": torch.sigmoid(self.scorer[1](self.dropout(hidden))[..., 0]),
+            "logits": logits,
+            "probs": probs,
+            "weights": weights,
+            "mean": place[..., 0],
+            "sigma": 0.01 + 0.49 * place[..., 1],
+        }
+
+
+def positions(length: int, width: int) -> torch.Tensor:
+    """Sine and cosine in turn. [T, H]."""
+    angle = torch.arange(length)[:, None] * 10000.0 ** (-torch.arange(0, width, 2) / width)
+    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)[:, :width]
+
+
+def loss(out: dict[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
+    """L_MIL by ranking + 0.1 L_GMM + 0.2 L_cat; the second half of the batch is anomalous."""
+    scores = out["scores"]
+    half, length = len(scores) // 2, scores.shape[1]
+    video = scores.topk(length // 16 + 1, dim=-1).values.mean(-1)
+    mil = nnf.relu(1 - video[half:, None] + video[None, :half]).mean()
+    category = nnf.binary_cross_entropy_with_logits(
+        out["logits"][..., 1] - out["logits"][..., 0], labels
+    )
+    alpha = out["weights"] * out["probs"]
+    largest = alpha.amax(-1, keepdim=True).clamp_min(1e-12)
+    alpha = (alpha / largest * out["probs"].amax(-1, keepdim=True)).detach()
+    time = (torch.arange(length) + 0.5) / length
+    distance = (time[None, :, None] - out["mean"][:, None]) / out["sigma"][:, None]
+    target = torch.einsum("btc,bc->bt", torch.exp(-0.5 * distance**2), alpha).clamp(0, 1)
+    return mil + 0.1 * ((scores - target) ** 2).mean() + 0.2 * category
+
+
+def set_parameters(model: RefineVAD, params: Any) -> None:
+    """Copies the parameters of the JAX network, a nested dict, into this one."""
+    pairs: list[tuple[nn.Module, Any]] = [
+        (model.input_norm, params["modality_norm"]["norms"]["modality_0"]),
+        *zip(model.gate, (params["gate"][name] for name in ("w1", "w2", "w3")), strict=True),
+        (model.coarse_score, params["category_head"]["coarse_score"]),
+        (model.classifier, params["category_head"]["classifier"]),
+        (model.mixture[0], params["mixture_head"]["hidden"]),
+        (model.mixture[1], params["mixture_head"]["output"]),
+        (model.context_norm, params["context_norm"]),
+        (model.scorer_norm, params["scorer"]["norm"]),
+        (model.scorer[0], params["scorer"]["hidden"]),
+        (model.scorer[1], params["scorer"]["output"]),
+    ]
+    encoder = params["encoder"]
+    for name in ("projection", "projection_norm", "output_norm"):
+        pairs.append((getattr(model, name), encoder[name]))
+    for module, name in zip(model.blocks, encoder["blocks"], strict=True):
+        block = encoder["blocks"][name]
+        for part in ("attention_norm", "mlp_norm", "mlp_in", "mlp_out"):
+            pairs.append((getattr(module, part), block[part]))
+        for part in ("query", "key_value", "output"):
+            pairs.append((getattr(module.attention, part), block["attention"][part]))
+    for part in ("query", "key_value", "output"):
+        pairs.append((getattr(model.cross_attention, part), params["cross_attention"][part]))
+    with torch.no_grad():
+        model.prototypes.copy_(torch.from_numpy(np.array(params["prototypes"])))
+        for module, values in pairs:
+            weight = values["kernel"].T if "kernel" in values else values["scale"]
+            module.weight.copy_(torch.from_numpy(np.array(weight)))  # type: ignore[operator]
+            if "bias" in values:
+                module.bias.copy_(torch.from_numpy(np.array(values["bias"])))  # type: ignore[operator]
+
+
+class Trainer:
+    """AdamW with clipping, as published loops write it."""
+
+    def __init__(self, channels: int, categories: int, model: Any, rate: float) -> None:
+        self.network = RefineVAD(channels, categories, model)
+        self.optimizer = torch.optim.AdamW(self.network.parameters(), rate, weight_decay=1e-2)
+
+    def step(self, features: np.ndarray, labels: np.ndarray) -> float:
+        """One update on float16 features [B, T, D] and labels [B, C]."""
+        x = torch.from_numpy(features).float()
+        y = torch.from_numpy(labels).float()
+        value = loss(self.network(x, y), y)
+        self.optimizer.zero_grad()
+        value.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimizer.step()
+        return value.item()
+
+    def plain_loss(self, features: np.ndarray, labels: np.ndarray) -> float:
+        """The loss without dropout, to compare with the other implementation."""
+        self.network.eval()
+        with torch.no_grad():
+            y = torch.from_numpy(labels).float()
+            value = loss(self.network(torch.from_numpy(features).float(), y), y)
+        self.network.train()
+        return value.item()
