@@ -77,8 +77,7 @@ def test_features_and_the_command_that_replays(
     def bad_batch(self: Dispatch, step: int) -> Any:
         features, labels = batch(self, step)
         if step == STEP:
-            features = features.copy()
-            features[0, 2, 0, 0] = np.inf
+            features = features.at[0, 2, 0, 0].set(np.inf)
         return features, labels
 
     monkeypatch.setattr(Dispatch, "batch", bad_batch)
