@@ -236,15 +236,19 @@ def read_split(data_dir: str, dataset: str, split: str, *, in_memory: bool = Tru
     return bags
 
 
-def all_finite(half: np.ndarray) -> bool:
+def all_finite(half: np.ndarray | StoredFeatures) -> bool:
     """np.isfinite(half).all() for float16, by the bits of the exponent: several times faster."""
+    if isinstance(half, StoredFeatures):
+        return half.finite
     return bool((half.view(np.uint16) & 0x7FFF).max(initial=0) < 0x7C00)
 
 
 def _without_features(source: Any) -> Iterator[dict[str, Any]]:
     for number in range(len(source)):
         record = source[number]
-        yield record | {"features": StoredFeatures(source, number, record["features"].shape)}
+        features = record["features"]
+        stored = StoredFeatures(source, number, features.shape, finite=all_finite(features))
+        yield record | {"features": stored}
 
 
 def _bag(record: dict[str, Any]) -> Bag:

@@ -10,8 +10,9 @@ class StoredFeatures:
 
     dtype = np.dtype(np.float16)
 
-    def __init__(self, records: Any, number: int, shape: tuple[int, ...]) -> None:
-        """records: gives the record of a number, from any thread."""
+    def __init__(self, records: Any, number: int, shape: tuple[int, ...], *, finite: bool) -> None:
+        """records: gives the record of a number, from any thread; finite: what a reading found."""
+        self.finite = finite
         self._records, self._number, self.shape = records, number, shape
 
     def __getitem__(self, index: Any) -> np.ndarray:
