@@ -1,5 +1,6 @@
 """What the commands read, a process that starts them, and the record of faults survived."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -48,7 +49,8 @@ class Zygote:
         pid = self._answer(60.0)["pid"]
         start = time.monotonic()
         if after is not None and not self._ready(after):
-            os.kill(pid, number)
+            with contextlib.suppress(ProcessLookupError):  # it ended just now
+                os.kill(pid, number)
         return self._answer(END)["status"], time.monotonic() - start
 
     def said(self) -> str:
