@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -124,3 +125,27 @@ def test_a_record_file_cut_short_is_refused(tmp_path):
     records.write_bytes(records.read_bytes()[:40_000])
     with pytest.raises(UserError, match="split 'train' cannot be read"):
         read_split(str(tmp_path), "cut", "train")
+
+
+@pytest.mark.parametrize("damage", [*range(6), "cut"])
+def test_a_damaged_shard_is_named_and_nothing_of_it_is_read(
+    damage: int | str, data_dir: str, tmp_path: pathlib.Path
+) -> None:
+    shutil.copytree(data_dir, tmp_path, dirs_exist_ok=True)
+    folder = dataset_dir(str(tmp_path), "tiny")
+    shard = next(folder.glob("*train.array_record*"))
+    content = bytearray(shard.read_bytes())
+    if damage == "cut":
+        content = content[: len(content) * 2 // 3]
+    else:
+        place = np.random.default_rng(damage).integers(8 * len(content))
+        content[place // 8] ^= 1 << place % 8
+    shard.write_bytes(content)
+    try:
+        bags = read_split(str(tmp_path), "tiny", "train")
+    except UserError as error:
+        assert "package the data again" in str(error)
+    else:  # a bit of padding, which holds nothing
+        for bag, intact in zip(bags, read_split(data_dir, "tiny", "train"), strict=True):
+            assert bag.video_id == intact.video_id
+            np.testing.assert_array_equal(bag.features, intact.features)

@@ -3,6 +3,8 @@
 import jax
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from refinevad_jax.training import losses
 
@@ -147,3 +149,22 @@ def test_gradients_of_an_empty_mask_are_finite() -> None:
         return losses.top_k_mean(scores, NOTHING, k=k).sum()
 
     assert np.isfinite(jax.grad(total)(np.ones((2, 4)))).all()
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_top_k_mean_is_that_of_the_sorted_valid_scores(data: st.DataObject) -> None:
+    length = 6  # one shape: compiled once
+    finite = st.floats(-1e4, 1e4, width=32)
+    scores = np.array(data.draw(st.lists(finite, min_size=length, max_size=length)), np.float32)
+    valid = np.array(data.draw(st.lists(st.booleans(), min_size=length, max_size=length)))
+    k = data.draw(st.integers(0, length + 2))
+    result = losses.top_k_mean(scores[None], valid[None], k=np.array([k]))[0]
+    chosen = np.sort(scores[valid])[::-1][:k]
+    expected = chosen.mean(dtype=np.float64) if len(chosen) else 0.0
+    np.testing.assert_allclose(result, expected, rtol=1e-4, atol=2e-3)
+    # What stands in the padding changes nothing.
+    other = np.where(valid, scores, np.float32(9e9))
+    np.testing.assert_array_equal(
+        result, losses.top_k_mean(other[None], valid[None], k=np.array([k]))[0]
+    )

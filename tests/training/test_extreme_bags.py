@@ -1,0 +1,69 @@
+"""Extreme but finite bags: losses and gradients stay finite, so training goes on."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from refinevad_jax.model.refinevad import ModelConfig, create
+from refinevad_jax.training import step as step_lib
+
+MODEL = ModelConfig(
+    modality_widths=(8, 4),
+    num_categories=2,
+    width=8,
+    num_layers=1,
+    num_heads=2,
+    mlp_width=8,
+    scorer_width=4,
+    category_input="features",
+    score_smoothing=0.05,
+)
+LOSS = step_lib.LossConfig("ranking", 1.0, 16, "mixture", 0.1, 0.2, 0.0, 1.0)
+SHAPE = (4, 20, 12)
+RANDOM = np.random.default_rng(0).normal(size=SHAPE)
+LABELS = np.array([[False, False], [False, False], [True, False], [False, True]])
+
+
+@functools.cache
+def compiled() -> object:
+    graphdef, params = create(MODEL, seed=0)
+    run = jax.jit(functools.partial(step_lib.losses_and_gradient, graphdef=graphdef, config=LOSS))
+    return lambda batch: run(params, batch, key=jax.random.key(0))
+
+
+@pytest.mark.parametrize(
+    ("features", "labels", "lengths"),
+    [
+        (1e4 * RANDOM, LABELS, [20, 20, 20, 20]),
+        (1e-4 * RANDOM, LABELS, [20, 20, 20, 20]),
+        (np.zeros(SHAPE), LABELS, [20, 20, 20, 20]),
+        (np.ones(SHAPE), LABELS, [20, 20, 20, 20]),
+        (RANDOM, LABELS, [1, 1, 1, 1]),
+        (RANDOM, LABELS, [20, 1, 0, 2]),
+        (RANDOM, np.zeros((4, 2), bool), [20, 20, 20, 20]),
+        (RANDOM, np.ones((4, 2), bool), [20, 20, 20, 20]),
+    ],
+    ids=[
+        "of size 1e4",
+        "of size 1e-4",
+        "all zeros",
+        "constant",
+        "one segment",
+        "an empty video, others shorter than k",
+        "all normal",
+        "all anomalous, every category",
+    ],
+)
+def test_losses_and_gradients_are_finite(
+    features: np.ndarray, labels: np.ndarray, lengths: list[int]
+) -> None:
+    valid = np.arange(SHAPE[1])[None] < np.array(lengths)[:, None]
+    batch = step_lib.Batch(
+        jnp.asarray(features, jnp.float32), jnp.asarray(valid), jnp.asarray(labels)
+    )
+    metrics, gradient = compiled()(batch)
+    assert all(np.isfinite(value) for value in metrics.values()), metrics
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
