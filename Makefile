@@ -26,7 +26,7 @@ test-faults: .venv/installed-dev
 	mkdir -p runs && rm -f runs/faults.json
 	REFINEVAD_FAULTS=long REFINEVAD_FAULTS_RECORD=runs/faults.json \
 	    $(BIN)/python -m pytest tests/faults tests/training/test_failures.py \
-	    tests/training/test_stopping.py
+	    tests/training/test_stopping.py tests/training/test_loop.py tests/training/test_placement.py
 	$(BIN)/python -m tests.faults.table runs/faults.json
 
 .venv/installed: requirements.txt

@@ -21,6 +21,7 @@ from refinevad_jax.training.checkpoints import Checkpoints
 from refinevad_jax.training.dispatch import Dispatch
 from refinevad_jax.training.metric_writer import read_rows
 from refinevad_jax.workdir import read_run
+from tests.conftest import LONG
 
 
 def last_params(workdir: pathlib.Path) -> list[np.ndarray]:
@@ -104,10 +105,10 @@ def command(config: ConfigDict, workdir: pathlib.Path) -> list[str]:
 @pytest.mark.parametrize(
     ("kill_at", "sent", "code"),
     [
-        ("checkpoints/3", signal.SIGKILL, -signal.SIGKILL),
+        *([("checkpoints/3", signal.SIGKILL, -signal.SIGKILL)] * LONG),
         ("checkpoints/6.orbax", signal.SIGKILL, -signal.SIGKILL),
         ("checkpoints/3.orbax", signal.SIGTERM, 75),
-        ("checkpoints/3", signal.SIGINT, 75),
+        *([("checkpoints/3", signal.SIGINT, 75)] * LONG),
     ],
 )
 def test_a_killed_run_resumes_bit_for_bit(

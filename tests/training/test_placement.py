@@ -14,7 +14,7 @@ from refinevad_jax import processes
 from refinevad_jax.errors import UserError
 from refinevad_jax.training import loop
 from refinevad_jax.training.placement import mesh_shape
-from tests.conftest import ROOT
+from tests.conftest import LONG, ROOT
 from tests.training.conftest import losses, scores
 
 # Runs: data folder, workdir, devices, seeds, and the flags that connect processes.
@@ -79,6 +79,7 @@ def test_seeds_and_batches_over_four_devices_go_on_from_one(
         np.testing.assert_allclose(scores(workdir / seed), scores(pair / seed), atol=1e-5)
 
 
+@pytest.mark.skipif(not LONG, reason="two processes compile the same programs: make test-faults")
 def test_two_processes_train_as_one_and_write_once(
     trained: pathlib.Path,
     tiny_config: ConfigDict,
