@@ -21,6 +21,6 @@ def get_config() -> ConfigDict:
     config.model.update(width=128, num_layers=0, dropout=0.5, attention_query="segment")
     config.model.update(category_input="features", score_smoothing=0.05)
     config.loss.update(mil="bce", top_k_divisor=4, category_weight=1.0)
-    config.train.update(num_epochs=5, label_injection_rate=0.0)
+    config.train.num_epochs = 5
     config.optimizer.update(learning_rate=1e-3, category_rate=8.0)
     return config
