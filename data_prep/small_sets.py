@@ -54,9 +54,7 @@ def main() -> None:
     print(summarize(DATA_DIR.value, folder))
 
 
-def read_mitbih(
-    path: pathlib.Path, arrays: dict[str, np.ndarray]
-) -> tuple[BagsInfo, list[Video]]:
+def read_mitbih(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> tuple[BagsInfo, list[Video]]:
     """Metadata and bags of the ECG. Raises KeyError for an array that is not there."""
     names = tuple(arrays["categories"].tolist())
     taxonomy = Taxonomy("mitbih", names, names, separator="+")
@@ -127,9 +125,7 @@ def _scaled(bag: np.ndarray, scale: np.ndarray | float) -> np.ndarray:
     return bag[None].astype(np.float32) * np.float32(scale)
 
 
-def _info(
-    name: str, taxonomy: Taxonomy, path: pathlib.Path, width: int, encoder: str
-) -> BagsInfo:
+def _info(name: str, taxonomy: Taxonomy, path: pathlib.Path, width: int, encoder: str) -> BagsInfo:
     return BagsInfo(
         name=name,
         taxonomy=taxonomy,
