@@ -33,6 +33,8 @@ from refinevad_jax.training.transfer import transferred
 
 # Steps of one dispatch; an epoch that is longer takes several.
 MAX_STEPS_PER_DISPATCH = 25
+# Below this the network has hardly begun to learn; small sets meet it, an epoch of theirs is short.
+FEW_STEPS = 50
 
 
 def train(config: ConfigDict, workdir: pathlib.Path) -> None:
@@ -246,6 +248,9 @@ class Training:
             f"({bags.num_bytes / 1e6:.0f} MB)",
             flush=True,
         )
+        if self._num_steps < FEW_STEPS:
+            epochs = -(-2 * FEW_STEPS // self._steps_per_epoch)
+            print(f"few steps: --config.train.num_epochs={epochs} makes a hundred", flush=True)
 
     def _print_epoch(
         self,
