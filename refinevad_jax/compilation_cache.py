@@ -6,6 +6,9 @@ from typing import Any
 
 from refinevad_jax.staged_file import write_bytes
 
+# What compiles faster is not kept: reading it back would take as long.
+MIN_COMPILE_SECONDS = 0.1
+
 
 def enable(folder: str | None = None) -> None:
     """Keeps them in the user's cache folder.
@@ -16,14 +19,13 @@ def enable(folder: str | None = None) -> None:
     import jax
 
     _write_whole_entries()
-    if folder is not None:
-        jax.config.update("jax_compilation_cache_dir", folder or None)
-        return
-    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
-        return  # JAX reads it itself
-    cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(cache) / "refinevad_jax"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    if folder is None:
+        if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+            return  # JAX reads it and its other variables itself
+        cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+        folder = str(pathlib.Path(cache) / "refinevad_jax")
+    jax.config.update("jax_compilation_cache_dir", folder or None)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", MIN_COMPILE_SECONDS)
 
 
 def _write_whole_entries() -> None:

@@ -66,8 +66,7 @@ def main() -> None:
         ENCODER.value, WEIGHTS.value, int(NUM_CROPS.value), BATCH_SIZE.value, ANNOTATE.value
     )
     if not STREAM.value:
-        output = pathlib.Path(OUTPUT.value)
-        run_detection.detect(detector, threshold, INPUT.value, output, settings)
+        run_detection.detect(detector, threshold, INPUT.value, pathlib.Path(OUTPUT.value), settings)
         return
     encoder = run_detection.load_encoder(detector, settings)
     crops = run_detection.choose_crops(detector, settings)

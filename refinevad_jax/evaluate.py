@@ -22,9 +22,7 @@ WORKDIR = flags.DEFINE_string("workdir", "", "Folder of the run, as given to ref
 SCORES = flags.DEFINE_string(
     "scores", "", "Instead of a run: .npz of scores by video, or one .npy in the list's order."
 )
-OUTPUT = flags.DEFINE_string(
-    "output", "", "With --scores: folder to make; FILE-<dataset>-<split> when not given."
-)
+OUTPUT = flags.DEFINE_string("output", "", "With --scores: folder; FILE-DATASET-SPLIT if empty.")
 SPLIT = flags.DEFINE_string("split", "test", "Split to evaluate.")
 STEP = flags.DEFINE_string("step", "best", "Checkpoint: best, last, or a step number.")
 DATASET = flags.DEFINE_string("dataset", "", "Data set; that of the run when not given.")

@@ -27,7 +27,7 @@ def main() -> None:
     output = pathlib.Path(OUTPUT.value)
     description = exported.export(pathlib.Path(WORKDIR.value), output, step=STEP.value)
     print(f"{output}: step {description['step']}, {output.stat().st_size / 1e6:.1f} MB")
-    print(f"{output}.json: {description['inputs']['features']} in; see docs/architecture.md")
+    print(f"{output}.json: {description['inputs']['features']} in; see docs/scaling.md")
 
 
 if __name__ == "__main__":
