@@ -1,5 +1,6 @@
 """Runs an entry point: one line and exit code 2 for misuse and bad data, never a traceback."""
 
+import errno
 import os
 import signal
 import sys
@@ -10,6 +11,15 @@ from absl import app, flags, logging
 from refinevad_jax.errors import NumericalError, StoppedError, UserError
 
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
+# Faults of the disk, which any write may meet, and what to do about them.
+DISK = {
+    errno.ENOSPC: "free some space and run the same command again",
+    errno.EDQUOT: "free some space and run the same command again",
+    errno.EIO: "check the disk and run the same command again",
+    errno.EROFS: "choose another folder",
+    errno.EACCES: "choose another folder, or ask for the right to write there",
+    errno.EPERM: "choose another folder, or ask for the right to write there",
+}
 
 
 def cache_flag() -> flags.FlagHolder[str | None]:
@@ -58,6 +68,12 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
             main(*argv[1:])
         except UserError as error:
             fail(_one_line(error), code=2)
+        except BrokenPipeError:
+            _discard_output()
+        except OSError as error:
+            if error.errno not in DISK:
+                raise
+            fail(f"{error.filename or 'a file'}: {error.strerror}; {DISK[error.errno]}", code=2)
         except NumericalError as error:
             fail(_one_line(error), code=1)
         except StoppedError as error:
@@ -68,8 +84,6 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
             sys.stdout.flush()
             print("error: interrupted; run the same command again", file=sys.stderr, flush=True)
             os._exit(130)
-        except BrokenPipeError:
-            _discard_output()
 
     app.run(guarded, flags_parser=parse)
 

@@ -1,7 +1,9 @@
 """Saves and restores a run's state with Orbax; the only importer of it."""
 
+import errno
 import hashlib
 import logging
+import os
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +19,9 @@ from refinevad_jax.training.step import TrainState
 
 # The newest two epochs, because the newest may be damaged by a fault of the disk.
 NUM_LATEST = 2
+
+
+FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES)
 
 
 class DamagedError(UserError):
@@ -52,13 +57,23 @@ class Checkpoints:
         """
         content = {"params": state.params, "opt_state": state.opt_state}
         digests = {name: digest(tree) for name, tree in content.items()}
-        self._checkpointer.save_checkpointables(
-            int(state.step),
-            content,
-            metrics=metrics,
-            custom_metadata={"sha256": digests | {"metrics": json_sha256(metrics)}},
-            overwrite=True,
-        )
+        try:
+            self._checkpointer.save_checkpointables(
+                int(state.step),
+                content,
+                metrics=metrics,
+                custom_metadata={"sha256": digests | {"metrics": json_sha256(metrics)}},
+                overwrite=True,
+            )
+        except Exception as error:  # TensorStore's failing writes are ValueErrors, Orbax wraps some
+            reason = _fault_of_disk(error)
+            if not reason:
+                raise
+            raise UserError(
+                f"{self._root / str(int(state.step))}: cannot be written ({reason}); earlier "
+                "checkpoints are intact: free some space or check the disk, and run the same "
+                "command again"
+            ) from error
 
     def steps(self) -> dict[int, dict[str, float]]:
         """Selection metrics of every checkpoint there is, by step, ascending."""
@@ -139,6 +154,12 @@ class _Kept:
         return [
             item.step in kept or (not item.metrics and item.step > newest) for item in checkpoints
         ]
+
+
+def _fault_of_disk(error: BaseException) -> str:
+    """What the system said of a write that failed, "" for any other error."""
+    text = f"{error} {error.__cause__} {error.__context__}"
+    return next((os.strerror(code) for code in FAULTS if os.strerror(code) in text), "")
 
 
 def digest(tree: Any) -> str:

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,15 +25,16 @@ END = 300.0
 class Zygote:
     """Starts commands (tests/faults/zygote.py) and sends them signals."""
 
-    def __init__(self, log: pathlib.Path) -> None:
+    def __init__(self, log: pathlib.Path, preloaded: pathlib.Path | None) -> None:
         self.log = log
+        loaded = {"LD_PRELOAD": str(preloaded)} if preloaded else {}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.zygote"],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", **loaded},
         )
 
     def run(
@@ -78,8 +80,21 @@ class Zygote:
 
 
 @pytest.fixture(scope="session")
-def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
-    zygote = Zygote(tmp_path_factory.mktemp("log") / "log.txt")
+def shim(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path | None:
+    """disk.c as a library to preload, None without a C compiler; it sleeps until asked."""
+    compiler = shutil.which("cc")
+    if compiler is None or not sys.platform.startswith("linux"):
+        return None
+    library = tmp_path_factory.mktemp("shim") / "disk.so"
+    source = ROOT / "tests" / "faults" / "disk.c"
+    command = [compiler, "-O1", "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"]
+    subprocess.run(command, check=True)
+    return library
+
+
+@pytest.fixture(scope="session")
+def zygote(tmp_path_factory: pytest.TempPathFactory, shim: pathlib.Path | None) -> Iterator[Zygote]:
+    zygote = Zygote(tmp_path_factory.mktemp("log") / "log.txt", shim)
     yield zygote
     zygote.close()
 
@@ -89,8 +104,6 @@ def ground(
     tmp_path_factory: pytest.TempPathFactory, tiny_data: pathlib.Path, trained: pathlib.Path
 ) -> Ground:
     pytest.importorskip("av", reason="pip install av")
-    import shutil
-
     folder = tmp_path_factory.mktemp("ground")
     shutil.copytree(trained, folder / "run")
     options = {"dataset": "", "data_dir": "", "num_segments": None, "allow_mismatch": False}

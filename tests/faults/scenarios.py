@@ -116,6 +116,30 @@ SCENARIOS = {
 }
 
 
+def fresh(ground: Ground, name: str, out: pathlib.Path) -> pathlib.Path:
+    """The same folder each time: some outputs name it."""
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    SCENARIOS[name].prepare(ground, out)
+    return out
+
+
+def check_visible(
+    name: str, out: pathlib.Path, reference: dict[str, str], earlier: list[dict[str, str]]
+) -> None:
+    """What a kill left under final names is what the whole command leaves."""
+    found = outputs(out)
+    if SCENARIOS[name].whole:
+        assert found in (reference, *earlier)
+        return
+    for path, digest in found.items():
+        if path.endswith("metrics.jsonl"):
+            continue  # a journal: what lies past the last checkpoint is dropped by the next call
+        if " " in path and path not in reference:
+            continue  # a checkpoint that is not kept to the end; it was read whole
+        assert digest == reference[path], path
+
+
 def outputs(out: pathlib.Path) -> dict[str, str]:
     """SHA-256 of every output under its final name; of a run, that of what checkpoints hold."""
     found = {}

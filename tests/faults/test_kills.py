@@ -2,13 +2,12 @@
 
 import pathlib
 import random
-import shutil
 
 import pytest
 
 from tests.conftest import LONG
 from tests.faults.conftest import Record, Zygote
-from tests.faults.scenarios import SCENARIOS, Ground, leftovers, outputs
+from tests.faults.scenarios import SCENARIOS, Ground, check_visible, fresh, leftovers, outputs
 
 KILLS = 50 if LONG else 5
 CHAIN = 3  # kills at most, in the long form, before the command is left to end
@@ -48,27 +47,3 @@ def test_killed_at_random_moments(
         assert outputs(out) == reference
         assert leftovers(out) == []
     record.add("SIGKILL", name, kills=kills, completed=completions, different=0, half_files=0)
-
-
-def fresh(ground: Ground, name: str, out: pathlib.Path) -> pathlib.Path:
-    """The same folder each time: some outputs name it."""
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir()
-    SCENARIOS[name].prepare(ground, out)
-    return out
-
-
-def check_visible(
-    name: str, out: pathlib.Path, reference: dict[str, str], earlier: list[dict[str, str]]
-) -> None:
-    """What a kill left under final names is what the whole command leaves."""
-    found = outputs(out)
-    if SCENARIOS[name].whole:
-        assert found in (reference, *earlier)
-        return
-    for path, digest in found.items():
-        if path.endswith("metrics.jsonl"):
-            continue  # a journal: what lies past the last checkpoint is dropped by the next call
-        if " " in path and path not in reference:
-            continue  # a checkpoint that is not kept to the end; it was read whole
-        assert digest == reference[path], path
