@@ -4,6 +4,7 @@ Crops in files of their own carry `__<crop>` behind the video's name, as in VadC
 releases; their rows make one video.
 """
 
+import contextlib
 import csv
 import dataclasses
 import pathlib
@@ -124,8 +125,9 @@ def find_file(root: pathlib.Path, listed: str, *, source: str) -> pathlib.Path:
     absolute = path.startswith("/") or re.match(r"[A-Za-z]:/", path) is not None
     for first in range(len(parts) if absolute else 1):
         candidate = root.joinpath(*parts[first:])
-        if candidate.is_file():
-            return candidate
+        with contextlib.suppress(OSError):  # longer than a name may be
+            if candidate.is_file():
+                return candidate
     raise UserError(
         f"{source}: {listed} is not below {root}; --features names the folder that the list's "
         "paths are in"

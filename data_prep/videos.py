@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from refinevad_jax.data.bags import BagsInfo
+from refinevad_jax.data.names import fault_of_name, shown
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
 
@@ -66,6 +67,8 @@ def check_names(info: BagsInfo, videos: Sequence[Video]) -> None:
             raise UserError(f"split {video.split!r}: letters, digits and '_' only")
         if not video.video_id:
             raise UserError(f"{video.source}: a video without a name")
+        if fault := fault_of_name(video.video_id, of_file=True):
+            raise UserError(f"{video.source}: video {shown(video.video_id)} {fault}")
         if video.video_id in seen:
             raise UserError(
                 f"{video.source}: video {video.video_id} stands twice (splits "

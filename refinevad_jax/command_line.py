@@ -18,6 +18,7 @@ DISK = {
     errno.EIO: "check the disk and run the same command again",
     errno.EROFS: "choose another folder",
     errno.EACCES: "choose another folder, or ask for the right to write there",
+    errno.ENAMETOOLONG: "shorten the name",
     errno.EPERM: "choose another folder, or ask for the right to write there",
 }
 
@@ -55,10 +56,10 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
             _discard_output()
             sys.exit(0)
         except flags.Error as error:
-            fail(f"{_one_line(error)}; --help lists the flags", code=2)
+            fail(f"{one_line(error)}; --help lists the flags", code=2)
         except (AttributeError, KeyError, TypeError, ValueError, OSError, ImportError) as error:
             # What ml_collections raises for a configuration file or key that does not exist.
-            fail(f"--config: {type(error).__name__}: {_one_line(error)}; see configs/", code=2)
+            fail(f"--config: {type(error).__name__}: {one_line(error)}; see configs/", code=2)
         if len(rest) > 1 and not takes_arguments:
             fail(f"unexpected argument {rest[1]!r}: flags start with --; --help lists them", code=2)
         return rest
@@ -67,7 +68,7 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
         try:
             main(*argv[1:])
         except UserError as error:
-            fail(_one_line(error), code=2)
+            fail(one_line(error), code=2)
         except BrokenPipeError:
             _discard_output()
         except OSError as error:
@@ -75,9 +76,9 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
                 raise
             fail(f"{error.filename or 'a file'}: {error.strerror}; {DISK[error.errno]}", code=2)
         except NumericalError as error:
-            fail(_one_line(error), code=1)
+            fail(one_line(error), code=1)
         except StoppedError as error:
-            print(f"stopped: {_one_line(error)}", file=sys.stderr)
+            print(f"stopped: {one_line(error)}", file=sys.stderr)
             sys.exit(TRY_AGAIN)
         except KeyboardInterrupt:
             # A checkpoint being written waits for other threads; a normal exit could wait forever.
@@ -107,5 +108,7 @@ def _discard_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def one_line(error: Exception) -> str:
+    """What an error says, in one line that a terminal shows and does not obey."""
+    text = " ".join(str(error).split())
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -2,8 +2,11 @@
 
 import os
 import pathlib
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 # Many tests run the same small programs, some in processes of their own: compile each once.
 os.environ.setdefault(
@@ -27,6 +30,7 @@ from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.training import loop
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+LOCAL = ("localhost", "127.0.0.1", "::1", None)
 # `make test-faults` sets it: more faults, more inputs, all variants.
 LONG = os.environ.get("REFINEVAD_FAULTS") == "long"
 
@@ -41,6 +45,29 @@ def call(module: str, *flags: str) -> subprocess.CompletedProcess[str]:
         check=False,
         timeout=300,
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_network() -> Iterator[None]:
+    """Nothing calls another machine at run time: Python's sockets refuse it in every test."""
+    connect, resolve = socket.socket.connect, socket.getaddrinfo
+
+    def refuse(host: object) -> None:
+        assert host in LOCAL, f"a call to {host}; nothing here may use the network"
+
+    def local_connect(self: socket.socket, address: Any) -> None:
+        if self.family != socket.AF_UNIX:
+            refuse(address[0])
+        connect(self, address)
+
+    def local_resolve(host: Any, *arguments: Any, **words: Any) -> Any:
+        refuse(host)
+        return resolve(host, *arguments, **words)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", local_connect)
+        patch.setattr(socket, "getaddrinfo", local_resolve)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -18,8 +18,8 @@ from data_prep.video_names import strip_video_path
 from data_prep.videos import Span
 from refinevad_jax.errors import UserError
 
-# An annotation takes some hundred bytes.
-_MAX_BYTES = 2**20
+# An annotation takes some hundred bytes: what a file may hold, and may unpack to.
+MAX_BYTES = 2**20
 
 _NUMBERS = {
     1: "i1",
@@ -49,9 +49,11 @@ def read_mat_files(files: Sequence[pathlib.Path], source: str) -> Annotations:
 def _read_annotation(path: pathlib.Path) -> tuple[str, list[Span], str]:
     try:
         with path.open("rb") as file:
-            content = file.read(_MAX_BYTES)
+            content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    if len(content) > MAX_BYTES:
+        raise UserError(f"{path}: larger than an annotation may be ({MAX_BYTES:,} bytes)")
     try:
         record = read_variables(content)["Annotation_file"]
         name, label, frames = record["VideoName"], record["EventName"], record["Anno"]
@@ -77,14 +79,17 @@ def read_variables(content: bytes) -> dict[str, Any]:
     if order is None:
         raise ValueError("no level 5 MAT-file")
     variables = {}
-    rest = content[128:]
+    rest, left = content[128:], MAX_BYTES
     while rest:
         kind, data, rest = _element(rest, order)
         if kind == _COMPRESSED:
             try:
-                data = zlib.decompressobj().decompress(data, _MAX_BYTES)
+                data = zlib.decompressobj().decompress(data, left + 1)
             except zlib.error as error:
                 raise ValueError(str(error)) from error
+            left -= len(data)
+            if left < 0:
+                raise ValueError(f"it unpacks to more than {MAX_BYTES:,} bytes")
             kind, data, _ = _element(data, order)
         if kind == _MATRIX:
             name, value = _matrix(data, order, depth=0)

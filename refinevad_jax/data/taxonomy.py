@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from refinevad_jax.data.names import fault_of_name, shown
 from refinevad_jax.errors import UserError
 
 
@@ -44,6 +45,9 @@ class Taxonomy:
                 f"{len(self.categories)} categories; give one each"
             )
         tokens = [*self.categories, *self.normal, *self.ignored]
+        for token in (self.name, *self.display_names, *tokens):
+            if fault := fault_of_name(token):
+                raise UserError(f"taxonomy {shown(self.name)}: {shown(token)} {fault}")
         for token in tokens:
             if tokens.count(token) > 1:
                 raise UserError(f"taxonomy {self.name}: {token!r} stands twice; remove one")

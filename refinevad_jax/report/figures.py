@@ -7,6 +7,7 @@ imported only where a figure is drawn.
 import dataclasses
 import os
 import pathlib
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -281,7 +282,10 @@ def save(figure: Any, path: pathlib.Path) -> None:
     metadata = {"Date": None} if path.suffix == ".svg" else {}
     temporary = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
     try:
-        with mpl.rc_context({"svg.hashsalt": "refinevad_jax", "svg.fonttype": "none"}):
+        style = mpl.rc_context({"svg.hashsalt": "refinevad_jax", "svg.fonttype": "none"})
+        with style, warnings.catch_warnings():
+            # A name in a script or of signs that the font lacks is drawn as boxes.
+            warnings.filterwarnings("ignore", message="(?s)Glyph .* missing", category=UserWarning)
             figure.savefig(temporary, dpi=150, metadata=metadata)
         temporary.replace(path)
     except OSError as error:
