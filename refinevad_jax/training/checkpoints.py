@@ -1,10 +1,12 @@
 """Saves and restores a run's state with Orbax; the only importer of it."""
 
 import errno
+import functools
 import hashlib
 import logging
 import os
 import pathlib
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,12 +38,13 @@ class Checkpoints:
     """
 
     def __init__(self, workdir: pathlib.Path, *, metric: str, writable: bool = False) -> None:
-        logging.getLogger("orbax").setLevel(logging.WARNING)
+        _say_faults_once()
         root = workdir.resolve() / "checkpoints"
         if not writable and not root.is_dir():
             raise UserError(f"{workdir}: no checkpoints; train with 'python -m refinevad_jax.main'")
         self._metric = metric
         self._root = root
+        self._has_failed = False
         self._checkpointer = ocp.training.Checkpointer(
             root,
             preservation_policy=_Kept(metric),
@@ -66,6 +69,7 @@ class Checkpoints:
                 overwrite=True,
             )
         except Exception as error:  # TensorStore's failing writes are ValueErrors, Orbax wraps some
+            self._has_failed = True
             reason = _fault_of_disk(error)
             if not reason:
                 raise
@@ -135,7 +139,11 @@ class Checkpoints:
 
     def close(self) -> None:
         """Waits for what is being written."""
-        self._checkpointer.close()
+        try:
+            self._checkpointer.close()
+        except Exception:
+            if not self._has_failed:  # otherwise it says again what `save` has said
+                raise
 
 
 class _Kept:
@@ -154,6 +162,25 @@ class _Kept:
         return [
             item.step in kept or (not item.metrics and item.step > newest) for item in checkpoints
         ]
+
+
+def _say_faults_once() -> None:
+    """What Orbax raises is enough: its threads also print a traceback each, by two ways."""
+    logging.getLogger("orbax").setLevel(logging.WARNING)
+    logger = logging.getLogger("absl")
+    if not any(found is _not_of_orbax for found in logger.filters):
+        logger.addFilter(_not_of_orbax)
+        sys.unraisablehook = functools.partial(_print_uncaught, sys.unraisablehook)
+
+
+def _not_of_orbax(record: logging.LogRecord) -> bool:
+    return "/orbax/" not in record.pathname or record.levelno < logging.ERROR
+
+
+def _print_uncaught(before: Any, uncaught: Any) -> None:
+    # TensorStore's threads come with this when the others have given up.
+    if str(uncaught.exc_value) != "Event loop is closed":
+        before(uncaught)
 
 
 def _fault_of_disk(error: BaseException) -> str:
