@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/demo
 
-.PHONY: demo test test-faults clean
+.PHONY: demo test test-faults fuzz audit clean
 
 demo: .venv/installed
 	$(BIN)/python -m data_prep.simulate --video --name=clips --data_dir=data
@@ -19,7 +19,14 @@ test: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/bandit -q -r refinevad_jax data_prep configs benchmarks -c pyproject.toml
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+
+# Known holes of the dependencies too, where PyPI's advisories can be reached; what could not be
+# looked up is a failure.
+audit: .venv/installed-dev
+	$(BIN)/bandit -q -r refinevad_jax data_prep configs benchmarks -c pyproject.toml
+	$(BIN)/pip-audit --strict -r requirements.txt
 
 # Half an hour: 50 kills a command; the counts go into docs/reliability.md.
 test-faults: .venv/installed-dev

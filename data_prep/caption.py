@@ -1,13 +1,14 @@
-"""Describes videos in words: timed captions by InternVideo2.5, the paper's text modality.
+r"""Describes videos in words: timed captions by InternVideo2.5, the paper's text modality.
 
-  python -m data_prep.caption --videos=clips/ --output=captions/ --trust_remote_code
+  python -m data_prep.caption --videos=clips/ --output=captions/ --revision=COMMIT \
+      --trust_remote_code
   python -m data_prep.extract --encoder=minilm --videos=clips/ --texts=captions/ --output=text/
 
 Writes captions/<path of the video>.jsonl, a line {"start": s, "end": s, "text": "..."} for every
 --segments x 16 frames, and a .json that says what made it. Run again, it does what is missing or
 has changed. A model of 8 billion parameters wants a GPU of 24 GB; transformers fetches it, or
 --model names a folder that holds it. Its repository brings Python code, which runs only with
---trust_remote_code.
+--trust_remote_code; --revision names the commit that you have read.
 """
 
 import pathlib
@@ -23,6 +24,7 @@ from refinevad_jax.encoders import captions
 VIDEOS = flags.DEFINE_string("videos", None, "folder, list of paths, or one video", required=True)
 OUTPUT = flags.DEFINE_string("output", None, "folder of the captions", required=True)
 MODEL = flags.DEFINE_string("model", captions.MODEL, "repository on the Hub, or a folder")
+REVISION = flags.DEFINE_string("revision", "", "commit of that repository, 40 digits")
 TRUST = flags.DEFINE_bool("trust_remote_code", False, "run the code that the model brings")
 PROMPT = flags.DEFINE_string("prompt", captions.PROMPT, "what the model is asked")
 SEGMENTS = flags.DEFINE_integer("segments", 1, "segments of 16 frames a caption covers", 1, 1000)
@@ -36,7 +38,7 @@ def main() -> None:
     jobs = plan_jobs(videos, pathlib.Path(OUTPUT.value), suffix=".jsonl")
     captioning.check_frames(SEGMENTS.value, FRAMES.value)
     captioner = captions.load_captioner(
-        MODEL.value, trust_code=TRUST.value, max_new_tokens=TOKENS.value
+        MODEL.value, revision=REVISION.value, trust_code=TRUST.value, max_new_tokens=TOKENS.value
     )
     with extraction.progress_bar(len(jobs), "captions") as progress:
         summary = captioning.caption_videos(

@@ -121,7 +121,7 @@ def is_normal_label(label: str) -> bool:
 def label_tokens(label: str) -> list[str]:
     """The tokens of a label string; only XD-Violence joins several, `B2-G-0` -> B2, G."""
     if re.fullmatch(r"(A|B[12456]|G|0)(-(A|B[12456]|G|0))*", label):
-        return [token for token in label.split("-") if token != "0"]
+        return [part for part in label.split("-") if part != "0"]
     return [token for token in label.split(",") if token]
 
 

@@ -6,6 +6,8 @@ ImageNet is; the question names the frames one by one, as the model's card does.
 """
 
 import dataclasses
+import pathlib
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +20,7 @@ PROMPT = "Describe what happens in this surveillance video in one sentence."
 FRAMES_PER_GROUP = 4  # InternVideo2.5 merges the tokens of four frames
 
 _INSTALL = "pip install torch torchvision timm einops 'transformers==4.40.1'"
+_COMMIT = re.compile("[0-9a-f]{40}")
 _DEFAULT_SIZE = 448
 _MEAN = (0.485, 0.456, 0.406)
 _SCALE = (0.229, 0.224, 0.225)
@@ -78,10 +81,11 @@ def squared(frame: np.ndarray, size: int) -> np.ndarray:
     return values.transpose(2, 0, 1).astype(np.float32)
 
 
-def load_captioner(name: str, *, trust_code: bool, max_new_tokens: int) -> Captioner:
+def load_captioner(name: str, *, revision: str, trust_code: bool, max_new_tokens: int) -> Captioner:
     """Loads a model and its tokenizer, in bfloat16 onto a GPU where PyTorch has one.
 
     name: repository on the Hub, fetched by transformers unless its cache has it, or a folder.
+    revision: commit of that repository, so that what runs is what was read; "" for a folder.
     trust_code: whether Python code in that repository may run. Raises UserError where a library is
     missing, the model cannot be loaded or has no `chat`.
     """
@@ -95,9 +99,16 @@ def load_captioner(name: str, *, trust_code: bool, max_new_tokens: int) -> Capti
             f"--model={name}: models with a chat bring Python code of their own; read it, then "
             "give --trust_remote_code to run it"
         )
+    if not pathlib.Path(name).is_dir() and not _COMMIT.fullmatch(revision):
+        raise UserError(
+            f"--model={name}: its repository may change; give --revision=COMMIT, the 40 digits of "
+            "the commit that you have read"
+        )
+    # bandit does not see that it is pinned (B615).
+    pinned: dict[str, Any] = {"revision": revision or None, "trust_remote_code": True}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=True)
-        model = AutoModel.from_pretrained(name, trust_remote_code=True)
+        tokenizer = AutoTokenizer.from_pretrained(name, **pinned)  # nosec B615
+        model = AutoModel.from_pretrained(name, **pinned)  # nosec B615
     except Exception as error:  # files, network, code of the model's own
         raise UserError(
             f"--model={name}: cannot be loaded ({_first_line(error)}); InternVideo2.5 wants "

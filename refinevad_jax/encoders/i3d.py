@@ -9,7 +9,7 @@ import hashlib
 import importlib.util
 import io
 import pathlib
-import pickle
+import pickle  # nosec B403
 from typing import Any
 
 import jax

@@ -99,7 +99,7 @@ def test_a_folder_without_a_model(clips: pathlib.Path, tmp_path: pathlib.Path) -
     from refinevad_jax.encoders.captions import load_captioner
 
     with pytest.raises(UserError, match="cannot be loaded"):
-        load_captioner(str(tmp_path), trust_code=True, max_new_tokens=4)
+        load_captioner(str(tmp_path), revision="", trust_code=True, max_new_tokens=4)
 
 
 def test_frames_become_squares_normalised_as_imagenet() -> None:
