@@ -28,6 +28,11 @@ audit: .venv/installed-dev
 	$(BIN)/bandit -q -r refinevad_jax data_prep configs benchmarks -c pyproject.toml
 	$(BIN)/pip-audit --strict -r requirements.txt
 
+# Thousands of inputs for every reader, flag and writer; prints how many.
+fuzz: .venv/installed-dev
+	REFINEVAD_FAULTS=long $(BIN)/python -m pytest -s tests/faults/test_fuzz.py \
+	    tests/data_prep/test_fuzz_readers.py
+
 # Half an hour: 50 kills a command; the counts go into docs/reliability.md.
 test-faults: .venv/installed-dev
 	mkdir -p runs && rm -f runs/faults.json

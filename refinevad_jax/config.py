@@ -150,6 +150,8 @@ def validate(config: ConfigDict) -> None:
     if missing or unknown:
         problem = f"no key {missing[0]}" if missing else f"unknown key {unknown[0]}"
         raise UserError(f"config: {problem}; start from refinevad_jax.config.default()")
+    for key in sorted(_keys(default())):
+        _check_kind(key, _get(config, key), _get(default(), key))
     for key, choices in CHOICES.items():
         if _get(config, key) not in choices:
             raise UserError(f"config.{key}={_get(config, key)!r}: choose {' or '.join(choices)}")
@@ -158,6 +160,22 @@ def validate(config: ConfigDict) -> None:
         if not low <= value <= high:  # also false for NaN
             raise UserError(f"config.{key}={value}: must be from {low:g} to {high:g}")
     _validate_together(config)
+
+
+def _check_kind(key: str, value: Any, example: Any) -> None:
+    """A stranger's config.json may hold anything; flags keep the kind by themselves."""
+    kind = type(example)
+    kinds = {float: (int, float), tuple: (tuple, list)}.get(kind, (kind,))
+    mixed = isinstance(value, bool) and not isinstance(example, bool)
+    if not isinstance(value, kinds) or mixed:
+        shown = repr(value)[:60]
+        raise UserError(f"config.{key}={shown}: must be of type {kind.__name__}")
+    if kind is tuple and not _are_names(value):
+        raise UserError(f"config.{key}={value!r}: must be names")
+
+
+def _are_names(value: Any) -> bool:
+    return all(isinstance(item, str) for item in value)
 
 
 def _validate_together(config: ConfigDict) -> None:

@@ -1,5 +1,8 @@
 """The three ways in which a command ends early on purpose."""
 
+import contextlib
+from collections.abc import Iterator
+
 
 class UserError(Exception):
     """Misuse or bad data, exit code 2.
@@ -14,3 +17,21 @@ class NumericalError(Exception):
 
 class StoppedError(Exception):
     """Asked to stop, training has saved its state, exit code 75: the same command goes on."""
+
+
+_OF_SHAPE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+
+
+@contextlib.contextmanager
+def as_damaged(what: str, *kinds: type[Exception]) -> Iterator[None]:
+    """Where values of a file turn out to be of another shape than was written: raises UserError.
+
+    what: file and cure. kinds: errors that mean it besides those that Python raises.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, (*_OF_SHAPE, *kinds)):
+            raise
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise UserError(f"{what} ({reason})") from error

@@ -20,6 +20,7 @@ from refinevad_jax.file_hash import file_sha256, json_sha256
 
 BUILDER_NAME = "feature_bags"
 SCHEMA_VERSION = 1
+MAX_SIZE = 1_000_000  # of a modality in channels, of a segment in frames
 DESCRIPTIONS = ("dataset_info.json", "features.json")  # TFDS's files beside metadata.json
 
 
@@ -76,9 +77,10 @@ class BagsInfo:
     @classmethod
     def from_dict(cls, values: dict[str, Any], *, source: str) -> "BagsInfo":
         """Reads the JSON form; source names the file in errors."""
-        if values.get("schema_version") != SCHEMA_VERSION:
+        if not isinstance(values, dict) or values.get("schema_version") != SCHEMA_VERSION:
+            found = values.get("schema_version") if isinstance(values, dict) else None
             raise UserError(
-                f"{source}: schema version {values.get('schema_version')!r}, this release reads "
+                f"{source}: schema version {found!r:.60}, this release reads "
                 f"{SCHEMA_VERSION}; package the data again"
             )
         values = {"normalization": {}, **values}  # older folders do not state it
@@ -86,11 +88,26 @@ class BagsInfo:
             fields = {field.name: values[field.name] for field in dataclasses.fields(cls)}
             fields["taxonomy"] = Taxonomy.from_dict(fields["taxonomy"], source=source)
             fields["modalities"] = tuple(Modality(**modality) for modality in fields["modalities"])
-        except (KeyError, TypeError) as error:
+            _check_fields(fields)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"{source}: damaged metadata ({error}); package the data again") from (
                 error
             )
         return cls(**fields)
+
+
+def _check_fields(fields: dict[str, Any]) -> None:
+    """Raises ValueError for a value of another kind than BagsInfo declares."""
+    texts = [fields[name] for name in ("name", "encoder", "end_convention", "source")]
+    texts += [modality.name for modality in fields["modalities"]]
+    texts += [*fields["normalization"], *fields["normalization"].values()]
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("a name or description is no text")
+    sizes = [fields["frames_per_segment"], *(modality.width for modality in fields["modalities"])]
+    if not all(type(size) is int and 0 < size <= MAX_SIZE for size in sizes):
+        raise ValueError(f"a width or frames_per_segment is no number from 1 to {MAX_SIZE:,}")
+    if type(fields["simulated"]) is not bool or not isinstance(fields["provenance"], dict):
+        raise ValueError("simulated or provenance is of another type")
 
 
 @dataclasses.dataclass(frozen=True)

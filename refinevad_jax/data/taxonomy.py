@@ -188,7 +188,9 @@ def load_taxonomy(name_or_path: str) -> Taxonomy:
         )
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not a JSON file ({error})") from error
     if not isinstance(values, dict):
         raise UserError(f"{path}: a taxonomy is a JSON object with a list 'categories'")

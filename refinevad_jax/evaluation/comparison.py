@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from refinevad_jax.array_files import load_packed
-from refinevad_jax.errors import UserError
+from refinevad_jax.errors import UserError, as_damaged
 from refinevad_jax.evaluation import bootstrap, frame_metrics, protocol
 
 NUM_RESAMPLES = 1000
@@ -89,16 +89,22 @@ def comparison(runs: Sequence[StoredEvaluation]) -> dict[str, Any]:
 
     Raises UserError for runs on different categories.
     """
-    names = [_categories(run.metrics) for run in runs]
+    with as_damaged("metrics.json of a run is damaged or of an older release; evaluate again"):
+        names = [_categories(run.metrics) for run in runs]
     for run, found in zip(runs, names, strict=True):
         if found != names[0]:
             raise UserError(
                 f"{run.name} knows the categories {', '.join(found)}, {runs[0].name} "
                 f"{', '.join(names[0])}; only runs on the same ones are compared"
             )
+    with as_damaged("files of an evaluation do not fit together; evaluate again"):
+        return _compared(runs, names[0])
+
+
+def _compared(runs: Sequence[StoredEvaluation], categories: list[str]) -> dict[str, Any]:
     return {
         "runs": [{"name": run.name, "metrics": run.metrics, "roc": _roc(run)} for run in runs],
-        "categories": names[0],
+        "categories": categories,
         "differences": [paired(runs[0], run) for run in runs[1:]],
     }
 

@@ -7,12 +7,12 @@ the first value of each, and takes what raises the mean of mAP@IoU by category a
 import dataclasses
 import json
 import pathlib
-import zipfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from refinevad_jax.array_files import load_packed
 from refinevad_jax.data.bags import Bag, BagsInfo
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
@@ -42,8 +42,7 @@ def read_scored(folder: pathlib.Path) -> ScoredSplit:
     """
     try:
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-        with np.load(folder / "scores.npz", allow_pickle=False) as file:
-            arrays = dict(file)
+        arrays = load_packed(folder / "scores.npz")
         if metrics["split"] == "test":
             raise UserError(f"{folder}: of a test split; nothing is chosen on it, evaluate val")
         known = np.flatnonzero(arrays["has_truth"]).tolist()
@@ -52,11 +51,12 @@ def read_scored(folder: pathlib.Path) -> ScoredSplit:
         videos = sorted((_video(arrays, i, metrics) for i in known), key=lambda v: v[0].video_id)
         categories = tuple(arrays["categories"].tolist())
         named = metrics["category_accuracy"] is not None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        name = str(metrics["dataset"])
+        info = BagsInfo(name, Taxonomy(name, categories, categories), ())
+        info = dataclasses.replace(info, frames_per_segment=int(metrics["frames_per_segment"]))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{folder}: no evaluation that can be read ({reason})") from error
-    info = BagsInfo(metrics["dataset"], Taxonomy(metrics["dataset"], categories, categories), ())
-    info = dataclasses.replace(info, frames_per_segment=metrics["frames_per_segment"])
     bags, results = zip(*videos, strict=True)
     return ScoredSplit(info, list(bags), list(results), True, named)
 

@@ -4,28 +4,36 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from refinevad_jax.errors import UserError
+from refinevad_jax.errors import UserError, as_damaged
 from refinevad_jax.report import headline
 from refinevad_jax.report.page import write_html
 
 
 def write_page(path: pathlib.Path, content: Mapping[str, Any]) -> None:
     """Writes the page whole. Raises UserError where its folder cannot be written."""
+    from jinja2 import UndefinedError
+
+    damaged = "metrics.json of a run is damaged or of an older release; evaluate again"
     try:
-        write_html(
-            path,
-            "compare",
-            title="Runs side by side",
-            data=content,
-            names=[run["name"] for run in content["runs"]],
-            headline=_headline(content),
-            facts=_facts(content),
-            localization=_localization(content),
-            differences=content["differences"],
-            metric_names={key: name for key, (name, _) in headline.HEADLINE.items()},
-        )
+        with as_damaged(damaged, UndefinedError):
+            _write(path, content)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def _write(path: pathlib.Path, content: Mapping[str, Any]) -> None:
+    write_html(
+        path,
+        "compare",
+        title="Runs side by side",
+        data=content,
+        names=[run["name"] for run in content["runs"]],
+        headline=_headline(content),
+        facts=_facts(content),
+        localization=_localization(content),
+        differences=content["differences"],
+        metric_names={key: name for key, (name, _) in headline.HEADLINE.items()},
+    )
 
 
 def table(content: Mapping[str, Any]) -> str:

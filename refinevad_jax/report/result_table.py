@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from refinevad_jax.errors import UserError
+from refinevad_jax.errors import UserError, as_damaged
 
 COLUMNS = {
     "frame_auc": "frame AUC",
@@ -43,20 +43,29 @@ def result_table(rows: Mapping[str, Sequence[pathlib.Path]]) -> str:
     for name, folders in rows.items():
         found = [read_metrics(folder) for folder in folders]
         check_same(name, folders, found)
-        first = found[0]
-        segments = f"{first['num_segments']} segments" if first["num_segments"] else "full"
-        seeds = ", ".join(str(item["seed"]) for item in found)
-        cells = [spread([value(item, key) for item in found]) for key in COLUMNS]
-        lines.append(f"| {name} | {segments} | {seeds} | " + " | ".join(cells) + " |")
-        simulated = ", simulated data" if first["simulated"] else ""
-        notes.append(
-            f"- {name}: {first['dataset']}, split {first['split']}{simulated}, "
-            f"{first['num_videos']} videos, {first['num_videos_with_truth']} with frame truth "
-            f"({first['num_frames']:,} frames, {first['num_positive_frames']:,} anomalous, truth "
-            f"{first['truth_hash'][:12]}); checkpoint {first['step_chosen_as']} by "
-            f"{first['selection']}, steps {', '.join(str(item['step']) for item in found)}."
-        )
+        with as_damaged(f"{folders[0]}: metrics.json is damaged; evaluate again"):
+            row, note = _row(name, found)
+        lines.append(row)
+        notes.append(note)
     return "\n".join([*lines, "", "Mean ± standard deviation over the seeds.", "", *notes]) + "\n"
+
+
+def _row(name: str, found: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """The line of a row, and what was measured."""
+    first = found[0]
+    segments = f"{first['num_segments']} segments" if first["num_segments"] else "full"
+    seeds = ", ".join(str(item["seed"]) for item in found)
+    cells = [spread([value(item, key) for item in found]) for key in COLUMNS]
+    row = f"| {name} | {segments} | {seeds} | " + " | ".join(cells) + " |"
+    simulated = ", simulated data" if first["simulated"] else ""
+    note = (
+        f"- {name}: {first['dataset']}, split {first['split']}{simulated}, "
+        f"{first['num_videos']} videos, {first['num_videos_with_truth']} with frame truth "
+        f"({first['num_frames']:,} frames, {first['num_positive_frames']:,} anomalous, truth "
+        f"{first['truth_hash'][:12]}); checkpoint {first['step_chosen_as']} by "
+        f"{first['selection']}, steps {', '.join(str(item['step']) for item in found)}."
+    )
+    return row, note
 
 
 def value(content: Mapping[str, Any], key: str) -> float | None:
@@ -71,8 +80,8 @@ def read_metrics(folder: pathlib.Path) -> dict[str, Any]:
     """metrics.json of an evaluation folder."""
     path = folder / "metrics.json"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
         raise UserError(f"{path}: no results to read; run refinevad_jax.evaluate first") from error
 
 
@@ -82,10 +91,11 @@ def check_same(
     """Raises UserError where seeds of one row were not measured on the same thing."""
     for key in SAME:
         for folder, item in zip(folders, found, strict=True):
-            if item[key] != found[0][key]:
+            own, first = item.get(key), found[0].get(key)
+            if own != first:
                 raise UserError(
-                    f"row {name!r}: {key} is {item[key]!r} in {folder} and {found[0][key]!r} in "
-                    f"{folders[0]}; evaluate them the same way"
+                    f"row {name!r}: {key} is {own!r} in {folder} and {first!r} in {folders[0]}; "
+                    "evaluate them the same way"
                 )
 
 

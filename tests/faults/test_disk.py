@@ -12,7 +12,7 @@ from tests.conftest import LONG
 from tests.faults.conftest import Record, Zygote
 from tests.faults.scenarios import SCENARIOS, Ground, check_visible, fresh, leftovers, outputs
 
-FAULTS = int(os.environ.get("N", 50)) if LONG else 3
+FAULTS = 50 if LONG else 3
 SHORT = ("extraction", "report")
 # A disk that is full stays so; a sector that is bad is met once; a folder may not be written to.
 KINDS = [(errno.ENOSPC, True), (errno.EIO, False), (errno.EROFS, True), (errno.EACCES, True)]

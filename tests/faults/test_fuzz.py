@@ -1,0 +1,313 @@
+"""Whatever the input, a reader, flag or writer ends in a result or in the project's own error.
+
+`make fuzz` tries many inputs and prints how many; `make test` a few. Readers of released lists and
+annotations: tests/data_prep/test_fuzz_readers.py.
+"""
+
+import copy
+import io
+import json
+import pathlib
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from data_prep.interval_files import find_interval_files, read_intervals
+from data_prep.list_files import read_rows
+from data_prep.timed_text import read_npz
+from data_prep.video_lists import read_videos
+from refinevad_jax import array_files
+from refinevad_jax import config as config_lib
+from refinevad_jax import workdir as workdir_lib
+from refinevad_jax.command_line import one_line
+from refinevad_jax.data.bags import read_info
+from refinevad_jax.data.taxonomy import UCF_CRIME, load_taxonomy
+from refinevad_jax.detection.inputs import read_features
+from refinevad_jax.encoders.timed_text import read_sentences
+from refinevad_jax.encoders.video import Video
+from refinevad_jax.errors import UserError
+from refinevad_jax.evaluation import comparison, event_choice, score_files
+from refinevad_jax.evaluation.events import propose_events
+from refinevad_jax.report import compare_page, result_table
+from refinevad_jax.training import failures
+from tests.conftest import LONG
+from tests.faults.conftest import Record
+from tests.faults.scenarios import Ground
+
+EXAMPLES = 3000 if LONG else 40
+FUZZ = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    database=None,
+    derandomize=not LONG,
+    phases=[Phase.generate] if LONG else [Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+TRIED: dict[str, int] = {}
+
+SRT = (
+    b"1\n00:00:01,000 --> 00:00:02,500\nA man <b>runs</b>\n\n2\n00:00:03,000 --> 00:00:04,000\nx\n"
+)
+VTT = b"WEBVTT\n\n00:01.000 --> 00:02.500 align:start\nA man runs\n\nNOTE x\n"
+LINES = b'{"start": 0, "end": 1.5, "text": "A man runs"}\n{"start": 2, "end": 3, "text": "x"}\n'
+ODD = [
+    b"\0",
+    b"\n",
+    b"-1",
+    b"1e999",
+    b"NaN",
+    b"99999999999999999999",
+    b"{",
+    b"[",
+    b'"',
+    b"\xff",
+    b",",
+]
+VALUES = [None, True, -1, 0, 10**30, 1e308, "", "x" * 300, "../..", "\0", [], {}, [[]], {"a": 1}]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def counts(record: Record) -> Iterator[None]:
+    TRIED.clear()
+    yield
+    for name, number in TRIED.items():
+        record.add("Fuzzing", name, inputs=number, untyped_errors=0)
+    print(f"inputs tried: {sum(TRIED.values())}")
+
+
+def ends_well(name: str, call: Callable[[], Any]) -> Any:
+    """Counts an input; its result, None for an error of the right kind."""
+    TRIED[name] = TRIED.get(name, 0) + 1
+    try:
+        return call()
+    except UserError as error:
+        assert one_line(error)
+        return None
+
+
+def npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def npz(**arrays: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def bent(data: bytes, rng: random.Random) -> bytes:
+    """A few bytes of a file replaced, inserted or removed."""
+    found = bytearray(data)
+    for _ in range(rng.randint(0, 4)):
+        start = rng.randint(0, len(found))
+        length = rng.choice([0, 1, 1, 2, 8, 200])
+        new = rng.choice([*ODD, bytes(rng.randbytes(rng.randint(0, 6))), found[start : start + 40]])
+        found[start : start + length] = new
+    return bytes(found[: rng.choice([len(found), len(found), rng.randint(0, len(found) + 1)])])
+
+
+def bent_json(value: Any, rng: random.Random) -> Any:
+    """A JSON value with a few of its parts replaced, removed or doubled."""
+    value = copy.deepcopy(value)
+    for _ in range(rng.randint(0, 3)):
+        parent, part = None, value
+        while isinstance(part, dict | list) and part and (parent is None or rng.random() < 0.8):
+            parent = part
+            key = rng.choice(list(part)) if isinstance(part, dict) else rng.randrange(len(part))
+            part = part[key]
+        if parent is None:
+            return rng.choice(VALUES)
+        if rng.random() < 0.2:
+            del parent[key]
+        else:
+            parent[key] = copy.deepcopy(rng.choice(VALUES))
+    return value
+
+
+SEEDS = st.integers(0, 2**32)
+SCORES = {"v0": np.zeros(4), "v1": np.ones(4, np.float32)}
+FILES: dict[str, tuple[bytes, Callable[[pathlib.Path], Any]]] = {
+    "a.npy": (npy(np.ones((3, 2), np.float32)), array_files.load_array),
+    "b.npy": (npy(np.ones((3, 1, 2), np.float32)), read_features),
+    "a.npz": (npz(**SCORES), array_files.load_packed),
+    "text.npz": (
+        npz(
+            embeddings=np.ones((3, 2), np.float16),
+            spans=np.array([[0, 1], [2, 3], [0, 2]], np.float32),
+            names=np.array(["a", "b"]),
+            offsets=np.array([0, 2, 3]),
+        ),
+        read_npz,
+    ),
+    "a.srt": (SRT, read_sentences),
+    "a.vtt": (VTT, read_sentences),
+    "a.jsonl": (LINES, read_sentences),
+    "list.csv": (b"path,label\na.npy,Abuse\nb/c.npy,Normal\n", read_rows),
+    "videos.txt": (b"a.mp4\nb/c.mp4\n/abs/d.mp4\n", read_videos),
+    "taxonomy.json": (json.dumps(UCF_CRIME.to_dict()).encode(), lambda p: load_taxonomy(str(p))),
+    "intervals.json": (
+        b'{"a": {"timestamps": [[0, 1]], "duration": 3, "sentences": ["x"]}}',
+        lambda path: read_intervals(find_interval_files(path.parent)),
+    ),
+    "failure.npz": (npz(facts=np.array("{}"), features=np.ones((2, 3, 4))), failures.read),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files(name: str, tmp_path: pathlib.Path) -> None:
+    content, reader = FILES[name]
+    path = tmp_path / name
+
+    @FUZZ
+    @given(seed=SEEDS)
+    def run(seed: int) -> None:
+        rng = random.Random(seed)
+        data = bent(content, rng)
+        if name.endswith(".json") and rng.random() < 0.7:
+            data = json.dumps(bent_json(json.loads(content), rng)).encode()
+        path.write_bytes(data)
+        ends_well(name, lambda: reader(path))
+
+    run()
+
+
+def test_scores_of_others(ground: Ground, tmp_path: pathlib.Path) -> None:
+    from refinevad_jax.data.bags import read_split
+
+    info, bags = read_info(str(ground.data), "tiny"), read_split(str(ground.data), "tiny", "test")
+    whole = {bag.video_id: np.zeros(bag.num_segments, np.float32) for bag in bags}
+
+    @FUZZ
+    @given(seed=SEEDS)
+    def run(seed: int) -> None:
+        rng = random.Random(seed)
+        arrays: dict[str, Any] = dict(whole)
+        for _ in range(rng.randint(0, 3)):
+            shape = rng.choice([(), (0,), (1,), (7,), (9, 4), (9, 1), (2, 3, 4)])
+            kind = rng.choice([np.float32, np.int64, np.bool_, "U3", np.complex64])
+            arrays[rng.choice(list(arrays))] = np.full(shape, rng.choice([0, 1, 9]), kind)
+        path = tmp_path / "scores.npz"
+        path.write_bytes(bent(npz(**arrays), rng) if rng.random() < 0.2 else npz(**arrays))
+        ends_well("scores.npz", lambda: score_files.read_scores(path, info, bags))
+
+    run()
+
+
+def test_descriptions_of_runs_and_data_sets(ground: Ground, tmp_path: pathlib.Path) -> None:
+    """config.json and metadata.json without the digests that would notice it before."""
+    shutil.copytree(ground.data, tmp_path / "data")
+    metadata = next((tmp_path / "data").rglob("metadata.json"))
+    config = tmp_path / "config.json"
+    originals = [
+        json.loads(metadata.read_text()),
+        json.loads((ground.trained / config.name).read_text()),
+    ]
+    for original in originals:
+        del original["sha256"]
+
+    @FUZZ
+    @given(seed=SEEDS)
+    def run(seed: int) -> None:
+        rng = random.Random(seed)
+        metadata.write_text(json.dumps(bent_json(originals[0], rng)))
+        ends_well("metadata.json", lambda: read_info(str(tmp_path / "data"), "tiny"))
+        config.write_text(json.dumps(bent_json(originals[1], rng)))
+        run = ends_well("config.json", lambda: workdir_lib.read_run(tmp_path))
+        if run is not None:
+            ends_well("config.json", lambda: (run.columns(), run.model_config))
+
+    run()
+
+
+def test_evaluations_and_their_pages(ground: Ground, tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / "evaluation"
+    shutil.copytree(ground.folder / "run" / "eval" / "tiny-test-best", folder)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics["split"] = "val"
+    scores = dict(np.load(folder / "scores.npz"))
+
+    def page() -> None:
+        run = comparison.read_evaluation("one", folder)
+        content = {"runs": [{"name": "one", "metrics": run.metrics, "roc": None}]}
+        content |= {"categories": comparison.comparison([run])["categories"], "differences": []}
+        compare_page.write_page(tmp_path / "page.html", content)
+
+    @settings(FUZZ, max_examples=max(EXAMPLES // 4, 20))
+    @given(seed=SEEDS)
+    def run(seed: int) -> None:
+        rng = random.Random(seed)
+        (folder / "metrics.json").write_text(json.dumps(bent_json(metrics, rng)))
+        arrays = dict(scores)
+        if rng.random() < 0.5:
+            arrays[rng.choice(list(arrays))] = rng.choice(
+                [np.zeros(3), np.array("x"), np.ones((2, 2))]
+            )
+        (folder / "scores.npz").write_bytes(npz(**arrays))
+        ends_well("comparison page", page)
+        ends_well("choice of events", lambda: event_choice.read_scored(folder))
+        ends_well("metrics.json", lambda: result_table.result_table({"one": [folder]}))
+
+    run()
+
+
+def test_flags_of_a_configuration() -> None:
+    keys = [*config_lib.RANGES, *config_lib.CHOICES, "data.modalities", "transfer.parts"]
+
+    @FUZZ
+    @given(seed=SEEDS)
+    def run(seed: int) -> None:
+        rng = random.Random(seed)
+        config = config_lib.default()
+        for key in rng.sample(keys, 3):
+            group, name = key.rsplit(".", 1) if "." in key else ("", key)
+            owner = config[group] if group else config
+            try:
+                owner[name] = rng.choice(
+                    [0, -1, 3, 10**9, 0.5, float("nan"), float("inf"), "", "a"]
+                )
+            except TypeError:
+                continue  # ml_collections keeps the type of a key
+        ends_well("flags", lambda: config_lib.validate(config))
+
+    run()
+
+
+def test_events_of_any_scores() -> None:
+    @FUZZ
+    @given(seed=SEEDS)
+    def run(seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        length = int(rng.choice([1, 2, 3, 50, 300]))
+        scores = rng.choice([rng.random(length), rng.integers(0, 2, length), np.zeros(length)])
+        probs = rng.random((length, 3)) if rng.random() < 0.5 else rng.random(3)
+        frames = int(rng.integers(1, 16 * length + 1))
+        threshold = rng.choice([None, 0.0, 0.5, 1.0])
+        TRIED["events"] = TRIED.get("events", 0) + 1
+        events = propose_events(
+            scores, probs, frames_per_segment=16, num_frames=frames, threshold=threshold
+        )
+        for event in events:
+            assert 0 <= event.start < event.end <= frames and 0 <= event.score <= 1
+
+    run()
+
+
+def test_videos(ground: Ground, tmp_path: pathlib.Path) -> None:
+    content = (ground.folder / "clips" / "clip0.mp4").read_bytes()
+    path = tmp_path / "a.mp4"
+
+    @settings(FUZZ, max_examples=max(EXAMPLES // 4, 20))
+    @given(seed=SEEDS)
+    def run(seed: int) -> None:
+        path.write_bytes(bent(content, random.Random(seed)))
+        ends_well("video", lambda: sum(1 for _ in Video(path)))
+
+    run()
