@@ -7,6 +7,7 @@ import numpy as np
 
 PERPLEXITY = 30.0
 MIN_POINTS = 5
+MAX_EXACT_POINTS = 500
 WHY_NOT = "t-SNE needs scikit-learn: pip install scikit-learn, then evaluate again"
 
 
@@ -25,6 +26,10 @@ def project(prototypes: np.ndarray, category_weights: np.ndarray) -> np.ndarray 
     if len(points) < MIN_POINTS:
         return None
     perplexity = min(PERPLEXITY, (len(points) - 1) / 3)
-    # Half of the default iterations: what is left to gain cannot be seen.
-    tsne = TSNE(2, perplexity=perplexity, max_iter=500, init="random", random_state=0)
+    # The approximation of Barnes and Hut pays above some hundred points. Half of the default
+    # iterations: what is left to gain cannot be seen.
+    method = "exact" if len(points) <= MAX_EXACT_POINTS else "barnes_hut"
+    tsne = TSNE(
+        2, perplexity=perplexity, max_iter=500, init="random", random_state=0, method=method
+    )
     return tsne.fit_transform(points)
