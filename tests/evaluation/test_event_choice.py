@@ -86,5 +86,5 @@ def test_nothing_is_chosen_on_a_test_split_or_a_damaged_folder(folder: pathlib.P
     with pytest.raises(UserError, match="of a test split; nothing is chosen on it"):
         event_choice.read_scored(folder)
     (folder / "scores.npz").write_bytes(b"PK")
-    with pytest.raises(UserError, match="no evaluation that can be read|not an .npz file"):
+    with pytest.raises(UserError, match=r"no evaluation that can be read|not an \.npz"):
         event_choice.read_scored(folder)

@@ -1,15 +1,19 @@
-"""Writes the counts of a run of the fault harness into docs/reliability.md.
+"""Writes counts of the fault harness and figures of benchmarks.load into docs/reliability.md.
 
   make test-faults
 
-does it at its end; by hand: python -m tests.faults.table runs/faults.json
+does it at its end; by hand: python -m tests.faults.table runs/faults.json. Without a file it writes
+what `python -m benchmarks.load --save` has left in docs/benchmarks/load.json.
 """
 
 import json
 import pathlib
 import sys
+from typing import Any
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "reliability.md"
+LOAD = PAGE.parent / "benchmarks" / "load.json"
+LOAD_START, LOAD_END = "<!-- load: written by tests.faults.table -->\n", "<!-- end of load -->\n"
 START, END = "<!-- counts: written by make test-faults -->\n", "<!-- end of counts -->\n"
 
 
@@ -27,13 +31,34 @@ def table(record: dict[str, dict[str, dict[str, int]]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(path: str) -> None:
-    """Replaces what stands between the two marks."""
-    record = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-    before, rest = PAGE.read_text(encoding="utf-8").split(START)
-    after = rest.split(END)[1]
-    PAGE.write_text(before + START + table(record) + END + after, encoding="utf-8")
+def load_table(found: dict[str, Any]) -> str:
+    """What commands took under load."""
+    lines = ["| load | clock, s | peak memory, GB | |", "|---|---:|---:|---|"]
+    for row in found["rows"]:
+        more = ", ".join(
+            f"{key.replace('_', ' ')} {row[key]}"
+            for key in row
+            if key not in ("name", "seconds", "peak_gb")
+        )
+        lines.append(f"| {row['name']} | {row['seconds']} | {row['peak_gb']} | {more} |")
+    machine = f"{found['cores']} cores ({found['machine']}), load {found['load_average']}"
+    return "\n".join(["", *lines, "", f"Measured on {machine}.", "", ""])
+
+
+def write(start: str, end: str, text: str) -> None:
+    """Replaces what stands between two marks of the page."""
+    before, rest = PAGE.read_text(encoding="utf-8").split(start)
+    PAGE.write_text(before + start + text + end + rest.split(end)[1], encoding="utf-8")
+
+
+def main(*paths: str) -> None:
+    """Writes the tables."""
+    for path in paths:
+        write(START, END, table(json.loads(pathlib.Path(path).read_text(encoding="utf-8"))))
+    if LOAD.exists():
+        found = json.loads(LOAD.read_text(encoding="utf-8"))
+        write(LOAD_START, LOAD_END, load_table(found))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
