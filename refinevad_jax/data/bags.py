@@ -212,7 +212,13 @@ def split_bytes(data_dir: str, dataset: str, split: str) -> int:
     if split not in split_sizes(data_dir, dataset):
         return 0
     files = _builder(dataset_dir(data_dir, dataset)).info.splits[split].filepaths
-    return sum(pathlib.Path(path).stat().st_size for path in files)
+    try:
+        return sum(pathlib.Path(path).stat().st_size for path in files)
+    except OSError as error:
+        raise UserError(
+            f"{error.filename}: a file of split {split!r} cannot be read ({error.strerror}); "
+            "bring it back or package the data again"
+        ) from error
 
 
 def read_split(data_dir: str, dataset: str, split: str, *, in_memory: bool = True) -> list[Bag]:
@@ -231,7 +237,8 @@ def read_split(data_dir: str, dataset: str, split: str, *, in_memory: bool = Tru
     folder = dataset_dir(data_dir, dataset)
     try:
         source = _builder(folder).as_data_source(split)
-        records = list(source if in_memory else _without_features(source))
+        place = f"{folder}: split {split!r}"
+        records = list(source if in_memory else _without_features(source, place))
     except Exception as error:  # the readers below raise many kinds for a damaged file
         raise UserError(
             f"{folder}: split {split!r} cannot be read ({type(error).__name__}: {error}); "
@@ -260,11 +267,13 @@ def all_finite(half: np.ndarray | StoredFeatures) -> bool:
     return bool((half.view(np.uint16) & 0x7FFF).max(initial=0) < 0x7C00)
 
 
-def _without_features(source: Any) -> Iterator[dict[str, Any]]:
+def _without_features(source: Any, place: str) -> Iterator[dict[str, Any]]:
     for number in range(len(source)):
         record = source[number]
         features = record["features"]
-        stored = StoredFeatures(source, number, features.shape, finite=all_finite(features))
+        stored = StoredFeatures(
+            source, number, features.shape, finite=all_finite(features), place=place
+        )
         yield record | {"features": stored}
 
 
