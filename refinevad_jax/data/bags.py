@@ -103,6 +103,8 @@ def _check_fields(fields: dict[str, Any]) -> None:
     texts += [*fields["normalization"], *fields["normalization"].values()]
     if not all(isinstance(text, str) for text in texts):
         raise ValueError("a name or description is no text")
+    if not fields["modalities"]:
+        raise ValueError("no modality")
     sizes = [fields["frames_per_segment"], *(modality.width for modality in fields["modalities"])]
     if not all(type(size) is int and 0 < size <= MAX_SIZE for size in sizes):
         raise ValueError(f"a width or frames_per_segment is no number from 1 to {MAX_SIZE:,}")

@@ -54,7 +54,7 @@ def read_scored(folder: pathlib.Path) -> ScoredSplit:
         name = str(metrics["dataset"])
         info = BagsInfo(name, Taxonomy(name, categories, categories), ())
         info = dataclasses.replace(info, frames_per_segment=int(metrics["frames_per_segment"]))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, ArithmeticError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{folder}: no evaluation that can be read ({reason})") from error
     bags, results = zip(*videos, strict=True)

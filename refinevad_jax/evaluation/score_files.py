@@ -133,7 +133,7 @@ def _check_values(
     checks: list[tuple[str, Callable[[np.ndarray], bool]]] = [
         (
             f"of another shape than [L] or [L, {1 + num_categories}], normal first",
-            lambda array: array.shape[1:] not in both,
+            lambda array: not array.ndim or array.shape[1:] not in both,
         ),
         (
             "of another shape than the first, one score against several",

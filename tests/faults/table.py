@@ -41,7 +41,7 @@ def load_table(found: dict[str, Any]) -> str:
             if key not in ("name", "seconds", "peak_gb")
         )
         lines.append(f"| {row['name']} | {row['seconds']} | {row['peak_gb']} | {more} |")
-    machine = f"{found['cores']} cores ({found['machine']}), load {found['load_average']}"
+    machine = f"{found['cores']} cores ({found['machine']}); load average: how busy they were"
     return "\n".join(["", *lines, "", f"Measured on {machine}.", "", ""])
 
 
