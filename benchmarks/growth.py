@@ -67,7 +67,7 @@ def over_length() -> list[dict[str, float]]:
         # The compiler counts the body of a loop once: these are the products, by hand.
         width, layers = config.width, config.num_layers
         dense = NUM_CHANNELS * width + layers * (4 * width**2 + 2 * width * config.mlp_width)
-        dense += 2 * width**2 + 2 * width * config.scorer_width
+        dense += 2 * width * config.scorer_width
         flops = 2 * length * dense + 4 * layers * length**2 * width
         rows.append(
             {

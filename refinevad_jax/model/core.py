@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from refinevad_jax.model.linear import Linear
+
 # Standard deviation of a category's stretch of the video, as a fraction of its length.
 MIN_SIGMA, MAX_SIGMA = 0.01, 0.5
 
@@ -50,7 +52,7 @@ class CategoryInput(nnx.Module):
     """
 
     def __init__(self, num_channels: int, width: int, dropout: float, *, rngs: nnx.Rngs) -> None:
-        self.projection = nnx.Linear(num_channels, width, rngs=rngs)
+        self.projection = Linear(num_channels, width, rngs=rngs)
         self.norm = nnx.LayerNorm(width, rngs=rngs)
         self.dropout = nnx.Dropout(dropout)
 

@@ -4,6 +4,8 @@ Paper: "Motion-aware temporal attention and recalibration". Axis letters: B vide
 D feature channels, K folding factor.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -44,40 +46,73 @@ def shift_count(ratio: jax.Array, num_channels: int, folding: int) -> jax.Array:
     return jnp.floor(ratio * (num_channels / folding)).astype(jnp.int32)
 
 
-def channel_mask(ratio: jax.Array, num_channels: int, folding: int, *, live: bool) -> jax.Array:
-    """Masks of the channels taken from the previous and the next segment.
+def shift_channels(
+    features: jax.Array, valid: jax.Array, ratio: jax.Array, *, folding: int, live: bool = True
+) -> jax.Array:
+    """y_t = x_{t-1} on channels c < s_t, x_{t+1} on s_t <= c < 2 s_t, x_t elsewhere.
 
-    Forward, the hard masks c < s_t and s_t <= c < 2 s_t. Backward, when live, the straight-through
-    gradient of a ramp of width R = D / 16 around u = r D / K; a floor alone would leave the gate
-    without any gradient. ratio: [B, T]. Returns [2, B, T, D] float32.
-    """
-    channel = jnp.arange(num_channels)
-    count = shift_count(ratio, num_channels, folding)[..., None]
-    below_once, below_twice = channel < count, channel < 2 * count
-    hard = jnp.stack([below_once, below_twice & ~below_once]).astype(ratio.dtype)
-    if not live:
-        return hard
-    ramp_width = num_channels / 16
-    edge = (ratio * (num_channels / folding))[..., None]
+    Backward, when live, the ratio has the straight-through gradient of ramps of width R = D / 16
+    around u = r D / K and 2u, as if the masks were clip((u + R / 2 - c) / R, 0, 1); a floor alone
+    would leave the gate without any gradient. Both ends of a video see zeros, and so does padding,
+    which never reaches a valid segment.
 
-    def ramp(position: jax.Array) -> jax.Array:
-        return jnp.clip((position + ramp_width / 2 - channel) / ramp_width, 0.0, 1.0)
-
-    once, twice = ramp(edge), ramp(2 * edge)
-    soft = jnp.stack([once, twice - once])
-    return hard + soft - jax.lax.stop_gradient(soft)
-
-
-def shift_channels(features: jax.Array, valid: jax.Array, mask: jax.Array) -> jax.Array:
-    """y_t = x_{t-1} on the first masked channels, x_{t+1} on the second, x_t elsewhere.
-
-    Both ends of a video see zeros, and so does padding, which never reaches a valid segment.
-    features: [B, T, D]; valid: [B, T] bool; mask: [2, B, T, D]. Returns [B, T, D].
+    features: [B, T, D]; valid: [B, T] bool; ratio: [B, T] in [0, 1]. Returns [B, T, D].
     """
     features = jnp.where(valid[..., None], features, 0.0)
-    previous = jnp.pad(features, ((0, 0), (1, 0), (0, 0)))[:, :-1]
-    following = jnp.pad(features, ((0, 0), (0, 1), (0, 0)))[:, 1:]
-    return features + mask[0] * (previous - features) + mask[1] * (following - features)
+    return _shift(features, ratio if live else jax.lax.stop_gradient(ratio), folding)
+
+
+# The gradient is written by hand: through the masks themselves, four arrays of [B, T, D] would be
+# kept and summed.
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _shift(x: jax.Array, ratio: jax.Array, folding: int) -> jax.Array:
+    previous, following = _neighbours(x)
+    once, twice = _hard_masks(ratio, x.shape[-1], folding)
+    return jnp.where(once, previous, jnp.where(twice, following, x))
+
+
+def _shift_forward(
+    x: jax.Array, ratio: jax.Array, folding: int
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return _shift(x, ratio, folding), (x, ratio)
+
+
+def _shift_backward(
+    folding: int, kept: tuple[jax.Array, jax.Array], gradient: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    x, ratio = kept
+    channels = x.shape[-1]
+    once, twice = _hard_masks(ratio, channels, folding)
+    _, to_previous = _neighbours(jnp.where(once, gradient, 0.0))
+    to_following, _ = _neighbours(jnp.where(twice & ~once, gradient, 0.0))
+    to_x = jnp.where(twice, 0.0, gradient) + to_previous + to_following
+    # y = x + once(u) (x_{t-1} - x) + (once(2u) - once(u)) (x_{t+1} - x), once a ramp.
+    previous, following = _neighbours(x)
+    edge = (ratio * (channels / folding))[..., None]
+    width = channels / 16
+
+    def on_ramp(position: jax.Array) -> jax.Array:
+        return jnp.abs(position - jnp.arange(channels)) < width / 2
+
+    slope = jnp.where(on_ramp(edge), previous - following, 0.0)
+    slope += jnp.where(on_ramp(2 * edge), 2 * (following - x), 0.0)
+    return to_x, jnp.sum(gradient * slope, axis=-1) * (channels / folding / width)
+
+
+_shift.defvjp(_shift_forward, _shift_backward)
+
+
+def _neighbours(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """x_{t-1} and x_{t+1} of [B, T, D], zeros beyond both ends."""
+    padded = jnp.pad(x, ((0, 0), (1, 1), (0, 0)))
+    return padded[:, :-2], padded[:, 2:]
+
+
+def _hard_masks(ratio: jax.Array, channels: int, folding: int) -> tuple[jax.Array, jax.Array]:
+    """c < s_t and c < 2 s_t, [B, T, D] bool."""
+    channel = jnp.arange(channels)
+    count = shift_count(ratio, channels, folding)[..., None]
+    return channel < count, channel < 2 * count
 
 
 class ShiftGate(nnx.Module):

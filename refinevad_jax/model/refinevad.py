@@ -202,13 +202,8 @@ class RefineVAD(nnx.Module):
         else:
             intensity = motar.motion_intensity(x, valid)
             ratio = jnp.where(valid, self.gate(motar.standardized_log(intensity, valid)), 0.0)
-        mask = motar.channel_mask(
-            ratio,
-            self.config.num_channels,
-            self.config.folding,
-            live=self.config.shift == "adaptive",
-        )
-        return motar.shift_channels(x, valid, mask), ratio
+        live, folding = self.config.shift == "adaptive", self.config.folding
+        return motar.shift_channels(x, valid, ratio, folding=folding, live=live), ratio
 
     def inject(
         self, x: jax.Array, valid: jax.Array, category_feature: jax.Array, keys: jax.Array

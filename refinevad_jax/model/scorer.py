@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from refinevad_jax.model.linear import Linear
+
 
 def exponential_smoothing(values: jax.Array, valid: jax.Array, *, share: float) -> jax.Array:
     """Averages over time with weights exp(-|t - u| / (share T_valid)) over the valid segments u.
@@ -36,7 +38,7 @@ class Scorer(nnx.Module):
 
     def __init__(self, num_inputs: int, width: int, dropout: float, *, rngs: nnx.Rngs) -> None:
         self.norm = nnx.LayerNorm(num_inputs, rngs=rngs)
-        self.hidden = nnx.Linear(num_inputs, width, rngs=rngs)
+        self.hidden = Linear(num_inputs, width, rngs=rngs)
         self.dropout = nnx.Dropout(dropout)
         self.output = nnx.Linear(width, 1, rngs=rngs)
 

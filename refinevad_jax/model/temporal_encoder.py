@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from refinevad_jax.model.linear import Linear
+
 # Queries of one attention call. Memory grows with T x QUERY_BLOCK, not with T squared, so that a
 # video of many hours is scored whole.
 QUERY_BLOCK = 2048
@@ -73,12 +75,14 @@ class Attention(nnx.Module):
     def __init__(self, width: int, num_heads: int, *, decay: bool = False, rngs: nnx.Rngs) -> None:
         self.num_heads = num_heads
         self.decay = decay
-        self.query = nnx.Linear(width, width, rngs=rngs)
-        self.key_value = nnx.Linear(width, 2 * width, rngs=rngs)
-        self.output = nnx.Linear(width, width, rngs=rngs)
+        self.query = Linear(width, width, rngs=rngs)
+        self.key_value = Linear(width, 2 * width, rngs=rngs)
+        self.output = Linear(width, width, rngs=rngs)
 
     def __call__(self, queries: jax.Array, sequence: jax.Array, valid: jax.Array) -> jax.Array:
         """queries: [B, Tq, H]; sequence: [B, T, H]; valid: [B, T] bool. Returns [B, Tq, H]."""
+        if queries.shape[1] == 1 and not self.decay:
+            return self.of_one_query(queries, sequence, valid)
         heads = (*queries.shape[:2], self.num_heads, -1)
         query = self.query(queries).reshape(heads)
         key_value = self.key_value(sequence)
@@ -87,6 +91,25 @@ class Attention(nnx.Module):
         )
         mixed = masked_attention(query, key, value, valid, decay=self.decay)
         return self.output(mixed.reshape(queries.shape))
+
+    def of_one_query(self, query: jax.Array, sequence: jax.Array, valid: jax.Array) -> jax.Array:
+        """The same for one query, without keys and values of every segment.
+
+        q (W_k x_t) = (q W_k) x_t and sum_t a_t (W_v x_t) = W_v sum_t a_t x_t: T x H products a head
+        instead of T x H^2. The bias of the keys adds the same to every logit. query: [B, 1, H];
+        sequence: [B, T, H]; valid: [B, T] bool. Returns [B, 1, H].
+        """
+        shape = (2, self.num_heads, -1)
+        asked = self.query(query[:, 0]).reshape(query.shape[0], *shape[1:])
+        kernels = self.key_value.kernel[...].reshape(query.shape[-1], *shape)
+        assert self.key_value.bias is not None
+        bias = self.key_value.bias[...].reshape(shape)
+        towards = jnp.einsum("bnd,hnd->bnh", asked, kernels[:, 0])
+        logits = jnp.einsum("bnh,bth->bnt", towards, sequence) / np.sqrt(asked.shape[-1])
+        logits = jnp.where(valid[:, None], logits, jnp.finfo(logits.dtype).min)
+        pooled = jnp.einsum("bnt,bth->bnh", jax.nn.softmax(logits), sequence)
+        mixed = jnp.einsum("bnh,hnd->bnd", pooled, kernels[:, 1]) + bias[1]
+        return self.output(mixed.reshape(query.shape))
 
 
 class EncoderBlock(nnx.Module):
@@ -105,8 +128,8 @@ class EncoderBlock(nnx.Module):
         self.attention_norm = nnx.LayerNorm(width, rngs=rngs)
         self.attention = Attention(width, num_heads, decay=decay, rngs=rngs)
         self.mlp_norm = nnx.LayerNorm(width, rngs=rngs)
-        self.mlp_in = nnx.Linear(width, mlp_width, rngs=rngs)
-        self.mlp_out = nnx.Linear(mlp_width, width, rngs=rngs)
+        self.mlp_in = Linear(width, mlp_width, rngs=rngs)
+        self.mlp_out = Linear(mlp_width, width, rngs=rngs)
         self.dropout = nnx.Dropout(dropout)
 
     def __call__(self, x: jax.Array, valid: jax.Array, rngs: nnx.Rngs | None) -> jax.Array:
@@ -135,7 +158,7 @@ class TemporalEncoder(nnx.Module):
     ) -> None:
         self.width = width
         self.sinusoidal = positions == "sinusoidal" and num_layers > 0
-        self.projection = nnx.Linear(num_channels, width, rngs=rngs)
+        self.projection = Linear(num_channels, width, rngs=rngs)
         self.projection_norm = nnx.LayerNorm(width, rngs=rngs)
         self.dropout = nnx.Dropout(dropout)
         self.blocks = nnx.Dict(

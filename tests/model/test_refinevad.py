@@ -12,8 +12,9 @@ import pytest
 from flax import nnx
 
 from refinevad_jax.model import core
+from refinevad_jax.model.linear import Linear
 from refinevad_jax.model.refinevad import ModelConfig, Outputs, RefineVAD, create
-from refinevad_jax.model.temporal_encoder import distance_decay, masked_attention
+from refinevad_jax.model.temporal_encoder import Attention, distance_decay, masked_attention
 from refinevad_jax.training import step as step_lib
 
 SMALL = ModelConfig(
@@ -149,6 +150,40 @@ def test_memory_of_long_videos_does_not_grow_with_the_square(
         return jax.jit(function).lower(query).compile().memory_analysis().temp_size_in_bytes
 
     assert 2 < scratch(1024) / scratch(256) < 6
+
+
+def test_one_query_needs_no_keys_and_values_of_every_segment() -> None:
+    """The same values and gradients as attention of two queries, of which one is looked at."""
+    attention, rest = nnx.split(Attention(16, 2, rngs=nnx.Rngs(0)))
+    rng = np.random.default_rng(0)
+    query = rng.normal(size=(3, 1, 16)).astype(np.float32)
+    sequence = rng.normal(size=(3, 9, 16)).astype(np.float32)
+    valid = np.arange(9)[None] < np.array([[9], [4], [1]])
+    rest["key_value"]["bias"][...] = jnp.asarray(rng.normal(size=32), jnp.float32)
+
+    def loss(arrays: Any, copies: int) -> jax.Array:
+        rest, query, sequence = arrays
+        queries = jnp.repeat(query, copies, axis=1)
+        return jnp.sin(3 * nnx.merge(attention, rest)(queries, sequence, valid)[:, 0]).sum()
+
+    both = jax.jit(lambda arrays: [jax.value_and_grad(loss)(arrays, n) for n in (1, 2)])
+    found, expected = both((rest, query, sequence))
+    jax.tree.map(
+        functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5), found, expected
+    )
+
+
+@pytest.mark.parametrize(("layer", "transposes"), [(Linear, 0), (nnx.Linear, 1)])
+def test_the_gradient_of_a_linear_layer_transposes_nothing(
+    layer: type[nnx.Linear], transposes: int
+) -> None:
+    graphdef, state = nnx.split(layer(16, 8, rngs=nnx.Rngs(0)))
+
+    def total(state: Any, x: jax.Array) -> jax.Array:
+        return (nnx.merge(graphdef, state)(x) ** 2).sum()
+
+    gradient = jax.jit(jax.grad(total, argnums=(0, 1))).lower(state, jnp.ones((4, 6, 16)))
+    assert gradient.compile().as_text().count(" transpose(") == transposes
 
 
 def test_decay_follows_the_distance_as_a_share_of_the_video() -> None:
