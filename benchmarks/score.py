@@ -18,16 +18,19 @@ import subprocess
 import sys
 import tempfile
 import time
+import types
+from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from absl import app, flags
 
 from benchmarks import records
 from benchmarks.limits import SIDE, matmul
-from benchmarks.made_up_run import write_data, write_workdir
+from benchmarks.made_up_run import test_lengths, write_data, write_workdir
 from refinevad_jax.data.bags import Bag, read_split
-from refinevad_jax.evaluation.scoring import Scorer, batched_rows, bucket_length
+from refinevad_jax.evaluation import scoring
 
 NUM_CHANNELS = flags.DEFINE_integer("num_channels", 1024, "D.", lower_bound=8)
 NUM_VIDEOS = flags.DEFINE_integer("num_videos", 290, "Videos.", lower_bound=4)
@@ -35,18 +38,46 @@ REPEATS = flags.DEFINE_integer("repeats", 3, "Turns.", lower_bound=1)
 TEN_MINUTES = 10 * 60 * 30 // 16  # segments at 30 frames a second
 
 
-def buckets(lengths: list[int], kind: str) -> tuple[int, float]:
-    """How many lengths are compiled, and the share of scored segments that are padding."""
-    padded = {
-        "powers of two": [bucket_length(length) for length in lengths],
-        "two a power of two": [
-            min(size for size in (bucket_length(n), bucket_length(n) * 3 // 4) if size >= n)
-            for n in lengths
-        ],
-        "multiples of 32": [-(-length // 32) * 32 for length in lengths],
-        "own length": lengths,
-    }[kind]
-    return len(set(padded)), 1 - sum(lengths) / sum(padded)
+def power_of_two(num_segments: int) -> int:
+    """The next one, from 32 on."""
+    return max(scoring.SHORTEST_BUCKET, 1 << (num_segments - 1).bit_length())
+
+
+def multiple_of_32(num_segments: int) -> int:
+    """The next one."""
+    return -(-num_segments // 32) * 32
+
+
+# What a length may be padded to.
+BUCKETS = {
+    "powers of two": power_of_two,
+    "two a power of two (chosen)": scoring.bucket_length,
+    "multiples of 32": multiple_of_32,
+    "own length": int,
+}
+
+
+def ucf_lengths() -> tuple[str, list[int]]:
+    """Segments of UCF-Crime's test videos by UR-DMU's published list, or made-up ones."""
+    shared = pathlib.Path(__file__).parents[2] / "shared" / "data"
+    folder = pathlib.Path(os.environ.get("REFINEVAD_SHARED_DATA", shared)) / "published"
+    path = folder / "henrryzh1+UR-DMU" / "list" / "UCF_Annotation.txt"
+    if not path.is_file():
+        return "made up", test_lengths().tolist()
+    frames = [int(line.split()[1]) for line in path.read_text(encoding="utf-8").splitlines()]
+    return "UCF-Crime, test", [max(1, count // 16) for count in frames]
+
+
+def buckets(lengths: list[int], pad: Callable[[int], int]) -> tuple[int, float]:
+    """Programs, and the share of the scored segments that is padding, whole rows included."""
+    videos: Any = [
+        types.SimpleNamespace(num_segments=length, features=np.zeros((1, length, 0)))
+        for length in lengths
+    ]
+    with mock.patch.object(scoring, "bucket_length", pad):
+        calls = list(scoring.batched_rows(videos, 0))
+    segments = sum(call.num_rows * call.length for call in calls)
+    return len({(call.num_rows, call.length) for call in calls}), 1 - sum(lengths) / segments
 
 
 def command(cache: pathlib.Path, *words: str) -> tuple[float, float]:
@@ -98,7 +129,7 @@ def score(bags: list[Bag], workdir: pathlib.Path) -> dict[str, Any]:
     from refinevad_jax.workdir import read_run
 
     graphdef, params, _ = analysis.restore(read_run(workdir), workdir, "last")
-    scorer = Scorer(graphdef, top_k_divisor=16)
+    scorer = scoring.Scorer(graphdef, top_k_divisor=16)
     columns = np.arange(NUM_CHANNELS.value)
     lengths = [bag.num_segments for bag in bags]
 
@@ -107,13 +138,13 @@ def score(bags: list[Bag], workdir: pathlib.Path) -> dict[str, Any]:
 
     def one_by_one() -> None:
         for bag in bags:
-            length = -(-bag.num_segments // 32) * 32
+            length = multiple_of_32(bag.num_segments)
             features = np.zeros((1, length, NUM_CHANNELS.value), np.float16)
             features[0, : bag.num_segments] = bag.features[0]
             valid = np.arange(length)[None] < bag.num_segments
             np.asarray(scorer.forward(params, features, valid)["scores"])
 
-    compiled = len({(rows.num_rows, rows.length) for rows in batched_rows(bags, 0)})
+    compiled = len({(rows.num_rows, rows.length) for rows in scoring.batched_rows(bags, 0)})
     first = records.timed(together)
     singles = records.timed(one_by_one)
     turns = [
@@ -124,7 +155,7 @@ def score(bags: list[Bag], workdir: pathlib.Path) -> dict[str, Any]:
         "segments": sum(lengths),
         "compilations": compiled,
         "compile_processor_s": round(first[1], 1),
-        "compilations_one_by_one": buckets(lengths, "multiples of 32")[0],
+        "compilations_one_by_one": len(set(map(multiple_of_32, lengths))),
         "compile_one_by_one_processor_s": round(singles[1], 1),
     }
     for index, kind in enumerate(("", "_processor")):
@@ -139,11 +170,15 @@ def score(bags: list[Bag], workdir: pathlib.Path) -> dict[str, Any]:
                 [2 * SIDE**3 / turn[0][index] / 1e9 for turn in turns], 1
             ),
         }
-    found["buckets"] = [
-        [kind, number, round(waste, 3)]
-        for kind in ("powers of two", "two a power of two", "multiples of 32", "own length")
-        for number, waste in [buckets(lengths, kind)]
-    ]
+    source, lengths = ucf_lengths()
+    found |= {
+        "bucket_lengths_of": source,
+        "buckets": [
+            [kind, number, round(waste, 3)]
+            for kind, pad in BUCKETS.items()
+            for number, waste in [buckets(lengths, pad)]
+        ],
+    }
     return found
 
 

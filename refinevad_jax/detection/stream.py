@@ -19,6 +19,7 @@ from refinevad_jax.encoders.segments import Segment, ahead, read_segments
 from refinevad_jax.encoders.video import Video
 from refinevad_jax.encoders.visual import FRAMES_PER_SEGMENT, VisualEncoder
 from refinevad_jax.errors import UserError
+from refinevad_jax.evaluation.scoring import bucket_length
 
 _AHEAD = 4
 
@@ -90,10 +91,8 @@ def _compile(detector: Detector, encoder: VisualEncoder, window: int, num_crops:
     """Compiles what the stream will call before the source is opened, which may not wait."""
     empty = np.zeros((num_crops, FRAMES_PER_SEGMENT, CROP_SIZE, CROP_SIZE, 3), np.uint8)
     encode_padded(encoder, [Segment(empty, np.zeros(FRAMES_PER_SEGMENT))], 1)
-    length = 1
-    while length < 2 * window:  # the scorer pads to powers of two
+    for length in sorted({bucket_length(count) for count in range(1, window + 1)}):
         detector.score(np.zeros((num_crops, min(length, window), encoder.width), np.float32))
-        length *= 2
 
 
 def _stamped(segments: Iterator[Segment]) -> Iterator[tuple[Segment, float]]:

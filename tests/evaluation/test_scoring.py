@@ -71,10 +71,11 @@ def test_segment_categories_come_with_the_scores_where_the_network_reads_them() 
     assert plain.category_evidence is result.category_probs
 
 
-def test_lengths_are_padded_to_few_sizes_by_less_than_half() -> None:
-    lengths = {scoring.bucket_length(n) for n in range(1, 3000)}
-    assert lengths == {32, 64, 128, 256, 512, 1024, 2048, 4096}
-    assert all(scoring.bucket_length(n) < 2 * max(n, 17) for n in range(1, 3000))
+def test_lengths_are_padded_to_few_sizes_by_at_most_a_third() -> None:
+    lengths = {scoring.bucket_length(n) for n in range(1, 1000)}
+    assert lengths == {32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024}
+    assert all(n <= scoring.bucket_length(n) for n in range(1, 1000))
+    assert all(2 * scoring.bucket_length(n) < 3 * n for n in range(33, 1000))
 
 
 def test_one_array_shape_per_length(monkeypatch: pytest.MonkeyPatch) -> None:
