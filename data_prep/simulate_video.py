@@ -22,7 +22,7 @@ import tqdm
 from absl import flags
 
 from data_prep import rendered_features
-from data_prep.simulation_video import FPS, TAXONOMY, Clip, plan_clips, render
+from data_prep.simulation_video import FPS, QUALITY, TAXONOMY, Clip, plan_clips, render
 from refinevad_jax.command_line import run
 from refinevad_jax.encoders.video_writer import write_video
 from refinevad_jax.errors import UserError
@@ -33,8 +33,6 @@ NUM_CLIPS = flags.DEFINE_integer("num_clips", 240, "clips in all splits", 20, 10
 SEED = flags.DEFINE_integer("seed", 0, "seed of everything random", lower_bound=0)
 CLIPS = flags.DEFINE_list("clips", [], "names of the clips to render; all when not given")
 FEATURES = flags.DEFINE_string("features", "", "folder of extracted features to pack")
-
-QUALITY = 28  # constant rate factor: compressed as a recorder would
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from refinevad_jax.data.taxonomy import Taxonomy
 GENERATOR_VERSION = 1
 HEIGHT, WIDTH = 240, 320
 FPS = 25.0
+QUALITY = 28  # constant rate factor: compressed as a recorder would
 FRAMES_PER_SEGMENT = 16
 SPLIT_SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
 

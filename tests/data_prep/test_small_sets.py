@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from data_prep.feature_bags import write_dataset
-from data_prep.small_sets import read_mitbih, read_survfight, spans
+from data_prep.small_set_bags import read_mitbih, read_survfight, spans
 from data_prep.videos import Span
 from refinevad_jax.array_files import load_packed
 from tests.conftest import call

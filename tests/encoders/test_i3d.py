@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from data_prep import rendered_features
-from data_prep.simulate_video import QUALITY
-from data_prep.simulation_video import FPS, plan_clips, render
+from data_prep.simulation_video import FPS, QUALITY, plan_clips, render
 from refinevad_jax.encoders import i3d
 from refinevad_jax.encoders.crops import crops
 from refinevad_jax.encoders.video import Video
