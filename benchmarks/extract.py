@@ -32,7 +32,7 @@ HEIGHT = flags.DEFINE_integer("height", 240, "rows of the video; columns are 4/3
 def network_flops(weights: i3d.Weights) -> float:
     """Operations of one segment, as the compiler counts them."""
     shape = jax.ShapeDtypeStruct((1, FRAMES_PER_SEGMENT, 224, 224, 3), jnp.uint8)
-    return float(i3d.encode.lower(weights, shape).compile().cost_analysis()["flops"])
+    return float(i3d.encoder().lower(weights, shape).compile().cost_analysis()["flops"])
 
 
 def make_video(folder: pathlib.Path) -> pathlib.Path:

@@ -8,6 +8,7 @@ with the network of configs/ucf_text.py. Operations and scratch memory are the c
 stand beside one large matrix product of the same moment. The last line is JSON.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,7 @@ from benchmarks import records
 from benchmarks.limits import SIDE, matmul
 from benchmarks.programs import NUM_CATEGORIES, made_up_bags, program
 from configs import ucf, ucf_text
+from refinevad_jax.compiler import compiler_options
 from refinevad_jax.model.refinevad import ModelConfig, create
 
 LONGEST = flags.DEFINE_integer("longest", 20_000, "Segments of the longest video.", lower_bound=200)
@@ -48,7 +50,7 @@ def over_length() -> list[dict[str, float]]:
     config = ModelConfig((NUM_CHANNELS,), NUM_CATEGORIES, **ucf.get_config().model.to_dict())
     graphdef, params = create(config, 0)
 
-    @jax.jit
+    @functools.partial(jax.jit, compiler_options=compiler_options())
     def forward(params: Any, features: jax.Array) -> jax.Array:
         return nnx.merge(graphdef, params)(features, jnp.ones(features.shape[:2], bool)).scores
 

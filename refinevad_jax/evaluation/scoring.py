@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from refinevad_jax.compiler import compiler_options
 from refinevad_jax.data.bags import Bag
 from refinevad_jax.data.batches import resample
 
@@ -63,7 +64,7 @@ class Scorer:
                 names.append("segment_category_probs")
             return {name: getattr(outputs, name) for name in names}
 
-        self.forward = jax.jit(forward)
+        self.forward = jax.jit(forward, compiler_options=compiler_options())
 
     def __call__(
         self,

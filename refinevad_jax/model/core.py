@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from refinevad_jax.model.linear import Linear
+from refinevad_jax.model.normalization import LayerNorm
 
 # Standard deviation of a category's stretch of the video, as a fraction of its length.
 MIN_SIGMA, MAX_SIGMA = 0.01, 0.5
@@ -53,7 +54,7 @@ class CategoryInput(nnx.Module):
 
     def __init__(self, num_channels: int, width: int, dropout: float, *, rngs: nnx.Rngs) -> None:
         self.projection = Linear(num_channels, width, rngs=rngs)
-        self.norm = nnx.LayerNorm(width, rngs=rngs)
+        self.norm = LayerNorm(width, rngs=rngs)
         self.dropout = nnx.Dropout(dropout)
 
     def __call__(self, features: jax.Array, rngs: nnx.Rngs | None) -> jax.Array:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from refinevad_jax.model import core, motar
+from refinevad_jax.model.normalization import LayerNorm
 from refinevad_jax.model.scorer import Scorer, exponential_smoothing
 from refinevad_jax.model.temporal_encoder import Attention, TemporalEncoder
 
@@ -101,7 +102,7 @@ class ModalityNorm(nnx.Module):
     def __init__(self, widths: tuple[int, ...], *, rngs: nnx.Rngs) -> None:
         self.widths = widths
         self.norms = nnx.Dict(
-            {f"modality_{i}": nnx.LayerNorm(width, rngs=rngs) for i, width in enumerate(widths)}
+            {f"modality_{i}": LayerNorm(width, rngs=rngs) for i, width in enumerate(widths)}
         )
 
     def __call__(self, features: jax.Array) -> jax.Array:
@@ -148,7 +149,7 @@ class RefineVAD(nnx.Module):
             )
             self.mixture_head = core.MixtureHead(width, rngs=rngs)
             self.cross_attention = Attention(width, config.num_heads, rngs=rngs)
-            self.context_norm = nnx.LayerNorm(width, rngs=rngs)
+            self.context_norm = LayerNorm(width, rngs=rngs)
         num_inputs = width if config.injection == "none" else 2 * width
         self.scorer = Scorer(num_inputs, config.scorer_width, config.dropout, rngs=rngs)
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from refinevad_jax.model.linear import Linear
+from refinevad_jax.model.normalization import LayerNorm
 
 
 def exponential_smoothing(values: jax.Array, valid: jax.Array, *, share: float) -> jax.Array:
@@ -37,7 +38,7 @@ class Scorer(nnx.Module):
     """The light classifier: LayerNorm, 128 GELU, dropout, one logit per segment."""
 
     def __init__(self, num_inputs: int, width: int, dropout: float, *, rngs: nnx.Rngs) -> None:
-        self.norm = nnx.LayerNorm(num_inputs, rngs=rngs)
+        self.norm = LayerNorm(num_inputs, rngs=rngs)
         self.hidden = Linear(num_inputs, width, rngs=rngs)
         self.dropout = nnx.Dropout(dropout)
         self.output = nnx.Linear(width, 1, rngs=rngs)

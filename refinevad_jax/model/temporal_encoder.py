@@ -9,6 +9,7 @@ import numpy as np
 from flax import nnx
 
 from refinevad_jax.model.linear import Linear
+from refinevad_jax.model.normalization import LayerNorm
 
 # Queries of one attention call. Memory grows with T x QUERY_BLOCK, not with T squared, so that a
 # video of many hours is scored whole.
@@ -125,9 +126,9 @@ class EncoderBlock(nnx.Module):
         decay: bool,
         rngs: nnx.Rngs,
     ) -> None:
-        self.attention_norm = nnx.LayerNorm(width, rngs=rngs)
+        self.attention_norm = LayerNorm(width, rngs=rngs)
         self.attention = Attention(width, num_heads, decay=decay, rngs=rngs)
-        self.mlp_norm = nnx.LayerNorm(width, rngs=rngs)
+        self.mlp_norm = LayerNorm(width, rngs=rngs)
         self.mlp_in = Linear(width, mlp_width, rngs=rngs)
         self.mlp_out = Linear(mlp_width, width, rngs=rngs)
         self.dropout = nnx.Dropout(dropout)
@@ -159,7 +160,7 @@ class TemporalEncoder(nnx.Module):
         self.width = width
         self.sinusoidal = positions == "sinusoidal" and num_layers > 0
         self.projection = Linear(num_channels, width, rngs=rngs)
-        self.projection_norm = nnx.LayerNorm(width, rngs=rngs)
+        self.projection_norm = LayerNorm(width, rngs=rngs)
         self.dropout = nnx.Dropout(dropout)
         self.blocks = nnx.Dict(
             {
@@ -174,7 +175,7 @@ class TemporalEncoder(nnx.Module):
                 for i in range(num_layers)
             }
         )
-        self.output_norm = nnx.LayerNorm(width, rngs=rngs)
+        self.output_norm = LayerNorm(width, rngs=rngs)
 
     def __call__(self, features: jax.Array, valid: jax.Array, rngs: nnx.Rngs | None) -> jax.Array:
         """features: [B, T, D]; valid: [B, T]; rngs: dropout keys or None. Returns [B, T, H]."""

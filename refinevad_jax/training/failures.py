@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 
 from refinevad_jax import workdir as workdir_lib
 from refinevad_jax.array_files import load_packed
+from refinevad_jax.compiler import compiler_options
 from refinevad_jax.errors import UserError
 from refinevad_jax.model.refinevad import abstract
 from refinevad_jax.staged_file import write_bytes
@@ -139,7 +140,8 @@ def replay(failure: Failure) -> tuple[dict[str, float], list[str]]:
     # As in training, a seed is one of several side by side.
     arguments = (failure.state.params, failure.features, failure.labels, np.uint32(config.seed))
     batched = jax.tree.map(lambda leaf: np.asarray(leaf)[None], arguments)
-    metrics, gradient = jax.device_get(jax.jit(jax.vmap(again))(*batched))
+    run = jax.jit(jax.vmap(again), compiler_options=compiler_options())
+    metrics, gradient = jax.device_get(run(*batched))
     numbers = {name: float(metrics[name][0]) for name in ("loss", "mil", "category", "smoothing")}
     found = []
     bad = np.flatnonzero(~np.isfinite(failure.features).all(axis=(1, 2)))

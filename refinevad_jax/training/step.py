@@ -14,6 +14,7 @@ import optax
 from flax import nnx
 from ml_collections import ConfigDict
 
+from refinevad_jax.compiler import compiler_options
 from refinevad_jax.data.batches import draw_batch
 from refinevad_jax.model.precision import in_bfloat16
 from refinevad_jax.model.refinevad import Outputs
@@ -245,8 +246,14 @@ def make_run_steps(
             static_argnums=3,
             donate_argnums=0,
             out_shardings=outputs,
+            compiler_options=compiler_options(),
         ),
-        jax.jit(jax.vmap(update, spmd_axis_name=SEED), donate_argnums=0, out_shardings=outputs),
+        jax.jit(
+            jax.vmap(update, spmd_axis_name=SEED),
+            donate_argnums=0,
+            out_shardings=outputs,
+            compiler_options=compiler_options(),
+        ),
         jax.jit(jax.vmap(draw)),
     )
 
