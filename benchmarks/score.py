@@ -117,7 +117,7 @@ def commands(folder: pathlib.Path, workdir: pathlib.Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, words in calls.items():
         for state in ("cold", "warm"):
-            times = command(folder / "cache", *words)
+            times = command(folder / f"cache-{name}", *words)
             if state == "warm" or name in ("evaluate", "detect"):
                 found[f"{name}_{state}_s"], found[f"{name}_{state}_processor_s"] = times
     return found

@@ -6,13 +6,11 @@ Both train the network of configs/ucf_text.py on made-up bags of that size, in t
 compiling is reported apart. The last line is JSON.
 """
 
-import json
-import statistics
 import time
 
-import jax
 from absl import app, flags
 
+from benchmarks import records
 from benchmarks.programs import made_up_bags, program
 from configs import ucf_text
 
@@ -50,13 +48,11 @@ def main(argv: list[str]) -> None:
     print(f"first call, with compiling: {compiling[0]:.1f} s together, {compiling[1]:.1f} s alone")
     result = {
         "num_seeds": NUM_SEEDS.value,
-        "together_over_separate": round(statistics.median(ratios), 3),
-        "lowest": round(min(ratios), 3),
-        "highest": round(max(ratios), 3),
+        "together_over_separate": records.middle(ratios),
+        "together_over_separate_range": records.spread(ratios),
         "compile_together_over_separate": round(compiling[0] / (NUM_SEEDS.value * compiling[1]), 3),
-        "device": jax.devices()[0].device_kind,
     }
-    print(json.dumps(result))
+    records.finish("seeds", result)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import functools
 import jax
 
 # On processors jax 0.10 hands products and sums to YNNPACK, which computes the products of this
-# network at half to nine tenths of the rate of Eigen (benchmarks.train_step measures both).
+# network at a fifth to nine tenths of the rate of Eigen (docs/performance.md, "Training").
 WITHOUT_YNNPACK = {"xla_cpu_experimental_ynn_fusion_type": ""}
 
 

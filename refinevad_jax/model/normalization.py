@@ -12,10 +12,24 @@ EXACT = jax.lax.Precision.HIGHEST
 EPSILON = 1e-6
 
 
+@jax.custom_batching.custom_vmap
 def sum_of_rows(x: jax.Array) -> jax.Array:
     """[..., D] -> [D]. A product with ones: XLA's reduction over rows takes ten times as long."""
-    rows = x.reshape(-1, x.shape[-1])
-    return jnp.matmul(jnp.ones(len(rows), x.dtype), rows, precision=EXACT)
+    return _sums(x[None])[0]
+
+
+@sum_of_rows.def_vmap
+def _sum_of_rows_batched(_: int, in_batched: list[bool], x: jax.Array) -> tuple[jax.Array, bool]:
+    """Of several seeds: ones that belong to no seed would have XLA transpose x."""
+    assert in_batched[0]
+    return _sums(x), True
+
+
+def _sums(x: jax.Array) -> jax.Array:
+    """[S, ..., D] -> [S, D]."""
+    rows = x.reshape(len(x), -1, x.shape[-1])
+    ones = jnp.ones((len(x), 1, rows.shape[1]), x.dtype)
+    return jnp.matmul(ones, rows, precision=EXACT)[:, 0]
 
 
 @jax.custom_vjp
