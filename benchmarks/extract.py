@@ -8,7 +8,6 @@ network's multiplications and additions at the speed of a large float32 matrix p
 line is JSON.
 """
 
-import json
 import pathlib
 import tempfile
 
@@ -17,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import app, flags
 
+from benchmarks import records
 from benchmarks.limits import best, matmul_flops
 from refinevad_jax.encoders import i3d
 from refinevad_jax.encoders.segments import ahead, batched, read_segments
@@ -73,23 +73,18 @@ def main(argv: list[str]) -> None:
 
         decode_s = best(decode, repeats=2) / SEGMENTS.value
         extract_s = best(extract, repeats=2) / SEGMENTS.value
-    per_second = {
-        "decode_frames_per_s": FRAMES_PER_SEGMENT / decode_s,
-        "encode_frames_per_s": FRAMES_PER_SEGMENT / encode_s,
-        "extract_frames_per_s": FRAMES_PER_SEGMENT / extract_s,
-        "limit_frames_per_s": FRAMES_PER_SEGMENT * peak / flops,
-    }
-    result = per_second | {
-        "share_of_matmul_limit": per_second["encode_frames_per_s"]
-        / per_second["limit_frames_per_s"],
-        "matmul_gflops": peak / 1e9,
-        "network_gflop_per_segment": flops / 1e9,
+    encoding, limit = FRAMES_PER_SEGMENT / encode_s, FRAMES_PER_SEGMENT * peak / flops
+    result = {
+        "decode_frames_per_s": round(FRAMES_PER_SEGMENT / decode_s, 1),
+        "encode_frames_per_s": round(encoding, 1),
+        "extract_frames_per_s": round(FRAMES_PER_SEGMENT / extract_s, 1),
+        "limit_frames_per_s": round(limit, 1),
+        "share_of_matmul_limit": round(encoding / limit, 3),
+        "matmul_gflops": round(peak / 1e9, 1),
+        "network_gflop_per_segment": round(flops / 1e9, 1),
         "batch_size": BATCH_SIZE.value,
-        "device": jax.devices()[0].device_kind,
     }
-    for name, value in result.items():
-        print(f"{name:28s} {value if isinstance(value, str) else round(value, 3)}")
-    print(json.dumps(result))
+    records.finish("extract", result)
 
 
 if __name__ == "__main__":

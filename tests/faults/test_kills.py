@@ -12,10 +12,9 @@ from tests.faults.scenarios import SCENARIOS, Ground, check_visible, fresh, left
 KILLS = 50 if LONG else 5
 CHAIN = 3  # kills at most, in the long form, before the command is left to end
 MAX_TRIES = 10 * KILLS
-SHORT = ("packaging", "extraction", "detection", "report")  # each try of the others takes seconds
 
 
-@pytest.mark.parametrize("name", SCENARIOS if LONG else SHORT)
+@pytest.mark.parametrize("name", SCENARIOS)
 def test_killed_at_random_moments(
     name: str, ground: Ground, zygote: Zygote, tmp_path: pathlib.Path, record: Record
 ) -> None:
