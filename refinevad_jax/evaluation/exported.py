@@ -19,7 +19,7 @@ from jax import export as jax_export
 from refinevad_jax import analysis
 from refinevad_jax import workdir as workdir_lib
 from refinevad_jax.errors import UserError
-from refinevad_jax.model.temporal_encoder import QUERY_BLOCK
+from refinevad_jax.model.temporal_encoder import LONGEST_WHOLE
 from refinevad_jax.staged_file import write_bytes
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -40,7 +40,7 @@ def export(workdir: pathlib.Path, output: pathlib.Path, *, step: str) -> dict[st
         return {name: getattr(outputs, name) for name in OUTPUTS}
 
     batch, time = jax_export.symbolic_shape(
-        "batch, time", constraints=["time >= 2", f"time <= {QUERY_BLOCK}"]
+        "batch, time", constraints=["time >= 2", f"time <= {LONGEST_WHOLE}"]
     )
     channels = run.model_config.num_channels
     exported = jax_export.export(jax.jit(scores), platforms=PLATFORMS)(
@@ -61,7 +61,7 @@ def describe(run: workdir_lib.Run, step: int, channels: int) -> dict[str, Any]:
     info = run.info
     return {
         "inputs": {
-            "features": f"float32 [batch, time, {channels}], time from 2 to {QUERY_BLOCK}",
+            "features": f"float32 [batch, time, {channels}], time from 2 to {LONGEST_WHOLE}",
             "valid": "bool [batch, time], True on a run from the first segment on",
         },
         "outputs": {

@@ -11,9 +11,11 @@ from flax import nnx
 from refinevad_jax.model.linear import Linear
 from refinevad_jax.model.normalization import LayerNorm
 
-# Queries of one attention call. Memory grows with T x QUERY_BLOCK, not with T squared, so that a
-# video of many hours is scored whole.
-QUERY_BLOCK = 2048
+# Segments up to which attention is one call. Longer videos are attended in blocks of fewer queries
+# the longer they are, down to the shortest: memory then hardly grows, a video of days is scored
+# whole, and a block stays in a processor's caches.
+LONGEST_WHOLE = 2048
+SHORTEST_BLOCK = 64
 # Loss of attention over a whole video in the head of the fastest decay: e^-1 at 1 / 32 of it.
 DECAY = 32.0
 
@@ -59,14 +61,15 @@ def masked_attention(
         bias = distance_decay(start, queries.shape[1], valid, heads) if decay else None
         return jax.nn.dot_product_attention(queries, key, value, bias=bias, mask=mask)
 
-    if length <= QUERY_BLOCK:
+    if length <= LONGEST_WHOLE:
         return attend(query, 0)
-    num_blocks = -(-length // QUERY_BLOCK)
-    padded = jnp.pad(query, ((0, 0), (0, num_blocks * QUERY_BLOCK - length), (0, 0), (0, 0)))
-    blocks = padded.reshape(batch, num_blocks, QUERY_BLOCK, heads, width).swapaxes(0, 1)
-    starts = jnp.arange(num_blocks) * QUERY_BLOCK
+    block = max(SHORTEST_BLOCK, LONGEST_WHOLE**2 // length)
+    num_blocks = -(-length // block)
+    padded = jnp.pad(query, ((0, 0), (0, num_blocks * block - length), (0, 0), (0, 0)))
+    blocks = padded.reshape(batch, num_blocks, block, heads, width).swapaxes(0, 1)
+    starts = jnp.arange(num_blocks) * block
     # Training computes a block's weights again on the way back: kept, they are T squared.
-    mixed = jax.lax.map(jax.checkpoint(lambda block: attend(*block)), (blocks, starts))
+    mixed = jax.lax.map(jax.checkpoint(lambda some: attend(*some)), (blocks, starts))
     return mixed.swapaxes(0, 1).reshape(padded.shape)[:, :length]
 
 

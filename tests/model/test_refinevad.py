@@ -128,7 +128,8 @@ def test_long_videos_are_attended_in_blocks_with_the_same_result(
     query, key, value = jax.random.normal(jax.random.key(0), (3, 2, 50, 2, 4))
     valid = jnp.arange(50)[None] < jnp.array([[50], [23]])
     whole = masked_attention(query, key, value, valid, decay=decay)
-    monkeypatch.setattr("refinevad_jax.model.temporal_encoder.QUERY_BLOCK", 16)
+    monkeypatch.setattr("refinevad_jax.model.temporal_encoder.LONGEST_WHOLE", 16)
+    monkeypatch.setattr("refinevad_jax.model.temporal_encoder.SHORTEST_BLOCK", 12)
     blocks = masked_attention(query, key, value, valid, decay=decay)
     np.testing.assert_allclose(whole, blocks, atol=2e-6)
 
@@ -138,7 +139,8 @@ def test_memory_of_long_videos_does_not_grow_with_the_square(
     training: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of the compiled program: four times the segments, four times the memory."""
-    monkeypatch.setattr("refinevad_jax.model.temporal_encoder.QUERY_BLOCK", 32)
+    monkeypatch.setattr("refinevad_jax.model.temporal_encoder.LONGEST_WHOLE", 32)
+    monkeypatch.setattr("refinevad_jax.model.temporal_encoder.SHORTEST_BLOCK", 8)
 
     def scratch(length: int) -> int:
         def total(query: jax.Array) -> jax.Array:
