@@ -32,9 +32,10 @@ from refinevad_jax.command_line import run
 from refinevad_jax.errors import UserError
 
 SCALE = flags.DEFINE_float("scale", 1.0, "Share of bags, hours and processes.", 1e-3, 1.0)
+HOURS = flags.DEFINE_float("hours", 48.0, "Length of the long video.", 0.1)
 PARTS = flags.DEFINE_list("parts", ["bags", "long", "stream", "processes"], "What to measure.")
 NUM_BAGS, BAG_SEGMENTS, WIDTH = 100_000, 8, 64
-LONG_SEGMENTS, DAY_SEGMENTS, NUM_PROCESSES = 324_000, 135_000, 20
+SEGMENTS_AN_HOUR, DAY_SEGMENTS, NUM_PROCESSES = 6_750, 135_000, 20
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
@@ -158,8 +159,8 @@ def bags(load: Load) -> None:
 
 
 def long(load: Load) -> None:
-    """One video of two days, beside a short one."""
-    count = load.count(LONG_SEGMENTS)
+    """One very long video, beside a short one."""
+    count = load.count(round(HOURS.value * SEGMENTS_AN_HOUR))
     write_input(load.folder, "long", [100, count])
     load.package("long", f"packaging, a video of {count:,} segments")
     load.evaluate("long", f"evaluation, a video of {count:,} segments")

@@ -4,6 +4,8 @@ import errno
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Sequence
 
 from absl import app, flags, logging
@@ -43,6 +45,7 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
     and 143 (SIGTERM) ended at once.
     """
     signal.signal(signal.SIGTERM, _stop)
+    _end_inside_long_calls()
     logging.use_absl_handler()
     logging.set_verbosity(logging.WARNING)
 
@@ -101,6 +104,29 @@ def _stop(number: int, frame: object) -> None:
     # Not print: the signal may have come in the middle of one.
     os.write(sys.stderr.fileno(), b"error: stopped by SIGTERM; run the same command again\n")
     os._exit(143)
+
+
+def _end_inside_long_calls() -> None:
+    """Ends a second after SIGTERM or Ctrl-C where the main thread has not.
+
+    Python calls handlers only between two instructions, and a compiled program is one, which takes
+    minutes for a video of days. Training listens in its own way (training/stopping.py).
+    """
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    # A worker's signals are not those of the command.
+    os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
+    threading.Thread(target=_watch, args=(read,), daemon=True).start()
+
+
+def _watch(read: int) -> None:
+    while (number := os.read(read, 1)[0]) not in (signal.SIGTERM, signal.SIGINT):
+        pass
+    time.sleep(1.0)
+    text = f"error: stopped by {signal.Signals(number).name}; run the same command again\n"
+    os.write(sys.stderr.fileno(), text.encode())
+    os._exit(128 + number)
 
 
 def _discard_output() -> None:

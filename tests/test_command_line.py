@@ -1,5 +1,6 @@
 """Every command as a user meets it: help, misuse, exit codes."""
 
+import signal
 import subprocess
 import sys
 
@@ -93,3 +94,25 @@ def test_the_package_imports_at_once() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False)
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_command_inside_one_long_call(number: signal.Signals) -> None:
+    """As a compiled program is: no Python instruction in which a handler could run."""
+    script = (
+        "import hashlib\n"
+        "from refinevad_jax import command_line\n"
+        "def main():\n"
+        "    print('ready', flush=True)\n"
+        "    hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)\n"
+        "command_line.run(main)\n"
+    )
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout and process.stderr
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        assert process.wait(timeout=20) == 128 + number
+        assert process.stderr.read().count("run the same command again") == 1
