@@ -46,6 +46,7 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
     """
     signal.signal(signal.SIGTERM, _stop)
     _end_inside_long_calls()
+    threading.excepthook = _thread_fault
     logging.use_absl_handler()
     logging.set_verbosity(logging.WARNING)
 
@@ -104,6 +105,14 @@ def _stop(number: int, frame: object) -> None:
     # Not print: the signal may have come in the middle of one.
     os.write(sys.stderr.fileno(), b"error: stopped by SIGTERM; run the same command again\n")
     os._exit(143)
+
+
+def _thread_fault(fault: threading.ExceptHookArgs) -> None:
+    """A thread of a library that cannot write, as that of TensorBoard's files: one line."""
+    if isinstance(fault.exc_value, OSError) and fault.exc_value.errno in DISK:
+        print(f"warning: a file beside: {one_line(fault.exc_value)}", file=sys.stderr)
+    else:
+        threading.__excepthook__(fault)
 
 
 def _end_inside_long_calls() -> None:

@@ -3,6 +3,7 @@
 Where tensorboardX is installed, the same numbers go to event files beside it, in tensorboard/.
 """
 
+import contextlib
 import json
 import math
 import os
@@ -25,7 +26,7 @@ class MetricWriter:
         write_bytes(path, "".join(map(_line, kept)).encode())
         self._events = _event_writer(path.parent / "tensorboard", resumed_step)
         if self._events is not None:
-            weakref.finalize(self, self._events.close)
+            weakref.finalize(self, _close, self._events)
 
     def write(self, rows: list[dict[str, Any]]) -> None:
         """Appends rows, each with its "step", and waits until they are on the disk."""
@@ -35,12 +36,14 @@ class MetricWriter:
             file.write("".join(map(_line, rows)))
             file.flush()
             os.fsync(file.fileno())
-        if self._events is not None:
-            for row in rows:
-                kind = "epoch" if "epoch" in row else "step"
-                for key, value in row.items():
-                    if isinstance(value, int | float) and key not in ("step", "epoch"):
-                        self._events.add_scalar(f"{kind}/{key}", value, row["step"])
+        for row in rows:
+            kind = "epoch" if "epoch" in row else "step"
+            for key, value in row.items():
+                # Its thread ends where a write fails, and a dead one would be waited for.
+                if self._events is None or not _writes(self._events):
+                    return
+                if isinstance(value, int | float) and key not in ("step", "epoch"):
+                    self._events.add_scalar(f"{kind}/{key}", value, row["step"])
 
 
 def _event_writer(folder: pathlib.Path, resumed_step: int) -> Any:
@@ -50,6 +53,16 @@ def _event_writer(folder: pathlib.Path, resumed_step: int) -> Any:
     except ImportError:
         return None
     return SummaryWriter(str(folder), purge_step=resumed_step + 1, flush_secs=10)
+
+
+def _writes(events: Any) -> bool:
+    return events.file_writer.event_writer._worker.is_alive()
+
+
+def _close(events: Any) -> None:
+    if _writes(events):
+        with contextlib.suppress(OSError):  # metrics.jsonl has the numbers
+            events.close()
 
 
 def read_rows(path: pathlib.Path) -> list[dict[str, Any]]:

@@ -40,3 +40,24 @@ def test_event_files_hold_the_same_numbers(tmp_path: pathlib.Path) -> None:
         found |= {v.tag: (event.step, v.simple_value) for v in event.summary.value}
         place += 16 + length
     assert found == {"step/loss": (1, 0.5), "epoch/video_auc": (2, 0.75)}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_event_files_that_cannot_be_written_hold_nothing_up(tmp_path: pathlib.Path) -> None:
+    """Their thread ends; rows still reach metrics.jsonl, and nothing waits for it."""
+    pytest.importorskip("tensorboardX", reason="tensorboardX is not installed")
+    writer = MetricWriter(tmp_path / "metrics.jsonl", resumed_step=0)
+    assert writer._events is not None
+    inside = writer._events.file_writer.event_writer
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    inside._worker._record_writer.write_event = refuse
+    rows = [{"step": step, "loss": 1.0, "mil": 2.0} for step in range(1, 30)]
+    writer.write(rows[:1])
+    inside._worker.join(timeout=20)
+    assert not inside._worker.is_alive()
+    writer.write(rows[1:])
+    assert read_rows(tmp_path / "metrics.jsonl") == rows
+    del writer  # closes nothing that would wait
