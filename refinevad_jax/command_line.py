@@ -101,16 +101,18 @@ def fail(message: str, *, code: int) -> None:
 
 def _stop(number: int, frame: object) -> None:
     """Ends at once, as a kill does: what was finished is on the disk, the next call tidies up."""
-    del number, frame
+    del frame
     # Not print: the signal may have come in the middle of one.
-    os.write(sys.stderr.fileno(), b"error: stopped by SIGTERM; run the same command again\n")
-    os._exit(143)
+    text = f"error: stopped by {signal.Signals(number).name}; run the same command again\n"
+    os.write(sys.stderr.fileno(), text.encode())
+    os._exit(128 + number)
 
 
 def _thread_fault(fault: threading.ExceptHookArgs) -> None:
     """A thread of a library that cannot write, as that of TensorBoard's files: one line."""
     if isinstance(fault.exc_value, OSError) and fault.exc_value.errno in DISK:
-        print(f"warning: a file beside: {one_line(fault.exc_value)}", file=sys.stderr)
+        text = f"warning: a file could not be written: {one_line(fault.exc_value)}"
+        print(text, file=sys.stderr)
     else:
         threading.__excepthook__(fault)
 
@@ -133,9 +135,7 @@ def _watch(read: int) -> None:
     while (number := os.read(read, 1)[0]) not in (signal.SIGTERM, signal.SIGINT):
         pass
     time.sleep(1.0)
-    text = f"error: stopped by {signal.Signals(number).name}; run the same command again\n"
-    os.write(sys.stderr.fileno(), text.encode())
-    os._exit(128 + number)
+    _stop(number, None)
 
 
 def _discard_output() -> None:
