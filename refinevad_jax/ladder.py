@@ -36,8 +36,15 @@ def main() -> None:
 
     settings = CONFIG.value
     config.validate(settings)
-    info = read_info(settings.data.data_dir, settings.data.dataset)
-    rows = ladder_rows.ladder(settings, [modality.name for modality in info.modalities], ROWS.value)
+    try:
+        info = read_info(settings.data.data_dir, settings.data.dataset)
+        modalities = [modality.name for modality in info.modalities]
+    except UserError as error:
+        if not LIST.value:
+            raise
+        print(f"{error}\nso rows of single modalities are not in the list\n")
+        modalities = []
+    rows = ladder_rows.ladder(settings, modalities, ROWS.value)
     if LIST.value:
         for row in rows:
             print(f"{row.name:24s} {row.changes or 'the configuration as it is'}")

@@ -175,13 +175,17 @@ def _resolution(
             return name, _tail_notes(lengths - target, name)
     if len(set(lengths.tolist())) == 1 and len(arrays) > 1:
         return "equal part of a video", [f"{lengths[0]} scores a video, spread evenly over it"]
-    best = min(expected, key=lambda name: int((lengths != expected[name]).sum()))
-    wrong = np.flatnonzero(lengths != expected[best])
+    values, counts = np.unique(lengths, return_counts=True)
+    usual = values[counts.argmax()]
+    readings = {f"one score a {name}": other for name, other in expected.items()}
+    readings[f"{usual} scores a video"] = np.full_like(lengths, usual)
+    best = min(readings, key=lambda name: int((lengths != readings[name]).sum()))
+    wrong = np.flatnonzero(lengths != readings[best])
     named = ", ".join(
-        f"{bags[i].video_id} {lengths[i]:,} instead of {expected[best][i]:,}" for i in wrong[:SHOWN]
+        f"{bags[i].video_id} {lengths[i]:,} instead of {readings[best][i]:,}" for i in wrong[:SHOWN]
     )
     raise UserError(
-        f"{path}: {len(wrong)} of {len(bags)} videos are of a wrong length for one score a {best} "
+        f"{path}: {len(wrong)} of {len(bags)} videos are of a wrong length for {best} "
         f"({named}{', ...' if len(wrong) > SHOWN else ''}); a score may stand for a segment, an "
         "evaluated frame, a frame of the file, or an equal part of every video"
     )

@@ -107,7 +107,8 @@ CHOICES = (
 def ladder(config: ConfigDict, modalities: Sequence[str], wanted: Sequence[str] = ()) -> list[Row]:
     """The rows for a configuration: those that change it, and one a modality where it has several.
 
-    wanted: names to keep, with full; () for all. Raises UserError for an unknown name.
+    Of rows that come to the same the first is kept. wanted: names to keep, with full; () for all.
+    Raises UserError for an unknown name.
     """
     rows = [*STEPS, *PARTS, *CHOICES]
     if len(modalities) > 1:
@@ -115,12 +116,23 @@ def ladder(config: ConfigDict, modalities: Sequence[str], wanted: Sequence[str] 
             Row(f"only-{name}", {"data.modalities": (name,)}, f"more than {name} features")
             for name in modalities
         ]
-    rows = [row for row in rows if row.name == FULL or changed(config, row) != config]
+    first: dict[str, Row] = {}
+    for row in sorted(rows, key=lambda row: row.name != FULL):  # what is as full makes no row
+        first.setdefault(_effective(changed(config, row)), row)
+    rows = [row for row in rows if row in first.values()]
     unknown = sorted(set(wanted) - {row.name for row in rows})
     if unknown:
         names = ", ".join(row.name for row in rows)
         raise UserError(f"--rows: no row {unknown[0]!r} here; there are {names}")
     return [row for row in rows if not wanted or row.name == FULL or row.name in wanted]
+
+
+def _effective(config: ConfigDict) -> str:
+    """A configuration as text, without what has no effect in it."""
+    own = copy.deepcopy(config)
+    if not own.model.num_layers:
+        own.model.positions = ""
+    return own.to_json(sort_keys=True)
 
 
 def changed(config: ConfigDict, row: Row) -> ConfigDict:

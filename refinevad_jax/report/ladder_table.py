@@ -131,7 +131,8 @@ def markdown(rows: Sequence[LadderRow], *, base: str, full: str) -> str:
     notes = [
         facts(rows[0].contents),
         "Mean ± standard deviation over the seeds; differences are paired by seed, with the 95 % "
-        "t interval of their mean. mAP@IoU is that of proposals, mean over IoU 0.1 to 0.5 and the "
+        "t interval of their mean, none corrected for the number of comparisons: of twenty without "
+        "any effect one is expected to show some. mAP@IoU is that of proposals, mean over IoU 0.1 to 0.5 and the "
         "anomaly categories. The paper's column is its own ablation on features that have "
         "not been published: only the order of rows can be compared.",
     ]

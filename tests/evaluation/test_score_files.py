@@ -113,6 +113,10 @@ WRONG = {
     "unknown": ({"v9": ramp(3), "v8": ramp(2)}, r"2 unknown videos \(v9, v8\) for a split of 3"),
     "missing": ({"v2": None}, r"1 missing videos \(v2\)"),
     "length": ({"v2": ramp(9)}, r"1 of 3 videos .* one score a segment \(v2 9 instead of 5\)"),
+    "odd": (
+        {"v1": ramp(32), "v2": ramp(32), "v3": ramp(31)},
+        r"1 of 3 videos .* for 32 scores a video \(v3 31 instead of 32\)",
+    ),
     "nan": ({"v1": np.array([0, np.nan, 1])}, r"1 videos with NaN or infinite scores \(v1\)"),
     "text": ({"v1": np.array(["a", "b", "c"])}, r"1 videos without numbers \(v1\)"),
     "empty": ({"v3": np.zeros(0)}, r"1 videos without numbers \(v3\)"),

@@ -3,6 +3,8 @@
 import csv
 import pathlib
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -29,6 +31,28 @@ def test_every_row_is_a_valid_configuration_that_differs_from_the_others() -> No
     # The configuration's own choices are full itself and make no row of their own.
     assert {"folding-4", "tau-1", "query-video", "mil-ranking"}.isdisjoint(names)
     assert {"folding-2", "folding-8", "tau-0.2", "query-segment", "mil-bce"} <= set(names)
+
+
+def test_rows_that_come_to_the_same_run_once() -> None:
+    config = config_lib.default()
+    config.model.num_layers = 0
+    names = [row.name for row in ladder_rows.ladder(config, ["visual"])]
+    # Without a Transformer positions change nothing, and MoTAR is its shift.
+    assert {"positions-decay", "no-shift", "without-transformer"}.isdisjoint(names)
+    assert {"without-motar", "layers-1", "full"} <= set(names)
+
+
+def test_the_rows_are_listed_without_the_data_set(tmp_path: pathlib.Path) -> None:
+    words = ["--config=configs/ucf_text.py", f"--config.data.data_dir={tmp_path}", "--list"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "refinevad_jax.ladder", *words],
+        cwd=pathlib.Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "is not in" in ended.stdout and "constant-shift" in ended.stdout
 
 
 def test_an_unknown_row_is_refused_by_name() -> None:
