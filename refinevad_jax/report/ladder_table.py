@@ -15,6 +15,13 @@ from refinevad_jax.workdir import write_text
 
 COMPARED = ("frame_auc", "frame_ap", "localization.proposals.anomaly.mean")
 LEVEL = 0.95
+NOTE = (
+    "Mean ± standard deviation over the seeds; differences are paired by seed, with the 95 % t "
+    "interval of their mean, not corrected for the number of comparisons: about one in twenty "
+    "without any effect seems to have one. mAP@IoU is that of proposals, mean over IoU 0.1 to 0.5 "
+    "and the anomaly categories. The paper's column is its own ablation on features that have not "
+    "been published: only the order of rows can be compared."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +68,7 @@ def write(folder: pathlib.Path, rows: Sequence[LadderRow], *, base: str, full: s
         rows=[_cells(row, rows, base=base, full=full) for row in rows],
         verdicts=verdicts(rows, full=full),
         facts=facts(rows[0].contents),
+        note=NOTE,
     )
     return text
 
@@ -128,16 +136,18 @@ def markdown(rows: Sequence[LadderRow], *, base: str, full: str) -> str:
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
     for row in rows:
         lines.append("| " + " | ".join(_cells(row, rows, base=base, full=full)) + " |")
-    notes = [
-        facts(rows[0].contents),
-        "Mean ± standard deviation over the seeds; differences are paired by seed, with the 95 % "
-        "t interval of their mean, none corrected for the number of comparisons: of twenty without "
-        "any effect one is expected to show some. mAP@IoU is that of proposals, mean over IoU 0.1 to 0.5 and the "
-        "anomaly categories. The paper's column is its own ablation on features that have "
-        "not been published: only the order of rows can be compared.",
-    ]
     return (
-        "\n".join([*lines, "", *notes, "", *(f"- {v}" for v in verdicts(rows, full=full))]) + "\n"
+        "\n".join(
+            [
+                *lines,
+                "",
+                facts(rows[0].contents),
+                NOTE,
+                "",
+                *(f"- {v}" for v in verdicts(rows, full=full)),
+            ]
+        )
+        + "\n"
     )
 
 
