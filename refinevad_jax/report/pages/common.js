@@ -34,8 +34,9 @@ function layout(extra) {
 }
 
 function draw(id, traces, extra, file) {
-  const options = { responsive: true, displaylogo: false, showSendToCloud: false, toImageButtonOptions: { format: "svg", filename: file || id },
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+  const narrow = window.matchMedia("(max-width: 600px)").matches;  // the bar would lie on the title
+  const options = { responsive: true, displayModeBar: narrow ? false : "hover", displaylogo: false, showSendToCloud: false,
+    toImageButtonOptions: { format: "svg", filename: file || id }, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
   return Plotly.react(byId(id), traces, layout(extra), options);
 }
 
