@@ -1,6 +1,6 @@
 """The workdir of a run: what evaluation and a notebook need, without a flag repeated.
 
-W/config.json      configuration, data set description, library versions, their SHA-256
+W/config.json      configuration, data set description, versions and commit, their SHA-256
 W/metrics.jsonl    one row a training step, one row an epoch
 W/checkpoints/     Orbax, one folder a step
 W/eval/            one folder an evaluation
@@ -23,6 +23,7 @@ from refinevad_jax.data.bags import BagsInfo
 from refinevad_jax.errors import UserError
 from refinevad_jax.file_hash import json_sha256
 from refinevad_jax.model.refinevad import ModelConfig
+from refinevad_jax.source_commit import source_commit
 
 # Where a run's data lies and whether it fits the device may change between two calls of a run.
 CHANGEABLE = ("data.data_dir", "data.device_limit_gb", "data.host_limit_gb")
@@ -34,11 +35,13 @@ class Run:
     """A run's configuration and the description of the data it was trained on.
 
     num_crops: N of the training videos; 0 where an older release did not note it.
+    commit: of this project when the run began, see `source_commit`; "" where it is not known.
     """
 
     config: ConfigDict
     info: BagsInfo
     num_crops: int = 0
+    commit: str = ""
 
     @property
     def model_config(self) -> ModelConfig:
@@ -74,7 +77,8 @@ def write_run(workdir: pathlib.Path, run: Run) -> None:
     """
     path = workdir / "config.json"
     versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
-    content = run_content(run) | {"versions": {"refinevad_jax": __version__, **versions}}
+    own = {"refinevad_jax": __version__, "commit": source_commit()}
+    content = run_content(run) | {"versions": own | versions}
     if path.exists():
         _check_same_run(path, _read_json(path), content)
         return
@@ -110,10 +114,11 @@ def run_of_content(content: Any, *, source: str) -> Run:
         config.transfer.parts = tuple(config.transfer.parts)
         info = BagsInfo.from_dict(content["data"], source=source)
         num_crops = int(content.get("num_crops", 0))
+        commit = str(content.get("versions", {}).get("commit", ""))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{source}: damaged ({error}); train again in a new workdir") from error
     config_lib.validate(config)
-    return Run(config, info, num_crops)
+    return Run(config, info, num_crops, commit)
 
 
 def seed_workdir(workdir: pathlib.Path, seed: int) -> pathlib.Path:

@@ -73,6 +73,7 @@ def evaluate(
         "selection": rule,
         "scored_by": f"step {number} ({step} by {rule})",
         "seed": run.config.seed,
+        "commit": run.commit,
         "num_segments": segments,
         "config": run.config.to_dict(),
     }
@@ -110,6 +111,7 @@ def evaluate_scores(
         "selection": "not known: the scores were given",
         "scored_by": f"scores of {path.name}",
         "seed": None,
+        "commit": None,
         "num_segments": scored.num_segments,
         "scores": {
             "file": path.name,

@@ -71,6 +71,7 @@ def facts(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Crops", f"{metrics['num_crops']}, scores averaged"),
         ("Features", metrics["encoder"]),
         ("Seed", "–" if metrics["seed"] is None else str(metrics["seed"])),
+        ("Trained by commit", metrics.get("commit") or "not known"),
     ]
 
 

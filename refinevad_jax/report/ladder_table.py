@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import datetime
 import io
 import math
 import pathlib
@@ -67,7 +68,7 @@ def write(folder: pathlib.Path, rows: Sequence[LadderRow], *, base: str, full: s
         header=_header(rows, base),
         rows=[_cells(row, rows, base=base, full=full) for row in rows],
         verdicts=verdicts(rows, full=full),
-        facts=facts(rows[0].contents),
+        facts=facts(rows),
         note=NOTE,
     )
     return text
@@ -117,16 +118,20 @@ def _verdict(whole: LadderRow, row: LadderRow, key: str) -> str:
     return f"{COLUMNS[key]} {difference}, {word}"
 
 
-def facts(contents: Sequence[Mapping[str, Any]]) -> str:
+def facts(rows: Sequence[LadderRow]) -> str:
     """What was measured, in one sentence."""
+    contents = rows[0].contents
     first = contents[0]
+    commits = {item.get("commit") or "not known" for row in rows for item in row.contents}
     simulated = " (simulated data)" if first["simulated"] else ""
     return (
         f"{first['dataset']}{simulated}, split {first['split']}, features {first['encoder']}; "
         f"{first['num_videos']} videos, {first['num_videos_with_truth']} with frame truth "
         f"({first['num_frames']:,} frames, {first['num_positive_frames']:,} anomalous, truth "
         f"{first['truth_hash'][:12]}); checkpoint {first['step_chosen_as']} by "
-        f"{first['selection']}; seeds {', '.join(str(content['seed']) for content in contents)}."
+        f"{first['selection']}; seeds {', '.join(str(content['seed']) for content in contents)}; "
+        f"trained by commit {', '.join(sorted(commits))}, table of "
+        f"{datetime.date.today().isoformat()}."
     )
 
 
@@ -141,7 +146,7 @@ def markdown(rows: Sequence[LadderRow], *, base: str, full: str) -> str:
             [
                 *lines,
                 "",
-                facts(rows[0].contents),
+                facts(rows),
                 NOTE,
                 "",
                 *(f"- {v}" for v in verdicts(rows, full=full)),

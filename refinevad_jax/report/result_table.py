@@ -63,7 +63,8 @@ def _row(name: str, found: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
         f"{first['num_videos']} videos, {first['num_videos_with_truth']} with frame truth "
         f"({first['num_frames']:,} frames, {first['num_positive_frames']:,} anomalous, truth "
         f"{first['truth_hash'][:12]}); checkpoint {first['step_chosen_as']} by "
-        f"{first['selection']}, steps {', '.join(str(item['step']) for item in found)}."
+        f"{first['selection']}, steps {', '.join(str(item['step']) for item in found)}; trained by "
+        f"commit {first.get('commit') or 'not known'}."
     )
     return row, note
 
