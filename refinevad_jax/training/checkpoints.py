@@ -61,7 +61,7 @@ class Checkpoints:
         content = {"params": state.params, "opt_state": state.opt_state}
         digests = {name: digest(tree) for name, tree in content.items()}
         try:
-            self._checkpointer.save_checkpointables(
+            saved = self._checkpointer.save_checkpointables(
                 int(state.step),
                 content,
                 metrics=metrics,
@@ -78,6 +78,13 @@ class Checkpoints:
                 "checkpoints are intact: free some space or check the disk, and run the same "
                 "command again"
             ) from error
+        if not saved:  # Orbax passes over a step that lies before the newest
+            raise RuntimeError(f"{self._root}: step {int(state.step)} was not saved")
+
+    def drop_after(self, step: int) -> None:
+        """Removes the checkpoints after a step, where a run goes on from there and repeats them."""
+        for later in [kept for kept in self.steps() if kept > step]:
+            self._checkpointer.delete(later)
 
     def steps(self) -> dict[int, dict[str, float]]:
         """Selection metrics of every checkpoint there is, by step, ascending."""

@@ -48,7 +48,10 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> None:
     members[0].run.columns()
     stop = StopRequest()
     with stop.listening(), members_lib.opened(workdir, members):
-        Training(bags, members, workdir, stop).run()
+        going = members_lib.to_train(members)
+        if len(going) < len(members):
+            print(f"{len(members) - len(going)} seeds are done, {len(going)} to train", flush=True)
+        Training(bags, going, workdir, stop).run()
 
 
 class Training:
@@ -104,6 +107,7 @@ class Training:
         if start:
             print(f"continuing from step {start} of {self._num_steps}", flush=True)
         for member in self._members:
+            member.checkpoints.drop_after(start)
             member.start_record(start)
         state = self._dispatch.place(state)
         clock = Clock(start, self._num_steps)

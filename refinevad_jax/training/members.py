@@ -23,7 +23,7 @@ from refinevad_jax.data.batches import hold_out
 from refinevad_jax.errors import UserError
 from refinevad_jax.folder_lock import locked
 from refinevad_jax.training.checkpoints import Checkpoints, DamagedError
-from refinevad_jax.training.metric_writer import MetricWriter
+from refinevad_jax.training.metric_writer import MetricWriter, read_rows
 from refinevad_jax.training.placement import on_host
 from refinevad_jax.training.step import TrainState
 
@@ -44,6 +44,13 @@ class Member:
         """Opens the checkpoints."""
         metric = self.run.config.train.selection_metric
         self.checkpoints = Checkpoints(self.workdir, metric=metric, writable=True)
+
+    def is_done(self) -> bool:
+        """Whether it was trained to its last epoch."""
+        rows = read_rows(self.workdir / "metrics.jsonl")
+        newest = max(self.checkpoints.steps(), default=0)
+        ended = bool(rows) and rows[-1].get("epoch") == self.run.config.train.num_epochs
+        return ended and rows[-1]["step"] == newest
 
     def start_record(self, step: int) -> None:
         """Opens metrics.jsonl, which then ends at a step."""
@@ -136,6 +143,33 @@ def restore(members: Sequence[Member], abstract: TrainState) -> TrainState | Non
             f"no checkpoint is intact, the last error: {damaged}; train again in a new workdir"
         ) from damaged
     return None
+
+
+def to_train(members: Sequence[Member]) -> list[Member]:
+    """The seeds that go on together: all, or those that were added to seeds that are done.
+
+    Raises UserError where they have come to different steps and the ones ahead are not done.
+    """
+    if _together(members):
+        return list(members)
+    rest = [member for member in members if not member.is_done()]
+    if rest and _together(rest):
+        return rest
+    reached = ", ".join(
+        f"seed {member.seed} at {max(member.checkpoints.steps(), default=0)}" for member in members
+    )
+    raise UserError(
+        f"{members[0].workdir.parent}: its seeds have come to different steps ({reached}) and "
+        "cannot go on together; repeat the config.seed and config.num_seeds that they were trained "
+        "with, or choose another --workdir"
+    )
+
+
+def _together(members: Sequence[Member]) -> bool:
+    """Whether no seed is more than one save ahead, which a kill between two saves may leave."""
+    kept = [set(member.checkpoints.steps()) for member in members]
+    common = max(set.intersection(*kept), default=0)
+    return all(sum(step > common for step in own) <= 1 for own in kept)
 
 
 def stack(trees: Sequence[Any]) -> Any:

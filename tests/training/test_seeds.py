@@ -1,6 +1,7 @@
 """Several seeds in one program: each as if trained alone, resumed together, on several devices."""
 
 import pathlib
+import shutil
 
 import jax
 import numpy as np
@@ -65,6 +66,53 @@ def test_seeds_stopped_between_two_saves_resume_together(
             np.testing.assert_array_equal(a, b)
         ours, theirs = tmp_path / seed / "metrics.jsonl", pair / seed / "metrics.jsonl"
         assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_seeds_added_to_a_finished_run_leave_the_others_as_they_are(
+    pair: pathlib.Path,
+    tiny_config: ConfigDict,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    workdir = tmp_path / "run"
+    shutil.copytree(pair, workdir)
+    before = files(workdir)
+    tiny_config.num_seeds = 3
+    loop.train(tiny_config, workdir)
+    assert "2 seeds are done, 1 to train" in capsys.readouterr().out
+    after = files(workdir)
+    assert before.items() <= after.items()
+    assert {path.parts[0] for path in after.keys() - before.keys()} == {"seed2"}
+    assert len(losses(workdir / "seed2")) == len(losses(workdir / "seed0"))
+
+
+def test_seeds_of_different_progress_are_refused(
+    pair: pathlib.Path, tiny_config: ConfigDict, tmp_path: pathlib.Path
+) -> None:
+    workdir = tmp_path / "run"
+    shutil.copytree(pair, workdir)
+    record = workdir / "seed0" / "metrics.jsonl"
+    lines = record.read_text().splitlines(keepends=True)
+    record.write_text("".join(lines[:-1]))  # not at its end any more
+    newest = max(kept_steps(workdir / "seed0"))
+    before = files(workdir)
+    tiny_config.num_seeds = 3
+    with pytest.raises(UserError, match=f"seed 0 at {newest}, seed 1 at {newest}, seed 2 at 0"):
+        loop.train(tiny_config, workdir)
+    assert before.items() <= files(workdir).items()
+
+
+def files(workdir: pathlib.Path) -> dict[pathlib.Path, bytes]:
+    """What a run holds, by path below it."""
+    return {
+        path.relative_to(workdir): path.read_bytes()
+        for path in workdir.rglob("*")
+        if path.is_file() and "tensorboard" not in path.parts and not path.name.startswith(".")
+    }
+
+
+def kept_steps(workdir: pathlib.Path) -> list[int]:
+    return [int(path.name) for path in (workdir / "checkpoints").iterdir() if path.name.isdigit()]
 
 
 def test_each_seed_holds_its_own_videos_out_whatever_its_company(

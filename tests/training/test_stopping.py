@@ -3,6 +3,7 @@
 import pathlib
 import shutil
 
+import jax
 import pytest
 from ml_collections import ConfigDict
 
@@ -10,6 +11,7 @@ from refinevad_jax.errors import StoppedError, UserError
 from refinevad_jax.training import loop
 from refinevad_jax.training.checkpoints import Checkpoints, DamagedError
 from refinevad_jax.training.dispatch import Dispatch
+from refinevad_jax.training.step import TrainState
 from refinevad_jax.training.stopping import StopRequest
 from refinevad_jax.workdir import read_run
 from tests.conftest import LONG
@@ -89,6 +91,24 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(
     said = capsys.readouterr().err
     assert f"checkpoints/{newest}: damaged" in said and "going on from step" in said
     same_run(trained, run)
+
+
+def test_what_was_saved_later_makes_room_for_what_is_saved_again(tmp_path: pathlib.Path) -> None:
+    def state(step: int) -> TrainState:
+        return TrainState(
+            jax.numpy.asarray(step), {"w": jax.numpy.full(3, step)}, {"m": jax.numpy.zeros(3)}
+        )
+
+    checkpoints = Checkpoints(tmp_path, metric="video_auc", writable=True)
+    for step, auc in ((1, 0.9), (2, 0.5), (3, 0.6)):
+        checkpoints.save(state(step), {"video_auc": auc})
+    with pytest.raises(RuntimeError, match="step 2 was not saved"):  # and not passed over
+        checkpoints.save(state(2), {"video_auc": 0.5})
+    checkpoints.drop_after(1)
+    assert list(checkpoints.steps()) == [1]
+    checkpoints.save(state(2), {"video_auc": 0.5})
+    checkpoints.close()
+    assert steps(tmp_path) == [1, 2]
 
 
 def test_an_edited_configuration_is_refused(trained: pathlib.Path, tmp_path: pathlib.Path) -> None:
