@@ -2,7 +2,7 @@ r"""XD-Violence with CORE taken from a run on UCF-Crime, the rest trained anew.
 
 python -m refinevad_jax.main --config=configs/transfer.py --workdir=runs/xd_from_ucf \
     --config.transfer.workdir=runs/ucf
-python -m refinevad_jax.evaluate --workdir=runs/ucf --dataset=xd    # zero-shot
+python -m refinevad_jax.evaluate --workdir=runs/ucf --dataset=xd --allow_mismatch    # zero-shot
 
 The paper: frame AP 87.52 with CORE of UCF-Crime, 77.56 zero-shot, on features that have not been
 published. The prototypes stay as they were; --config.train.trainable_prototypes=True trains them.

@@ -21,6 +21,7 @@ DISK = {
     errno.EROFS: "choose another folder",
     errno.EACCES: "choose another folder, or ask for the right to write there",
     errno.ENAMETOOLONG: "shorten the name",
+    errno.EISDIR: "name a file in it",
     errno.EPERM: "choose another folder, or ask for the right to write there",
 }
 

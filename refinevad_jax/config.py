@@ -145,8 +145,12 @@ RANGES = {
 
 def validate(config: ConfigDict) -> None:
     """Checks every key. Raises UserError naming the key, its value and what is allowed."""
-    missing = sorted(_keys(default()) - _keys(config))
-    unknown = sorted(_keys(config) - _keys(default()))
+    try:
+        found = _keys(config)
+    except OSError as error:  # ml_collections reports a file that it could not load at first use
+        raise UserError(f"--config: {error}; see configs/") from error
+    missing = sorted(_keys(default()) - found)
+    unknown = sorted(found - _keys(default()))
     if missing or unknown:
         problem = f"no key {missing[0]}" if missing else f"unknown key {unknown[0]}"
         raise UserError(f"config: {problem}; start from refinevad_jax.config.default()")

@@ -51,6 +51,8 @@ def main() -> None:
         raise UserError("--threshold and --false_alarm_rate: give one of them")
     if STREAM.value and (len(INPUT.value) > 1 or OUTPUT.value):
         raise UserError("--stream takes one --input and writes to the screen, not to --output")
+    if STREAM.value and ANNOTATE.value:
+        raise UserError("--annotate has no effect with --stream, which writes no video")
     if not STREAM.value and not OUTPUT.value:
         raise UserError("--output=FOLDER is needed")
     from refinevad_jax import compilation_cache

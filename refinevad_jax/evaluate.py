@@ -44,6 +44,10 @@ def main() -> None:
     """Scores, measures and writes."""
     if bool(WORKDIR.value) == bool(SCORES.value):
         raise UserError("one of --workdir=FOLDER (a trained run) or --scores=FILE is needed")
+    for flag in (STEP, NUM_SEGMENTS, ALLOW_MISMATCH) if SCORES.value else (OUTPUT,):
+        if flag.present:
+            what = "--scores" if SCORES.value else "--workdir: results go into it, below eval/"
+            raise UserError(f"--{flag.name} has no effect with {what}")
     from refinevad_jax import compilation_cache
     from refinevad_jax.evaluation import run_evaluation, seeds
 

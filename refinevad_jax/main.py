@@ -37,10 +37,7 @@ def main() -> None:
     if not WORKDIR.value:
         raise UserError("--workdir=FOLDER is needed: it receives checkpoints and metrics")
     settings = CONFIG.value
-    try:
-        config.validate(settings)
-    except OSError as error:  # ml_collections reports a file that it could not load at first use
-        raise UserError(f"--config: {error}; see configs/") from error
+    config.validate(settings)
     compilation_cache.enable(CACHE.value)
     processes.connect(COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)
     loop.train(settings, pathlib.Path(WORKDIR.value))

@@ -26,6 +26,8 @@ def main() -> None:
     rows = {}
     for row in ROW.value:
         name, _, pattern = row.partition("=")
+        if name in rows:
+            raise UserError(f"--row={row}: there is a row {name!r} already")
         folders = sorted(pathlib.Path(folder) for folder in glob.glob(pattern))  # noqa: PTH207
         if not folders:
             raise UserError(f"--row={row}: no folder matches {pattern!r}")
@@ -38,6 +40,8 @@ def main() -> None:
             text = pathlib.Path(BEFORE.value).read_text(encoding="utf-8").rstrip() + "\n\n"
         except OSError as error:
             raise UserError(f"--before={BEFORE.value}: {error.strerror}") from error
+        except UnicodeError as error:
+            raise UserError(f"--before={BEFORE.value}: not UTF-8 text ({error})") from error
     text += result_table(rows)
     if OUTPUT.value:
         write_text(pathlib.Path(OUTPUT.value), text)

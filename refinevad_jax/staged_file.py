@@ -1,6 +1,7 @@
 """A file that appears whole or not at all, whenever the process is interrupted or killed."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -26,8 +27,11 @@ def staging_path(path: pathlib.Path) -> pathlib.Path:
     """Where a file is written before it has its name.
 
     Always the same for one file, so that the next call takes over what a killed process left, and
-    short, because a name may already be as long as the file system allows.
+    short, because a name may already be as long as the file system allows. Raises
+    IsADirectoryError where a folder has the name.
     """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
     return path.with_name(f".incomplete-{digest}{path.suffix[:8]}")
 

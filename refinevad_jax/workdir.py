@@ -89,6 +89,9 @@ def read_run(workdir: pathlib.Path) -> Run:
     """Reads config.json. Raises UserError where the folder is no workdir or the file damaged."""
     path = workdir / "config.json"
     if not path.is_file():
+        seeds = seed_workdirs(workdir)
+        if seeds:
+            raise UserError(f"{workdir} holds {len(seeds)} seeds; name one of them, as {seeds[0]}")
         raise UserError(
             f"{workdir} is no workdir (no config.json); train one with "
             f"'python -m refinevad_jax.main --config=... --workdir={workdir}'"

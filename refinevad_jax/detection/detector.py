@@ -103,7 +103,8 @@ class Detector:
     def threshold(self, value: float | None, false_alarm_rate: float | None) -> Threshold:
         """The threshold that a user chose: itself, by its false-alarm rate, or the default.
 
-        Raises UserError where no evaluation of this checkpoint has stored that rate.
+        Raises UserError where no evaluation of this checkpoint has stored that rate, on the run's
+        own data set and with a score for each segment, as detection gives them.
         """
         if value is not None:
             return Threshold(value, "given")
@@ -113,15 +114,18 @@ class Detector:
             (content["split"] == "test", path, content)
             for path, content in self._evaluations
             if content["step"] == self.step
+            and content["dataset"] == self.run.config.data.dataset
+            and not content["num_segments"]
             and math.isclose(
                 content["operating_point"]["target_false_alarm_rate"], false_alarm_rate
             )
         ]
         if not found:
+            full = " --num_segments=0" if self.run.config.eval.num_segments else ""
             raise UserError(
                 f"{self.workdir}: no evaluation of step {self.step} has stored a threshold for "
                 f"--false_alarm_rate={false_alarm_rate:g}; run python -m refinevad_jax.evaluate "
-                f"--workdir={self.workdir} --false_alarm_rate={false_alarm_rate:g}"
+                f"--workdir={self.workdir} --false_alarm_rate={false_alarm_rate:g}{full}"
             )
         # One of a validation split before one of a test split.
         _, path, content = min(found, key=lambda item: item[:2])
@@ -136,7 +140,7 @@ class Detector:
                 content = json.loads(path.read_text(encoding="utf-8"))
                 stored = content["operating_point"]
                 float(stored["threshold"]), float(stored["target_false_alarm_rate"])
-                content["step"], content["split"]
+                content["step"], content["split"], content["dataset"], content["num_segments"]
             except (OSError, ValueError, KeyError, TypeError):
                 continue  # of an older version, or without normal videos: no threshold in it
             found.append((path, content))

@@ -73,21 +73,25 @@ def find_inputs(inputs: Sequence[str]) -> dict[str, pathlib.Path]:
     return found
 
 
-def read_features(path: pathlib.Path) -> Features:
+def read_features(path: pathlib.Path, frames_per_segment: int = FRAMES_PER_SEGMENT) -> Features:
     """A feature file, (T, D) or (T, N, D), and what the record beside it says.
 
-    Raises UserError where it is no such array.
+    Its rows stand for frames_per_segment frames each. Raises UserError where it is no such array.
     """
     array = load_array(path)
     if array.dtype.kind != "f" or array.ndim not in (2, 3):
         raise UserError(f"{path}: shape {array.shape}, expected (T, D) or (T, crops, D) of numbers")
     if not array.size or not np.isfinite(array).all():
         raise UserError(f"{path}: is empty or holds values that are not finite")
+    if np.abs(array).max() > np.finfo(np.float16).max:  # what features are kept in
+        raise UserError(
+            f"{path}: value {np.abs(array).max():g} does not fit float16; scale the features"
+        )
     record = _record(path)
     if record.get("features_sha256", digest := file_sha256(path)) != digest:
         raise UserError(f"{path}: not what data_prep.extract wrote there; extract it again")
     fps = record.get("fps") or DEFAULT_FPS
-    num_frames = record.get("num_frames") or len(array) * FRAMES_PER_SEGMENT
+    num_frames = record.get("num_frames") or len(array) * frames_per_segment
     if not _positive(fps) or not _positive(num_frames):
         raise UserError(
             f"{path.with_suffix('.json')}: fps {fps!r}, num_frames {num_frames!r}; "
@@ -99,7 +103,7 @@ def read_features(path: pathlib.Path) -> Features:
     return Features(
         path=path,
         features=crops.transpose(1, 0, 2).astype(np.float32),
-        seconds=np.arange(len(array) + 1) * FRAMES_PER_SEGMENT / fps,
+        seconds=np.arange(len(array) + 1) * frames_per_segment / fps,
         num_frames=int(num_frames),
         fps=float(fps),
         encoder=str(record.get("encoder") or ""),

@@ -112,4 +112,6 @@ def segment_table(
 
 def output_paths(output: pathlib.Path, name: str) -> dict[str, pathlib.Path]:
     """Where the files of one input go."""
-    return {kind: output / f"{name}.{kind}" for kind in ("html", "csv", "mp4", "annotated.mp4")}
+    return {
+        kind: output / f"{name}.{kind}" for kind in ("html", "csv", "playable.mp4", "annotated.mp4")
+    }

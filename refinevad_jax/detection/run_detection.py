@@ -19,7 +19,7 @@ from refinevad_jax.detection.inputs import (
 )
 from refinevad_jax.detection.page import playable, transcode, write_page
 from refinevad_jax.encoders.crops import NUM_CROPS
-from refinevad_jax.encoders.visual import VisualEncoder, load_visual_encoder
+from refinevad_jax.encoders.visual import FRAMES_PER_SEGMENT, VisualEncoder, load_visual_encoder
 from refinevad_jax.errors import UserError
 from refinevad_jax.workdir import write_json, write_text
 
@@ -48,6 +48,11 @@ def load_encoder(detector: Detector, settings: Settings) -> VisualEncoder:
 
     Raises UserError where the run's features came from none of the encoders here.
     """
+    if detector.frames_per_segment != FRAMES_PER_SEGMENT:
+        raise UserError(
+            f"{detector.workdir}: trained on segments of {detector.frames_per_segment} frames, "
+            f"videos are cut into {FRAMES_PER_SEGMENT}; give feature files (.npy)"
+        )
     trained = detector.run.info.encoder
     name = settings.encoder or ENCODERS.get(trained, "")
     if not name:
@@ -88,6 +93,7 @@ def detect(
     others go on; then, or where the output cannot be written, raises UserError.
     """
     found = find_inputs(inputs)
+    _keep_inputs(found, output)
     is_video = [path.suffix.lower() != ".npy" for path in found.values()]
     encoder = None
     if any(is_video):
@@ -96,7 +102,7 @@ def detect(
     described, failed = [], []
     for name, path in found.items():
         try:
-            features = _features(path, encoder, settings)
+            features = _features(path, encoder, settings, detector.frames_per_segment)
             num_crops, _, width = features.features.shape
             detector.check(str(path), width, features.encoder, num_crops)
         except UserError as error:
@@ -120,9 +126,23 @@ def detect(
     return content
 
 
-def _features(path: pathlib.Path, encoder: VisualEncoder | None, settings: Settings) -> Features:
+def _keep_inputs(found: dict[str, pathlib.Path], output: pathlib.Path) -> None:
+    """Raises UserError where an output would take the place of an input."""
+    given = {path.resolve() for path in found.values()}
+    for name in found:
+        for path in outputs.output_paths(output, name).values():
+            if path.resolve() in given:
+                raise UserError(
+                    f"--output={output}: {path} would be written over, which is an input; choose "
+                    "another folder"
+                )
+
+
+def _features(
+    path: pathlib.Path, encoder: VisualEncoder | None, settings: Settings, frames_per_segment: int
+) -> Features:
     if encoder is None or path.suffix.lower() == ".npy":
-        return read_features(path)
+        return read_features(path, frames_per_segment)
     with tqdm.tqdm(desc=path.name, unit="segment", leave=False) as bar:
         return encode_video(
             path,
@@ -149,7 +169,7 @@ def _write(
     if features.thumbnails:
         video = features.path
         if not playable(video):
-            video = paths["mp4"]
+            video = paths["playable.mp4"]
             shown = transcode(features, video)
     facts = outputs.run_facts(detector, threshold)
     described = [

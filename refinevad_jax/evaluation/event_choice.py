@@ -57,14 +57,20 @@ def read_scored(folder: pathlib.Path) -> ScoredSplit:
     except (OSError, ValueError, LookupError, TypeError, ArithmeticError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{folder}: no evaluation that can be read ({reason})") from error
-    bags, results = zip(*videos, strict=True)
-    return ScoredSplit(info, list(bags), list(results), True, named)
+    bags, results, maps = zip(*videos, strict=True)
+    given = list(maps) if maps[0] is not None else None
+    return ScoredSplit(info, list(bags), list(results), True, named, given)
 
 
 def halves(split: ScoredSplit) -> tuple[ScoredSplit, ScoredSplit]:
     """Every second video from the first on, and from the second on."""
     first, second = (
-        dataclasses.replace(split, bags=split.bags[i::2], results=split.results[i::2])
+        dataclasses.replace(
+            split,
+            bags=split.bags[i::2],
+            results=split.results[i::2],
+            category_maps=split.category_maps and split.category_maps[i::2],
+        )
         for i in (0, 1)
     )
     return first, second
@@ -137,8 +143,11 @@ def _rows(place: str, rule: str, values: dict[str, np.ndarray]) -> list[str]:
     ]
 
 
-def _video(arrays: dict[str, np.ndarray], i: int, metrics: dict[str, Any]) -> tuple[Any, Any]:
-    scores = arrays["scores"][slice(*arrays["offsets"][i : i + 2])]
+def _video(
+    arrays: dict[str, np.ndarray], i: int, metrics: dict[str, Any]
+) -> tuple[Bag, VideoScores, np.ndarray | None]:
+    own = slice(*arrays["offsets"][i : i + 2])
+    scores = arrays["scores"][own]
     spans = arrays["spans"][slice(*arrays["span_offsets"][i : i + 2])]
     frames = int(arrays["evaluated_frames"][i])
     segments = frames // metrics["frames_per_segment"]
@@ -158,5 +167,11 @@ def _video(arrays: dict[str, np.ndarray], i: int, metrics: dict[str, Any]) -> tu
         category_probs=arrays["category_probs"][i],
         category_weights=arrays["category_weights"][i],
         shift_ratio=np.zeros_like(scores),
+        segment_category_probs=_of(arrays, "segment_category_probs", own),
     )
-    return bag, result
+    return bag, result, _of(arrays, "category_maps", own)
+
+
+def _of(arrays: dict[str, np.ndarray], name: str, own: slice) -> np.ndarray | None:
+    """The rows of a video in an array that not every evaluation has."""
+    return arrays[name][own] if name in arrays else None

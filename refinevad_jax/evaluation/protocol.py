@@ -33,22 +33,6 @@ def frame_truth(spans: np.ndarray, num_frames: int) -> np.ndarray:
     return truth
 
 
-def category_frame_truth(spans: np.ndarray, num_frames: int, num_categories: int) -> np.ndarray:
-    """Marks the frames of every category.
-
-    spans: [S, 3] int, (start, end, category); category -1 (not stated) belongs to none. Returns
-    [num_categories, num_frames] bool. Raises ValueError for another shape or category.
-    """
-    spans = _checked_spans(spans)
-    if len(spans) and (spans.shape[1] < 3 or spans[:, 2].max() >= num_categories):
-        raise ValueError(f"spans {spans.tolist()}: rows must be (start, end, category < C)")
-    return np.stack(
-        [frame_truth(spans[spans[:, 2] == c], num_frames) for c in range(num_categories)]
-        if len(spans)
-        else [np.zeros(num_frames, bool)] * num_categories
-    )
-
-
 def truth_runs(truth: np.ndarray) -> np.ndarray:
     """The runs of True in [F] bool, as [S, 2] int (start, end), end exclusive, ascending."""
     edges = np.flatnonzero(np.diff(np.asarray(truth, np.int8), prepend=0, append=0))

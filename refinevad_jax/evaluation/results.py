@@ -84,9 +84,15 @@ def score_arrays(split: ScoredSplit) -> dict[str, np.ndarray]:
     """What scores.npz holds.
 
     Scores and shift ratios of video i stand at offsets[i]:offsets[i + 1], one per segment, its
-    annotated spans (start, end, category) at span_offsets[i]:span_offsets[i + 1].
+    annotated spans (start, end, category) at span_offsets[i]:span_offsets[i + 1]. What is said of
+    categories segment by segment stands where the scores do: segment_category_probs [C] of a
+    network, category_maps [1 + C] as they were given.
     """
     results = split.results
+    by_segment: dict[str, list[np.ndarray]] = {"category_maps": split.category_maps or []}
+    by_segment["segment_category_probs"] = [
+        found for result in results if (found := result.segment_category_probs) is not None
+    ]
     spans = [bag.spans for bag in split.bags]
     frames = [split.evaluated_frames(index) for index in range(len(results))]
     return {
@@ -103,6 +109,7 @@ def score_arrays(split: ScoredSplit) -> dict[str, np.ndarray]:
         "category_probs": split.category_probs,
         "category_weights": np.stack([result.category_weights for result in results]),
         "categories": np.array(split.info.taxonomy.categories),
+        **{name: np.concatenate(arrays) for name, arrays in by_segment.items() if arrays},
     }
 
 

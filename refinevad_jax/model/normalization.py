@@ -52,9 +52,9 @@ class LayerNorm(nnx.LayerNorm):
     """
 
     def __call__(self, x: jax.Array) -> jax.Array:  # type: ignore[override]
-        """[..., D] -> [..., D]."""
+        """[..., D] -> [..., D] float32, whatever x is computed in."""
         assert self.scale is not None and self.bias is not None
-        return _normalize(x, self.scale[...], self.bias[...])
+        return _normalize(x.astype(jnp.float32), self.scale[...], self.bias[...])
 
 
 @jax.custom_vjp

@@ -63,14 +63,24 @@ def test_thresholds(detector: Detector, trained: pathlib.Path) -> None:
     assert detector.threshold(None, None).source == "default"
     with pytest.raises(UserError, match=r"refinevad_jax\.evaluate --workdir"):
         detector.threshold(None, 0.02)
-    for split, value in (("test", 0.7), ("val", 0.6)):
-        folder = trained / "eval" / f"tiny-{split}-detector"
+    for dataset, split, segments, value in (
+        ("tiny", "test", 0, 0.7),
+        ("tiny", "val", 0, 0.6),
+        ("tiny", "val", 32, 0.5),  # scores of resampled videos are other scores
+        ("another", "val", 0, 0.4),
+    ):
+        folder = trained / "eval" / f"{dataset}-{split}-{segments}-detector"
         folder.mkdir(parents=True)
-        point = {"threshold": value, "target_false_alarm_rate": 0.02}
-        content = {"step": detector.step, "split": split, "operating_point": point}
+        content = {
+            "step": detector.step,
+            "dataset": dataset,
+            "split": split,
+            "num_segments": segments,
+            "operating_point": {"threshold": value, "target_false_alarm_rate": 0.02},
+        }
         (folder / "metrics.json").write_text(json.dumps(content))
     found = Detector(trained, "best").threshold(None, 0.02)
-    assert found.value == 0.6 and "tiny-val-detector" in found.source
+    assert found.value == 0.6 and "tiny-val-0-detector" in found.source
 
 
 def test_events_name_a_category(detector: Detector) -> None:

@@ -1,6 +1,8 @@
 """From inputs to the folder of results, and what happens to bad ones."""
 
+import copy
 import csv
+import dataclasses
 import json
 import pathlib
 import resource
@@ -102,8 +104,31 @@ def test_what_browsers_do_not_play_is_copied(detector: Detector, tmp_path: pathl
     write_video(old, coloured(40), fps=25, codec="mpeg4")
     assert not playable(old)
     detect(detector, [old], tmp_path / "out", 0.5)
-    assert playable(tmp_path / "out" / "old.mp4")
-    assert 'src="old.mp4"' in (tmp_path / "out" / "old.html").read_text()
+    assert playable(tmp_path / "out" / "old.playable.mp4")
+    assert 'src="old.playable.mp4"' in (tmp_path / "out" / "old.html").read_text()
+
+
+def test_an_input_is_never_written_over(
+    detector: Detector, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((5, WIDTH), np.float32))
+    video = tmp_path / "a.playable.mp4"
+    video.write_bytes(b"a video")
+    with pytest.raises(UserError, match=r"a\.playable\.mp4 would be written over"):
+        detect(detector, [video, tmp_path / "a.npy"], tmp_path, 0.5)
+    assert video.read_bytes() == b"a video" and not (tmp_path / "a.csv").exists()
+
+
+def test_segments_of_other_lengths(detector: Detector, tmp_path: pathlib.Path) -> None:
+    info = dataclasses.replace(detector.run.info, frames_per_segment=8)
+    short = copy.copy(detector)
+    short.run = dataclasses.replace(detector.run, info=info)
+    np.save(tmp_path / "a.npy", np.zeros((5, WIDTH), np.float32))
+    detect(short, [tmp_path / "a.npy"], tmp_path / "out", 0.0)
+    last = (tmp_path / "out" / "a.csv").read_text().splitlines()[-1].split(",")
+    assert last[1:5] == ["32", "40", "1.280", "1.600"]  # 25 frames a second
+    with pytest.raises(UserError, match="trained on segments of 8 frames, videos are cut into 16"):
+        run_detection.load_encoder(short, run_detection.Settings())
 
 
 def test_an_annotated_copy_shows_where_events_are(
@@ -201,6 +226,7 @@ def test_inputs(tmp_path: pathlib.Path) -> None:
         (np.zeros(3), r"shape \(3,\), expected"),
         (np.zeros((0, 4)), "is empty or holds"),
         (np.full((2, 4), np.nan), "not finite"),
+        (np.full((2, 4), 7e4), "70000 does not fit float16"),
         (np.zeros((2, 32, 4)), "32 crops"),
     ],
 )

@@ -38,9 +38,30 @@ def split_of(num_videos: int = 8) -> ScoredSplit:
     return ScoredSplit(info, bags, results, False, True)
 
 
+def by_segment(split: ScoredSplit, kind: str) -> ScoredSplit:
+    """The same scores with categories that change within a video."""
+    rng = np.random.default_rng(1)
+    evidence = [rng.uniform(0.1, 0.9, (32, 2)).astype(np.float32) for _ in split.bags]
+    if kind == "segments":
+        results = [
+            dataclasses.replace(result, segment_category_probs=found)
+            for result, found in zip(split.results, evidence, strict=True)
+        ]
+        return dataclasses.replace(split, results=results)
+    maps = [
+        np.concatenate([1 - result.scores[:, None], found], axis=1)
+        for result, found in zip(split.results, evidence, strict=True)
+    ]
+    return dataclasses.replace(split, category_maps=maps)
+
+
 @pytest.fixture
 def folder(tmp_path: pathlib.Path) -> pathlib.Path:
-    arrays = score_arrays(split_of())
+    return store(split_of(), tmp_path)
+
+
+def store(split: ScoredSplit, tmp_path: pathlib.Path) -> pathlib.Path:
+    arrays = score_arrays(split)
     order = ["dataset", "split", "frames_per_segment", "category_accuracy"]
     metrics = dict(zip(order, ["own", "val", 16, 0.5], strict=True))
     np.savez(tmp_path / "scores.npz", **arrays)  # type: ignore[arg-type]
@@ -56,6 +77,23 @@ def test_a_stored_evaluation_gives_the_numbers_of_the_split_it_was_made_of(
         found, expected = (mean_average_precisions(s, rule) for s in (stored, split))
         for name, value in expected.items():
             np.testing.assert_allclose(found[name], value, err_msg=name)
+
+
+@pytest.mark.parametrize("kind", ["segments", "given maps"])
+def test_categories_by_segment_are_those_of_the_evaluation(
+    kind: str, tmp_path: pathlib.Path
+) -> None:
+    split = by_segment(split_of(), kind)
+    stored = event_choice.read_scored(store(split, tmp_path))
+    for rule in ("legacy", "proposals"):
+        found, expected = (mean_average_precisions(s, rule) for s in (stored, split))
+        plain = mean_average_precisions(split_of(), rule)
+        np.testing.assert_allclose(found["anomaly"], expected["anomaly"])
+        assert (found["anomaly"] != plain["anomaly"]).any()
+    first, second = event_choice.halves(stored)
+    assert len(first.bags) == len(second.bags) == 4
+    if kind == "given maps":
+        np.testing.assert_array_equal(second.category_map(0), split.category_map(1))
 
 
 def test_the_halves_share_no_video(folder: pathlib.Path) -> None:

@@ -35,15 +35,6 @@ def test_runs_give_the_truth_back(spans, num_frames):
     assert (runs[1:, 0] > runs[:-1, 1]).all()
 
 
-def test_category_truth_leaves_unstated_categories_out():
-    spans = np.array([[0, 2, 1], [1, 4, 0], [3, 5, -1]])
-    truth = protocol.category_frame_truth(spans, 5, 2)
-    np.testing.assert_array_equal(truth, [[0, 1, 1, 1, 0], [1, 1, 0, 0, 0]])
-    assert protocol.category_frame_truth(np.zeros((0, 3)), 5, 2).shape == (2, 5)
-    with pytest.raises(ValueError, match="category < C"):
-        protocol.category_frame_truth(spans, 5, 1)
-
-
 def test_segment_scores_are_repeated():
     scores = protocol.segment_to_frame_scores(np.array([0.1, 0.2]), 5, frames_per_segment=3)
     np.testing.assert_array_equal(scores, [0.1, 0.1, 0.1, 0.2, 0.2])

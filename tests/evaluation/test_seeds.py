@@ -1,13 +1,16 @@
 """A run of several seeds is evaluated seed by seed and summed up."""
 
 import pathlib
+import shutil
 
 import pytest
 
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation import seeds
+from refinevad_jax.evaluation.comparison import find_evaluation
 from refinevad_jax.evaluation.run_evaluation import Settings
 from refinevad_jax.training import loop
+from refinevad_jax.workdir import read_run
 from tests.conftest import make_tiny_config
 
 
@@ -26,6 +29,16 @@ def test_every_seed_is_evaluated_and_the_mean_printed(
     one, other = (content["frame_auc"] for content in contents)
     assert mean == pytest.approx((one + other) / 2)
     assert spread == pytest.approx(abs(one - other) / 2**0.5)
+
+
+def test_a_run_of_several_seeds_says_so_where_one_is_needed(
+    trained: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    for seed in (0, 1):
+        shutil.copytree(trained, tmp_path / f"seed{seed}")
+    for call in (read_run, find_evaluation):
+        with pytest.raises(UserError, match=r"holds 2 seeds; name one of them, as .*seed0"):
+            call(tmp_path)
 
 
 def test_a_folder_without_a_run_says_what_is_missing(tmp_path: pathlib.Path) -> None:

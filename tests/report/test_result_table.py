@@ -7,6 +7,7 @@ import pytest
 
 from refinevad_jax.errors import UserError
 from refinevad_jax.report.result_table import result_table, spread
+from tests.conftest import call
 
 
 def folder(path: pathlib.Path, seed: int, auc: float, **changes: object) -> pathlib.Path:
@@ -40,3 +41,21 @@ def test_seeds_of_different_truth_do_not_share_a_row(tmp_path: pathlib.Path) -> 
 def test_a_folder_without_results_is_named(tmp_path: pathlib.Path) -> None:
     with pytest.raises(UserError, match=r"metrics\.json"):
         result_table({"full": [tmp_path]})
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--output={}/page.md", "--row=a={}/run", "--row=a={}/run"], "there is a row 'a' already"),
+        (["--output={}", "--row=a={}/run"], "Is a directory; name a file in it"),
+        (["--output={}/page.md", "--row=a={}/run", "--before={}/latin"], "not UTF-8 text"),
+    ],
+)
+def test_misuse_of_the_command_is_one_line(
+    words: list[str], reason: str, tmp_path: pathlib.Path
+) -> None:
+    folder(tmp_path / "run", 0, 0.5)
+    (tmp_path / "latin").write_bytes("geprüft".encode("latin-1"))
+    ended = call("refinevad_jax.results", *(word.format(tmp_path) for word in words))
+    assert ended.returncode == 2 and reason in ended.stderr, ended.stderr
+    assert ended.stderr.count("\n") == 1 and not (tmp_path / "page.md").exists()
