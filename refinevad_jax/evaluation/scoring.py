@@ -17,6 +17,7 @@ from refinevad_jax.data.bags import Bag
 from refinevad_jax.data.batches import resample
 
 SHORTEST_BUCKET = 32
+LONGEST_COARSE_BUCKET = 16_384
 PER_SEGMENT = ("scores", "shift_ratio", "segment_category_probs")
 # Segments of one call over all its rows. More would leave a processor's caches and add rows of
 # padding: at 16,384 the same videos take twice as long.
@@ -115,9 +116,13 @@ def bucket_length(num_segments: int) -> int:
     """What a video is padded to, so that few lengths are compiled: 32, 48, 64, 96, 128, 192, ...
 
     At most a third of it is padding. Powers of two alone would score 15 % more segments on the
-    lengths of UCF-Crime, with 9 programs instead of 14 (docs/performance.md).
+    lengths of UCF-Crime, with 9 programs instead of 14 (docs/performance.md). From hours of video
+    on, where attention takes far longer than compiling, a ninth at most: eight lengths a doubling.
     """
     power = max(SHORTEST_BUCKET, 1 << (num_segments - 1).bit_length())
+    if power > LONGEST_COARSE_BUCKET:
+        step = power // 16
+        return -(-num_segments // step) * step
     between = power * 3 // 4
     return between if between > SHORTEST_BUCKET and num_segments <= between else power
 

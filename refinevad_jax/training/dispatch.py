@@ -89,6 +89,10 @@ class Dispatch:
         """Memory of one step besides bags and state, as the compiler plans it."""
         return int(self._compiled_step(state).memory_analysis().temp_size_in_bytes)
 
+    def program_of_a_step(self, state: step_lib.TrainState) -> str:
+        """The compiled program of one step, as text."""
+        return self._compiled_step(state).as_text()
+
     def _compiled_step(self, state: step_lib.TrainState) -> Any:
         return self._run_resident.lower(state, self._seeds, self._resident_bags, 1).compile()
 

@@ -76,6 +76,10 @@ def test_lengths_are_padded_to_few_sizes_by_at_most_a_third() -> None:
     assert lengths == {32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024}
     assert all(n <= scoring.bucket_length(n) for n in range(1, 1000))
     assert all(2 * scoring.bucket_length(n) < 3 * n for n in range(33, 1000))
+    days = range(16_385, 10**6, 997)
+    assert all(n <= scoring.bucket_length(n) < 1.125 * n for n in days)
+    assert len({scoring.bucket_length(n) for n in days}) <= 8 * 6
+    assert scoring.bucket_length(16_384) == 16_384 and scoring.bucket_length(324_000) == 327_680
 
 
 def test_one_array_shape_per_length(monkeypatch: pytest.MonkeyPatch) -> None:
