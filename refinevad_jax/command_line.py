@@ -1,5 +1,6 @@
 """Runs an entry point: one line and exit code 2 for misuse and bad data, never a traceback."""
 
+import contextlib
 import errno
 import os
 import signal
@@ -87,8 +88,9 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
             sys.exit(TRY_AGAIN)
         except KeyboardInterrupt:
             # A checkpoint being written waits for other threads; a normal exit could wait forever.
-            sys.stdout.flush()
-            print("error: interrupted; run the same command again", file=sys.stderr, flush=True)
+            with contextlib.suppress(OSError):
+                sys.stdout.flush()
+                print("error: interrupted; run the same command again", file=sys.stderr, flush=True)
             os._exit(130)
 
     app.run(guarded, flags_parser=parse)
@@ -105,7 +107,8 @@ def _stop(number: int, frame: object) -> None:
     del frame
     # Not print: the signal may have come in the middle of one.
     text = f"error: stopped by {signal.Signals(number).name}; run the same command again\n"
-    os.write(sys.stderr.fileno(), text.encode())
+    with contextlib.suppress(OSError, ValueError):  # where who started it has gone, nobody reads
+        os.write(sys.stderr.fileno(), text.encode())
     os._exit(128 + number)
 
 

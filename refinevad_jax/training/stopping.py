@@ -76,7 +76,8 @@ def _next_signal(read: int, seconds: float | None) -> int | None:
 
 
 def _say(text: str) -> None:
-    os.write(2, f"{text}\n".encode())  # not print: the main thread may be in the middle of one
+    with contextlib.suppress(OSError):  # where who started it has gone, nobody reads
+        os.write(2, f"{text}\n".encode())  # not print: the main thread may be in the middle of one
 
 
 def _nothing(number: int, frame: object) -> None:
