@@ -126,9 +126,8 @@ def restore(members: Sequence[Member], abstract: TrainState) -> TrainState | Non
     abstract gives the shapes of one seed; the state has a leading axis S. A damaged checkpoint is
     named, and the newest intact one is taken. Raises UserError where none is.
     """
-    common = set.intersection(*(set(member.checkpoints.steps()) for member in members))
     damaged = None
-    for step in sorted(common, reverse=True):
+    for step in sorted(_common(members), reverse=True):
         try:
             states = [member.checkpoints.restore_state(step, abstract) for member in members]
         except DamagedError as error:
@@ -148,13 +147,15 @@ def restore(members: Sequence[Member], abstract: TrainState) -> TrainState | Non
 def to_train(members: Sequence[Member]) -> list[Member]:
     """The seeds that go on together: all, or those that were added to seeds that are done.
 
-    Raises UserError where they have come to different steps and the ones ahead are not done.
+    Raises UserError where some would have to begin again because others have not begun.
     """
     if _together(members):
         return list(members)
     rest = [member for member in members if not member.is_done()]
     if rest and _together(rest):
         return rest
+    if _common(members):  # what follows it is made again, as it was
+        return list(members)
     reached = ", ".join(
         f"seed {member.seed} at {max(member.checkpoints.steps(), default=0)}" for member in members
     )
@@ -167,9 +168,14 @@ def to_train(members: Sequence[Member]) -> list[Member]:
 
 def _together(members: Sequence[Member]) -> bool:
     """Whether no seed is more than one save ahead, which a kill between two saves may leave."""
-    kept = [set(member.checkpoints.steps()) for member in members]
-    common = max(set.intersection(*kept), default=0)
-    return all(sum(step > common for step in own) <= 1 for own in kept)
+    common = max(_common(members), default=0)
+    ahead = [[step for step in member.checkpoints.steps() if step > common] for member in members]
+    return all(len(steps) <= 1 for steps in ahead)
+
+
+def _common(members: Sequence[Member]) -> set[int]:
+    """The steps that every seed has kept."""
+    return set.intersection(*(set(member.checkpoints.steps()) for member in members))
 
 
 def stack(trees: Sequence[Any]) -> Any:
