@@ -27,11 +27,8 @@ def staging_path(path: pathlib.Path) -> pathlib.Path:
     """Where a file is written before it has its name.
 
     Always the same for one file, so that the next call takes over what a killed process left, and
-    short, because a name may already be as long as the file system allows. Raises
-    IsADirectoryError where a folder has the name.
+    short, because a name may already be as long as the file system allows.
     """
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
     return path.with_name(f".incomplete-{digest}{path.suffix[:8]}")
 
@@ -40,8 +37,11 @@ def staging_path(path: pathlib.Path) -> pathlib.Path:
 def staged_file(path: pathlib.Path) -> Iterator[IO[bytes]]:
     """The empty file at staging_path(path), held for this process; removed unless it was renamed.
 
-    A second process that writes the same file waits until the first has finished. Raises OSError.
+    A second process that writes the same file waits until the first has finished. Raises OSError,
+    also where a folder has the name.
     """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     staged = staging_path(path)
     while True:
         file = staged.open("ab")

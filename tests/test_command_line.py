@@ -115,6 +115,8 @@ def test_a_signal_ends_a_command_inside_one_long_call(
     number: signal.Signals, *, with_reader: bool
 ) -> None:
     """As a compiled program is: no Python instruction in which a handler could run."""
+    if signal.getsignal(number) == signal.SIG_IGN:
+        pytest.skip(f"{number.name} is ignored here, as nohup and & have it")
     script = (
         "import hashlib\n"
         "from refinevad_jax import command_line\n"
