@@ -23,12 +23,10 @@ from benchmarks import records
 
 NUM_CHANNELS = flags.DEFINE_integer("num_channels", 1024, "D.", lower_bound=8)
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "B.", lower_bound=2)
-# Parts of the name of the function that an instruction came from, or of the instruction.
-KINDS = {
-    "random bits": ("_bernoulli", "_uniform", "threefry", "random_bits"),
-    "copies": ("copy", "transpose_", "concatenate"),
-    "sums": ("reduce",),
-}
+# Parts of the name of the function that an instruction came from.
+RANDOM = ("_bernoulli", "_uniform", "threefry", "random_bits")
+# Parts of the instruction's own name.
+NAMED = {"copies": ("copy", "transpose_", "concatenate"), "sums": ("reduce",)}
 INSTRUCTION = re.compile(r"\s+(?:ROOT )?%?([\w.\-]+) = \S+ ([\w\-]+)\(")
 
 
@@ -41,18 +39,15 @@ def kinds_of(program: str) -> dict[str, str]:
             continue
         name, operation = match.groups()
         source = re.search(r'op_name="([^"]*)"', line)
-        if operation == "dot" or "matmul" in line:
+        if operation == "dot":
             found[name] = "matrix products"
-            continue
-        words = {"random bits": source[1] if source else ""}
-        found[name] = next(
-            (
-                kind
-                for kind, parts in KINDS.items()
-                if any(part in words.get(kind, name) for part in parts)
-            ),
-            "element by element",
-        )
+        elif source and any(part in source[1] for part in RANDOM):
+            found[name] = "random bits"
+        else:
+            found[name] = next(
+                (kind for kind, parts in NAMED.items() if any(part in name for part in parts)),
+                "element by element",
+            )
     return found
 
 

@@ -89,9 +89,7 @@ def read_run(workdir: pathlib.Path) -> Run:
     """Reads config.json. Raises UserError where the folder is no workdir or the file damaged."""
     path = workdir / "config.json"
     if not path.is_file():
-        seeds = seed_workdirs(workdir)
-        if seeds:
-            raise UserError(f"{workdir} holds {len(seeds)} seeds; name one of them, as {seeds[0]}")
+        refuse_several_seeds(workdir)
         raise UserError(
             f"{workdir} is no workdir (no config.json); train one with "
             f"'python -m refinevad_jax.main --config=... --workdir={workdir}'"
@@ -139,6 +137,13 @@ def seed_workdirs(workdir: pathlib.Path) -> list[pathlib.Path]:
         if number.isdecimal():
             found[int(number)] = config.parent
     return [found[seed] for seed in sorted(found)]
+
+
+def refuse_several_seeds(workdir: pathlib.Path) -> None:
+    """Raises UserError where a folder holds seeds and one was meant."""
+    seeds = [folder for folder in seed_workdirs(workdir) if folder != workdir]
+    if seeds:
+        raise UserError(f"{workdir} holds {len(seeds)} seeds; name one of them, as {seeds[0]}")
 
 
 def write_json(path: pathlib.Path, content: Any) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from refinevad_jax.array_files import load_packed
 from refinevad_jax.errors import UserError, as_damaged
 from refinevad_jax.evaluation import bootstrap, frame_metrics, protocol
-from refinevad_jax.workdir import seed_workdirs
+from refinevad_jax.workdir import refuse_several_seeds
 
 NUM_RESAMPLES = 1000
 CURVE_POINTS = 400
@@ -52,9 +52,7 @@ def find_evaluation(path: pathlib.Path) -> pathlib.Path:
     if found:
         names = ", ".join(str(folder) for folder in found)
         raise UserError(f"{path} has {len(found)} evaluations; name one of {names}")
-    seeds = seed_workdirs(path)
-    if seeds:
-        raise UserError(f"{path} holds {len(seeds)} seeds; name one of them, as {seeds[0]}")
+    refuse_several_seeds(path)
     raise UserError(f"{path}: no metrics.json; run refinevad_jax.evaluate first")
 
 

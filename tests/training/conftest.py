@@ -8,6 +8,7 @@ import pytest
 
 from refinevad_jax import analysis
 from refinevad_jax.training import loop
+from refinevad_jax.training.checkpoints import Checkpoints
 from refinevad_jax.training.metric_writer import read_rows
 from tests.conftest import NUM_CHANNELS, make_tiny_config
 
@@ -21,6 +22,14 @@ def scores(workdir: pathlib.Path) -> np.ndarray:
 
 def losses(workdir: pathlib.Path) -> list[float]:
     return [row["loss"] for row in read_rows(workdir / "metrics.jsonl") if "loss" in row]
+
+
+def steps(workdir: pathlib.Path) -> list[int]:
+    """The checkpoints that are kept."""
+    checkpoints = Checkpoints(workdir, metric="video_auc")
+    found = list(checkpoints.steps())
+    checkpoints.close()
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from refinevad_jax.errors import UserError
 from refinevad_jax.training import loop
 from refinevad_jax.training.checkpoints import Checkpoints
 from refinevad_jax.workdir import read_run, seed_workdirs
-from tests.training.conftest import losses, scores
+from tests.training.conftest import losses, scores, steps
 
 
 def last_params(workdir: pathlib.Path) -> list[np.ndarray]:
@@ -94,7 +94,7 @@ def test_seeds_of_different_progress_are_refused(
     record = workdir / "seed0" / "metrics.jsonl"
     lines = record.read_text().splitlines(keepends=True)
     record.write_text("".join(lines[:-1]))  # not at its end any more
-    newest = max(kept_steps(workdir / "seed0"))
+    newest = max(steps(workdir / "seed0"))
     before = files(workdir)
     tiny_config.num_seeds = 3
     with pytest.raises(UserError, match=f"seed 0 at {newest}, seed 1 at {newest}, seed 2 at 0"):
@@ -109,10 +109,6 @@ def files(workdir: pathlib.Path) -> dict[pathlib.Path, bytes]:
         for path in workdir.rglob("*")
         if path.is_file() and "tensorboard" not in path.parts and not path.name.startswith(".")
     }
-
-
-def kept_steps(workdir: pathlib.Path) -> list[int]:
-    return [int(path.name) for path in (workdir / "checkpoints").iterdir() if path.name.isdigit()]
 
 
 def test_each_seed_holds_its_own_videos_out_whatever_its_company(

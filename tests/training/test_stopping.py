@@ -15,14 +15,8 @@ from refinevad_jax.training.step import TrainState
 from refinevad_jax.training.stopping import StopRequest
 from refinevad_jax.workdir import read_run
 from tests.conftest import LONG
+from tests.training.conftest import steps
 from tests.training.test_loop import same_run
-
-
-def steps(workdir: pathlib.Path) -> list[int]:
-    checkpoints = Checkpoints(workdir, metric="video_auc")
-    found = list(checkpoints.steps())
-    checkpoints.close()
-    return found
 
 
 @pytest.mark.skipif(not LONG, reason="two more programs to compile: make test-faults")
