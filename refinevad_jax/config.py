@@ -52,8 +52,14 @@ def default() -> ConfigDict:
     # What the category head reads: "encoder", MoTAR's output pooled by the coarse attention (S);
     # "features", a projection of its own of the input, pooled by attention and by maximum (D).
     model.category_input = "encoder"
+    # Convolutions of three taps at these distances, in segments, beside the projection of each
+    # segment alone; every one has an equal part of the width. () for none (D, as RTFM).
+    model.dilations = ()
+    # Standard deviation of Gaussian noise on the encoder's input in training, whose channels have
+    # variance 1, also where a segment has no evidence; 0 for none (D).
+    model.feature_noise = 0.0
     # Scores are averaged over time before the sigmoid, with weights that fall by e at this share of
-    # the video on both sides; 0 leaves them (D).
+    # the video on both sides, beyond its ends with a segment without evidence; 0 leaves them (D).
     model.score_smoothing = 0.0
     # Whether the category head is read per segment too, for P[t, c]; needs CORE (D).
     model.segment_categories = False
@@ -61,6 +67,9 @@ def default() -> ConfigDict:
     loss = config.loss = ConfigDict()
     loss.mil = "ranking"  # "ranking", hinge over pairs (S); "bce" on the top-k mean logit
     loss.margin = 1.0  # of the ranking hinge (D)
+    # How segments make a video in L_MIL: "top_k", their mean (S); "softmax", all with weights
+    # softmax over the video of logit / 0.5 (D).
+    loss.pooling = "top_k"
     loss.top_k_divisor = 16  # k = T / divisor + 1 segments a video (D, the field's)
     loss.smoothing = "mixture"  # "mixture" (S); "difference" of neighbours, the null control
     loss.smoothing_weight = 0.1  # (S)
@@ -104,10 +113,15 @@ CHOICES = {
     "model.positions": ("sinusoidal", "decay"),
     "model.category_input": ("encoder", "features"),
     "loss.mil": ("ranking", "bce"),
+    "loss.pooling": ("top_k", "softmax"),
     "loss.smoothing": ("mixture", "difference"),
     "train.selection_metric": ("video_auc", "video_ap"),
     "train.precision": ("float32", "bfloat16"),
 }
+
+# Keys that hold several numbers, in segments; the other keys of several values hold names.
+WHOLE_NUMBERS = ("model.dilations",)
+MAX_DILATION = 4096
 
 # Key: lowest value, highest value, both allowed.
 RANGES = {
@@ -126,6 +140,7 @@ RANGES = {
     "model.tau": (1e-3, 1e3),
     "model.scorer_width": (1, 65_536),
     "model.score_smoothing": (0.0, 1.0),
+    "model.feature_noise": (0.0, 100.0),
     "loss.margin": (0.0, 1e3),
     "loss.top_k_divisor": (1, 100_000),
     "loss.smoothing_weight": (0.0, 1e3),
@@ -174,7 +189,9 @@ def _check_kind(key: str, value: Any, example: Any) -> None:
     if not isinstance(value, kinds) or mixed:
         shown = repr(value)[:60]
         raise UserError(f"config.{key}={shown}: must be of type {kind.__name__}")
-    if kind is tuple and not _are_names(value):
+    if key in WHOLE_NUMBERS and not _are_positive_integers(value):
+        raise UserError(f"config.{key}={value!r}: must be whole numbers from 1 to {MAX_DILATION}")
+    if kind is tuple and key not in WHOLE_NUMBERS and not _are_names(value):
         raise UserError(f"config.{key}={value!r}: must be names")
 
 
@@ -182,11 +199,21 @@ def _are_names(value: Any) -> bool:
     return all(isinstance(item, str) for item in value)
 
 
+def _are_positive_integers(value: Any) -> bool:
+    return all(type(item) is int and 1 <= item <= MAX_DILATION for item in value)
+
+
 def _validate_together(config: ConfigDict) -> None:
     if config.model.width % config.model.num_heads:
         raise UserError(
             f"config.model.width={config.model.width}: must be a multiple of "
             f"config.model.num_heads={config.model.num_heads}"
+        )
+    branches = 1 + len(config.model.dilations)
+    if config.model.width % branches:
+        raise UserError(
+            f"config.model.width={config.model.width}: must be a multiple of {branches}, a branch "
+            f"for the segment and each of config.model.dilations={tuple(config.model.dilations)}"
         )
     if config.train.batch_size % 2:
         raise UserError(

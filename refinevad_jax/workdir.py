@@ -113,6 +113,7 @@ def run_of_content(content: Any, *, source: str) -> Run:
         config = ConfigDict(_filled(content["config"], config_lib.default().to_dict()))
         config.data.modalities = tuple(config.data.modalities)
         config.transfer.parts = tuple(config.transfer.parts)
+        config.model.dilations = tuple(config.model.dilations)
         info = BagsInfo.from_dict(content["data"], source=source)
         num_crops = int(content.get("num_crops", 0))
         commit = str(content.get("versions", {}).get("commit", ""))

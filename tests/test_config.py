@@ -54,6 +54,11 @@ def test_every_configuration_is_valid_and_builds(path: pathlib.Path) -> None:
         ("optimizer.learning_rate", float("nan")),
         ("loss.mil", "hinge"),
         ("model.num_heads", 5),
+        ("model.dilations", ("near",)),
+        ("model.dilations", (1, 0)),
+        ("model.dilations", (True,)),
+        ("model.feature_noise", -0.1),
+        ("loss.pooling", "mean"),
     ],
 )
 def test_a_bad_value_is_named_with_its_key(key: str, value: object) -> None:
@@ -62,6 +67,13 @@ def test_a_bad_value_is_named_with_its_key(key: str, value: object) -> None:
     with pytest.raises(UserError, match=rf"config\.{key}=|config\.model\.num_heads") as error:
         config_lib.validate(config)
     assert str(value) in str(error.value)
+
+
+def test_the_width_divides_into_branches() -> None:
+    config = config_lib.default()
+    config.model.dilations = (1, 2)
+    with pytest.raises(UserError, match=r"width=512: must be a multiple of 3, .*\(1, 2\)"):
+        config_lib.validate(config)
 
 
 def test_unknown_and_missing_keys_are_named() -> None:

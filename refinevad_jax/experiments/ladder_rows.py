@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from refinevad_jax.errors import UserError
 
 BASE, FULL = "base", "full"
-NO_MOTAR = {"model.shift": "none", "model.num_layers": 0}
+NO_MOTAR = {"model.shift": "none", "model.num_layers": 0, "model.dilations": ()}
 NO_CORE = {"model.injection": "none"}
 NO_MIXTURE = {"loss.smoothing_weight": 0.0}
 SEGMENT_CATEGORIES = {"model.segment_categories": True}
@@ -52,8 +52,10 @@ STEPS = (
     Row(FULL, paper_auc=88.89),
 )
 PARTS = (
-    Row("without-motar", NO_MOTAR, "MoTAR (shift and Transformer)"),
+    Row("without-motar", NO_MOTAR, "MoTAR (shift, neighbours and Transformer)"),
     Row("without-transformer", {"model.num_layers": 0}, "the Transformer"),
+    Row("without-dilations", {"model.dilations": ()}, "neighbours by dilated convolutions"),
+    Row("without-noise", {"model.feature_noise": 0.0}, "noise on the features in training"),
     Row("without-mixture", NO_MIXTURE, "the mixture loss L_GMM"),
     Row("difference-loss", {"loss.smoothing": "difference"}, "L_GMM against neighbour differences"),
     Row("without-label-injection", {"train.label_injection_rate": 0.0}, "the label embedding e_y"),
@@ -93,10 +95,15 @@ CHOICES = (
         )
         for i in ("encoder", "features")
     ),
-    Row("label-injection", {"train.label_injection_rate": 1.0}, "no e_y against the paper's"),
+    Row("label-injection", {"train.label_injection_rate": 1.0}, "this rate of e_y against 1"),
     Row("raw-scores", {"model.score_smoothing": 0.0}, "smoothed scores"),
     Row("one-rate", {"optimizer.category_rate": 1.0}, "a learning rate of the categories' own"),
-    Row("top-k-16", {"loss.top_k_divisor": 16}, "this k against T / 16 + 1"),
+    Row("pooling-top_k", {"loss.pooling": "top_k"}, "softmax pooling against this k"),
+    Row(
+        "top-k-16",
+        {"loss.pooling": "top_k", "loss.top_k_divisor": 16},
+        "this pooling against k = T / 16 + 1",
+    ),
     *(
         Row(f"positions-{p}", {"model.positions": p}, f"these positions against {p}")
         for p in ("sinusoidal", "decay")

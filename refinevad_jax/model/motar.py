@@ -66,7 +66,7 @@ def shift_channels(
 # kept and summed.
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _shift(x: jax.Array, ratio: jax.Array, folding: int) -> jax.Array:
-    previous, following = _neighbours(x)
+    previous, following = neighbours(x)
     once, twice = _hard_masks(ratio, x.shape[-1], folding)
     return jnp.where(once, previous, jnp.where(twice, following, x))
 
@@ -83,11 +83,11 @@ def _shift_backward(
     x, ratio = kept
     channels = x.shape[-1]
     once, twice = _hard_masks(ratio, channels, folding)
-    _, to_previous = _neighbours(jnp.where(once, gradient, 0.0))
-    to_following, _ = _neighbours(jnp.where(twice & ~once, gradient, 0.0))
+    _, to_previous = neighbours(jnp.where(once, gradient, 0.0))
+    to_following, _ = neighbours(jnp.where(twice & ~once, gradient, 0.0))
     to_x = jnp.where(twice, 0.0, gradient) + to_previous + to_following
     # y = x + once(u) (x_{t-1} - x) + (once(2u) - once(u)) (x_{t+1} - x), once a ramp.
-    previous, following = _neighbours(x)
+    previous, following = neighbours(x)
     edge = (ratio * (channels / folding))[..., None]
     width = channels / 16
 
@@ -102,10 +102,10 @@ def _shift_backward(
 _shift.defvjp(_shift_forward, _shift_backward)
 
 
-def _neighbours(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """x_{t-1} and x_{t+1} of [B, T, D], zeros beyond both ends."""
-    padded = jnp.pad(x, ((0, 0), (1, 1), (0, 0)))
-    return padded[:, :-2], padded[:, 2:]
+def neighbours(x: jax.Array, distance: int = 1) -> tuple[jax.Array, jax.Array]:
+    """x_{t-d} and x_{t+d} of [B, T, D], zeros beyond both ends."""
+    padded = jnp.pad(x, ((0, 0), (distance, distance), (0, 0)))
+    return padded[:, : -2 * distance], padded[:, 2 * distance :]
 
 
 def _hard_masks(ratio: jax.Array, channels: int, folding: int) -> tuple[jax.Array, jax.Array]:

@@ -40,6 +40,8 @@ class ModelConfig:
     segment_categories: bool = False
     category_input: str = "encoder"
     score_smoothing: float = 0.0
+    dilations: tuple[int, ...] = ()
+    feature_noise: float = 0.0
 
     @property
     def num_channels(self) -> int:
@@ -133,6 +135,7 @@ class RefineVAD(nnx.Module):
             mlp_width=config.mlp_width,
             dropout=config.dropout,
             positions=config.positions,
+            dilations=config.dilations,
             rngs=rngs,
         )
         if config.injection != "none":
@@ -169,18 +172,28 @@ class RefineVAD(nnx.Module):
         """
         normed = jnp.where(valid[..., None], self.modality_norm(features), 0.0)
         x, ratio = self.shift(normed, valid)
+        if self.config.feature_noise and rngs is not None:
+            x += self.config.feature_noise * jax.random.normal(rngs.dropout(), x.shape, x.dtype)
         x = self.encoder(x, valid, rngs)
         if self.config.injection == "none":
-            parts = self._no_categories(x)
-            logits = self.scorer(x, rngs)
+            parts, keys = self._no_categories(x), None
         else:
             separate = self.config.category_input == "features"
             read = self.category_input(normed, rngs) if separate else x
             parts, keys = self._categories(read, valid, injected_labels)
-            context = self.inject(x, valid, parts["category_feature"], keys)
-            logits = self.scorer(jnp.concatenate([x, context], axis=-1), rngs)
+
+        def score(segments: jax.Array, rngs: nnx.Rngs | None) -> jax.Array:
+            if keys is None:
+                return self.scorer(segments, rngs)
+            context = self.inject(segments, x, valid, parts["category_feature"], keys)
+            return self.scorer(jnp.concatenate([segments, context], axis=-1), rngs)
+
+        logits = score(x, rngs)
         if self.config.score_smoothing:
-            logits = exponential_smoothing(logits, valid, share=self.config.score_smoothing)
+            beyond = score(self._without_evidence(features), None)[:, 0]
+            logits = exponential_smoothing(
+                logits, valid, share=self.config.score_smoothing, beyond=beyond
+            )
         count = motar.shift_count(ratio, self.config.num_channels, self.config.folding)
         return Outputs(
             logits=logits,
@@ -207,19 +220,30 @@ class RefineVAD(nnx.Module):
         return motar.shift_channels(x, valid, ratio, folding=folding, live=live), ratio
 
     def inject(
-        self, x: jax.Array, valid: jax.Array, category_feature: jax.Array, keys: jax.Array
+        self,
+        segments: jax.Array,
+        x: jax.Array,
+        valid: jax.Array,
+        category_feature: jax.Array,
+        keys: jax.Array,
     ) -> jax.Array:
         """Cross-attention between the category feature and the segments, with residual and norm.
 
-        x: [B, T, H]; valid: [B, T]; category_feature: v [B, H]; keys: weighted prototypes
-        [B, C, H]. Reading "video": Q = v over all valid segments, one context vector for the
-        video. Reading "segment": Q = x_t over the weighted prototypes. Returns [B, T, H].
+        segments: [B, Ts, H] to give a context; x: [B, T, H], all of the video; valid: [B, T];
+        category_feature: v [B, H]; keys: weighted prototypes [B, C, H]. Reading "video": Q = v over
+        all valid segments, one context vector for the video. Reading "segment": Q = x_t over the
+        weighted prototypes. Returns [B, Ts, H].
         """
         if self.config.attention_query == "video":
             context = self.cross_attention(category_feature[:, None], x, valid)
         else:
-            context = self.cross_attention(x, keys, jnp.ones(keys.shape[:2], bool))
-        return self.context_norm(x + context)
+            context = self.cross_attention(segments, keys, jnp.ones(keys.shape[:2], bool))
+        return self.context_norm(segments + context)
+
+    def _without_evidence(self, features: jax.Array) -> jax.Array:
+        """[B, 1, H]: a segment whose features [D] are 0, as the encoder sees it."""
+        empty = self.modality_norm(jnp.zeros_like(features[:, :1]))
+        return self.encoder(empty, jnp.ones(empty.shape[:2], bool), None)
 
     def _categories(
         self, x: jax.Array, valid: jax.Array, injected_labels: jax.Array | None

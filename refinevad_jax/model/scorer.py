@@ -11,27 +11,35 @@ from refinevad_jax.model.linear import Linear
 from refinevad_jax.model.normalization import LayerNorm
 
 
-def exponential_smoothing(values: jax.Array, valid: jax.Array, *, share: float) -> jax.Array:
-    """Averages over time with weights exp(-|t - u| / (share T_valid)) over the valid segments u.
+def exponential_smoothing(
+    values: jax.Array, valid: jax.Array, *, share: float, beyond: jax.Array
+) -> jax.Array:
+    """Averages over time with weights exp(-|t - u| / (share T_valid)), u on both sides without end.
 
-    The width is a share of the video, so that it means the same at every number of segments.
-    values: [B, T]; valid: [B, T] bool. Returns [B, T], 0 on padding; a video of constant values
-    keeps them.
+    The width is a share of the video, so that it means the same at every number of segments. Before
+    and after the video stands `beyond`.
+    values: [B, T]; valid: [B, T] bool, True on a run from the first segment on; beyond: [B].
+    Returns [B, T], 0 on padding; a video of values equal to beyond keeps them.
     """
     length = jnp.maximum(valid.sum(axis=-1), 1)
-    decay = jnp.exp(-1.0 / (share * length))
-    rows = jnp.stack([jnp.where(valid, values, 0.0), valid.astype(values.dtype)])
+    rate = 1.0 / (share * length)
+    decay = jnp.exp(-rate)
+    sequence = jnp.moveaxis(jnp.where(valid, values, 0.0), -1, 0)
 
     def run(carry: jax.Array, row: jax.Array) -> tuple[jax.Array, jax.Array]:
         carry = decay * carry + row
         return carry, carry
 
-    sequence = jnp.moveaxis(rows, -1, 0)
     start = jnp.zeros_like(sequence[0])
     _, before = jax.lax.scan(run, start, sequence)
     _, after = jax.lax.scan(run, start, sequence, reverse=True)
-    total, weight = jnp.moveaxis(before + after - sequence, 0, -1)
-    return jnp.where(valid, total / jnp.where(valid, weight, 1.0), 0.0)
+    inside = jnp.moveaxis(before + after - sequence, 0, -1)
+    # Geometric series: of all weights, and of those before the first and after the last segment.
+    time, last, rate = jnp.arange(valid.shape[-1]), length[:, None] - 1, rate[:, None]
+    tails = jnp.exp(-rate * (time + 1)) + jnp.exp(-rate * jnp.abs(last - time + 1))
+    outside = tails / -jnp.expm1(-rate)
+    weight = (1.0 + decay[:, None]) / -jnp.expm1(-rate)
+    return jnp.where(valid, (inside + outside * beyond[:, None]) / weight, 0.0)
 
 
 class Scorer(nnx.Module):

@@ -9,6 +9,7 @@ import numpy as np
 from flax import nnx
 
 from refinevad_jax.model.linear import Linear
+from refinevad_jax.model.motar import neighbours
 from refinevad_jax.model.normalization import LayerNorm
 
 # Segments up to which attention is one call. Longer videos are attended in blocks of fewer queries
@@ -146,7 +147,12 @@ class EncoderBlock(nnx.Module):
 
 
 class TemporalEncoder(nnx.Module):
-    """Projection D -> H with LayerNorm, then the Transformer blocks (none: an MLP per segment)."""
+    """Projection D -> H with LayerNorm, then the Transformer blocks (none: an MLP per segment).
+
+    With dilations the H channels are branches of equal width, each with a norm of its own: one of
+    the segment alone, one for every dilation d of the segments t - d, t, t + d (a convolution of
+    three taps, as in RTFM).
+    """
 
     def __init__(
         self,
@@ -158,12 +164,15 @@ class TemporalEncoder(nnx.Module):
         mlp_width: int,
         dropout: float,
         positions: str,
+        dilations: tuple[int, ...] = (),
         rngs: nnx.Rngs,
     ) -> None:
         self.width = width
+        self.dilations = dilations
         self.sinusoidal = positions == "sinusoidal" and num_layers > 0
-        self.projection = Linear(num_channels, width, rngs=rngs)
-        self.projection_norm = LayerNorm(width, rngs=rngs)
+        branch = width // (1 + len(dilations))
+        self.projection = Linear(num_channels, (1 + 3 * len(dilations)) * branch, rngs=rngs)
+        self.projection_norm = LayerNorm(branch, rngs=rngs)
         self.dropout = nnx.Dropout(dropout)
         self.blocks = nnx.Dict(
             {
@@ -182,10 +191,26 @@ class TemporalEncoder(nnx.Module):
 
     def __call__(self, features: jax.Array, valid: jax.Array, rngs: nnx.Rngs | None) -> jax.Array:
         """features: [B, T, D]; valid: [B, T]; rngs: dropout keys or None. Returns [B, T, H]."""
-        x = self.projection_norm(self.projection(features))
+        x = self.project(features, valid)
         positions = sinusoidal_positions(x.shape[1], self.width)
         x = x + positions if self.sinusoidal else jax.nn.gelu(x)
         x = self.dropout(x, deterministic=rngs is None, rngs=rngs)
         for block in self.blocks.values():
             x = block(x, valid, rngs)
         return self.output_norm(x)
+
+    def project(self, features: jax.Array, valid: jax.Array) -> jax.Array:
+        """[B, T, D] -> [B, T, H], normalised; beyond both ends of a video the taps see zeros."""
+        taps = self.projection(features)
+        if not self.dilations:
+            return self.projection_norm(taps)
+        taps = jnp.where(valid[..., None], taps, 0.0)
+        own, *others = jnp.split(taps, 1 + 3 * len(self.dilations), axis=-1)
+        branches = [own]
+        for i, distance in enumerate(self.dilations):
+            before, centre, after = others[3 * i : 3 * i + 3]
+            earlier, _ = neighbours(before, distance)
+            _, later = neighbours(after, distance)
+            branches.append(earlier + centre + later)
+        normed = self.projection_norm(jnp.stack(branches, axis=-2))
+        return normed.reshape(*features.shape[:2], self.width)

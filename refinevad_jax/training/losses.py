@@ -6,6 +6,9 @@ Paper: L = L_MIL + 0.1 L_GMM + 0.2 L_cat. Axis letters: B videos, T segments, C 
 import jax
 import jax.numpy as jnp
 
+# Of softmax pooling: 0.15 to 1 are level on UCF-Crime's text bags.
+POOLING_TEMPERATURE = 0.5
+
 
 def top_k_count(num_valid: jax.Array, divisor: int) -> jax.Array:
     """k = floor(T_valid / divisor) + 1, at most T_valid. num_valid: [B] int. Returns [B] int."""
@@ -22,6 +25,18 @@ def top_k_mean(scores: jax.Array, valid: jax.Array, *, k: jax.Array) -> jax.Arra
     k = jnp.minimum(k, valid.sum(axis=-1))[:, None]
     chosen = jnp.arange(scores.shape[-1]) < k
     return jnp.sum(jnp.where(chosen, ranked, 0.0), axis=-1) / jnp.maximum(k[:, 0], 1)
+
+
+def softmax_mean(values: jax.Array, logits: jax.Array, valid: jax.Array) -> jax.Array:
+    """Averages the values of a video with weights softmax over its segments of logit / 0.5.
+
+    Every segment gets a gradient, where a hard choice of k trains only what was chosen.
+    values, logits: [B, T]; valid: [B, T] bool. Returns [B], 0 where no segment is valid.
+    """
+    sharp = jnp.asarray(logits, jnp.float32) / POOLING_TEMPERATURE
+    sharp = jnp.where(valid, sharp, jnp.finfo(sharp.dtype).min)
+    weights = jnp.where(valid, jax.nn.softmax(sharp, axis=-1), 0.0)
+    return jnp.sum(weights * jnp.where(valid, values, 0.0), axis=-1)
 
 
 def ranking_loss(

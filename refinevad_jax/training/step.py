@@ -30,6 +30,7 @@ class LossConfig:
 
     mil: str
     margin: float
+    pooling: str
     top_k_divisor: int
     smoothing: str
     smoothing_weight: float
@@ -73,12 +74,15 @@ def loss_terms(outputs: Outputs, batch: Batch, config: LossConfig) -> Metrics:
     valid, labels = batch.valid, batch.labels
     anomalous, present = labels.any(axis=-1), valid.any(axis=-1)
     k = losses.top_k_count(valid.sum(axis=-1), config.top_k_divisor)
-    if config.mil == "ranking":
-        video_scores = losses.top_k_mean(outputs.scores, valid, k=k)
-        mil = losses.ranking_loss(video_scores, anomalous, present, margin=config.margin)
+    segments = outputs.scores if config.mil == "ranking" else outputs.logits
+    if config.pooling == "softmax":
+        videos = losses.softmax_mean(segments, outputs.logits, valid)
     else:
-        video_logits = losses.top_k_mean(outputs.logits, valid, k=k)
-        mil = losses.bce_mil_loss(video_logits, anomalous, present)
+        videos = losses.top_k_mean(segments, valid, k=k)
+    if config.mil == "ranking":
+        mil = losses.ranking_loss(videos, anomalous, present, margin=config.margin)
+    else:
+        mil = losses.bce_mil_loss(videos, anomalous, present)
     if config.smoothing == "mixture":
         target = losses.mixture_target(
             outputs.category_probs,
@@ -91,14 +95,14 @@ def loss_terms(outputs: Outputs, batch: Batch, config: LossConfig) -> Metrics:
     else:
         smoothing = losses.difference_loss(outputs.scores, valid)
     category = losses.category_loss(outputs.category_logits, labels, present)
-    segments = losses.segment_category_loss(
+    segment_category = losses.segment_category_loss(
         outputs.segment_category_logits, labels, valid, present, k=k
     )
     return {
         "mil": mil,
         "category": category,
         "smoothing": smoothing,
-        "segment_category": segments,
+        "segment_category": segment_category,
     }
 
 

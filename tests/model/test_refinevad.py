@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from refinevad_jax import config as config_lib
 from refinevad_jax.model import core
 from refinevad_jax.model.linear import Linear
 from refinevad_jax.model.refinevad import ModelConfig, Outputs, RefineVAD, create
@@ -27,7 +28,7 @@ SMALL = ModelConfig(
     dropout=0.3,
     scorer_width=8,
 )
-LOSS = step_lib.LossConfig("ranking", 1.0, 16, "mixture", 0.1, 0.2, 0.0, 1.0)
+LOSS = step_lib.LossConfig.of(config_lib.default())
 
 
 @functools.lru_cache
@@ -82,6 +83,9 @@ CONFIGURATIONS = {
     "segment categories": {"segment_categories": True},
     "categories of the features": {"category_input": "features", "segment_categories": True},
     "smoothed scores": {"score_smoothing": 0.1},
+    "smoothed scores, video query": {"score_smoothing": 0.1, "attention_query": "video"},
+    "smoothed scores, no categories": {"score_smoothing": 0.1, "injection": "none"},
+    "dilations": {"dilations": (1, 3, 12)},
     "folding 2": {"folding": 2},
     "folding 8": {"folding": 8},
 }
@@ -290,8 +294,9 @@ def test_segments_without_evidence_stay_finite_with_finite_gradients() -> None:
     [
         {"attention_query": "video"},
         {"attention_query": "segment", "category_input": "features", "score_smoothing": 0.05},
+        {"dilations": (2,), "score_smoothing": 0.05},
     ],
-    ids=["plain", "features"],
+    ids=["plain", "features", "dilations"],
 )
 def test_the_first_step_reaches_every_parameter(changes: dict[str, Any]) -> None:
     graphdef, params = parts(**changes)
@@ -338,6 +343,33 @@ def test_dropout_needs_keys_and_follows_them() -> None:
     np.testing.assert_array_equal(scores(1), scores(1))
     assert not np.array_equal(scores(1), scores(2))
     assert not np.array_equal(scores(1), model(*data).scores)
+
+
+def test_noise_is_of_training_alone_and_follows_the_key() -> None:
+    plain, noisy = make(dropout=0.0), make(dropout=0.0, feature_noise=0.5)
+    features, valid = bags([9, 9], 9)
+    features = features.at[:, 3].set(0.0)
+
+    def encoded(seed: int) -> np.ndarray:
+        return np.asarray(noisy(features, valid, None, jax.random.key(seed)).features)
+
+    np.testing.assert_array_equal(plain(features, valid).scores, noisy(features, valid).scores)
+    np.testing.assert_array_equal(encoded(1), encoded(1))
+    moved = np.abs(encoded(1) - encoded(2)).max(axis=-1)
+    assert moved.min() > 1e-3  # of every segment, with evidence or without
+
+
+def test_smoothed_scores_end_as_if_segments_without_evidence_followed() -> None:
+    changes = {"shift": "none", "num_layers": 0, "injection": "none"}
+    smoothed, raw = make(**changes, score_smoothing=0.1), make(**changes)
+    features, valid = bags([8], 8)
+    # share x T = 0.8 segments: ten empty ones on both sides are as good as no end.
+    long = jnp.pad(features, ((0, 0), (10, 10), (0, 0)))
+    logits = np.asarray(raw(long, jnp.ones((1, 28), bool)).logits[0], np.float64)
+    distance = np.abs(np.subtract.outer(np.arange(28), np.arange(28)))
+    weights = np.exp(-distance / 0.8)[10:18]
+    expected = weights @ logits / weights.sum(axis=1)
+    np.testing.assert_allclose(smoothed(features, valid).logits[0], expected, atol=1e-4)
 
 
 def test_outputs_are_float32() -> None:

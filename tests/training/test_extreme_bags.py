@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from refinevad_jax import config as config_lib
 from refinevad_jax.model.refinevad import ModelConfig, create
 from refinevad_jax.training import step as step_lib
 
@@ -14,6 +15,8 @@ MODEL = ModelConfig(
     modality_widths=(8, 4),
     num_categories=2,
     width=8,
+    dilations=(2,),
+    feature_noise=0.3,
     num_layers=1,
     num_heads=2,
     mlp_width=8,
@@ -21,7 +24,7 @@ MODEL = ModelConfig(
     category_input="features",
     score_smoothing=0.05,
 )
-LOSS = step_lib.LossConfig("ranking", 1.0, 16, "mixture", 0.1, 0.2, 0.0, 1.0)
+LOSS = step_lib.LossConfig.of(config_lib.default())
 SHAPE = (4, 20, 12)
 RANDOM = np.random.default_rng(0).normal(size=SHAPE)
 LABELS = np.array([[False, False], [False, False], [True, False], [False, True]])
