@@ -62,7 +62,8 @@ def resample(features: np.ndarray, num_segments: int) -> np.ndarray:
     """Averages inside num_segments equal bins; an empty bin repeats the row at its edge.
 
     The rule of RTFM, UR-DMU and BN-WVAD: edges int(linspace(0, T, num_segments + 1)).
-    features: [N, T, D]. Returns [N, num_segments, D] float32.
+    features: [N, T, D]. Returns [N, num_segments, D], float64 where rows were averaged or else
+    float32.
     """
     length = features.shape[1]
     edges = np.linspace(0, length, num_segments + 1, dtype=np.int64)
