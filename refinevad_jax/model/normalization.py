@@ -1,6 +1,6 @@
 """LayerNorm, and sums over rows, in the form that processors compute fast.
 
-Axis letters: D channels; rows are all axes before the last.
+Axis letters: B videos, T segments, D channels; rows are all axes before the last.
 """
 
 import jax
@@ -55,6 +55,29 @@ class LayerNorm(nnx.LayerNorm):
         """[..., D] -> [..., D] float32, whatever x is computed in."""
         assert self.scale is not None and self.bias is not None
         return _normalize(x.astype(jnp.float32), self.scale[...], self.bias[...])
+
+
+class ModalityNorm(nnx.Module):
+    """L2-normalises each modality and gives it a LayerNorm of its own.
+
+    Otherwise the modality with the larger norm dominates the variance that MoTAR looks at.
+    """
+
+    def __init__(self, widths: tuple[int, ...], *, rngs: nnx.Rngs) -> None:
+        self.widths = widths
+        self.norms = nnx.Dict(
+            {f"modality_{i}": LayerNorm(width, rngs=rngs) for i, width in enumerate(widths)}
+        )
+
+    def __call__(self, features: jax.Array) -> jax.Array:
+        """features: [B, T, D]. Returns [B, T, D], finite for a segment without evidence (all 0)."""
+        ends = [sum(self.widths[: i + 1]) for i in range(len(self.widths))]
+        parts = jnp.split(features, ends[:-1], axis=-1)
+        normed = [
+            norm(part / jnp.maximum(jnp.linalg.norm(part, axis=-1, keepdims=True), 1e-6))
+            for norm, part in zip(self.norms.values(), parts, strict=True)
+        ]
+        return jnp.concatenate(normed, axis=-1)
 
 
 @jax.custom_vjp

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from refinevad_jax.model import core, motar
-from refinevad_jax.model.normalization import LayerNorm
+from refinevad_jax.model.normalization import LayerNorm, ModalityNorm
 from refinevad_jax.model.scorer import Scorer, exponential_smoothing
 from refinevad_jax.model.temporal_encoder import Attention, TemporalEncoder
 
@@ -93,29 +93,6 @@ class Outputs:
     def segment_category_probs(self) -> jax.Array:
         """[B, T, C] = p_c sigmoid(z_tc), what segment t says of category c."""
         return self.category_probs[:, None] * jax.nn.sigmoid(self.segment_category_logits)
-
-
-class ModalityNorm(nnx.Module):
-    """L2-normalises each modality and gives it a LayerNorm of its own.
-
-    Otherwise the modality with the larger norm dominates the variance that MoTAR looks at.
-    """
-
-    def __init__(self, widths: tuple[int, ...], *, rngs: nnx.Rngs) -> None:
-        self.widths = widths
-        self.norms = nnx.Dict(
-            {f"modality_{i}": LayerNorm(width, rngs=rngs) for i, width in enumerate(widths)}
-        )
-
-    def __call__(self, features: jax.Array) -> jax.Array:
-        """features: [B, T, D]. Returns [B, T, D], finite for a segment without evidence (all 0)."""
-        ends = [sum(self.widths[: i + 1]) for i in range(len(self.widths))]
-        parts = jnp.split(features, ends[:-1], axis=-1)
-        normed = [
-            norm(part / jnp.maximum(jnp.linalg.norm(part, axis=-1, keepdims=True), 1e-6))
-            for norm, part in zip(self.norms.values(), parts, strict=True)
-        ]
-        return jnp.concatenate(normed, axis=-1)
 
 
 class RefineVAD(nnx.Module):

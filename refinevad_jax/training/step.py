@@ -94,15 +94,13 @@ def loss_terms(outputs: Outputs, batch: Batch, config: LossConfig) -> Metrics:
         smoothing = losses.mixture_loss(outputs.scores, target, valid)
     else:
         smoothing = losses.difference_loss(outputs.scores, valid)
-    category = losses.category_loss(outputs.category_logits, labels, present)
-    segment_category = losses.segment_category_loss(
-        outputs.segment_category_logits, labels, valid, present, k=k
-    )
     return {
         "mil": mil,
-        "category": category,
+        "category": losses.category_loss(outputs.category_logits, labels, present),
         "smoothing": smoothing,
-        "segment_category": segment_category,
+        "segment_category": losses.segment_category_loss(
+            outputs.segment_category_logits, labels, valid, present, k=k
+        ),
     }
 
 
