@@ -50,7 +50,7 @@ class Run:
         return ModelConfig(
             modality_widths=widths,
             num_categories=self.info.taxonomy.num_categories,
-            **self.config.model.to_dict(),
+            **self.config.model.to_dict() | {"dilations": tuple(self.config.model.dilations)},
         )
 
     def columns(self) -> np.ndarray:
@@ -113,7 +113,6 @@ def run_of_content(content: Any, *, source: str) -> Run:
         config = ConfigDict(_filled(content["config"], config_lib.default().to_dict()))
         config.data.modalities = tuple(config.data.modalities)
         config.transfer.parts = tuple(config.transfer.parts)
-        config.model.dilations = tuple(config.model.dilations)
         info = BagsInfo.from_dict(content["data"], source=source)
         num_crops = int(content.get("num_crops", 0))
         commit = str(content.get("versions", {}).get("commit", ""))
