@@ -93,7 +93,8 @@ def main() -> None:
     print(f"\nRTFM, {info.name} {SPLIT.value!r}, {SEEDS.value} seeds, {STEPS.value} steps")
     for rule, rows in chosen.items():
         values = np.array(rows)
-        found = zip(COLUMNS, values.mean(axis=0), values.std(axis=0), strict=True)
+        spread = values.std(axis=0, ddof=min(1, len(values) - 1))
+        found = zip(COLUMNS, values.mean(axis=0), spread, strict=True)
         print(f"step by {rule}: " + ", ".join(f"{n} {m:.3f} ± {s:.3f}" for n, m, s in found))
     print(json.dumps({"columns": COLUMNS, "steps": STEPS.value, "chosen_by": chosen}))
 
