@@ -149,7 +149,7 @@ class EncoderBlock(nnx.Module):
 class TemporalEncoder(nnx.Module):
     """Projection D -> H with LayerNorm, then the Transformer blocks (none: an MLP per segment).
 
-    With dilations the H channels are branches of equal width, each with a norm of its own: one of
+    With dilations the H channels are branches of equal width, each normalised by itself: one of
     the segment alone, one for every dilation d of the segments t - d, t, t + d (a convolution of
     three taps, as in RTFM).
     """
