@@ -20,11 +20,12 @@ import numpy as np
 from absl import flags
 
 from refinevad_jax.command_line import run
-from refinevad_jax.data.bags import Bag, read_info, read_split
+from refinevad_jax.data.bags import Bag, BagsInfo, read_info, read_split
 from refinevad_jax.data.batches import resample
 from refinevad_jax.errors import UserError
-from refinevad_jax.evaluation import protocol
 from refinevad_jax.evaluation.frame_metrics import average_precision, roc_auc
+from refinevad_jax.evaluation.scored_split import ScoredSplit
+from refinevad_jax.evaluation.scoring import VideoScores
 
 DATA_DIR = flags.DEFINE_string("data_dir", "data", "Where data sets were packaged.")
 DATASET = flags.DEFINE_string("dataset", "ucf_text", "Name of the data set.")
@@ -37,33 +38,26 @@ LOOK_EVERY = 5
 COLUMNS = ("video AUC", "frame AUC", "frame AP", "AUC, anomalous videos")
 
 
-class Judge:
-    """Metrics of [V, 32] scores on a split."""
+def judged(info: BagsInfo, bags: list[Bag], scores: np.ndarray) -> list[float]:
+    """The values of COLUMNS for scores [V, 32] of a split."""
+    nothing = np.zeros(0)
+    results = [
+        VideoScores(row, float(np.sort(row)[-TOP:].mean()), nothing, nothing, nothing)
+        for row in scores
+    ]
+    split = ScoredSplit(info, bags, results, resampled=True, has_categories=False)
+    anomalous = split.of_known(split.anomalous)
+    return [
+        roc_auc(split.anomalous, split.video_scores),
+        roc_auc(split.truth, split.scores),
+        average_precision(split.truth, split.scores),
+        roc_auc(split.truth[anomalous], split.scores[anomalous]),
+    ]
 
-    def __init__(self, bags: list[Bag], frames_per_segment: int) -> None:
-        self._bags = bags
-        self._lengths = [
-            protocol.evaluated_length(bag.num_segments, frames_per_segment) for bag in bags
-        ]
-        self._known = [index for index, bag in enumerate(bags) if bag.has_truth]
 
-    def __call__(self, scores: np.ndarray) -> list[float]:
-        """The values of COLUMNS."""
-        labels = np.array([bag.anomalous for bag in self._bags])
-        videos = np.sort(scores, axis=1)[:, -TOP:].mean(axis=1)
-        anomalous = [index for index in self._known if labels[index]]
-        truth, all_scores = self._frames(self._known, scores)
-        return [
-            roc_auc(labels, videos),
-            roc_auc(truth, all_scores),
-            average_precision(truth, all_scores),
-            roc_auc(*self._frames(anomalous, scores)),
-        ]
-
-    def _frames(self, videos: list[int], scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        truth = [protocol.frame_truth(self._bags[i].spans, self._lengths[i]) for i in videos]
-        spread = [protocol.resampled_to_frame_scores(scores[i], self._lengths[i]) for i in videos]
-        return np.concatenate(truth), np.concatenate(spread)
+def resampled(bags: list[Bag]) -> np.ndarray:
+    """[V, 32, D] float32, of the first crop."""
+    return np.stack([resample(bag.features, NUM_SEGMENTS)[0] for bag in bags]).astype(np.float32)
 
 
 def main() -> None:
@@ -76,17 +70,13 @@ def main() -> None:
         )
     info = read_info(DATA_DIR.value, DATASET.value)
     train, held = (read_split(DATA_DIR.value, info.name, name) for name in ("train", SPLIT.value))
-    features = np.stack(
-        [resample(bag.features, NUM_SEGMENTS)[0].astype(np.float32) for bag in train]
-    )
-    looked_at = np.stack(
-        [resample(bag.features, NUM_SEGMENTS)[0].astype(np.float32) for bag in held]
-    )
+    features, looked_at = resampled(train), resampled(held)
     anomalous = np.array([bag.anomalous for bag in train])
-    judge = Judge(held, info.frames_per_segment)
     chosen: dict[str, list[list[float]]] = {"video AUC": [], "frame AUC of the same videos": []}
     for seed in range(SEEDS.value):
-        looks = np.array([judge(s) for s in _looks(features, anomalous, looked_at, seed)])
+        looks = np.array(
+            [judged(info, held, s) for s in _looks(features, anomalous, looked_at, seed)]
+        )
         for rule, column in zip(chosen, (0, 1), strict=True):
             chosen[rule].append(looks[looks[:, column].argmax()].tolist())
             print(f"seed {seed}, step by {rule}: {_in_words(chosen[rule][-1])}", flush=True)

@@ -17,7 +17,7 @@ def get_config() -> ConfigDict:
     config.data.selection_split = "val"
     config.data.num_segments = 32
     config.eval.num_segments = 32
-    # Chosen on val by comparing a few runs; frame truth of val was looked at (docs/results.md).
+    # Chosen on val among many, with frame truth of val in view (docs/results.md).
     config.model.update(width=160, num_layers=0, dilations=(1, 2, 4, 8), attention_query="segment")
     config.model.update(dropout=0.5, feature_noise=0.3)
     config.model.update(category_input="features", score_smoothing=0.06)

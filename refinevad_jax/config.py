@@ -65,7 +65,7 @@ def default() -> ConfigDict:
     model.segment_categories = False
 
     loss = config.loss = ConfigDict()
-    loss.mil = "ranking"  # "ranking", hinge over pairs (S); "bce" on the top-k mean logit
+    loss.mil = "ranking"  # "ranking", hinge over pairs (S); "bce" on the pooled logit
     loss.margin = 1.0  # of the ranking hinge (D)
     # How segments make a video in L_MIL: "top_k", their mean (S); "softmax", all with weights
     # softmax over the video of logit / 0.5 (D).
