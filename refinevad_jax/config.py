@@ -61,6 +61,9 @@ def default() -> ConfigDict:
     # Scores are averaged over time before the sigmoid, with weights that fall by e at this share of
     # the video on both sides, beyond its ends with a segment without evidence; 0 leaves them (D).
     model.score_smoothing = 0.0
+    # This share of a video's mean logit is taken from all its segments, where the mean is above 0:
+    # what tells the video apart counts for less than what tells its segments apart; 0 for none (D).
+    model.score_centering = 0.0
     # Whether the category head is read per segment too, for P[t, c]; needs CORE (D).
     model.segment_categories = False
 
@@ -140,6 +143,7 @@ RANGES = {
     "model.tau": (1e-3, 1e3),
     "model.scorer_width": (1, 65_536),
     "model.score_smoothing": (0.0, 1.0),
+    "model.score_centering": (0.0, 0.9),
     "model.feature_noise": (0.0, 100.0),
     "loss.margin": (0.0, 1e3),
     "loss.top_k_divisor": (1, 100_000),

@@ -97,6 +97,7 @@ CHOICES = (
     ),
     Row("label-injection", {"train.label_injection_rate": 1.0}, "this rate of e_y against 1"),
     Row("raw-scores", {"model.score_smoothing": 0.0}, "smoothed scores"),
+    Row("without-centering", {"model.score_centering": 0.0}, "scores less a share of their mean"),
     Row("one-rate", {"optimizer.category_rate": 1.0}, "a learning rate of the categories' own"),
     Row("pooling-top_k", {"loss.pooling": "top_k"}, "softmax pooling against this k"),
     Row(

@@ -52,15 +52,13 @@ class CategoryInput(nnx.Module):
     The scorer learns in fewer steps than the categories, and its layers are worse for both.
     """
 
-    def __init__(self, num_channels: int, width: int, dropout: float, *, rngs: nnx.Rngs) -> None:
+    def __init__(self, num_channels: int, width: int, *, rngs: nnx.Rngs) -> None:
         self.projection = Linear(num_channels, width, rngs=rngs)
         self.norm = LayerNorm(width, rngs=rngs)
-        self.dropout = nnx.Dropout(dropout)
 
-    def __call__(self, features: jax.Array, rngs: nnx.Rngs | None) -> jax.Array:
-        """features: [B, T, D]; rngs: dropout keys or None. Returns [B, T, H]."""
-        hidden = jax.nn.gelu(self.norm(self.projection(features)))
-        return self.dropout(hidden, deterministic=rngs is None, rngs=rngs)
+    def __call__(self, features: jax.Array) -> jax.Array:
+        """features: [B, T, D]. Returns [B, T, H]."""
+        return jax.nn.gelu(self.norm(self.projection(features)))
 
 
 class CategoryHead(nnx.Module):

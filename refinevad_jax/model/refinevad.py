@@ -15,7 +15,7 @@ from flax import nnx
 
 from refinevad_jax.model import core, motar
 from refinevad_jax.model.normalization import LayerNorm, ModalityNorm
-from refinevad_jax.model.scorer import Scorer, exponential_smoothing
+from refinevad_jax.model.scorer import Scorer, center_anomalous, exponential_smoothing
 from refinevad_jax.model.temporal_encoder import Attention, TemporalEncoder
 
 
@@ -40,6 +40,7 @@ class ModelConfig:
     segment_categories: bool = False
     category_input: str = "encoder"
     score_smoothing: float = 0.0
+    score_centering: float = 0.0
     dilations: tuple[int, ...] = ()
     feature_noise: float = 0.0
 
@@ -118,9 +119,7 @@ class RefineVAD(nnx.Module):
         if config.injection != "none":
             separate = config.category_input == "features"
             if separate:
-                self.category_input = core.CategoryInput(
-                    config.num_channels, width, config.dropout, rngs=rngs
-                )
+                self.category_input = core.CategoryInput(config.num_channels, width, rngs=rngs)
             self.category_head = core.CategoryHead(
                 width, num_categories, maximum=separate, rngs=rngs
             )
@@ -156,7 +155,7 @@ class RefineVAD(nnx.Module):
             parts, keys = self._no_categories(x), None
         else:
             separate = self.config.category_input == "features"
-            read = self.category_input(normed, rngs) if separate else x
+            read = self.category_input(normed) if separate else x
             parts, keys = self._categories(read, valid, injected_labels)
 
         def score(segments: jax.Array, rngs: nnx.Rngs | None) -> jax.Array:
@@ -171,6 +170,8 @@ class RefineVAD(nnx.Module):
             logits = exponential_smoothing(
                 logits, valid, share=self.config.score_smoothing, beyond=beyond
             )
+        if self.config.score_centering:
+            logits = center_anomalous(logits, valid, share=self.config.score_centering)
         count = motar.shift_count(ratio, self.config.num_channels, self.config.folding)
         return Outputs(
             logits=logits,

@@ -1,4 +1,4 @@
-"""The light classifier of segments, and the smoothing of its logits over time.
+"""The light classifier of segments, and what becomes of its logits over the video.
 
 Axis letters: B videos, T segments.
 """
@@ -40,6 +40,19 @@ def exponential_smoothing(
     outside = tails / -jnp.expm1(-rate)
     weight = (1.0 + decay[:, None]) / -jnp.expm1(-rate)
     return jnp.where(valid, (inside + outside * beyond[:, None]) / weight, 0.0)
+
+
+def center_anomalous(logits: jax.Array, valid: jax.Array, *, share: float) -> jax.Array:
+    """Takes a share of the video's mean logit from each segment, where that mean is above 0.
+
+    The label of a video raises all of its segments, its few anomalous frames want only some: what
+    they have in common counts for less. A video with a mean below 0 keeps its logits, and with a
+    share below 1 the mean keeps its sign.
+    logits: [B, T]; valid: [B, T] bool. Returns [B, T], 0 on padding.
+    """
+    length = jnp.maximum(valid.sum(axis=-1, keepdims=True), 1)
+    mean = jnp.sum(jnp.where(valid, logits, 0.0), axis=-1, keepdims=True) / length
+    return jnp.where(valid, logits - share * jax.nn.relu(mean), 0.0)
 
 
 class Scorer(nnx.Module):

@@ -85,6 +85,7 @@ CONFIGURATIONS = {
     "smoothed scores": {"score_smoothing": 0.1},
     "smoothed scores, video query": {"score_smoothing": 0.1, "attention_query": "video"},
     "smoothed scores, no categories": {"score_smoothing": 0.1, "injection": "none"},
+    "centred scores": {"score_smoothing": 0.1, "score_centering": 0.5},
     "dilations": {"dilations": (1, 3, 12)},
     "folding 2": {"folding": 2},
     "folding 8": {"folding": 8},
@@ -294,7 +295,7 @@ def test_segments_without_evidence_stay_finite_with_finite_gradients() -> None:
     [
         {"attention_query": "video"},
         {"attention_query": "segment", "category_input": "features", "score_smoothing": 0.05},
-        {"dilations": (2,), "score_smoothing": 0.05},
+        {"dilations": (2,), "score_smoothing": 0.05, "score_centering": 0.4},
     ],
     ids=["plain", "features", "dilations"],
 )

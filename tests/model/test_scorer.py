@@ -1,10 +1,10 @@
-"""Smoothing of logits over time: hand values, masks, its meaning at other resolutions."""
+"""Smoothing and centring of logits: hand values, masks, their meaning at other resolutions."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from refinevad_jax.model.scorer import exponential_smoothing
+from refinevad_jax.model.scorer import center_anomalous, exponential_smoothing
 
 BEYOND = -1.5
 
@@ -62,3 +62,23 @@ def test_a_share_means_the_same_at_every_number_of_segments() -> None:
     fine = smooth(step, np.ones((1, 400), bool), 0.1)
     coarse = smooth(step[:, ::4], np.ones((1, 100), bool), 0.1)
     np.testing.assert_allclose(np.asarray(fine)[0, ::4], np.asarray(coarse)[0], atol=0.05)
+
+
+def test_centring_by_hand() -> None:
+    logits = jnp.array([[4.0, 1.0, 1.0, 9.0], [-4.0, 1.0, 1.0, 0.0], [7.0, 7.0, 7.0, 7.0]])
+    valid = jnp.array([[True, True, True, False], [True, True, True, True], [False] * 4])
+    # Means 2, -0.5 and none: the first video loses 0.25 x 2, the others nothing.
+    expected = [[3.5, 0.5, 0.5, 0.0], [-4.0, 1.0, 1.0, 0.0], [0.0] * 4]
+    np.testing.assert_allclose(center_anomalous(logits, valid, share=0.25), expected, rtol=1e-6)
+
+
+def test_centring_keeps_order_signs_of_means_and_gradients() -> None:
+    logits = jnp.asarray(np.random.default_rng(1).normal(0.3, 2.0, (50, 12)), jnp.float32)
+    valid = jnp.ones((50, 12), bool).at[0].set(False)
+    centred = np.asarray(center_anomalous(logits, valid, share=0.5))
+    np.testing.assert_array_equal(np.argsort(centred[1:], axis=1), np.argsort(logits[1:], axis=1))
+    np.testing.assert_array_equal(
+        np.sign(centred[1:].mean(axis=1)), np.sign(np.asarray(logits)[1:].mean(axis=1))
+    )
+    gradient = jax.grad(lambda x: center_anomalous(x, valid, share=0.5).sum())(logits)
+    assert np.isfinite(gradient).all() and not np.asarray(gradient[0]).any()

@@ -23,6 +23,7 @@ MODEL = ModelConfig(
     scorer_width=4,
     category_input="features",
     score_smoothing=0.05,
+    score_centering=0.5,
 )
 LOSS = step_lib.LossConfig.of(config_lib.default())
 SHAPE = (4, 20, 12)
