@@ -4,6 +4,7 @@ import errno
 import functools
 import hashlib
 import logging
+import math
 import os
 import pathlib
 import sys
@@ -50,6 +51,8 @@ class Checkpoints:
             preservation_policy=_Kept(metric),
             cleanup_tmp_directories=writable,
         )
+        if writable:
+            self._drop_superseded()
 
     def save(self, state: TrainState, metrics: dict[str, float] | None) -> None:
         """Saves the state under its step, with the selection metrics; replaces one that is there.
@@ -80,6 +83,14 @@ class Checkpoints:
             ) from error
         if not saved:  # Orbax passes over a step that lies before the newest
             raise RuntimeError(f"{self._root}: step {int(state.step)} was not saved")
+
+    def _drop_superseded(self) -> None:
+        """Removes what a kill between a save and the removal of what it replaced has left."""
+        found = list(self._checkpointer.checkpoints)
+        preserved = _Kept(self._metric).should_preserve(found, context=None)
+        for item, keep in zip(found, preserved, strict=True):
+            if not keep:
+                self._checkpointer.delete(item.step)
 
     def drop_after(self, step: int) -> None:
         """Removes the checkpoints after a step, where a run goes on from there and repeats them."""
@@ -163,12 +174,16 @@ class _Kept:
         """One answer a checkpoint."""
         del context
         epochs = [item for item in checkpoints if item.metrics]
-        best = max(epochs, key=lambda item: (item.metrics[self._metric], item.step), default=None)
+        best = max(epochs, key=self._rank, default=None)
         kept = {item.step for item in [*epochs[-NUM_LATEST:], best] if item}
         newest = epochs[-1].step if epochs else -1
         return [
             item.step in kept or (not item.metrics and item.step > newest) for item in checkpoints
         ]
+
+    def _rank(self, item: Any) -> tuple[float, int]:
+        # A damaged file may lack the metric.
+        return item.metrics.get(self._metric, -math.inf), item.step
 
 
 def _say_faults_once() -> None:

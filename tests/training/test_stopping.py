@@ -105,6 +105,28 @@ def test_what_was_saved_later_makes_room_for_what_is_saved_again(tmp_path: pathl
     assert steps(tmp_path) == [1, 2]
 
 
+def test_what_a_kill_left_after_a_save_is_removed_at_the_next_start(tmp_path: pathlib.Path) -> None:
+    def opened(*, writable: bool) -> Checkpoints:
+        return Checkpoints(tmp_path / "run", metric="video_auc", writable=writable)
+
+    def state(step: int) -> TrainState:
+        array = jax.numpy.full(3, step)
+        return TrainState(jax.numpy.asarray(step), {"w": array}, {"m": array})
+
+    checkpoints = opened(writable=True)
+    for step, auc in ((1, 0.5), (2, 0.9), (3, 0.6)):
+        checkpoints.save(state(step), {"video_auc": auc})
+        if step == 1:
+            shutil.copytree(tmp_path / "run/checkpoints/1", tmp_path / "kept")
+    checkpoints.close()
+    assert steps(tmp_path / "run") == [2, 3]
+    (tmp_path / "kept").rename(tmp_path / "run/checkpoints/1")  # as if its removal was cut off
+    opened(writable=False).close()
+    assert steps(tmp_path / "run") == [1, 2, 3]
+    opened(writable=True).close()
+    assert steps(tmp_path / "run") == [2, 3]
+
+
 def test_an_edited_configuration_is_refused(trained: pathlib.Path, tmp_path: pathlib.Path) -> None:
     text = (trained / "config.json").read_text()
     (tmp_path / "config.json").write_text(text.replace('"margin": 1.0', '"margin": 2.0'))
