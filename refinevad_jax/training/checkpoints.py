@@ -4,7 +4,6 @@ import errno
 import functools
 import hashlib
 import logging
-import math
 import os
 import pathlib
 import sys
@@ -174,16 +173,13 @@ class _Kept:
         """One answer a checkpoint."""
         del context
         epochs = [item for item in checkpoints if item.metrics]
-        best = max(epochs, key=self._rank, default=None)
+        measured = [item for item in epochs if self._metric in item.metrics]
+        best = max(measured, key=lambda item: (item.metrics[self._metric], item.step), default=None)
         kept = {item.step for item in [*epochs[-NUM_LATEST:], best] if item}
         newest = epochs[-1].step if epochs else -1
         return [
             item.step in kept or (not item.metrics and item.step > newest) for item in checkpoints
         ]
-
-    def _rank(self, item: Any) -> tuple[float, int]:
-        # A damaged file may lack the metric.
-        return item.metrics.get(self._metric, -math.inf), item.step
 
 
 def _say_faults_once() -> None:
