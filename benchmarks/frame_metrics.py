@@ -20,8 +20,17 @@ from collections.abc import Callable
 import numpy as np
 from absl import flags
 
-from refinevad_jax.command_line import run
-from refinevad_jax.evaluation import bootstrap, frame_metrics, protocol
+from refinevad_jax.metrics import bootstrap
+from refinevad_jax.metrics import truth as protocol
+from refinevad_jax.metrics.frames import (
+    anomalous_videos_auc,
+    category_against_normal,
+    category_one_vs_rest,
+    false_alarm_rate,
+    rank,
+    threshold_at_false_alarm_rate,
+)
+from refinevad_jax.runtime.command_line import run
 
 RESAMPLES = flags.DEFINE_integer("resamples", 1000, "Draws of the bootstrap.", lower_bound=0)
 REPEATS = flags.DEFINE_integer("repeats", 3, "Times each metric is run; the median counts.")
@@ -63,7 +72,7 @@ class TestSet:
         in_category = self.frames_of_category()
 
         def frame_values() -> tuple[float, ...]:
-            ranking = frame_metrics.rank(truth, scores)
+            ranking = rank(truth, scores)
             return (
                 ranking.roc_auc(),
                 ranking.average_precision(),
@@ -72,17 +81,15 @@ class TestSet:
 
         return {
             "AUC, AP, PR-AUC": frame_values,
-            "AUC, anomalous videos": lambda: frame_metrics.anomalous_videos_auc(
-                truth, scores, self.anomalous
-            ),
+            "AUC, anomalous videos": lambda: anomalous_videos_auc(truth, scores, self.anomalous),
             "false alarms, threshold": lambda: (
-                frame_metrics.false_alarm_rate(scores[~self.anomalous], 0.5),
-                frame_metrics.threshold_at_false_alarm_rate(scores[~self.anomalous], 0.01),
+                false_alarm_rate(scores[~self.anomalous], 0.5),
+                threshold_at_false_alarm_rate(scores[~self.anomalous], 0.01),
             ),
-            "category against normal": lambda: frame_metrics.category_against_normal(
+            "category against normal": lambda: category_against_normal(
                 truth, scores, in_category, ~self.anomalous
             ),
-            "category one-vs-rest": lambda: frame_metrics.category_one_vs_rest(
+            "category one-vs-rest": lambda: category_one_vs_rest(
                 in_category & truth, self.category_scores
             ),
         }

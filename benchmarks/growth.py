@@ -22,8 +22,8 @@ from benchmarks import records
 from benchmarks.limits import SIDE, matmul
 from benchmarks.programs import NUM_CATEGORIES, made_up_bags, program
 from configs import ucf, ucf_text
-from refinevad_jax.compiler import compiler_options
 from refinevad_jax.model.refinevad import ModelConfig, create
+from refinevad_jax.runtime.compiler import compiler_options
 
 LONGEST = flags.DEFINE_integer("longest", 20_000, "Segments of the longest video.", lower_bound=200)
 REPEATS = flags.DEFINE_integer("repeats", 2, "Times each is run; the fastest counts.", 1)

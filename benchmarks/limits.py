@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from refinevad_jax.compiler import compiler_options
+from refinevad_jax.runtime.compiler import compiler_options
 
 SIDE = 4096
 

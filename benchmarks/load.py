@@ -28,8 +28,8 @@ import numpy as np
 from absl import flags
 
 from benchmarks import records
-from refinevad_jax.command_line import run
 from refinevad_jax.errors import UserError
+from refinevad_jax.runtime.command_line import run
 
 SCALE = flags.DEFINE_float("scale", 1.0, "Share of bags, hours and processes.", 1e-3, 1.0)
 HOURS = flags.DEFINE_float("hours", 48.0, "Length of the long video.", 0.1)
@@ -120,9 +120,9 @@ def write_run(folder: pathlib.Path, name: str) -> pathlib.Path:
     from configs import ucf
     from refinevad_jax.data.bags import read_info
     from refinevad_jax.model.refinevad import create
-    from refinevad_jax.training.checkpoints import Checkpoints, fresh_state
+    from refinevad_jax.runs.checkpoints import Checkpoints, fresh_state
+    from refinevad_jax.runs.run import Run, write_run
     from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
-    from refinevad_jax.workdir import Run, write_run
 
     workdir = folder / f"run-{name}"
     config = ucf.get_config()

@@ -19,10 +19,10 @@ from collections.abc import Sequence
 import numpy as np
 from absl import flags
 
-from refinevad_jax.command_line import run
 from refinevad_jax.data.taxonomy import UCF_CRIME
 from refinevad_jax.errors import UserError
-from refinevad_jax.evaluation import legacy_localization, localization
+from refinevad_jax.metrics import legacy_localization, localization
+from refinevad_jax.runtime.command_line import run
 
 DATA = flags.DEFINE_string(
     "data",

@@ -21,12 +21,12 @@ import numpy as np
 import tensorflow_datasets as tfds
 from absl import flags
 
-from data_prep.feature_bags import write_dataset
-from data_prep.releases import Release, read_release
-from refinevad_jax.command_line import run
+from data_prep.dataset.write import write_dataset
+from data_prep.sources.releases import Release, read_release
 from refinevad_jax.data.bags import read_split
 from refinevad_jax.data.taxonomy import UCF_CRIME
 from refinevad_jax.errors import UserError
+from refinevad_jax.runtime.command_line import run
 
 SCALE = flags.DEFINE_float("scale", 1.0, "share of the 1,610 videos", 0.001, 1.0)
 FOLDER = flags.DEFINE_string("folder", tempfile.gettempdir(), "where files are made and removed")

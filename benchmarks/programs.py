@@ -5,11 +5,10 @@ from ml_collections import ConfigDict
 
 from refinevad_jax.data.batches import TrainingBags
 from refinevad_jax.model.refinevad import ModelConfig, create
-from refinevad_jax.training.checkpoints import fresh_state
+from refinevad_jax.runs.checkpoints import TrainState, fresh_state
 from refinevad_jax.training.dispatch import Dispatch
 from refinevad_jax.training.members import stack
 from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
-from refinevad_jax.training.step import TrainState
 
 NUM_CATEGORIES = 13
 

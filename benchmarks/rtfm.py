@@ -19,13 +19,13 @@ from collections.abc import Iterator
 import numpy as np
 from absl import flags
 
-from refinevad_jax.command_line import run
 from refinevad_jax.data.bags import Bag, BagsInfo, read_info, read_split
 from refinevad_jax.data.batches import resample
 from refinevad_jax.errors import UserError
-from refinevad_jax.evaluation.frame_metrics import average_precision, roc_auc
 from refinevad_jax.evaluation.scored_split import ScoredSplit
 from refinevad_jax.evaluation.scoring import VideoScores
+from refinevad_jax.metrics.frames import average_precision, roc_auc
+from refinevad_jax.runtime.command_line import run
 
 DATA_DIR = flags.DEFINE_string("data_dir", "data", "Where data sets were packaged.")
 DATASET = flags.DEFINE_string("dataset", "ucf_text", "Name of the data set.")

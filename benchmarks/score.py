@@ -31,6 +31,7 @@ from benchmarks.limits import SIDE, matmul
 from benchmarks.made_up_run import test_lengths, write_data, write_workdir
 from refinevad_jax.data.bags import Bag, read_split
 from refinevad_jax.evaluation import scoring
+from refinevad_jax.runs.checkpoints import restore
 
 NUM_CHANNELS = flags.DEFINE_integer("num_channels", 1024, "D.", lower_bound=8)
 NUM_VIDEOS = flags.DEFINE_integer("num_videos", 290, "Videos.", lower_bound=4)
@@ -125,10 +126,9 @@ def commands(folder: pathlib.Path, workdir: pathlib.Path) -> dict[str, Any]:
 
 def score(bags: list[Bag], workdir: pathlib.Path) -> dict[str, Any]:
     """Rates of the scorer and of scoring one by one, with the machine's limit beside."""
-    from refinevad_jax import analysis
-    from refinevad_jax.workdir import read_run
+    from refinevad_jax.runs.run import read_run
 
-    graphdef, params, _ = analysis.restore(read_run(workdir), workdir, "last")
+    graphdef, params, _ = restore(read_run(workdir), workdir, "last")
     scorer = scoring.Scorer(graphdef, top_k_divisor=16)
     columns = np.arange(NUM_CHANNELS.value)
     lengths = [bag.num_segments for bag in bags]

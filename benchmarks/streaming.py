@@ -21,8 +21,8 @@ from benchmarks import records
 from benchmarks.made_up_run import test_lengths
 from benchmarks.programs import NUM_CATEGORIES, program
 from configs import ucf, ucf_text
-from data_prep.feature_bags import write_dataset
-from data_prep.videos import Video
+from data_prep.dataset.videos import Video
+from data_prep.dataset.write import write_dataset
 from refinevad_jax.data.bags import BagsInfo, Modality, read_split
 from refinevad_jax.data.batches import training_bags
 from refinevad_jax.data.taxonomy import UCF_CRIME

@@ -15,11 +15,12 @@ import pathlib
 
 from absl import flags
 
-from data_prep import captioning, extraction
-from data_prep.extraction_files import plan_jobs
-from data_prep.video_lists import read_videos
-from refinevad_jax import command_line
+from data_prep.extraction.captions import caption_videos, check_frames
+from data_prep.extraction.jobs import plan_jobs
+from data_prep.extraction.video_lists import read_videos
+from data_prep.extraction.visual import progress_bar, report
 from refinevad_jax.encoders import captions
+from refinevad_jax.runtime import command_line
 
 VIDEOS = flags.DEFINE_string("videos", None, "folder, list of paths, or one video", required=True)
 OUTPUT = flags.DEFINE_string("output", None, "folder of the captions", required=True)
@@ -36,12 +37,12 @@ def main() -> None:
     """Plans, captions, and says what failed."""
     videos = read_videos(pathlib.Path(VIDEOS.value))
     jobs = plan_jobs(videos, pathlib.Path(OUTPUT.value), suffix=".jsonl")
-    captioning.check_frames(SEGMENTS.value, FRAMES.value)
+    check_frames(SEGMENTS.value, FRAMES.value)
     captioner = captions.load_captioner(
         MODEL.value, revision=REVISION.value, trust_code=TRUST.value, max_new_tokens=TOKENS.value
     )
-    with extraction.progress_bar(len(jobs), "captions") as progress:
-        summary = captioning.caption_videos(
+    with progress_bar(len(jobs), "captions") as progress:
+        summary = caption_videos(
             jobs,
             captioner,
             prompt=PROMPT.value,
@@ -49,7 +50,7 @@ def main() -> None:
             frames=FRAMES.value,
             progress=progress,
         )
-    extraction.report(summary, OUTPUT.value)
+    report(summary, OUTPUT.value)
 
 
 if __name__ == "__main__":

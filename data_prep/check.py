@@ -14,11 +14,11 @@ import sys
 
 from absl import flags
 
-from data_prep.checks import run_checks
-from data_prep.findings import num_problems, render, to_dict
-from refinevad_jax.command_line import run
+from data_prep.checks.findings import num_problems, render, to_dict
+from data_prep.checks.run import run_checks
 from refinevad_jax.errors import UserError
-from refinevad_jax.staged_file import write_bytes
+from refinevad_jax.files.staged import write_bytes
+from refinevad_jax.runtime.command_line import run
 
 LIST = flags.DEFINE_multi_string("list", [], "list file, in any released grammar")
 FEATURES = flags.DEFINE_string("features", "", "folder of feature files")

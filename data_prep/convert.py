@@ -12,10 +12,10 @@ import pathlib
 from absl import flags
 
 from data_prep.writers import WRITERS
-from refinevad_jax.command_line import run
 from refinevad_jax.data.bags import read_info, read_split, split_sizes
 from refinevad_jax.errors import UserError
-from refinevad_jax.staged_folder import replace_folder, staging_folder
+from refinevad_jax.files.staged import replace_folder, staging_folder
+from refinevad_jax.runtime.command_line import run
 
 DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of all data sets", required=True)
 DATASET = flags.DEFINE_string("dataset", None, "name of the data set", required=True)

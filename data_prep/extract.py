@@ -15,11 +15,11 @@ import pathlib
 
 from absl import flags
 
-from data_prep import extraction
-from data_prep.extraction_files import Job, plan_jobs
-from data_prep.video_lists import read_videos
-from refinevad_jax import command_line
+from data_prep.extraction.jobs import Job, plan_jobs
+from data_prep.extraction.video_lists import read_videos
+from data_prep.extraction.visual import Summary, extract, progress_bar, report
 from refinevad_jax.errors import UserError
+from refinevad_jax.runtime import command_line
 
 VISUAL, TEXTUAL = ["i3d", "clip"], ["minilm", "clip_text"]
 ENCODER = flags.DEFINE_enum("encoder", None, VISUAL + TEXTUAL, "encoder", required=True)
@@ -44,16 +44,16 @@ def main() -> None:
     on_beam = RUNNER.present or BEAM_WORKERS.present or OPTIONS.present
     if on_beam and ENCODER.value in TEXTUAL:
         raise UserError(f"--encoder={ENCODER.value}: sentences are quick, Beam is for i3d and clip")
-    extraction.report(_on_beam(jobs) if on_beam else _here(jobs), OUTPUT.value)
+    report(_on_beam(jobs) if on_beam else _here(jobs), OUTPUT.value)
 
 
-def _here(jobs: list[Job]) -> extraction.Summary:
-    from refinevad_jax import compilation_cache
+def _here(jobs: list[Job]) -> Summary:
+    from refinevad_jax.runtime.compiler import enable_cache
 
-    compilation_cache.enable(CACHE.value)
-    with extraction.progress_bar(len(jobs), ENCODER.value) as progress:
+    enable_cache(CACHE.value)
+    with progress_bar(len(jobs), ENCODER.value) as progress:
         if ENCODER.value in TEXTUAL:
-            from data_prep import text_extraction as texts
+            from data_prep.extraction import text as texts
 
             of_text = texts.load_text_encoder(ENCODER.value, WEIGHTS.value)
             return texts.extract(jobs, pathlib.Path(TEXTS.value), of_text, progress=progress)
@@ -61,17 +61,18 @@ def _here(jobs: list[Job]) -> extraction.Summary:
 
         encoder = load_visual_encoder(ENCODER.value, WEIGHTS.value)
         sizes = {"num_crops": int(NUM_CROPS.value), "batch_size": BATCH_SIZE.value}
-        return extraction.extract(jobs, encoder, workers=WORKERS.value, progress=progress, **sizes)
+        return extract(jobs, encoder, workers=WORKERS.value, progress=progress, **sizes)
 
 
-def _on_beam(jobs: list[Job]) -> extraction.Summary:
-    from data_prep import beam, beam_extraction
+def _on_beam(jobs: list[Job]) -> Summary:
+    from data_prep import beam
+    from data_prep.extraction.beam import Encoder, extract_on_beam
 
     pipeline = beam.make_pipeline(RUNNER.value, workers=BEAM_WORKERS.value, options=OPTIONS.value)
     sizes = int(NUM_CROPS.value), BATCH_SIZE.value
-    encoder = beam_extraction.Encoder(ENCODER.value, WEIGHTS.value, *sizes)
+    encoder = Encoder(ENCODER.value, WEIGHTS.value, *sizes)
     output = pathlib.Path(OUTPUT.value)
-    return beam_extraction.extract_on_beam(jobs, encoder, output, pipeline, RUNNER.value)
+    return extract_on_beam(jobs, encoder, output, pipeline, RUNNER.value)
 
 
 if __name__ == "__main__":

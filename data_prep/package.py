@@ -16,12 +16,12 @@ Any of them on Apache Beam, with the same result: --beam_runner=DirectRunner --b
 
 from absl import flags
 
-from data_prep.beam_packaging import record_maker
-from data_prep.feature_arrays import LAYOUTS
-from data_prep.feature_bags import write_dataset
-from data_prep.sources import USED, read_source
-from data_prep.summary import summarize
-from refinevad_jax.command_line import run
+from data_prep.dataset.beam_packaging import record_maker
+from data_prep.dataset.summary import summarize
+from data_prep.dataset.write import write_dataset
+from data_prep.sources.feature_arrays import LAYOUTS
+from data_prep.sources.package import USED, read_source
+from refinevad_jax.runtime.command_line import run
 
 SOURCE = flags.DEFINE_enum(
     "source", None, list(USED), "lists of features or of a release, or timed text", required=True

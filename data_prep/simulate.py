@@ -12,12 +12,12 @@ which ship with the project.
 
 from absl import flags
 
-from data_prep import rendered_features
-from data_prep.feature_bags import write_dataset
-from data_prep.simulation import MIN_VIDEOS, simulate
-from data_prep.summary import summarize
-from refinevad_jax.command_line import run
+from data_prep.dataset.summary import summarize
+from data_prep.dataset.write import write_dataset
+from data_prep.simulation.gaussian import MIN_VIDEOS, simulate
+from data_prep.simulation.rendered import read
 from refinevad_jax.errors import UserError
+from refinevad_jax.runtime.command_line import run
 
 NAME = flags.DEFINE_string("name", "sim", "name of the data set")
 DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of all data sets", required=True)
@@ -34,7 +34,7 @@ def main() -> None:
         for flag in (NUM_VIDEOS, SEED, DIFFICULTY):
             if flag.present:
                 raise UserError(f"--{flag.name} has no effect with --video")
-        info, videos = rendered_features.read(NAME.value)
+        info, videos = read(NAME.value)
     else:
         info, videos = simulate(
             NAME.value, num_videos=NUM_VIDEOS.value, seed=SEED.value, difficulty=DIFFICULTY.value

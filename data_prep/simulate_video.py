@@ -1,4 +1,4 @@
-"""Renders clips as a fixed camera would see them, with exact truth, ready to be extracted.
+r"""Renders clips as a fixed camera would see them, with exact truth, ready to be extracted.
 
   python -m data_prep.simulate_video --output=clips
   python -m data_prep.extract --encoder=i3d --videos=clips --output=features
@@ -11,7 +11,8 @@ Six scenes by day and night, six anomalies, half the clips normal. The same flag
 files. --clips=test_001,test_003 renders these alone. The features of the default set ship with the
 project (data_prep.simulate --video); with --features=FOLDER they are packed from feature files:
 
-  python -m data_prep.simulate_video --features=features --output=data_prep/rendered_i3d.npz
+  python -m data_prep.simulate_video --features=features \
+      --output=data_prep/simulation/rendered_i3d.npz
 """
 
 import json
@@ -21,12 +22,12 @@ from collections.abc import Sequence
 import tqdm
 from absl import flags
 
-from data_prep import rendered_features
-from data_prep.simulation_video import FPS, QUALITY, TAXONOMY, Clip, plan_clips, render
-from refinevad_jax.command_line import run
+from data_prep.simulation.clips import FPS, QUALITY, TAXONOMY, Clip, plan_clips, render
+from data_prep.simulation.rendered import pack
 from refinevad_jax.encoders.video_writer import write_video
 from refinevad_jax.errors import UserError
-from refinevad_jax.staged_file import write_bytes
+from refinevad_jax.files.staged import write_bytes
+from refinevad_jax.runtime.command_line import run
 
 OUTPUT = flags.DEFINE_string("output", None, "folder of the clips, or .npz file", required=True)
 NUM_CLIPS = flags.DEFINE_integer("num_clips", 240, "clips in all splits", 20, 10_000)
@@ -40,7 +41,7 @@ def main() -> None:
     clips = plan_clips(NUM_CLIPS.value, SEED.value)
     output = pathlib.Path(OUTPUT.value)
     if FEATURES.value:
-        rendered_features.pack(clips, pathlib.Path(FEATURES.value), output)
+        pack(clips, pathlib.Path(FEATURES.value), output)
         print(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
         return
     chosen = _chosen(clips)

@@ -2,7 +2,7 @@
 
 Every writer takes the bags of one split and an empty folder, which the caller has staged, and
 leaves beside its own files `num_frames.txt`, `name@frames` per line, for what the format itself
-does not carry. Read back by data_prep.releases the bags are the same again.
+does not carry. Read back by data_prep.sources.releases the bags are the same again.
 """
 
 import json
@@ -15,8 +15,8 @@ import numpy as np
 import tqdm
 
 from data_prep.annotations.vectors import vector_of_spans
-from data_prep.video_names import is_normal_label, parse_path
-from data_prep.videos import Span
+from data_prep.catalogue.video_names import is_normal_label, parse_path
+from data_prep.dataset.videos import Span
 from refinevad_jax.data.bags import Bag, BagsInfo
 from refinevad_jax.errors import UserError
 

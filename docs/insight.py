@@ -14,12 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from refinevad_jax import analysis, command_line
-from refinevad_jax import workdir as workdir_lib
+from refinevad_jax import analysis
 from refinevad_jax.data.bags import Bag, read_split
 from refinevad_jax.data.batches import resample
 from refinevad_jax.model import motar
 from refinevad_jax.model.refinevad import Outputs, RefineVAD
+from refinevad_jax.runs.run import read_run
+from refinevad_jax.runtime import command_line
 
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of one seed's run.", required=True)
 SPLIT = flags.DEFINE_string("split", "val", "Split of its data set to look at.")
@@ -91,7 +92,7 @@ def print_categories(outputs: Outputs, bags: Sequence[Bag], names: Sequence[str]
 def main() -> None:
     """Reads the run and its data, and prints."""
     workdir = pathlib.Path(WORKDIR.value)
-    run = workdir_lib.read_run(workdir)
+    run = read_run(workdir)
     model = analysis.load_model(workdir, "best")
     data_dir = DATA_DIR.value or run.config.data.data_dir
     bags = read_split(data_dir, run.config.data.dataset, SPLIT.value)

@@ -11,14 +11,12 @@ It is an ordinary NNX module: every part is an attribute, every parameter an arr
 """
 
 import pathlib
-from typing import Any
 
-import jax
 from flax import nnx
 
-from refinevad_jax.model.refinevad import RefineVAD, abstract
-from refinevad_jax.training.checkpoints import Checkpoints
-from refinevad_jax.workdir import Run, read_run
+from refinevad_jax.model.refinevad import RefineVAD
+from refinevad_jax.runs.checkpoints import restore
+from refinevad_jax.runs.run import read_run
 
 
 def load_model(workdir: str | pathlib.Path, step: str | int = "best") -> RefineVAD:
@@ -29,13 +27,3 @@ def load_model(workdir: str | pathlib.Path, step: str | int = "best") -> RefineV
     run = read_run(pathlib.Path(workdir))
     graphdef, params, _ = restore(run, pathlib.Path(workdir), step)
     return nnx.merge(graphdef, params)
-
-
-def restore(run: Run, workdir: pathlib.Path, step: str | int) -> tuple[nnx.GraphDef[Any], Any, int]:
-    """The network's graph, its parameters as a nested dict, and the step number."""
-    checkpoints = Checkpoints(workdir, metric=run.config.train.selection_metric)
-    graphdef, shapes = abstract(run.model_config)
-    number = checkpoints.resolve(step)
-    params = checkpoints.restore_params(number, shapes)
-    checkpoints.close()
-    return graphdef, jax.tree.map(jax.numpy.asarray, params), number

@@ -12,8 +12,8 @@ import pathlib
 
 from absl import flags
 
-from refinevad_jax import command_line
 from refinevad_jax.errors import UserError
+from refinevad_jax.runtime import command_line
 
 OUTPUT = flags.DEFINE_string("output", "compare.html", "Page to write.")
 

@@ -15,8 +15,8 @@ import pathlib
 
 from absl import flags
 
-from refinevad_jax import command_line
 from refinevad_jax.errors import UserError
+from refinevad_jax.runtime import command_line
 
 WORKDIR = flags.DEFINE_string("workdir", "", "Folder of the run, as given to refinevad_jax.main.")
 INPUT = flags.DEFINE_multi_string("input", [], "Video, folder of videos, or .npy; may be repeated.")
@@ -55,11 +55,11 @@ def main() -> None:
         raise UserError("--annotate has no effect with --stream, which writes no video")
     if not STREAM.value and not OUTPUT.value:
         raise UserError("--output=FOLDER is needed")
-    from refinevad_jax import compilation_cache
     from refinevad_jax.detection import run_detection, stream
     from refinevad_jax.detection.detector import Detector
+    from refinevad_jax.runtime.compiler import enable_cache
 
-    compilation_cache.enable(CACHE.value)
+    enable_cache(CACHE.value)
     detector = Detector(
         pathlib.Path(WORKDIR.value), STEP.value, allow_mismatch=ALLOW_MISMATCH.value
     )

@@ -15,8 +15,8 @@ import pathlib
 
 from absl import flags
 
-from refinevad_jax import command_line
 from refinevad_jax.errors import UserError
+from refinevad_jax.runtime import command_line
 
 WORKDIR = flags.DEFINE_string("workdir", "", "Folder of the run, as given to refinevad_jax.main.")
 SCORES = flags.DEFINE_string(
@@ -48,16 +48,17 @@ def main() -> None:
         if flag.present:
             what = "--scores" if SCORES.value else "--workdir: results go into it, below eval/"
             raise UserError(f"--{flag.name} has no effect with {what}")
-    from refinevad_jax import compilation_cache
-    from refinevad_jax.evaluation import run_evaluation, seeds
+    from refinevad_jax.evaluation import seeds
+    from refinevad_jax.evaluation.run import Settings, evaluate_scores
+    from refinevad_jax.runtime.compiler import enable_cache
 
-    settings = run_evaluation.Settings(NUM_CURVES.value, FALSE_ALARM_RATE.value, REPORT.value)
+    settings = Settings(NUM_CURVES.value, FALSE_ALARM_RATE.value, REPORT.value)
     if SCORES.value:
         if not DATASET.value:
             raise UserError("--scores needs --dataset=NAME, the data set they belong to")
         path = pathlib.Path(SCORES.value)
         output = OUTPUT.value or f"{path.with_suffix('')}-{DATASET.value}-{SPLIT.value}"
-        run_evaluation.evaluate_scores(
+        evaluate_scores(
             path,
             split=SPLIT.value,
             dataset=DATASET.value,
@@ -66,7 +67,7 @@ def main() -> None:
             settings=settings,
         )
         return
-    compilation_cache.enable(CACHE.value)
+    enable_cache(CACHE.value)
     seeds.evaluate_seeds(
         pathlib.Path(WORKDIR.value),
         split=SPLIT.value,

@@ -10,8 +10,8 @@ import pathlib
 
 from absl import flags
 
-from refinevad_jax import command_line
 from refinevad_jax.errors import UserError
+from refinevad_jax.runtime import command_line
 
 WORKDIR = flags.DEFINE_string("workdir", "", "Folder of the run, as given to refinevad_jax.main.")
 STEP = flags.DEFINE_string("step", "best", "Checkpoint: best, last, or a step number.")
@@ -22,7 +22,7 @@ def main() -> None:
     """Restores and exports."""
     if not WORKDIR.value or not OUTPUT.value:
         raise UserError("--workdir=FOLDER (a trained run) and --output=FILE are needed")
-    from refinevad_jax.evaluation import exported
+    from refinevad_jax.runs import exported
 
     output = pathlib.Path(OUTPUT.value)
     description = exported.export(pathlib.Path(WORKDIR.value), output, step=STEP.value)

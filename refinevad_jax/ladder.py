@@ -14,8 +14,8 @@ import pathlib
 from absl import flags
 from ml_collections import config_flags
 
-from refinevad_jax import command_line
 from refinevad_jax.errors import UserError
+from refinevad_jax.runtime import command_line
 
 CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Configuration file, for instance configs/ucf_text.py.", lock_config=True
@@ -29,10 +29,11 @@ CACHE = command_line.cache_flag()
 
 def main() -> None:
     """Runs the rows and writes the table."""
-    from refinevad_jax import compilation_cache, config
+    from refinevad_jax import config
     from refinevad_jax.data.bags import read_info
     from refinevad_jax.experiments import grid, ladder_rows
     from refinevad_jax.report import ladder_table
+    from refinevad_jax.runtime.compiler import enable_cache
 
     settings = CONFIG.value
     config.validate(settings)
@@ -51,7 +52,7 @@ def main() -> None:
         return
     if not WORKDIR.value:
         raise UserError("--workdir=FOLDER is needed: it receives a run a row and the table")
-    compilation_cache.enable(CACHE.value)
+    enable_cache(CACHE.value)
     folder = pathlib.Path(WORKDIR.value)
     contents = grid.run_rows(settings, rows, folder, split=SPLIT.value)
     found = [

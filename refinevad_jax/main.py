@@ -14,8 +14,8 @@ import pathlib
 from absl import flags
 from ml_collections import config_flags
 
-from refinevad_jax import command_line
 from refinevad_jax.errors import UserError
+from refinevad_jax.runtime import command_line
 
 CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Configuration file, for instance configs/ucf.py.", lock_config=True
@@ -31,14 +31,16 @@ CACHE = command_line.cache_flag()
 
 def main() -> None:
     """Checks the configuration and trains."""
-    from refinevad_jax import compilation_cache, config, processes
+    from refinevad_jax import config
+    from refinevad_jax.runtime import processes
+    from refinevad_jax.runtime.compiler import enable_cache
     from refinevad_jax.training import loop
 
     if not WORKDIR.value:
         raise UserError("--workdir=FOLDER is needed: it receives checkpoints and metrics")
     settings = CONFIG.value
     config.validate(settings)
-    compilation_cache.enable(CACHE.value)
+    enable_cache(CACHE.value)
     processes.connect(COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)
     loop.train(settings, pathlib.Path(WORKDIR.value))
 

@@ -12,8 +12,8 @@ import sys
 
 from absl import flags
 
-from refinevad_jax import command_line
 from refinevad_jax.errors import UserError
+from refinevad_jax.runtime import command_line
 
 FAILURE = flags.DEFINE_string("failure", "", "File that training wrote when it stopped.")
 
@@ -22,10 +22,10 @@ def main() -> None:
     """Reads, computes, says what it found."""
     if not FAILURE.value:
         raise UserError("--failure=FILE is needed, as named by the training that stopped")
-    from refinevad_jax import compilation_cache
+    from refinevad_jax.runtime.compiler import enable_cache
     from refinevad_jax.training import failures
 
-    compilation_cache.enable()
+    enable_cache()
     failure = failures.read(pathlib.Path(FAILURE.value))
     numbers, found = failures.replay(failure)
     print(f"step {failure.step + 1}, seed {failure.run.config.seed}")

@@ -10,8 +10,8 @@ import pathlib
 
 from absl import flags
 
-from refinevad_jax import command_line
 from refinevad_jax.errors import UserError
+from refinevad_jax.runtime import command_line
 
 ROW = flags.DEFINE_multi_string("row", [], "NAME=PATTERN of evaluation folders, once per row.")
 OUTPUT = flags.DEFINE_string("output", "", "Markdown file to write; printed when not given.")
@@ -20,8 +20,8 @@ BEFORE = flags.DEFINE_string("before", "", "Markdown file that is put before the
 
 def main() -> None:
     """Reads metrics.json files and writes the page."""
+    from refinevad_jax.files.staged import write_text
     from refinevad_jax.report.result_table import result_table
-    from refinevad_jax.workdir import write_text
 
     rows = {}
     for row in ROW.value:

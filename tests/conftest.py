@@ -22,8 +22,8 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from data_prep.feature_bags import write_dataset
-from data_prep.videos import Span, Video
+from data_prep.dataset.videos import Span, Video
+from data_prep.dataset.write import write_dataset
 from refinevad_jax import config as config_lib
 from refinevad_jax.data.bags import BagsInfo, Modality
 from refinevad_jax.data.taxonomy import Taxonomy

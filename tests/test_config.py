@@ -14,7 +14,7 @@ from refinevad_jax.data.bags import BagsInfo, Modality
 from refinevad_jax.data.taxonomy import UCF_CRIME
 from refinevad_jax.errors import UserError
 from refinevad_jax.model.refinevad import abstract
-from refinevad_jax.workdir import Run
+from refinevad_jax.runs.run import Run
 
 CONFIGS = sorted((pathlib.Path(__file__).parents[1] / "configs").glob("*.py"))
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from data_prep.annotations.record import Annotations, Builder, Stretch
 from data_prep.annotations.vectors import spans_of_vector
-from data_prep.video_names import is_normal_label, strip_video_path
-from data_prep.videos import Span
+from data_prep.catalogue.video_names import is_normal_label, strip_video_path
+from data_prep.dataset.videos import Span
 from refinevad_jax.errors import UserError
 
 _KNOWN = (

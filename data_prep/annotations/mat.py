@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from data_prep.annotations.record import Annotations, Builder
-from data_prep.video_names import strip_video_path
-from data_prep.videos import Span
+from data_prep.catalogue.video_names import strip_video_path
+from data_prep.dataset.videos import Span
 from refinevad_jax.errors import UserError
 
 # An annotation takes some hundred bytes: what a file may hold, and may unpack to.

@@ -14,8 +14,8 @@ from data_prep.annotations.vectors import (
     read_folder,
     read_packed,
 )
-from refinevad_jax.array_files import read_header
 from refinevad_jax.errors import UserError
+from refinevad_jax.files.arrays import read_header
 
 __all__ = ["read_annotations", "read_concatenation"]
 

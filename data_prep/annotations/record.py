@@ -4,8 +4,13 @@ import dataclasses
 import functools
 from collections.abc import Iterable, Mapping
 
-from data_prep.video_names import is_normal_label, label_from_name, label_tokens, match_key
-from data_prep.videos import Span
+from data_prep.catalogue.video_names import (
+    is_normal_label,
+    label_from_name,
+    label_tokens,
+    match_key,
+)
+from data_prep.dataset.videos import Span
 from refinevad_jax.errors import UserError
 
 # Frame numbers are stored as int32 in a dataset folder.

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from data_prep.annotations.record import LARGEST_FRAME, Annotations, Builder
-from data_prep.video_names import data_set_of, parse_path
-from data_prep.videos import Span
-from refinevad_jax.array_files import load_array, load_packed
+from data_prep.catalogue.video_names import data_set_of, parse_path
+from data_prep.dataset.videos import Span
 from refinevad_jax.errors import UserError
+from refinevad_jax.files.arrays import load_array, load_packed
 
 
 def spans_of_vector(labels: Any, place: str) -> list[Span]:

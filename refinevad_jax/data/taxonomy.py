@@ -7,13 +7,37 @@ stand in the released lists: `RoadAccidents` (UCF-Crime), `B2-B6-G` (XD-Violence
 import dataclasses
 import json
 import pathlib
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from refinevad_jax.data.names import fault_of_name, shown
 from refinevad_jax.errors import UserError
+
+# File systems allow 255 bytes; suffixes are added.
+MAX_BYTES = 240
+# Control characters, halves of surrogate pairs, and what ends a line.
+_REFUSED = ("Cc", "Cs", "Zl", "Zp")
+
+
+def shown(name: str) -> str:
+    """A name as errors quote it, cut where it is long."""
+    return repr(name if len(name) <= 60 else f"{name[:60]}...")
+
+
+def fault_of_name(name: str, *, of_file: bool = False) -> str:
+    """What is wrong with a name, in words; "" where nothing is.
+
+    of_file: whether files are called by it, so that it may not lead to another folder.
+    """
+    if any(unicodedata.category(character) in _REFUSED for character in name):
+        return "holds control characters or line ends; remove them"
+    if len(name.encode()) > MAX_BYTES:
+        return f"is longer than {MAX_BYTES} bytes; shorten it"
+    if of_file and (name in (".", "..") or "/" in name or "\\" in name):
+        return "would lead to another folder; leave slashes out"
+    return ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,3 +219,41 @@ def load_taxonomy(name_or_path: str) -> Taxonomy:
     if not isinstance(values, dict):
         raise UserError(f"{path}: a taxonomy is a JSON object with a list 'categories'")
     return Taxonomy.from_dict(values, source=str(path))
+
+
+# Other names of one thing, by display name: UCF-Crime and XD-Violence name it differently.
+SYNONYMS = (("road accident", "car accident", "traffic accident"),)
+
+
+def matching(source: Taxonomy, target: Taxonomy) -> np.ndarray:
+    """The category of source that each one of target is: same display name, or a synonym.
+
+    Returns [C of target] int, -1 where source has no such category.
+    """
+    known = {_name(name): index for index, name in enumerate(source.display_names)}
+    return np.array([known.get(_name(name), -1) for name in target.display_names], np.int64)
+
+
+def mapped(probs: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Category values in the order of target, 0 for what source does not know.
+
+    probs: [..., C of source]; found: what matching gives. Returns [..., C of target].
+    """
+    return np.where(found >= 0, probs[..., np.maximum(found, 0)], 0.0).astype(probs.dtype)
+
+
+def in_words(source: Taxonomy, target: Taxonomy) -> str:
+    """The table as one line."""
+    found = matching(source, target)
+    pairs = [
+        f"{source.display_names[index]} -> {name}"
+        for name, index in zip(target.display_names, found, strict=True)
+        if index >= 0
+    ]
+    lost = [name for name, index in zip(target.display_names, found, strict=True) if index < 0]
+    return f"{', '.join(pairs) or 'none'}; without a counterpart: {', '.join(lost) or 'none'}"
+
+
+def _name(name: str) -> str:
+    lowered = name.casefold()
+    return next((group[0] for group in SYNONYMS if lowered in group), lowered)

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from refinevad_jax import analysis
-from refinevad_jax import workdir as workdir_lib
 from refinevad_jax.data.bags import Bag, Modality
 from refinevad_jax.errors import UserError
-from refinevad_jax.evaluation.events import Event, propose_events
-from refinevad_jax.evaluation.metrics import FALSE_ALARM_THRESHOLD
-from refinevad_jax.evaluation.run_evaluation import check_features
+from refinevad_jax.evaluation.numbers import FALSE_ALARM_THRESHOLD
+from refinevad_jax.evaluation.run import check_features
 from refinevad_jax.evaluation.scoring import Scorer, VideoScores
+from refinevad_jax.metrics.events import Event, propose_events
+from refinevad_jax.runs.checkpoints import restore
+from refinevad_jax.runs.run import read_run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Detector:
     def __init__(self, workdir: pathlib.Path, step: str, *, allow_mismatch: bool = False) -> None:
         """Restores a checkpoint. Raises UserError where the workdir holds none."""
         self.workdir = workdir
-        self.run = workdir_lib.read_run(workdir)
-        graphdef, self._params, self.step = analysis.restore(self.run, workdir, step)
+        self.run = read_run(workdir)
+        graphdef, self._params, self.step = restore(self.run, workdir, step)
         self._scorer = Scorer(graphdef, top_k_divisor=self.run.config.loss.top_k_divisor)
         self._allow_mismatch = allow_mismatch
 

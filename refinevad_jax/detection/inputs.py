@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from refinevad_jax.array_files import load_array
 from refinevad_jax.encoders import clip, i3d
 from refinevad_jax.encoders.segments import Segment, ahead, batched, read_segments
 from refinevad_jax.encoders.video import SUFFIXES, Video, find_videos
 from refinevad_jax.encoders.visual import FRAMES_PER_SEGMENT, VisualEncoder
 from refinevad_jax.errors import UserError
-from refinevad_jax.file_hash import file_sha256
+from refinevad_jax.files.arrays import load_array
+from refinevad_jax.files.hashes import file_sha256
 
 DEFAULT_FPS = 25.0  # of a feature file that does not say its own
 ENCODERS = {i3d.NAME: "i3d", clip.NAME: "clip"}

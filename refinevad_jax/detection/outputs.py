@@ -9,8 +9,8 @@ import numpy as np
 
 from refinevad_jax.detection.detector import Detector, Threshold
 from refinevad_jax.detection.inputs import Features
-from refinevad_jax.evaluation.events import Event
 from refinevad_jax.evaluation.scoring import VideoScores
+from refinevad_jax.metrics.events import Event
 
 
 def describe(

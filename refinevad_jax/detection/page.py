@@ -14,8 +14,8 @@ from refinevad_jax.encoders.video import Video, import_av
 from refinevad_jax.encoders.video_writer import write_video
 from refinevad_jax.encoders.visual import FRAMES_PER_SEGMENT
 from refinevad_jax.evaluation.scoring import VideoScores
+from refinevad_jax.files.staged import write_text
 from refinevad_jax.report.page import environment, script_json
-from refinevad_jax.workdir import write_text
 
 FOLDER = pathlib.Path(__file__).parent / "pages"
 # What browsers play, by FFmpeg's names.

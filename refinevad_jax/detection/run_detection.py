@@ -21,7 +21,7 @@ from refinevad_jax.detection.page import playable, transcode, write_page
 from refinevad_jax.encoders.crops import NUM_CROPS
 from refinevad_jax.encoders.visual import FRAMES_PER_SEGMENT, VisualEncoder, load_visual_encoder
 from refinevad_jax.errors import UserError
-from refinevad_jax.workdir import write_json, write_text
+from refinevad_jax.files.staged import write_json, write_text
 
 
 @dataclasses.dataclass(frozen=True)

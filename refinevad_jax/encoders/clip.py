@@ -16,7 +16,7 @@ import numpy as np
 from refinevad_jax.encoders.text import TextEncoder
 from refinevad_jax.encoders.visual import VisualEncoder
 from refinevad_jax.errors import UserError
-from refinevad_jax.file_hash import file_sha256
+from refinevad_jax.files.hashes import file_sha256
 
 NAME = "clip-vit-l-14"
 TEXT_NAME = "clip-vit-l-14-text"

@@ -18,8 +18,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from refinevad_jax.compiler import compiler_options
 from refinevad_jax.errors import UserError
+from refinevad_jax.runtime.compiler import compiler_options
 
 NAME = "i3d-rgb-kinetics400"
 WIDTH = 1024

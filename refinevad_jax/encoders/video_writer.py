@@ -9,7 +9,7 @@ import numpy as np
 
 from refinevad_jax.encoders.video import import_av
 from refinevad_jax.errors import UserError
-from refinevad_jax.staged_file import staged_file, staging_path
+from refinevad_jax.files.staged import staged_file, staging_path
 
 
 def write_video(

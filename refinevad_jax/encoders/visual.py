@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from refinevad_jax.errors import UserError
-from refinevad_jax.file_hash import file_sha256
+from refinevad_jax.files.hashes import file_sha256
 
 FRAMES_PER_SEGMENT = 16
 NAMES = ("i3d", "clip")

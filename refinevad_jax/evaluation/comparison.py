@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from refinevad_jax.array_files import load_packed
 from refinevad_jax.errors import UserError, as_damaged
-from refinevad_jax.evaluation import bootstrap, frame_metrics, protocol
-from refinevad_jax.workdir import refuse_several_seeds
+from refinevad_jax.files.arrays import load_packed
+from refinevad_jax.metrics import bootstrap
+from refinevad_jax.metrics.frames import roc_curve
+from refinevad_jax.metrics.truth import frame_truth, resampled_to_frame_scores
+from refinevad_jax.runs.run import refuse_several_seeds
 
 NUM_RESAMPLES = 1000
 CURVE_POINTS = 400
@@ -67,8 +69,8 @@ def read_evaluation(name: str, folder: pathlib.Path) -> StoredEvaluation:
             length = int(arrays["evaluated_frames"][i])
             spans = arrays["spans"][slice(*arrays["span_offsets"][i : i + 2])]
             own = arrays["scores"][slice(*arrays["offsets"][i : i + 2])]
-            truth.append(protocol.frame_truth(spans, length))
-            scores.append(protocol.resampled_to_frame_scores(own, length))
+            truth.append(frame_truth(spans, length))
+            scores.append(resampled_to_frame_scores(own, length))
         return StoredEvaluation(
             name=name,
             metrics=metrics,
@@ -154,7 +156,7 @@ def _row(found: bootstrap.Comparison) -> dict[str, float | None]:
 def _roc(run: StoredEvaluation) -> dict[str, list[float]] | None:
     if not run.truth.any() or run.truth.all():
         return None
-    x, y, _ = frame_metrics.roc_curve(run.truth, run.scores)
+    x, y, _ = roc_curve(run.truth, run.scores)
     grid = np.unique(np.linspace(0, len(x) - 1, CURVE_POINTS).astype(int))
     return {"x": x[grid].round(5).tolist(), "y": y[grid].round(5).tolist()}
 

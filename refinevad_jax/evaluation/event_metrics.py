@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from refinevad_jax.data.taxonomy import XD_VIOLENCE
-from refinevad_jax.evaluation import legacy_localization, localization, protocol
-from refinevad_jax.evaluation.events import RULE, Event, ProposalRule, propose_events
-from refinevad_jax.evaluation.localization import IOU_THRESHOLDS, Detections, Truth
 from refinevad_jax.evaluation.scored_split import ScoredSplit
+from refinevad_jax.metrics import legacy_localization, localization
+from refinevad_jax.metrics.events import RULE, Event, ProposalRule, propose_events
+from refinevad_jax.metrics.localization import IOU_THRESHOLDS, Detections, Truth
+from refinevad_jax.metrics.truth import truth_runs
 
 RULES = ("legacy", "proposals")
 
@@ -130,8 +131,7 @@ def _class_agnostic(split: ScoredSplit, rule: str, parameters: ProposalRule) -> 
         every, _ = _both(split, np.concatenate(rows))
         every = dataclasses.replace(every, category=np.ones_like(every.category))
     spans = [
-        np.pad(protocol.truth_runs(split.frame_truth(index)), ((0, 0), (0, 1)))
-        for index in split.known
+        np.pad(truth_runs(split.frame_truth(index)), ((0, 0), (0, 1))) for index in split.known
     ]
     truth = localization.truth_from_spans(spans)
     return localization.average_precisions(every, truth, num_categories=2)[1]

@@ -4,10 +4,10 @@ import dataclasses
 
 import numpy as np
 
-from refinevad_jax.evaluation import frame_metrics
 from refinevad_jax.evaluation.event_metrics import proposals
-from refinevad_jax.evaluation.events import Event
 from refinevad_jax.evaluation.scored_split import ScoredSplit
+from refinevad_jax.metrics.events import Event
+from refinevad_jax.metrics.frames import roc_auc
 
 OUTCOMES = ("detected", "missed", "false alarm", "quiet")
 
@@ -50,5 +50,5 @@ def _outcome(split: ScoredSplit, index: int, threshold: float) -> Outcome:
         kind, error = ("detected" if hit else "missed"), 1 - highest
     else:
         kind, error = ("false alarm" if events else "quiet"), highest
-    auc = frame_metrics.roc_auc(truth, scores) if len(truth) else float("nan")
+    auc = roc_auc(truth, scores) if len(truth) else float("nan")
     return Outcome(events, kind, error, auc)

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from refinevad_jax.evaluation import frame_metrics
 from refinevad_jax.evaluation.outcomes import OUTCOMES, Outcome
 from refinevad_jax.evaluation.projection import WHY_NOT, project
 from refinevad_jax.evaluation.scored_split import ScoredSplit
+from refinevad_jax.metrics.frames import precision_recall_curve, roc_curve
 
 CURVE_POINTS = 600  # of ROC and precision-recall curves: finer than a screen shows
 
@@ -36,8 +36,8 @@ def curves(split: ScoredSplit) -> dict[str, Any]:
     """ROC and precision-recall as x, y and threshold; empty where they are not defined."""
     if not split.truth.any() or split.truth.all():
         return {}
-    fpr, tpr, roc_thresholds = frame_metrics.roc_curve(split.truth, split.scores)
-    precision, recall, thresholds = frame_metrics.precision_recall_curve(split.truth, split.scores)
+    fpr, tpr, roc_thresholds = roc_curve(split.truth, split.scores)
+    precision, recall, thresholds = precision_recall_curve(split.truth, split.scores)
     return {
         "roc": _thinned(fpr, tpr, roc_thresholds),
         "pr": _thinned(recall, precision, thresholds),

@@ -14,8 +14,8 @@ from refinevad_jax.evaluation.event_metrics import RULES
 from refinevad_jax.evaluation.outcomes import Outcome
 from refinevad_jax.evaluation.page_content import curves
 from refinevad_jax.evaluation.scored_split import ScoredSplit
+from refinevad_jax.files.staged import write_json
 from refinevad_jax.report import figures, metric_figures
-from refinevad_jax.workdir import write_json
 
 VIDEO_COLUMNS = (
     "video_id",

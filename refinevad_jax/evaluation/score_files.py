@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from refinevad_jax.array_files import load_array, load_packed
 from refinevad_jax.data.bags import Bag, BagsInfo
 from refinevad_jax.errors import UserError
-from refinevad_jax.evaluation import protocol
 from refinevad_jax.evaluation.scored_split import ScoredSplit
 from refinevad_jax.evaluation.scoring import VideoScores
-from refinevad_jax.file_hash import file_sha256
+from refinevad_jax.files.arrays import load_array, load_packed
+from refinevad_jax.files.hashes import file_sha256
+from refinevad_jax.metrics.truth import evaluated_length
 
 TOP_K_DIVISOR = 16  # a video's score is the mean of its T / 16 + 1 highest, as in config.loss
 SHOWN = 3  # videos named in a message
@@ -50,9 +50,7 @@ def read_scores(path: pathlib.Path, info: BagsInfo, bags: list[Bag]) -> GivenSco
     number for all. Raises UserError naming and counting the videos that are unknown, missing, of a
     wrong length or not finite.
     """
-    frames = np.array(
-        [protocol.evaluated_length(bag.num_segments, info.frames_per_segment) for bag in bags]
-    )
+    frames = np.array([evaluated_length(bag.num_segments, info.frames_per_segment) for bag in bags])
     expected = {
         "segment": np.array([bag.num_segments for bag in bags]),
         "evaluated frame": frames,

@@ -9,8 +9,8 @@ import functools
 import numpy as np
 
 from refinevad_jax.data.bags import Bag, BagsInfo
-from refinevad_jax.evaluation import protocol
 from refinevad_jax.evaluation.scoring import VideoScores
+from refinevad_jax.metrics import truth as protocol
 
 
 @dataclasses.dataclass(frozen=True)

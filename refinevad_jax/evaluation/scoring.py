@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from refinevad_jax.compiler import compiler_options
 from refinevad_jax.data.bags import Bag
 from refinevad_jax.data.batches import resample
+from refinevad_jax.runtime.compiler import compiler_options
 
 SHORTEST_BUCKET = 32
 LONGEST_COARSE_BUCKET = 16_384

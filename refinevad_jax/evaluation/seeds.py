@@ -6,9 +6,9 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from refinevad_jax import workdir as workdir_lib
 from refinevad_jax.errors import UserError
-from refinevad_jax.evaluation.run_evaluation import evaluate
+from refinevad_jax.evaluation.run import evaluate
+from refinevad_jax.runs.run import read_run, seed_workdirs
 
 SUMMARY = (
     "frame_auc",
@@ -26,9 +26,9 @@ def evaluate_seeds(workdir: pathlib.Path, **options: Any) -> list[dict[str, Any]
 
     Returns what metrics.json holds, by seed. Raises UserError where there is no run.
     """
-    folders = workdir_lib.seed_workdirs(workdir)
+    folders = seed_workdirs(workdir)
     if not folders:
-        workdir_lib.read_run(workdir)  # says what is missing
+        read_run(workdir)  # says what is missing
     contents = [evaluate(folder, **options) for folder in folders]
     if len(contents) > 1:
         print(f"\n{summary_table(contents)}", flush=True)
@@ -38,7 +38,7 @@ def evaluate_seeds(workdir: pathlib.Path, **options: Any) -> list[dict[str, Any]
 def stored_seeds(workdir: pathlib.Path, name: str) -> list[dict[str, Any]]:
     """metrics.json of eval/<name> of every seed that has been evaluated."""
     found = []
-    for folder in workdir_lib.seed_workdirs(workdir):
+    for folder in seed_workdirs(workdir):
         path = folder / "eval" / name / "metrics.json"
         if path.is_file():
             try:

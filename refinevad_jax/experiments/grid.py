@@ -6,16 +6,16 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from refinevad_jax import workdir as workdir_lib
 from refinevad_jax.data.bags import read_info
-from refinevad_jax.evaluation.run_evaluation import Settings
+from refinevad_jax.evaluation.run import Settings
 from refinevad_jax.evaluation.seeds import evaluate_seeds, stored_seeds
 from refinevad_jax.experiments.ladder_rows import Row, changed
-from refinevad_jax.folder_lock import locked
+from refinevad_jax.files.staged import locked
+from refinevad_jax.runs.checkpoints import Checkpoints
+from refinevad_jax.runs.metric_rows import read_rows
+from refinevad_jax.runs.run import Run, write_run
 from refinevad_jax.training import loop
-from refinevad_jax.training.checkpoints import Checkpoints
 from refinevad_jax.training.members import seed_configs
-from refinevad_jax.training.metric_writer import read_rows
 
 
 def run_rows(
@@ -51,7 +51,7 @@ def _finished(
     for own, workdir in seed_configs(config, folder):
         if not (workdir / "config.json").exists():
             return None
-        workdir_lib.write_run(workdir, workdir_lib.Run(own, info))  # refuses other settings
+        write_run(workdir, Run(own, info))  # refuses other settings
     contents = stored_seeds(folder, f"{config.data.dataset}-{split}-best")
     best = [best_of_finished(own, workdir) for own, workdir in seed_configs(config, folder)]
     if [content["step"] for content in contents] != best:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from refinevad_jax.errors import UserError, as_damaged
-from refinevad_jax.report import headline
+from refinevad_jax.metrics import names as headline
 from refinevad_jax.report.page import write_html
 
 

@@ -10,9 +10,9 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from refinevad_jax.files.staged import write_text
 from refinevad_jax.report.page import write_html
 from refinevad_jax.report.result_table import COLUMNS, spread, value
-from refinevad_jax.workdir import write_text
 
 COMPARED = ("frame_auc", "frame_ap", "localization.proposals.anomaly.mean")
 LEVEL = 0.95

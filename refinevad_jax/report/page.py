@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from refinevad_jax.errors import UserError
-from refinevad_jax.report import headline
-from refinevad_jax.workdir import write_text
+from refinevad_jax.files.staged import write_text
+from refinevad_jax.metrics.names import facts, localization_rows, number, percent, rows
 
 FOLDER = pathlib.Path(__file__).parent / "pages"
 
@@ -27,9 +27,9 @@ def write_page(path: pathlib.Path, content: Mapping[str, Any]) -> None:
         title=f"{name}, {metrics['split']}",
         data=content,
         metrics=metrics,
-        headline=headline.rows(metrics),
-        facts=headline.facts(metrics),
-        localization=headline.localization_rows(metrics["localization"]),
+        headline=rows(metrics),
+        facts=facts(metrics),
+        localization=localization_rows(metrics["localization"]),
         config=json.dumps(metrics.get("config") or metrics.get("scores") or {}, indent=1),
         outcomes=content["outcomes"],
         projection=content["projection"],
@@ -80,8 +80,8 @@ def environment(folder: pathlib.Path) -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["number"] = headline.number
-    made.filters["percent"] = headline.percent
+    made.filters["number"] = number
+    made.filters["percent"] = percent
     return made
 
 

@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 
 from refinevad_jax.data.batches import StoredRows, TrainingBags
 from refinevad_jax.data.streaming import BatchStream
+from refinevad_jax.runs.checkpoints import TrainState
 from refinevad_jax.training import step as step_lib
 from refinevad_jax.training.placement import from_rows, placement, put
 
@@ -64,13 +65,13 @@ class Dispatch:
             return "in their files"
         return "on the device" if self.resident else "on the host"
 
-    def place(self, state: step_lib.TrainState) -> step_lib.TrainState:
+    def place(self, state: TrainState) -> TrainState:
         """Puts a state with a leading axis S where its seeds are computed."""
         return put(state, self.places.per_seed)
 
     def run(
-        self, state: step_lib.TrainState, first: int, count: int
-    ) -> tuple[step_lib.TrainState, dict[str, np.ndarray]]:
+        self, state: TrainState, first: int, count: int
+    ) -> tuple[TrainState, dict[str, np.ndarray]]:
         """Runs count steps from step number first on. Returns metrics as arrays [S, count]."""
         if self.resident:
             state, metrics = self._run_resident(state, self._seeds, self._resident_bags, count)
@@ -81,22 +82,22 @@ class Dispatch:
             rows.append(metrics)
         return state, jax.tree.map(lambda *values: np.stack(values, 1), *jax.device_get(rows))
 
-    def cost_of_a_step(self, state: step_lib.TrainState) -> dict[str, float]:
+    def cost_of_a_step(self, state: TrainState) -> dict[str, float]:
         """What the compiler counts in one step with the bags on the device: "flops" and others."""
         return self._compiled_step(state).cost_analysis()
 
-    def scratch_bytes(self, state: step_lib.TrainState) -> int:
+    def scratch_bytes(self, state: TrainState) -> int:
         """Memory of one step besides bags and state, as the compiler plans it."""
         return int(self._compiled_step(state).memory_analysis().temp_size_in_bytes)
 
-    def program_of_a_step(self, state: step_lib.TrainState) -> str:
+    def program_of_a_step(self, state: TrainState) -> str:
         """The compiled program of one step, as text."""
         return self._compiled_step(state).as_text()
 
-    def _compiled_step(self, state: step_lib.TrainState) -> Any:
+    def _compiled_step(self, state: TrainState) -> Any:
         return self._run_resident.lower(state, self._seeds, self._resident_bags, 1).compile()
 
-    def probe(self, state: step_lib.TrainState, step: int) -> dict[str, np.ndarray]:
+    def probe(self, state: TrainState, step: int) -> dict[str, np.ndarray]:
         """Scores the next batch with and without e_y in v: the gap that only training sees. [S]."""
         return jax.device_get(self._probe(state.params, *self.batch(step)))
 

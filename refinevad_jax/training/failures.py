@@ -15,16 +15,15 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from refinevad_jax import workdir as workdir_lib
-from refinevad_jax.array_files import load_packed
-from refinevad_jax.compiler import compiler_options
 from refinevad_jax.errors import UserError
+from refinevad_jax.files.arrays import load_packed
+from refinevad_jax.files.staged import write_bytes
 from refinevad_jax.model.refinevad import abstract
-from refinevad_jax.staged_file import write_bytes
+from refinevad_jax.runs.checkpoints import TrainState, abstract_state
+from refinevad_jax.runs.run import LIBRARIES, Run, run_content, run_of_content
+from refinevad_jax.runtime.compiler import compiler_options
 from refinevad_jax.training import step as step_lib
-from refinevad_jax.training.checkpoints import abstract_state
 from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
-from refinevad_jax.training.step import TrainState
 
 TERMS = ("mil", "category", "smoothing", "loss", "gradient_norm")
 
@@ -43,7 +42,7 @@ class Failure:
         labels: [B, C] bool.
     """
 
-    run: workdir_lib.Run
+    run: Run
     step: int
     term: str
     value: float
@@ -71,9 +70,9 @@ def keep(failure: Failure, workdir: pathlib.Path) -> str:
     A disk that is full does not hide the failure: the answer then says so.
     """
     path = workdir / f"failure-step{failure.step + 1}.npz"
-    names = (*workdir_lib.LIBRARIES, "jaxlib")
+    names = (*LIBRARIES, "jaxlib")
     facts = {
-        **workdir_lib.run_content(failure.run),
+        **run_content(failure.run),
         "step": failure.step,
         "term": failure.term,
         "value": repr(failure.value),
@@ -103,7 +102,7 @@ def read(path: pathlib.Path) -> Failure:
     arrays = load_packed(path)
     try:
         facts = json.loads(str(arrays["facts"]))
-        run = workdir_lib.run_of_content(facts, source=str(path))
+        run = run_of_content(facts, source=str(path))
         _, shapes = abstract(run.model_config)
         wanted = abstract_state(shapes, _optimizer(run.config))
         leaves, tree = jax.tree.flatten((wanted.params, wanted.opt_state))

@@ -11,20 +11,26 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from refinevad_jax import processes
 from refinevad_jax.data.bags import Bag, read_info
 from refinevad_jax.data.batches import training_bags
 from refinevad_jax.errors import NumericalError, StoppedError
-from refinevad_jax.evaluation.frame_metrics import average_precision, roc_auc
 from refinevad_jax.evaluation.scoring import Scorer
-from refinevad_jax.evaluation.video_metrics import category_accuracy
+from refinevad_jax.metrics.frames import average_precision, roc_auc
+from refinevad_jax.metrics.videos import category_accuracy
 from refinevad_jax.model.refinevad import abstract, create
+from refinevad_jax.runs.checkpoints import TrainState, abstract_state, fresh_state
+from refinevad_jax.runtime import processes
 from refinevad_jax.training import failures
-from refinevad_jax.training import members as members_lib
-from refinevad_jax.training import step as step_lib
-from refinevad_jax.training.checkpoints import abstract_state, fresh_state
 from refinevad_jax.training.dispatch import Dispatch
-from refinevad_jax.training.members import Member, stack, unstack
+from refinevad_jax.training.members import (
+    Member,
+    make_members,
+    opened,
+    restore,
+    stack,
+    to_train,
+    unstack,
+)
 from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
 from refinevad_jax.training.placement import on_host
 from refinevad_jax.training.progress import Clock, in_words
@@ -44,11 +50,11 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> None:
     StoppedError where the process was asked to stop, after having saved.
     """
     info = read_info(config.data.data_dir, config.data.dataset)
-    bags, members = members_lib.make_members(config, info, workdir)
+    bags, members = make_members(config, info, workdir)
     members[0].run.columns()
     stop = StopRequest()
-    with stop.listening(), members_lib.opened(workdir, members):
-        going = members_lib.to_train(members)
+    with stop.listening(), opened(workdir, members):
+        going = to_train(members)
         if len(going) < len(members):
             print(f"{len(members) - len(going)} seeds are done, {len(going)} to train", flush=True)
         Training(bags, going, workdir, stop).run()
@@ -86,16 +92,16 @@ class Training:
         self._dispatch = Dispatch(config, seeds, self._graphdef, self._optimizer, self._bags)
         self._describe(len(bags) - len(members[0].held_out), shapes)
 
-    def _fresh_state(self, member: Member) -> step_lib.TrainState:
+    def _fresh_state(self, member: Member) -> TrainState:
         _, params = create(member.run.model_config, member.seed)
         params, note = transferred(params, member.run)
         if note and member is self._members[0]:
             print(f"transfer {note}", flush=True)
         return fresh_state(params, self._optimizer)
 
-    def _first_state(self) -> step_lib.TrainState:
+    def _first_state(self) -> TrainState:
         """The state of the last checkpoint, or before the first step."""
-        state = members_lib.restore(self._members, self._abstract)
+        state = restore(self._members, self._abstract)
         if state is None:
             state = stack([self._fresh_state(member) for member in self._members])
         return state
@@ -119,9 +125,7 @@ class Training:
             self._print_end(member)
         print(f"next: python -m refinevad_jax.evaluate --workdir={self._workdir}", flush=True)
 
-    def _epoch(
-        self, state: step_lib.TrainState, epoch: int
-    ) -> tuple[step_lib.TrainState, dict[str, np.ndarray]]:
+    def _epoch(self, state: TrainState, epoch: int) -> tuple[TrainState, dict[str, np.ndarray]]:
         """Runs the steps of an epoch, or what is left of it. Returns metrics as arrays [S, steps].
 
         A stop is between two dispatches, so that the run that goes on makes the same dispatches.
@@ -142,7 +146,7 @@ class Training:
         return state, _joined(parts)
 
     def _save_and_stop(
-        self, state: step_lib.TrainState, parts: list[dict[str, np.ndarray]], start: int
+        self, state: TrainState, parts: list[dict[str, np.ndarray]], start: int
     ) -> None:
         """Saves what was done of an epoch since a step. Raises StoppedError."""
         step = int(on_host(state.step)[0])
@@ -155,7 +159,7 @@ class Training:
         )
 
     def _finish_epoch(
-        self, state: step_lib.TrainState, metrics: dict[str, np.ndarray], epoch: int
+        self, state: TrainState, metrics: dict[str, np.ndarray], epoch: int
     ) -> list[dict[str, float]]:
         """Records an epoch and saves a checkpoint of every seed. Returns what selects them."""
         step = epoch * self._steps_per_epoch
@@ -196,7 +200,7 @@ class Training:
             "data_prep.check' or lower config.optimizer.learning_rate"
         )
 
-    def _state_before(self, step: int) -> step_lib.TrainState:
+    def _state_before(self, step: int) -> TrainState:
         """The state that a step started from, computed again: everything follows from the seed."""
         state = self._dispatch.place(self._first_state())
         first = int(on_host(state.step)[0])

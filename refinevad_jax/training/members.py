@@ -16,23 +16,22 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from refinevad_jax import processes
-from refinevad_jax import workdir as workdir_lib
 from refinevad_jax.data.bags import Bag, BagsInfo, read_split, split_bytes
 from refinevad_jax.data.batches import hold_out
 from refinevad_jax.errors import UserError
-from refinevad_jax.folder_lock import locked
-from refinevad_jax.training.checkpoints import Checkpoints, DamagedError
-from refinevad_jax.training.metric_writer import MetricWriter, read_rows
+from refinevad_jax.files.staged import locked
+from refinevad_jax.runs.checkpoints import Checkpoints, DamagedError, TrainState
+from refinevad_jax.runs.metric_rows import MetricWriter, read_rows
+from refinevad_jax.runs.run import Run, seed_workdir, seed_workdirs, write_run
+from refinevad_jax.runtime import processes
 from refinevad_jax.training.placement import on_host
-from refinevad_jax.training.step import TrainState
 
 
 @dataclasses.dataclass
 class Member:
     """One seed: its run, the folder it writes to, and the videos that choose its checkpoint."""
 
-    run: workdir_lib.Run
+    run: Run
     workdir: pathlib.Path
     selection: list[Bag]
     held_out: frozenset[str] = frozenset()
@@ -76,7 +75,7 @@ def make_members(
         if from_train:
             selection = [bag for bag in bags if bag.video_id in held_out]
         _check_selection(selection, data.selection_split)
-        run = workdir_lib.Run(own, info, num_crops=bags[0].features.shape[0])
+        run = Run(own, info, num_crops=bags[0].features.shape[0])
         members.append(Member(run, folder, selection, held_out))
     return bags, members
 
@@ -94,13 +93,13 @@ def seed_configs(
             f"{workdir} holds a run of one seed; choose another --workdir for "
             f"config.num_seeds={config.num_seeds}"
         )
-    if not several and workdir_lib.seed_workdirs(workdir) not in ([], [workdir]):
+    if not several and seed_workdirs(workdir) not in ([], [workdir]):
         raise UserError(f"{workdir} holds several seeds; choose another --workdir for a single one")
     found = []
     for seed in range(config.seed, config.seed + config.num_seeds):
         own = copy.deepcopy(config)
         own.update(seed=seed, num_seeds=1)
-        found.append((own, workdir_lib.seed_workdir(workdir, seed) if several else workdir))
+        found.append((own, seed_workdir(workdir, seed) if several else workdir))
     return found
 
 
@@ -112,7 +111,7 @@ def opened(workdir: pathlib.Path, members: Sequence[Member]) -> Iterator[None]:
             for folder in dict.fromkeys([workdir, *(member.workdir for member in members)]):
                 stack.enter_context(locked(folder))
             for member in members:
-                workdir_lib.write_run(member.workdir, member.run)
+                write_run(member.workdir, member.run)
         processes.wait("config.json is written")
         for member in members:
             member.open()

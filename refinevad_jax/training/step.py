@@ -14,10 +14,11 @@ import optax
 from flax import nnx
 from ml_collections import ConfigDict
 
-from refinevad_jax.compiler import compiler_options
 from refinevad_jax.data.batches import draw_batch
 from refinevad_jax.model.precision import in_bfloat16
 from refinevad_jax.model.refinevad import Outputs
+from refinevad_jax.runs.checkpoints import TrainState
+from refinevad_jax.runtime.compiler import compiler_options
 from refinevad_jax.training import losses
 from refinevad_jax.training.placement import SEED, Placement
 
@@ -47,16 +48,6 @@ class LossConfig:
             precision=config.train.precision,
             **config.loss.to_dict(),
         )
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class TrainState:
-    """What training carries from step to step, and what a checkpoint holds."""
-
-    step: jax.Array
-    params: Any
-    opt_state: Any
 
 
 @jax.tree_util.register_dataclass

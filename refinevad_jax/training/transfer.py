@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from refinevad_jax import analysis
-from refinevad_jax import workdir as workdir_lib
-from refinevad_jax.data import category_map
+from refinevad_jax.data.taxonomy import in_words, matching
 from refinevad_jax.errors import UserError
+from refinevad_jax.runs.checkpoints import restore
+from refinevad_jax.runs.run import Run, read_run
 
 # What each of config.TRANSFER_PARTS is made of.
 MODULES = {
@@ -31,7 +31,7 @@ MODULES = {
 }
 
 
-def transferred(params: Any, run: workdir_lib.Run) -> tuple[Any, str]:
+def transferred(params: Any, run: Run) -> tuple[Any, str]:
     """Fresh parameters of a run with those parts of config.transfer put in; and what was done.
 
     Raises UserError for a workdir without checkpoint, or where a part is there in none or does not
@@ -41,10 +41,10 @@ def transferred(params: Any, run: workdir_lib.Run) -> tuple[Any, str]:
     if not transfer.workdir:
         return params, ""
     donor_dir = pathlib.Path(transfer.workdir)
-    donor = workdir_lib.read_run(donor_dir)
-    _, donated, step = analysis.restore(donor, donor_dir, transfer.step)
+    donor = read_run(donor_dir)
+    _, donated, step = restore(donor, donor_dir, transfer.step)
     source, target = donor.info.taxonomy, run.info.taxonomy
-    found = category_map.matching(source, target)
+    found = matching(source, target)
     wanted = [name for part in transfer.parts for name in MODULES[part]]
     loaded = []
     for name in wanted:
@@ -64,7 +64,7 @@ def transferred(params: Any, run: workdir_lib.Run) -> tuple[Any, str]:
     kept = [name for name in params if name not in loaded]
     note = f"from {donor_dir}, step {step}: {', '.join(loaded)}; fresh: {', '.join(kept) or 'none'}"
     if "prototypes" in loaded and source != target:
-        note += f"\ncategories: {category_map.in_words(source, target)}"
+        note += f"\ncategories: {in_words(source, target)}"
     return params, note
 
 

@@ -6,8 +6,8 @@ import shutil
 import numpy as np
 import pytest
 
-from data_prep.feature_bags import write_dataset
-from data_prep.videos import Span, Video
+from data_prep.dataset.videos import Span, Video
+from data_prep.dataset.write import write_dataset
 from refinevad_jax.data.bags import (
     BagsInfo,
     Modality,

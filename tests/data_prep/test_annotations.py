@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from data_prep.annotations import Annotations, read_annotations, read_concatenation
-from data_prep.videos import Span
+from data_prep.dataset.videos import Span
 from refinevad_jax.errors import UserError
 
 FIXTURES = pathlib.Path(__file__).parent / "fixtures"

@@ -7,10 +7,10 @@ import pathlib
 import numpy as np
 import pytest
 
-from data_prep import beam_extraction
-from data_prep.extraction import Summary
-from data_prep.extraction_files import plan_jobs
-from data_prep.video_lists import read_videos
+from data_prep.extraction import beam as beam_extraction
+from data_prep.extraction.jobs import plan_jobs
+from data_prep.extraction.video_lists import read_videos
+from data_prep.extraction.visual import Summary
 from refinevad_jax.encoders.video_writer import write_video
 from refinevad_jax.encoders.visual import VisualEncoder
 from refinevad_jax.errors import UserError

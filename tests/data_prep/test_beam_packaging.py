@@ -7,10 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from data_prep.beam_packaging import record_maker, write_record
-from data_prep.feature_bags import write_dataset
-from data_prep.records import make_record
-from data_prep.videos import Span, Video
+from data_prep.dataset.beam_packaging import record_maker, write_record
+from data_prep.dataset.records import make_record
+from data_prep.dataset.videos import Span, Video
+from data_prep.dataset.write import write_dataset
 from refinevad_jax.data.bags import BagsInfo, Modality, read_info
 from refinevad_jax.data.taxonomy import UCF_CRIME
 from refinevad_jax.errors import UserError

@@ -10,7 +10,7 @@ import shutil
 import numpy as np
 import pytest
 
-from data_prep import captioning
+from data_prep.extraction.captions import check_frames
 from refinevad_jax.encoders.captions import squared
 from refinevad_jax.encoders.timed_text import read_sentences
 from refinevad_jax.encoders.video_writer import write_video
@@ -111,4 +111,4 @@ def test_frames_become_squares_normalised_as_imagenet() -> None:
 @pytest.mark.parametrize(("segments", "frames"), [(1, 20), (2, 34), (1, 2)])
 def test_frames_that_cannot_be_taken(segments: int, frames: int) -> None:
     with pytest.raises(UserError, match=f"--frames={frames}"):
-        captioning.check_frames(segments, frames)
+        check_frames(segments, frames)

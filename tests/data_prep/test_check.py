@@ -8,13 +8,13 @@ import pytest
 
 from data_prep.annotations import read_annotations
 from data_prep.annotations.vectors import vector_of_spans
-from data_prep.checks import run_checks
-from data_prep.findings import Section, num_problems, render, to_dict
-from data_prep.known_features import name_features
-from data_prep.length_rules import count_frames, fit_rule
-from data_prep.truths import KNOWN_TRUTHS, merged, official, span_hash
-from data_prep.video_names import match_key
-from data_prep.videos import Span
+from data_prep.catalogue.known_features import name_features
+from data_prep.catalogue.length_rules import count_frames, fit_rule
+from data_prep.catalogue.truths import KNOWN_TRUTHS, merged, official, span_hash
+from data_prep.catalogue.video_names import match_key
+from data_prep.checks.findings import Section, num_problems, render, to_dict
+from data_prep.checks.run import run_checks
+from data_prep.dataset.videos import Span
 
 FIXTURES = pathlib.Path(__file__).parent / "fixtures"
 OFFICIAL = official("UCF-Crime")

@@ -9,9 +9,9 @@ import sys
 import numpy as np
 import pytest
 
-from data_prep import extraction
-from data_prep.extraction_files import plan_jobs
-from data_prep.video_lists import read_videos
+from data_prep.extraction.jobs import plan_jobs
+from data_prep.extraction.video_lists import read_videos
+from data_prep.extraction.visual import Summary, extract
 from refinevad_jax.encoders.crops import crops
 from refinevad_jax.encoders.video import Video
 from refinevad_jax.encoders.video_writer import write_video
@@ -58,10 +58,10 @@ def folder(tmp_path: pathlib.Path) -> pathlib.Path:
 
 def run(
     folder: pathlib.Path, output: pathlib.Path, *, means: Means | None = None, num_crops: int = 1
-) -> extraction.Summary:
+) -> Summary:
     encoder = VisualEncoder("means", 2, "0" * 64, means or Means())
     jobs = plan_jobs(read_videos(folder), output)
-    return extraction.extract(jobs, encoder, num_crops=num_crops, workers=2, batch_size=3)
+    return extract(jobs, encoder, num_crops=num_crops, workers=2, batch_size=3)
 
 
 def test_files_records_and_batches(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
@@ -117,7 +117,7 @@ def test_values_that_are_not_finite_are_a_failure(
 ) -> None:
     encoder = VisualEncoder("nan", 2, "", lambda x: np.full((len(x), 2), np.nan, np.float32))
     jobs = plan_jobs(read_videos(folder / "a.mp4"), tmp_path / "out")
-    summary = extraction.extract(jobs, encoder, num_crops=1, workers=1, batch_size=1)
+    summary = extract(jobs, encoder, num_crops=1, workers=1, batch_size=1)
     assert "not finite" in summary.failed["a"] and summary.done == 0
     assert not list(tmp_path.rglob("*.npy"))
 
@@ -129,7 +129,7 @@ def test_a_failing_encoder_ends_the_run(folder: pathlib.Path, tmp_path: pathlib.
     jobs = plan_jobs(read_videos(folder), tmp_path / "out")
     encoder = VisualEncoder("broken", 2, "", broken)
     with pytest.raises(UserError, match="out of memory"):
-        extraction.extract(jobs, encoder, num_crops=1, workers=2, batch_size=1)
+        extract(jobs, encoder, num_crops=1, workers=2, batch_size=1)
 
 
 def test_unwritable_output_leaves_what_was_there(

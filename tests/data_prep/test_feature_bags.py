@@ -9,13 +9,13 @@ import time
 import numpy as np
 import pytest
 
-from data_prep.feature_bags import write_dataset
-from data_prep.records import check_features, example
-from data_prep.videos import Span, Video
+from data_prep.dataset.records import check_features, example
+from data_prep.dataset.videos import Span, Video
+from data_prep.dataset.write import write_dataset
 from refinevad_jax.data.bags import BagsInfo, Modality, dataset_dir, read_info, read_split
 from refinevad_jax.data.taxonomy import XD_VIOLENCE
 from refinevad_jax.errors import UserError
-from refinevad_jax.file_hash import file_sha256
+from refinevad_jax.files.hashes import file_sha256
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 INFO = BagsInfo(
@@ -29,7 +29,7 @@ INFO = BagsInfo(
 WRITER = """
 import signal, sys, time
 import numpy as np
-from data_prep.feature_bags import write_dataset
+from data_prep.dataset.write import write_dataset
 from data_prep.videos import Video
 from refinevad_jax.data.bags import BagsInfo, Modality
 from refinevad_jax.data.taxonomy import XD_VIOLENCE

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data_prep.annotations import Annotations, read_annotations
-from data_prep.checks import run_checks
-from data_prep.findings import Section, render
-from data_prep.released_features import load_file, read_shape
-from data_prep.released_lists import ReleasedList, read_released_list
+from data_prep.checks.findings import Section, render
+from data_prep.checks.run import run_checks
+from data_prep.sources.released_features import load_file, read_shape
+from data_prep.sources.released_lists import ReleasedList, read_released_list
 from refinevad_jax.errors import UserError
 
 FIXTURES = sorted(

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from data_prep.feature_bags import write_dataset
-from data_prep.normalization import has_unit_rows, name_normalization
-from data_prep.videos import Video
+from data_prep.dataset.normalization import has_unit_rows, name_normalization
+from data_prep.dataset.videos import Video
+from data_prep.dataset.write import write_dataset
 from refinevad_jax.data.bags import BagsInfo, Modality, read_info
 from refinevad_jax.data.taxonomy import UCF_CRIME
 

@@ -5,12 +5,12 @@ import pathlib
 import numpy as np
 import pytest
 
-from data_prep.feature_bags import write_dataset
-from data_prep.known_lists import KNOWN_SETS, members_hash
-from data_prep.released_lists import read_released_list
-from data_prep.releases import Release, read_release
-from data_prep.video_names import is_normal_label, label_from_name, match_key, parse_path
-from data_prep.videos import Span
+from data_prep.catalogue.known_lists import KNOWN_SETS, members_hash
+from data_prep.catalogue.video_names import is_normal_label, label_from_name, match_key, parse_path
+from data_prep.dataset.videos import Span
+from data_prep.dataset.write import write_dataset
+from data_prep.sources.released_lists import read_released_list
+from data_prep.sources.releases import Release, read_release
 from refinevad_jax.data.bags import read_split
 from refinevad_jax.data.taxonomy import UCF_CRIME, XD_VIOLENCE, Taxonomy
 from refinevad_jax.errors import UserError

@@ -7,8 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
-from data_prep.simulated_features import MODALITIES, Event, draw_features, envelope
-from data_prep.simulation import (
+from data_prep.simulation.gaussian import (
     MIN_VIDEOS,
     TAXONOMY,
     Plan,
@@ -17,6 +16,7 @@ from data_prep.simulation import (
     simulate,
     split_sizes,
 )
+from data_prep.simulation.simulated_features import MODALITIES, Event, draw_features, envelope
 from refinevad_jax.data.bags import read_info, read_split
 from tests.conftest import call
 

@@ -7,9 +7,10 @@ import pathlib
 import numpy as np
 import pytest
 
-from data_prep import rendered_features, simulation_video
-from data_prep.simulation_video import TAXONOMY, Clip, plan_clips, render
-from data_prep.videos import Span
+from data_prep.dataset.videos import Span
+from data_prep.simulation import clips as simulation_video
+from data_prep.simulation.clips import TAXONOMY, Clip, plan_clips, render
+from data_prep.simulation.rendered import SHIPPED, pack, read
 from refinevad_jax.errors import UserError
 
 
@@ -83,8 +84,8 @@ def write_features(folder: pathlib.Path, clips: list[Clip], *, encoder: str = "i
 def test_packed_features_come_back(tmp_path: pathlib.Path) -> None:
     clips = plan_clips(20, 5)
     write_features(tmp_path, clips)
-    rendered_features.pack(clips, tmp_path, tmp_path / "packed.npz")
-    info, videos = rendered_features.read("demo", tmp_path / "packed.npz")
+    pack(clips, tmp_path, tmp_path / "packed.npz")
+    info, videos = read("demo", tmp_path / "packed.npz")
     assert info.simulated and info.encoder == "i3d" and info.width == 4
     assert [video.video_id for video in videos] == [clip.name for clip in clips]
     for i, (video, clip) in enumerate(zip(videos, clips, strict=True)):
@@ -98,21 +99,21 @@ def test_packing_says_what_is_wrong(tmp_path: pathlib.Path) -> None:
     write_features(tmp_path, clips)
     np.save(tmp_path / "train" / "train_000.npy", np.zeros((1, 4)))
     with pytest.raises(UserError, match=r"train_000\.npy: shape \(1, 4\)"):
-        rendered_features.pack(clips, tmp_path, tmp_path / "packed.npz")
+        pack(clips, tmp_path, tmp_path / "packed.npz")
     write_features(tmp_path, clips)
     write_features(tmp_path, clips[:1], encoder="clip")
     with pytest.raises(UserError, match="made by several encoders"):
-        rendered_features.pack(clips, tmp_path, tmp_path / "packed.npz")
+        pack(clips, tmp_path, tmp_path / "packed.npz")
     (tmp_path / "test" / "test_000.npy").unlink()
     with pytest.raises(UserError, match=r"test_000\.npy: cannot be read"):
-        rendered_features.pack(clips, tmp_path, tmp_path / "packed.npz")
+        pack(clips, tmp_path, tmp_path / "packed.npz")
     (tmp_path / "bad.npz").write_bytes(b"PK")
     with pytest.raises(UserError, match="not a packed feature file"):
-        rendered_features.read("demo", tmp_path / "bad.npz")
+        read("demo", tmp_path / "bad.npz")
 
 
 def test_the_shipped_features_fit_the_plan() -> None:
-    info, videos = rendered_features.read("demo")
+    info, videos = read("demo")
     assert info.width == 1024
     assert all(np.isfinite(video.load_features()).all() for video in videos[:3])
-    assert rendered_features.SHIPPED.stat().st_size < 8_000_000
+    assert SHIPPED.stat().st_size < 8_000_000

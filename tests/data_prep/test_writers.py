@@ -6,9 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from data_prep.feature_bags import write_dataset
-from data_prep.releases import Release, read_release
-from data_prep.videos import Span, Video
+from data_prep.dataset.videos import Span, Video
+from data_prep.dataset.write import write_dataset
+from data_prep.sources.releases import Release, read_release
 from data_prep.writers import WRITERS, write_lagovad, write_vadclip
 from refinevad_jax.data.bags import Bag, BagsInfo, Modality, read_info, read_split
 from refinevad_jax.data.taxonomy import UCF_CRIME, XD_VIOLENCE

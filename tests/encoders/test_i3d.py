@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from data_prep import rendered_features
-from data_prep.simulation_video import FPS, QUALITY, plan_clips, render
+from data_prep.simulation.clips import FPS, QUALITY, plan_clips, render
+from data_prep.simulation.rendered import read
 from refinevad_jax.encoders import i3d
 from refinevad_jax.encoders.crops import crops
 from refinevad_jax.encoders.video import Video
@@ -67,7 +67,7 @@ def test_the_shipped_features_are_those_of_the_rendered_clips(
         write_video(one, render(clip), fps=FPS, quality=QUALITY)
     assert path.read_bytes() == again.read_bytes()
     found = i3d.encode(weights, read_segments(path, count=1))[0]
-    _, videos = rendered_features.read("clips")
+    _, videos = read("clips")
     expected = next(v for v in videos if v.video_id == clip.name).load_features()[0, 0]
     cosine = found @ expected / np.linalg.norm(found) / np.linalg.norm(expected)
     assert cosine > 0.99

@@ -9,7 +9,7 @@ import pytest
 
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation.comparison import comparison, find_evaluation, read_evaluation
-from refinevad_jax.evaluation.run_evaluation import Settings, evaluate, evaluate_scores
+from refinevad_jax.evaluation.run import Settings, evaluate, evaluate_scores
 
 QUICK = Settings(num_curves=0, report=False)
 

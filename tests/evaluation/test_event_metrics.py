@@ -8,9 +8,9 @@ import pytest
 from refinevad_jax.data.bags import Bag, BagsInfo, Modality
 from refinevad_jax.data.taxonomy import UCF_CRIME, XD_VIOLENCE
 from refinevad_jax.evaluation.event_metrics import localization_metrics
-from refinevad_jax.evaluation.legacy_localization import localization_report
 from refinevad_jax.evaluation.scored_split import ScoredSplit
 from refinevad_jax.evaluation.scoring import VideoScores
+from refinevad_jax.metrics.legacy_localization import localization_report
 
 LENGTH = 20
 

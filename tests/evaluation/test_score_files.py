@@ -9,7 +9,7 @@ import pytest
 from refinevad_jax.data.bags import Bag, BagsInfo, Modality, read_split
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
-from refinevad_jax.evaluation.run_evaluation import Settings, evaluate, evaluate_scores
+from refinevad_jax.evaluation.run import Settings, evaluate, evaluate_scores
 from refinevad_jax.evaluation.score_files import read_scores
 
 INFO = BagsInfo("own", Taxonomy("t", ("a", "b"), ("A", "B")), (Modality("visual", 4),))

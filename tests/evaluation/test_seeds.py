@@ -8,9 +8,9 @@ import pytest
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation import seeds
 from refinevad_jax.evaluation.comparison import find_evaluation
-from refinevad_jax.evaluation.run_evaluation import Settings
+from refinevad_jax.evaluation.run import Settings
+from refinevad_jax.runs.run import read_run
 from refinevad_jax.training import loop
-from refinevad_jax.workdir import read_run
 from tests.conftest import make_tiny_config
 
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from refinevad_jax import workdir as workdir_lib
 from refinevad_jax.encoders.video_writer import write_video
-from refinevad_jax.file_hash import file_sha256
+from refinevad_jax.files.hashes import file_sha256
 from refinevad_jax.model.refinevad import abstract
-from refinevad_jax.training import checkpoints as checkpoints_lib
+from refinevad_jax.runs import checkpoints as checkpoints_lib
+from refinevad_jax.runs.run import read_run
 from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
 from tests.conftest import NUM_CHANNELS, make_tiny_config
 from tests.training.test_loop import command
@@ -159,7 +159,7 @@ def checkpoint_digests(workdir: pathlib.Path) -> list[tuple[int, str]]:
     """Step and digest of every checkpoint; each is read whole and compared with its own SHA-256."""
     if not (workdir / "checkpoints").is_dir():
         return []
-    run = workdir_lib.read_run(workdir)
+    run = read_run(workdir)
     _, shapes = abstract(run.model_config)
     optimizer = make_optimizer(OptimizerConfig(**run.config.optimizer.to_dict()), 9)
     wanted = checkpoints_lib.abstract_state(shapes, optimizer)

@@ -18,23 +18,24 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from data_prep.interval_files import find_interval_files, read_intervals
-from data_prep.list_files import read_rows
-from data_prep.timed_text import read_npz
-from data_prep.video_lists import read_videos
-from refinevad_jax import array_files
+from benchmarks import event_choice
+from data_prep.annotations.intervals import find_interval_files, read_intervals
+from data_prep.extraction.video_lists import read_videos
+from data_prep.sources.list_files import read_rows
+from data_prep.sources.timed_text import read_npz
 from refinevad_jax import config as config_lib
-from refinevad_jax import workdir as workdir_lib
-from refinevad_jax.command_line import one_line
 from refinevad_jax.data.bags import read_info
 from refinevad_jax.data.taxonomy import UCF_CRIME, load_taxonomy
 from refinevad_jax.detection.inputs import read_features
 from refinevad_jax.encoders.timed_text import read_sentences
 from refinevad_jax.encoders.video import Video
 from refinevad_jax.errors import UserError
-from refinevad_jax.evaluation import comparison, event_choice, score_files
-from refinevad_jax.evaluation.events import propose_events
+from refinevad_jax.evaluation import comparison, score_files
+from refinevad_jax.files.arrays import load_array, load_packed
+from refinevad_jax.metrics.events import propose_events
 from refinevad_jax.report import compare_page, result_table
+from refinevad_jax.runs.run import read_run
+from refinevad_jax.runtime.command_line import one_line
 from refinevad_jax.training import failures
 from tests.conftest import LONG
 from tests.faults.conftest import Record
@@ -135,9 +136,9 @@ def bent_json(value: Any, rng: random.Random) -> Any:
 SEEDS = st.integers(0, 2**32)
 SCORES = {"v0": np.zeros(4), "v1": np.ones(4, np.float32)}
 FILES: dict[str, tuple[bytes, Callable[[pathlib.Path], Any]]] = {
-    "a.npy": (npy(np.ones((3, 2), np.float32)), array_files.load_array),
+    "a.npy": (npy(np.ones((3, 2), np.float32)), load_array),
     "b.npy": (npy(np.ones((3, 1, 2), np.float32)), read_features),
-    "a.npz": (npz(**SCORES), array_files.load_packed),
+    "a.npz": (npz(**SCORES), load_packed),
     "text.npz": (
         npz(
             embeddings=np.ones((3, 2), np.float16),
@@ -220,7 +221,7 @@ def test_descriptions_of_runs_and_data_sets(ground: Ground, tmp_path: pathlib.Pa
         metadata.write_text(json.dumps(bent_json(originals[0], rng)))
         ends_well("metadata.json", lambda: read_info(str(tmp_path / "data"), "tiny"))
         config.write_text(json.dumps(bent_json(originals[1], rng)))
-        run = ends_well("config.json", lambda: workdir_lib.read_run(tmp_path))
+        run = ends_well("config.json", lambda: read_run(tmp_path))
         if run is not None:
             ends_well("config.json", lambda: (run.columns(), run.model_config))
 

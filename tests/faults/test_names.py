@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 
 from data_prep.annotations.mat import MAX_BYTES
-from data_prep.feature_bags import write_dataset
-from data_prep.feature_lists import FeatureLists, read_feature_lists
-from data_prep.videos import Span, Video
+from data_prep.dataset.videos import Span, Video
+from data_prep.dataset.write import write_dataset
+from data_prep.sources.feature_lists import FeatureLists, read_feature_lists
 from data_prep.writers import WRITERS
-from refinevad_jax.command_line import one_line
 from refinevad_jax.data.bags import BagsInfo, Modality, read_info, read_split
 from refinevad_jax.data.taxonomy import Taxonomy, load_taxonomy
 from refinevad_jax.detection import run_detection
 from refinevad_jax.detection.detector import Detector
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation import comparison
-from refinevad_jax.evaluation.run_evaluation import Settings, evaluate, evaluate_scores
+from refinevad_jax.evaluation.run import Settings, evaluate, evaluate_scores
 from refinevad_jax.report import compare_page
+from refinevad_jax.runtime.command_line import one_line
 from tests.conftest import LONG, NUM_CHANNELS, TAXONOMY
 
 MARK = "hostile()"

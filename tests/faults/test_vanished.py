@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from ml_collections import ConfigDict
 
-from refinevad_jax.command_line import one_line
 from refinevad_jax.data.bags import read_info, read_split, split_sizes
 from refinevad_jax.detection import inputs
 from refinevad_jax.errors import UserError
-from refinevad_jax.evaluation.run_evaluation import evaluate
+from refinevad_jax.evaluation.run import evaluate
+from refinevad_jax.runtime.command_line import one_line
 from refinevad_jax.training import loop
 from refinevad_jax.training.dispatch import Dispatch
 from tests.conftest import make_tiny_config
@@ -41,7 +41,7 @@ def test_a_folder_that_goes_before_it_is_read(
     data: pathlib.Path, trained: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert split_sizes(str(data), "tiny") and read_info(str(data), "tiny")
-    from refinevad_jax.evaluation import run_evaluation
+    from refinevad_jax.evaluation import run as run_evaluation
 
     def gone(*arguments: Any) -> Any:
         shutil.rmtree(data)

@@ -8,7 +8,7 @@ import pytest
 
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation.comparison import comparison, read_evaluation
-from refinevad_jax.evaluation.run_evaluation import Settings, write_evaluation
+from refinevad_jax.evaluation.run import Settings, write_evaluation
 from refinevad_jax.report import compare_page
 from tests.browser import Browser
 from tests.report.test_page import PROTOCOL, scored_split

@@ -8,10 +8,10 @@ import pytest
 
 from refinevad_jax.data.bags import Bag, BagsInfo, Modality
 from refinevad_jax.data.taxonomy import Taxonomy
-from refinevad_jax.evaluation.run_evaluation import Settings, write_evaluation
+from refinevad_jax.evaluation.run import Settings, write_evaluation
 from refinevad_jax.evaluation.scored_split import ScoredSplit
 from refinevad_jax.evaluation.scoring import VideoScores
-from refinevad_jax.report import headline
+from refinevad_jax.metrics.names import HEADLINE, number, percent
 from refinevad_jax.report.page import script_json
 from tests.browser import Browser
 
@@ -81,10 +81,10 @@ def test_names_cannot_leave_the_data(page: pathlib.Path) -> None:
 
 def test_headline_rows_have_intervals_where_there_are_any(page: pathlib.Path) -> None:
     text = page.read_text(encoding="utf-8")
-    for name, _ in headline.HEADLINE.values():
+    for name, _ in HEADLINE.values():
         assert name in text
-    assert headline.number(None) == "–"
-    assert headline.percent(0.12345) == "12.35"
+    assert number(None) == "–"
+    assert percent(0.12345) == "12.35"
 
 
 HELPERS = """

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from refinevad_jax import analysis
+from refinevad_jax.runs.checkpoints import Checkpoints
+from refinevad_jax.runs.metric_rows import read_rows
 from refinevad_jax.training import loop
-from refinevad_jax.training.checkpoints import Checkpoints
-from refinevad_jax.training.metric_writer import read_rows
 from tests.conftest import NUM_CHANNELS, make_tiny_config
 
 

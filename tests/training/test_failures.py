@@ -11,9 +11,9 @@ import pytest
 from ml_collections import ConfigDict
 
 from refinevad_jax.errors import NumericalError, UserError
+from refinevad_jax.runs.checkpoints import Checkpoints
 from refinevad_jax.training import failures, loop
 from refinevad_jax.training import step as step_lib
-from refinevad_jax.training.checkpoints import Checkpoints
 from refinevad_jax.training.dispatch import Dispatch
 from tests.conftest import LONG, call
 from tests.training.test_loop import last_params

@@ -15,17 +15,17 @@ from ml_collections import ConfigDict
 
 from refinevad_jax import analysis
 from refinevad_jax.errors import NumericalError, UserError
-from refinevad_jax.folder_lock import locked
+from refinevad_jax.files.staged import locked
+from refinevad_jax.runs.checkpoints import Checkpoints, restore
+from refinevad_jax.runs.metric_rows import read_rows
+from refinevad_jax.runs.run import read_run
 from refinevad_jax.training import loop
-from refinevad_jax.training.checkpoints import Checkpoints
 from refinevad_jax.training.dispatch import Dispatch
-from refinevad_jax.training.metric_writer import read_rows
-from refinevad_jax.workdir import read_run
 from tests.conftest import LONG
 
 
 def last_params(workdir: pathlib.Path) -> list[np.ndarray]:
-    _, params, _ = analysis.restore(read_run(workdir), workdir, "last")
+    _, params, _ = restore(read_run(workdir), workdir, "last")
     return [np.asarray(leaf) for leaf in jax.tree.leaves(params)]
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from refinevad_jax import processes
 from refinevad_jax.errors import UserError
+from refinevad_jax.runtime import processes
 from refinevad_jax.training import loop
 from refinevad_jax.training.placement import mesh_shape
 from tests.conftest import LONG, ROOT

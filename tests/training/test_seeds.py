@@ -8,16 +8,15 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from refinevad_jax import analysis
 from refinevad_jax.errors import UserError
+from refinevad_jax.runs.checkpoints import Checkpoints, restore
+from refinevad_jax.runs.run import read_run, seed_workdirs
 from refinevad_jax.training import loop
-from refinevad_jax.training.checkpoints import Checkpoints
-from refinevad_jax.workdir import read_run, seed_workdirs
 from tests.training.conftest import losses, scores, steps
 
 
 def last_params(workdir: pathlib.Path) -> list[np.ndarray]:
-    _, params, _ = analysis.restore(read_run(workdir), workdir, "last")
+    _, params, _ = restore(read_run(workdir), workdir, "last")
     return [np.asarray(leaf) for leaf in jax.tree.leaves(params)]
 
 

@@ -8,12 +8,11 @@ import pytest
 from ml_collections import ConfigDict
 
 from refinevad_jax.errors import StoppedError, UserError
+from refinevad_jax.runs.checkpoints import Checkpoints, DamagedError, TrainState, restore
+from refinevad_jax.runs.run import read_run
 from refinevad_jax.training import loop
-from refinevad_jax.training.checkpoints import Checkpoints, DamagedError
 from refinevad_jax.training.dispatch import Dispatch
-from refinevad_jax.training.step import TrainState
 from refinevad_jax.training.stopping import StopRequest
-from refinevad_jax.workdir import read_run
 from tests.conftest import LONG
 from tests.training.conftest import steps
 from tests.training.test_loop import same_run
@@ -78,9 +77,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(
     newest = steps(run)[-1]
     damage_arrays(run, newest, damage)
     with pytest.raises(DamagedError, match=f"{newest}: damaged .*may be intact"):
-        from refinevad_jax import analysis
-
-        analysis.restore(read_run(run), run, "last")
+        restore(read_run(run), run, "last")
     loop.train(tiny_config, run)
     said = capsys.readouterr().err
     assert f"checkpoints/{newest}: damaged" in said and "going on from step" in said

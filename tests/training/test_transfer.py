@@ -10,13 +10,14 @@ from ml_collections import ConfigDict
 
 from refinevad_jax import analysis
 from refinevad_jax import config as config_lib
-from refinevad_jax.data import category_map
+from refinevad_jax.data import taxonomy as category_map
 from refinevad_jax.data.taxonomy import UCF_CRIME, XD_VIOLENCE, Taxonomy
 from refinevad_jax.errors import UserError
 from refinevad_jax.model.refinevad import create
+from refinevad_jax.runs.checkpoints import restore
+from refinevad_jax.runs.run import Run, read_run
 from refinevad_jax.training import loop
 from refinevad_jax.training.transfer import MODULES, transferred
-from refinevad_jax.workdir import Run, read_run
 
 
 def test_categories_of_ucf_and_xd_meet_by_name_and_synonym() -> None:
@@ -39,7 +40,7 @@ def run_with(trained: pathlib.Path, taxonomy: Taxonomy | None = None, **transfer
 def test_core_is_carried_over_and_the_rest_stays_fresh(trained: pathlib.Path) -> None:
     run = run_with(trained, parts=("core",))
     _, fresh = create(run.model_config, seed=5)
-    _, donated, _ = analysis.restore(run, trained, "best")
+    _, donated, _ = restore(run, trained, "best")
     params, note = transferred(fresh, run)
     np.testing.assert_array_equal(params["prototypes"], donated["prototypes"])
     kernel = "category_head", "classifier", "kernel"
@@ -57,7 +58,7 @@ def test_categories_that_the_donor_does_not_know_stay_fresh(trained: pathlib.Pat
     run = run_with(trained, taxonomy, parts=("core",))
     _, fresh = create(run.model_config, seed=5)
     donor = read_run(trained)
-    _, donated, _ = analysis.restore(donor, trained, "best")
+    _, donated, _ = restore(donor, trained, "best")
     params, note = transferred(fresh, run)
     np.testing.assert_array_equal(params["prototypes"][0], fresh["prototypes"][0])
     np.testing.assert_array_equal(params["prototypes"][1], donated["prototypes"][2])

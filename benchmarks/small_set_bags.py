@@ -1,0 +1,105 @@
+"""Readers of two small files of real bags: what `benchmarks.small_sets` packages."""
+
+import functools
+import itertools
+import pathlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from data_prep.dataset.videos import Span, Video
+from refinevad_jax.data.bags import BagsInfo, Modality
+from refinevad_jax.data.taxonomy import Taxonomy
+from refinevad_jax.files.hashes import file_sha256
+
+FRAMES_PER_SEGMENT = 16
+ECG_FPS = 8.0  # 16 frames are then the two seconds of a segment
+CLIP_FPS = 25.0
+
+
+def read_mitbih(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> tuple[BagsInfo, list[Video]]:
+    """Metadata and bags of the ECG. Raises KeyError for an array that is not there."""
+    names = tuple(arrays["categories"].tolist())
+    taxonomy = Taxonomy("mitbih", names, names, separator="+")
+    features, scale, truth = arrays["features_int8"], arrays["scale"], arrays["segment_labels"]
+    records = arrays["record"].tolist()
+    parts = {
+        record: {0: "val", 2: "test"}.get(number % 4, "train")
+        for number, record in enumerate(sorted(set(records)))
+    }
+    videos = [
+        Video(
+            video_id=f"{record}_{int(number):02d}",
+            split=parts[record],
+            label="+".join(name for name, has in zip(names, labels, strict=True) if has)
+            or "Normal",
+            load_features=functools.partial(_scaled, bag, scale),
+            source=str(path),
+            num_frames=FRAMES_PER_SEGMENT * len(bag),
+            fps=ECG_FPS,
+            spans=None if parts[record] == "train" else tuple(spans(segments, names)),
+        )
+        for record, number, labels, bag, segments in zip(
+            records, arrays["bag_index"], arrays["bag_labels"], features, truth, strict=True
+        )
+    ]
+    info = _info("mitbih", taxonomy, path, features.shape[-1], "256 random dilated convolutions")
+    return info, videos
+
+
+def read_survfight(
+    path: pathlib.Path, arrays: dict[str, np.ndarray]
+) -> tuple[BagsInfo, list[Video]]:
+    """Metadata and bags of the clips. Raises KeyError for an array that is not there."""
+    taxonomy = Taxonomy("survfight", ("Fighting",), ("Fighting",))
+    features = arrays["features"]
+    videos = [
+        Video(
+            video_id=f"{split}{number:03d}",
+            split=split,
+            label="Fighting" if labels.any() else "Normal",
+            load_features=functools.partial(_scaled, features[snippets], 1.0),
+            source=str(path),
+            num_frames=FRAMES_PER_SEGMENT * len(snippets),
+            fps=CLIP_FPS,
+            spans=None if split == "train" else tuple(spans(labels[:, None], ("Fighting",))),
+        )
+        for split in ("train", "test")
+        for number, (snippets, labels) in enumerate(
+            zip(arrays[f"composed_{split}_bags"], arrays[f"composed_{split}_labels"], strict=True)
+        )
+    ]
+    return _info("survfight", taxonomy, path, features.shape[-1], "I3D RGB, Kinetics-400"), videos
+
+
+def spans(labels: np.ndarray, names: tuple[str, ...]) -> Iterator[Span]:
+    """The runs of labelled segments, in frames. labels: [T, C] bool; names: C categories."""
+    for category, name in enumerate(names):
+        position = 0
+        for labelled, group in itertools.groupby(labels[:, category].tolist()):
+            length = len(list(group))
+            if labelled:
+                first = position * FRAMES_PER_SEGMENT
+                yield Span(first, first + length * FRAMES_PER_SEGMENT, name)
+            position += length
+
+
+def _scaled(bag: np.ndarray, scale: np.ndarray | float) -> np.ndarray:
+    return bag[None].astype(np.float32) * np.float32(scale)
+
+
+def _info(name: str, taxonomy: Taxonomy, path: pathlib.Path, width: int, encoder: str) -> BagsInfo:
+    return BagsInfo(
+        name=name,
+        taxonomy=taxonomy,
+        modalities=(Modality("features", width),),
+        frames_per_segment=FRAMES_PER_SEGMENT,
+        encoder=encoder,
+        source=path.name,
+        provenance={
+            "source": "small_sets",
+            "set": name,
+            "taxonomy": taxonomy.to_dict(),
+            "files": {path.name: file_sha256(path)},
+        },
+    )

@@ -1,0 +1,1 @@
+"""What is known of the field's data sets: lists, features, length rules, truths."""

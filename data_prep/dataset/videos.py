@@ -1,0 +1,76 @@
+"""Videos on their way into a dataset folder."""
+
+import dataclasses
+import re
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from refinevad_jax.data.bags import BagsInfo
+from refinevad_jax.data.taxonomy import Taxonomy, fault_of_name, shown
+from refinevad_jax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Span:
+    """An anomalous stretch: frames start .. end-1, and its category token where it is stated."""
+
+    start: int
+    end: int
+    category: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Video:
+    """One video on its way into a dataset folder.
+
+    Attributes:
+        video_id: unique name.
+        split: "train", "val", "test" or any other word.
+        label: raw label string, read by the taxonomy.
+        load_features: returns [N, T, D] floating point; called once, so that one video at a time is
+            in memory.
+        source: the file that errors name.
+        num_frames: frames of the video; None where unknown.
+        fps: frames per second; 0 where unknown.
+        spans: the truth; None where it is not known, () for a normal video.
+    """
+
+    video_id: str
+    split: str
+    label: str
+    load_features: Callable[[], np.ndarray]
+    source: str
+    num_frames: int | None = None
+    fps: float = 0.0
+    spans: tuple[Span, ...] | None = None
+
+
+def read_label(video: Video, taxonomy: Taxonomy) -> np.ndarray:
+    """Multi-hot target [C] bool of a video. Raises UserError naming its source."""
+    try:
+        return taxonomy.multi_hot(video.label)
+    except UserError as error:
+        raise UserError(f"{video.source}: video {video.video_id}: {error}") from error
+
+
+def check_names(info: BagsInfo, videos: Sequence[Video]) -> None:
+    """Checks the data set's name and that there are videos, each once. Raises UserError."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", info.name):
+        raise UserError(f"--name={info.name!r}: letters, digits, '_', '-' and '.' only")
+    if not videos:
+        raise UserError("no videos to package; check the list")
+    seen: dict[str, Video] = {}
+    for video in videos:
+        if not re.fullmatch(r"[A-Za-z0-9_]+", video.split):
+            raise UserError(f"split {video.split!r}: letters, digits and '_' only")
+        if not video.video_id:
+            raise UserError(f"{video.source}: a video without a name")
+        if fault := fault_of_name(video.video_id, of_file=True):
+            raise UserError(f"{video.source}: video {shown(video.video_id)} {fault}")
+        if video.video_id in seen:
+            raise UserError(
+                f"{video.source}: video {video.video_id} stands twice (splits "
+                f"{seen[video.video_id].split} and {video.split}); remove one"
+            )
+        seen[video.video_id] = video

@@ -1,0 +1,109 @@
+"""I3D features of the rendered clips, packed into one small file that ships with the project."""
+
+import io
+import json
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from data_prep.dataset.videos import Video
+from data_prep.simulation.clips import (
+    FPS,
+    FRAMES_PER_SEGMENT,
+    GENERATOR_VERSION,
+    TAXONOMY,
+    Clip,
+    plan_clips,
+)
+from refinevad_jax.data.bags import BagsInfo, Modality
+from refinevad_jax.errors import UserError
+from refinevad_jax.files.hashes import file_sha256
+from refinevad_jax.files.staged import write_bytes
+
+SHIPPED = pathlib.Path(__file__).parent / "rendered_i3d.npz"
+
+
+def pack(clips: Sequence[Clip], features: pathlib.Path, output: pathlib.Path) -> None:
+    """Writes the features of all clips as float16, with what they were made by.
+
+    Raises UserError where a feature file is missing or of another length than its clip.
+    """
+    arrays, records = [], []
+    for clip in clips:
+        path = features / clip.split / f"{clip.name}.npy"
+        try:
+            array = np.load(path, allow_pickle=False)
+            records.append(json.loads(path.with_suffix(".json").read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: cannot be read ({error}); run data_prep.extract") from error
+        if array.ndim != 2 or len(array) != clip.num_frames // FRAMES_PER_SEGMENT:
+            raise UserError(f"{path}: shape {array.shape} is not that of {clip.num_frames} frames")
+        arrays.append(array.astype(np.float16))
+    made_by = {(record["encoder"], record["weights_sha256"]) for record in records}
+    if len(made_by) > 1:
+        raise UserError(f"{features}: made by several encoders, {sorted(made_by)}; extract again")
+    encoder, weights = made_by.pop()
+    facts = {
+        "generator_version": GENERATOR_VERSION,
+        "num_clips": len(clips),
+        "seed": clips[0].seed[0],
+        "encoder": encoder,
+        "weights_sha256": weights,
+    }
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer, features=np.concatenate(arrays), facts=np.array(json.dumps(facts, sort_keys=True))
+    )
+    try:
+        write_bytes(output, buffer.getvalue())
+    except OSError as error:
+        raise UserError(f"{output}: cannot be written ({error.strerror})") from error
+
+
+def read(name: str, path: pathlib.Path = SHIPPED) -> tuple[BagsInfo, list[Video]]:
+    """The packed set as a data set, ready for write_dataset; labels and truth are the plan's.
+
+    Raises UserError where the file is missing, damaged, or of another generator.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            features = archive["features"]
+            facts = json.loads(str(archive["facts"]))
+        if facts["generator_version"] != GENERATOR_VERSION:
+            raise UserError(
+                f"{path}: of generator {facts['generator_version']}, this is {GENERATOR_VERSION}; "
+                "make it again, see data_prep/simulate_video.py"
+            )
+        clips = plan_clips(facts["num_clips"], facts["seed"])
+    except UserError:
+        raise
+    except Exception as error:  # zipfile and NumPy raise many kinds for a damaged file
+        raise UserError(f"{path}: not a packed feature file ({error})") from error
+    lengths = [clip.num_frames // FRAMES_PER_SEGMENT for clip in clips]
+    if sum(lengths) != len(features):
+        raise UserError(f"{path}: {len(features)} rows, the clips have {sum(lengths)}")
+    rows = np.split(features, np.cumsum(lengths)[:-1])
+    info = BagsInfo(
+        name=name,
+        taxonomy=TAXONOMY,
+        modalities=(Modality("visual", features.shape[1]),),
+        frames_per_segment=FRAMES_PER_SEGMENT,
+        encoder=facts["encoder"],
+        source=f"rendered clips, seed {facts['seed']}, {facts['num_clips']} videos",
+        simulated=True,
+        provenance={"source": "rendered", "file": file_sha256(path), **facts},
+    )
+    return info, [
+        Video(
+            video_id=clip.name,
+            split=clip.split,
+            label=clip.label,
+            load_features=lambda part=part: part[None],  # type: ignore[misc]
+            source=str(path),
+            num_frames=clip.num_frames,
+            fps=FPS,
+            spans=None if clip.split == "train" else clip.spans,
+        )
+        for clip, part in zip(clips, rows, strict=True)
+    ]

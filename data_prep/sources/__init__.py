@@ -1,0 +1,1 @@
+"""What can be packaged: lists with features and annotations, timed text."""

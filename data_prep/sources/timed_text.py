@@ -1,0 +1,298 @@
+"""Timed text: sentences with start and end, embedded, turned into one feature per segment.
+
+A folder holds `*.npz` files with the embedded sentences and, for the splits whose truth is known,
+`<split>_intervals_seconds.json` or `<split>_intervals_frames.json`. docs/data_format.md has every
+key.
+"""
+
+import dataclasses
+import functools
+import pathlib
+
+import numpy as np
+
+from data_prep.annotations.intervals import Intervals, find_interval_files, read_intervals
+from data_prep.dataset.videos import Video
+from refinevad_jax.data.bags import BagsInfo, Modality
+from refinevad_jax.data.taxonomy import Taxonomy
+from refinevad_jax.errors import UserError
+from refinevad_jax.files.hashes import file_sha256
+
+FRAMES_PER_SEGMENT = 16
+DEFAULT_FPS = 30.0
+DEFAULT_ENCODER = "all-MiniLM-L6-v2"
+
+# Times are stored as float32, which is exact to 2 ms in a video of nine hours. A shorter overlap is
+# rounding: 1.6 s is where segment 3 starts, and float32 puts it 24 ns later.
+TIME_RESOLUTION = 2e-3  # seconds
+
+# A long video has many sentences, of which few overlap with any run of this many segments.
+_BLOCK = 512
+
+
+@dataclasses.dataclass(frozen=True)
+class TimedText:
+    """One .npz file: S sentences of V videos.
+
+    Attributes:
+        path: the file.
+        embedding: [S, D] float.
+        video: [S] int, index of the video that a sentence describes.
+        start, end: [S] float64 seconds.
+        names, categories, splits: [V] text.
+        frames: [V] int, frames of a video.
+        fps: [V] float64.
+    """
+
+    path: pathlib.Path
+    embedding: np.ndarray
+    video: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    names: np.ndarray
+    categories: np.ndarray
+    splits: np.ndarray
+    frames: np.ndarray
+    fps: np.ndarray
+
+
+def read_timed_text(
+    folder: pathlib.Path,
+    *,
+    name: str,
+    taxonomy: Taxonomy,
+    encoder: str = "",
+    source_note: str = "",
+) -> tuple[BagsInfo, list[Video]]:
+    """Reads a folder of timed text: metadata and videos, ready for write_dataset.
+
+    Raises UserError naming file and key where something is missing or damaged.
+    """
+    files = sorted(folder.glob("*.npz"))
+    if not files:
+        raise UserError(f"--input={folder}: no .npz file there; see docs/data_format.md")
+    texts = [read_npz(path) for path in files]
+    widths = {text.path.name: text.embedding.shape[1] for text in texts}
+    if len(set(widths.values())) > 1:
+        raise UserError(f"{folder}: sentence_embedding differs in width between files: {widths}")
+    interval_files = find_interval_files(folder)
+    intervals = read_intervals(interval_files)
+    known = {str(video_id) for text in texts for video_id in text.names}
+    for video_id, found in intervals.items():
+        if video_id not in known:
+            raise UserError(f"{found.path}: video {video_id!r} is in no .npz there; remove it")
+    info = BagsInfo(
+        name=name,
+        taxonomy=taxonomy,
+        modalities=(Modality("text", texts[0].embedding.shape[1]),),
+        frames_per_segment=FRAMES_PER_SEGMENT,
+        encoder=encoder or DEFAULT_ENCODER,
+        source=source_note or "timed text",
+        provenance={
+            "source": "timed_text",
+            "taxonomy": taxonomy.to_dict(),
+            "encoder": encoder or DEFAULT_ENCODER,
+            "source_note": source_note,
+            "files": {path.name: file_sha256(path) for path in (*files, *interval_files)},
+        },
+    )
+    return info, [video for text in texts for video in _videos(text, intervals)]
+
+
+def _videos(text: TimedText, intervals: dict[str, Intervals]) -> list[Video]:
+    videos = []
+    for index, video_id in enumerate(text.names.tolist()):
+        fps = float(text.fps[index])
+        found = intervals.get(video_id)
+        videos.append(
+            Video(
+                video_id=video_id,
+                split=str(text.splits[index]),
+                label=str(text.categories[index]),
+                load_features=functools.partial(video_features, _of_video(text, index), 0),
+                source=str(text.path),
+                num_frames=int(text.frames[index]),
+                fps=fps,
+                spans=found.spans(fps) if found else None,
+            )
+        )
+    return videos
+
+
+def _of_video(text: TimedText, index: int) -> TimedText:
+    """One video with its sentences alone, small enough to be sent to another process."""
+    chosen, own = text.video == index, slice(index, index + 1)
+    return TimedText(
+        path=text.path,
+        embedding=text.embedding[chosen],
+        video=np.zeros(np.count_nonzero(chosen), np.int64),
+        start=text.start[chosen],
+        end=text.end[chosen],
+        names=text.names[own],
+        categories=text.categories[own],
+        splits=text.splits[own],
+        frames=text.frames[own],
+        fps=text.fps[own],
+    )
+
+
+def video_features(text: TimedText, index: int) -> np.ndarray:
+    """Features of one video: [1, T, D] float32, T = frames // 16 and at least 1."""
+    chosen = text.video == index
+    features = segment_features(
+        text.embedding[chosen],
+        text.start[chosen],
+        text.end[chosen],
+        num_segments=max(1, int(text.frames[index]) // FRAMES_PER_SEGMENT),
+        segment_seconds=FRAMES_PER_SEGMENT / float(text.fps[index]),
+    )
+    return features[None]
+
+
+def segment_features(
+    embedding: np.ndarray,
+    start: np.ndarray,
+    end: np.ndarray,
+    *,
+    num_segments: int,
+    segment_seconds: float,
+) -> np.ndarray:
+    """Overlap-weighted mean of the sentences that cover each segment.
+
+    embedding: [S, D]; start, end: [S] seconds. Segment t covers [t, t + 1) x segment_seconds.
+    A sentence is clipped to the video; one without length, or that ends before it starts, covers
+    the segment in which it starts. Returns [T, D] float32, zero where no sentence is.
+    """
+    embedding = np.asarray(embedding, np.float32)
+    start = np.asarray(start, np.float64)
+    end = np.asarray(end, np.float64)
+    instant = end - start <= TIME_RESOLUTION
+    until = np.where(instant, start, end)
+    features = np.zeros((num_segments, embedding.shape[1]), np.float32)
+    for first in range(0, num_segments, _BLOCK):
+        last = min(first + _BLOCK, num_segments)
+        edges = np.arange(first, last + 1)[:, None] * segment_seconds
+        left, right = edges[:-1], edges[1:]
+        near = np.flatnonzero((until >= left[0]) & (start < right[-1]))
+        overlap = np.minimum(end[near], right) - np.maximum(start[near], left)
+        overlap[overlap <= TIME_RESOLUTION] = 0.0
+        inside = (start[near] >= left) & (start[near] < right)
+        overlap += segment_seconds * (instant[near] & inside)
+        # Sums over the few pairs that overlap, unlike a matrix product, do not depend on the linear
+        # algebra library and its threads.
+        segment, sentence = np.nonzero(overlap)
+        if len(segment):
+            weight = overlap[segment, sentence] / overlap.sum(axis=1)[segment]
+            pairs = weight[:, None].astype(np.float32) * embedding[near[sentence]]
+            covered, begin = np.unique(segment, return_index=True)
+            features[first + covered] = np.add.reduceat(pairs, begin)
+    return features
+
+
+def read_npz(path: pathlib.Path) -> TimedText:
+    """Reads and checks one .npz file. Raises UserError naming file and key."""
+    arrays = _load_arrays(path)
+    split = arrays.get("video_split")
+    names = _text(path, arrays, "video_name", size=None)
+    num_videos = len(names)
+    embedding = _numbers(path, arrays, "sentence_embedding", ndim=2, kinds="f")
+    num_sentences = len(embedding)
+    video = _numbers(path, arrays, "sentence_video", size=num_sentences, kinds="iu")
+    if num_sentences and not 0 <= video.min() <= video.max() < num_videos:
+        raise UserError(f"{path}: 'sentence_video' has an index outside 0 .. {num_videos - 1}")
+    frames = _numbers(path, arrays, "video_frames", size=num_videos, kinds="iu")
+    if (frames < 1).any():
+        index = int(np.argmax(frames < 1))
+        raise UserError(f"{path}: 'video_frames' of {names[index]} is {frames[index]}")
+    return TimedText(
+        path=path,
+        embedding=embedding,
+        video=video,
+        start=_numbers(path, arrays, "sentence_start", size=num_sentences).astype(np.float64),
+        end=_numbers(path, arrays, "sentence_end", size=num_sentences).astype(np.float64),
+        names=names,
+        categories=_text(path, arrays, "video_category", size=num_videos),
+        splits=(
+            np.full(num_videos, path.stem)
+            if split is None
+            else _text(path, arrays, "video_split", size=num_videos)
+        ),
+        frames=frames.astype(np.int64),
+        fps=_fps(path, arrays, num_videos),
+    )
+
+
+def _load_arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
+    try:
+        # np.load alone leaves a damaged archive open, and gives an array for a renamed .npy.
+        with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
+            return {key: _load_array(path, archive, key) for key in archive.files}
+    except UserError:
+        raise
+    except Exception as error:  # zipfile raises many kinds for a damaged file
+        raise UserError(f"{path}: not a readable .npz file ({error})") from error
+
+
+def _load_array(path: pathlib.Path, archive: np.lib.npyio.NpzFile, key: str) -> np.ndarray:
+    try:
+        array = archive[key]
+    except Exception as error:  # so do zlib and NumPy
+        raise UserError(
+            f"{path}: {key!r} is damaged or not a plain array ({error}); save numbers and "
+            "fixed-width text, no objects"
+        ) from error
+    if not isinstance(array, np.ndarray):
+        raise UserError(f"{path}: {key!r} is no array; the file was not made by numpy.savez")
+    return array
+
+
+def _array(
+    path: pathlib.Path, arrays: dict[str, np.ndarray], key: str, *, ndim: int, size: int | None
+) -> np.ndarray:
+    if key not in arrays:
+        raise UserError(f"{path}: no key {key!r}; the file holds {', '.join(arrays)}")
+    array = arrays[key]
+    if array.ndim != ndim or (size is not None and len(array) != size):
+        expected = f"{size} entries" if size is not None else f"{ndim} axes"
+        raise UserError(f"{path}: {key!r} has shape {array.shape}, expected {expected}")
+    return array
+
+
+def _numbers(
+    path: pathlib.Path,
+    arrays: dict[str, np.ndarray],
+    key: str,
+    *,
+    ndim: int = 1,
+    size: int | None = None,
+    kinds: str = "fiu",
+) -> np.ndarray:
+    array = _array(path, arrays, key, ndim=ndim, size=size)
+    if array.dtype.kind not in kinds:
+        raise UserError(f"{path}: {key!r} is of type {array.dtype}, expected numbers")
+    if not np.isfinite(array).all():
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise UserError(f"{path}: {key!r} holds {array[place]} at {place}; remove the sentence")
+    return array
+
+
+def _text(
+    path: pathlib.Path, arrays: dict[str, np.ndarray], key: str, *, size: int | None
+) -> np.ndarray:
+    array = _array(path, arrays, key, ndim=1, size=size)
+    if array.dtype.kind != "U":
+        raise UserError(f"{path}: {key!r} is of type {array.dtype}, expected text")
+    return array
+
+
+def _fps(path: pathlib.Path, arrays: dict[str, np.ndarray], num_videos: int) -> np.ndarray:
+    """[V] frames per second: `video_fps`, one number or one per video, else 30."""
+    if "video_fps" not in arrays:
+        return np.full(num_videos, DEFAULT_FPS)
+    values = arrays["video_fps"]
+    if values.ndim == 0:
+        arrays = {"video_fps": np.full(num_videos, values)}
+    fps = _numbers(path, arrays, "video_fps", size=num_videos).astype(np.float64)
+    if not (fps > 0).all():
+        raise UserError(f"{path}: 'video_fps' must be positive")
+    return fps

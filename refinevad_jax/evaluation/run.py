@@ -1,0 +1,247 @@
+"""One evaluation, of a workdir or of a file of scores, to its folder of results."""
+
+import dataclasses
+import pathlib
+import re
+from typing import Any
+
+import numpy as np
+import tqdm
+from flax import nnx
+
+from refinevad_jax.data.bags import BagsInfo, read_info, read_split
+from refinevad_jax.data.taxonomy import in_words, mapped, matching
+from refinevad_jax.errors import UserError
+from refinevad_jax.evaluation import results, score_files
+from refinevad_jax.evaluation.numbers import TARGET_FALSE_ALARM_RATE, metrics
+from refinevad_jax.evaluation.outcomes import outcomes
+from refinevad_jax.evaluation.page_content import page_content
+from refinevad_jax.evaluation.scored_split import ScoredSplit
+from refinevad_jax.evaluation.scoring import Scorer, VideoScores
+from refinevad_jax.files.staged import replace_folder, staging_folder, write_json
+from refinevad_jax.report.page import write_page
+from refinevad_jax.runs.checkpoints import restore
+from refinevad_jax.runs.run import Run, read_run
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What may be chosen of an evaluation besides what is evaluated.
+
+    Attributes:
+        num_curves: score curves to draw.
+        target_false_alarm_rate: of the operating point, a share of the frames of normal videos.
+        report: whether report.html is written.
+        verbose: whether the table is printed.
+    """
+
+    num_curves: int = 12
+    target_false_alarm_rate: float = TARGET_FALSE_ALARM_RATE
+    report: bool = True
+    verbose: bool = True
+
+
+def evaluate(
+    workdir: pathlib.Path,
+    *,
+    split: str,
+    step: str,
+    dataset: str = "",
+    data_dir: str = "",
+    num_segments: int | None = None,
+    allow_mismatch: bool = False,
+    settings: Settings | None = None,
+) -> dict[str, Any]:
+    """Scores a split with a checkpoint, prints a table and writes the result folder.
+
+    dataset, data_dir and num_segments are those of the run where not given. Returns what
+    metrics.json holds. Raises UserError for bad input; earlier results then stay as they were.
+    """
+    run = read_run(workdir)
+    dataset = dataset or run.config.data.dataset
+    data_dir = data_dir or run.config.data.data_dir
+    info = read_info(data_dir, dataset)
+    check_features(run.info, info, allow_mismatch=allow_mismatch)
+    segments = run.config.eval.num_segments if num_segments is None else num_segments
+    scored, number = score(run, workdir, step, info, data_dir, split, segments)
+    rule = selection_rule(run)
+    protocol = {
+        "dataset": dataset,
+        "split": split,
+        "step": number,
+        "step_chosen_as": step,
+        "selection": rule,
+        "scored_by": f"step {number} ({step} by {rule})",
+        "seed": run.config.seed,
+        "commit": run.commit,
+        "num_segments": segments,
+        "config": run.config.to_dict(),
+    }
+    name = f"{dataset}-{split}-{step}" + (
+        "" if num_segments is None else f"-{segments or 'full'}segments"
+    )
+    folder = workdir / "eval" / re.sub(r"[^A-Za-z0-9_.-]", "_", name)
+    return write_evaluation(scored, protocol, folder, settings or Settings())
+
+
+def evaluate_scores(
+    path: pathlib.Path,
+    *,
+    split: str,
+    dataset: str,
+    data_dir: str,
+    folder: pathlib.Path,
+    settings: Settings | None = None,
+) -> dict[str, Any]:
+    """The same report for a file of anybody's scores, see `score_files`.
+
+    Raises UserError for bad input and where the folder exists: nothing is written over.
+    """
+    if folder.exists():
+        raise UserError(f"{folder} exists; choose another --output or remove it")
+    info = read_info(data_dir, dataset)
+    scored = score_files.read_scores(path, info, read_split(data_dir, dataset, split))
+    for note in scored.notes:
+        print(f"{path}: {note}")
+    protocol = {
+        "dataset": dataset,
+        "split": split,
+        "step": None,
+        "step_chosen_as": None,
+        "selection": "not known: the scores were given",
+        "scored_by": f"scores of {path.name}",
+        "seed": None,
+        "commit": None,
+        "num_segments": scored.num_segments,
+        "scores": {
+            "file": path.name,
+            "sha256": scored.sha256,
+            "per": scored.resolution,
+            "notes": scored.notes,
+        },
+    }
+    return write_evaluation(scored.split, protocol, folder, settings or Settings())
+
+
+def score(
+    run: Run,
+    workdir: pathlib.Path,
+    step: str,
+    info: BagsInfo,
+    data_dir: str,
+    split: str,
+    num_segments: int,
+) -> tuple[ScoredSplit, int]:
+    """A split scored with a checkpoint, and the number of its step."""
+    graphdef, params, number = restore(run, workdir, step)
+    bags = read_split(data_dir, info.name, split)
+    scorer = Scorer(graphdef, top_k_divisor=run.config.loss.top_k_divisor)
+    with tqdm.tqdm(total=len(bags), desc=f"scoring {split}", unit="video") as bar:
+        scored = scorer(
+            params, bags, columns=run.columns(), num_segments=num_segments, progress=bar.update
+        )
+    has_categories = run.config.model.injection != "none"
+    same = run.info.taxonomy == info.taxonomy
+    if not same:
+        scored = [in_categories_of(info, run.info, result) for result in scored]
+        print(f"categories: {in_words(run.info.taxonomy, info.taxonomy)}")
+    known = has_categories and same  # prototypes of other categories say nothing of these
+    prototypes = np.asarray(nnx.merge(graphdef, params).prototypes[...]) if known else None
+    return ScoredSplit(
+        info=info,
+        bags=bags,
+        results=scored,
+        resampled=num_segments > 0,
+        has_categories=has_categories,
+        prototypes=prototypes,
+    ), number
+
+
+def in_categories_of(info: BagsInfo, trained: BagsInfo, result: VideoScores) -> VideoScores:
+    """What a network says of the categories of another data set, matched by name."""
+    found = matching(trained.taxonomy, info.taxonomy)
+    segments = result.segment_category_probs
+    return dataclasses.replace(
+        result,
+        segment_category_probs=None if segments is None else mapped(segments, found),
+        category_probs=mapped(result.category_probs, found),
+        category_weights=mapped(result.category_weights, found),
+    )
+
+
+def write_evaluation(
+    split: ScoredSplit, protocol: dict[str, Any], folder: pathlib.Path, settings: Settings
+) -> dict[str, Any]:
+    """Measures, writes the folder whole or not at all, prints; what metrics.json holds."""
+    numbers = metrics(split, target_false_alarm_rate=settings.target_false_alarm_rate)
+    content = results.without_nan(numbers | _data_facts(split) | protocol)
+    found = outcomes(split, numbers["operating_point"]["threshold"])
+    try:
+        with staging_folder(folder) as staging:
+            new = staging / "results"
+            new.mkdir()
+            results.write_files(split, found, content, new, num_curves=settings.num_curves)
+            write_json(new / "metrics.json", content)
+            if settings.report:
+                write_page(new / "report.html", page_content(split, found, content))
+            names = sorted(path.name + "/" * path.is_dir() for path in new.iterdir())
+            replace_folder(new, folder)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error.strerror or error})") from error
+    if settings.verbose:
+        print(results.table(content))
+        print(f"{folder}: {', '.join(names)}")
+    return content
+
+
+def _data_facts(split: ScoredSplit) -> dict[str, Any]:
+    info = split.info
+    return {
+        "simulated": info.simulated,
+        "frames_per_segment": info.frames_per_segment,
+        "end_convention": info.end_convention,
+        "num_crops": split.bags[0].features.shape[0],
+        "encoder": info.encoder,
+    }
+
+
+def check_features(trained: BagsInfo, found: BagsInfo, *, allow_mismatch: bool) -> None:
+    """Refuses features that do not fit the checkpoint. Raises UserError with the reason."""
+    if trained.modalities != found.modalities:
+        raise UserError(
+            f"data set {found.name!r} has modalities {_modalities(found)}, the run was trained on "
+            f"{_modalities(trained)}; extract features of the same encoders"
+        )
+    if trained.taxonomy != found.taxonomy and not allow_mismatch:
+        raise UserError(
+            f"data set {found.name!r} has the categories of {found.taxonomy.name!r}, the run knows "
+            f"those of {trained.taxonomy.name!r}; package the data with --taxonomy of the run, or "
+            "evaluate zero-shot with --allow_mismatch: categories are then matched by name"
+        )
+    if trained.encoder != found.encoder and not allow_mismatch:
+        raise UserError(
+            f"data set {found.name!r} was encoded by {found.encoder!r}, the run was trained on "
+            f"{trained.encoder!r}; --allow_mismatch evaluates all the same"
+        )
+    for modality, norm in found.normalization.items():  # empty where it was never measured
+        before = trained.normalization.get(modality, norm)
+        if norm != before and not allow_mismatch:
+            raise UserError(
+                f"data set {found.name!r} has {modality} rows normalised as {norm!r}, the run was "
+                f"trained on {before!r}; --allow_mismatch evaluates all the same"
+            )
+
+
+def selection_rule(run: Run) -> str:
+    """How the best checkpoint was chosen, in words."""
+    data = run.config.data
+    where = (
+        f"{data.selection_fraction:.0%} of {data.train_split!r}, held out"
+        if data.selection_split == data.train_split
+        else f"{data.selection_split!r}"
+    )
+    return f"{run.config.train.selection_metric} on {where} (video-level labels)"
+
+
+def _modalities(info: BagsInfo) -> str:
+    return " + ".join(f"{modality.name} ({modality.width})" for modality in info.modalities)

@@ -1,0 +1,200 @@
+"""Files and folders that appear whole or not at all, and one process at a time in a folder."""
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+from collections.abc import Iterator
+from typing import IO, Any
+
+from refinevad_jax.errors import UserError
+
+
+def write_bytes(path: pathlib.Path, content: bytes) -> None:
+    """Writes a file that appears complete or not at all, on the disk before it has its name.
+
+    Raises OSError where it cannot be written; an earlier file then stays as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with staged_file(path) as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+        staging_path(path).replace(path)
+
+
+def write_json(path: pathlib.Path, content: Any) -> None:
+    """Writes a JSON file that appears complete or not at all."""
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def write_text(path: pathlib.Path, text: str) -> None:
+    """Writes a text file that appears complete or not at all."""
+    write_bytes(path, text.encode())
+
+
+def staging_path(path: pathlib.Path) -> pathlib.Path:
+    """Where a file is written before it has its name.
+
+    Always the same for one file, so that the next call takes over what a killed process left, and
+    short, because a name may already be as long as the file system allows.
+    """
+    digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+    return path.with_name(f".incomplete-{digest}{path.suffix[:8]}")
+
+
+@contextlib.contextmanager
+def staged_file(path: pathlib.Path) -> Iterator[IO[bytes]]:
+    """The empty file at staging_path(path), held for this process; removed unless it was renamed.
+
+    A second process that writes the same file waits until the first has finished. Raises OSError,
+    also where a folder has the name.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    staged = staging_path(path)
+    while True:
+        file = staged.open("ab")
+        with file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not _is(staged, file):
+                continue  # the process that held it has renamed it
+            file.truncate(0)
+            try:
+                yield file
+            finally:
+                if _is(staged, file):
+                    staged.unlink()
+            return
+
+
+def _is(path: pathlib.Path, file: IO[bytes]) -> bool:
+    """Whether a path still leads to an open file."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
+
+
+@contextlib.contextmanager
+def locked(folder: pathlib.Path, name: str = "") -> Iterator[None]:
+    """Makes the folder and holds it, or what is called `name` in it, for this process.
+
+    The lock ends with the process, however it ends; its file goes when the work is done, and so do
+    folders that were made for nothing. Raises UserError naming the process that holds it, or where
+    the folder cannot be written.
+    """
+    path = folder / (f".{name}.lock" if name else ".lock")
+    what = folder / name
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = _acquire(path)
+    except OSError as error:
+        raise UserError(f"{what}: cannot be written ({error.strerror})") from error
+    if descriptor is None:
+        raise UserError(
+            f"{what} is in use by process {_holder(path)}; wait for it or choose another folder"
+        )
+    try:
+        with contextlib.suppress(OSError):  # a full disk: the number is a courtesy
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, str(os.getpid()).encode())
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        os.close(descriptor)
+        for one in missing:
+            with contextlib.suppress(OSError):  # not empty: the work is in it
+                one.rmdir()
+
+
+def _acquire(path: pathlib.Path) -> int | None:
+    """A descriptor of the lock's file that holds it; None where another process does."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The one who held it may have removed the file after it was opened here.
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                return descriptor
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        except FileNotFoundError:
+            pass
+        os.close(descriptor)
+
+
+def _holder(path: pathlib.Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip() or "?"
+    except OSError:
+        return "?"
+
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+
+
+@contextlib.contextmanager
+def staging_folder(final: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A temporary folder beside `final`, on the same file system, removed at the end.
+
+    `final` is held for this process meanwhile, and what a killed one left is tidied up first.
+    Raises UserError where another process holds it or the place cannot be written.
+    """
+    with locked(final.parent, final.name):
+        _restore_replaced(final)
+        staging = staging_path(final)
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir()
+        try:
+            yield staging
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def replace_folder(new: pathlib.Path, final: pathlib.Path) -> None:
+    """Puts a finished folder in its place; an earlier one is there until the new one is.
+
+    Both lie below the staging folder's parent; what `new` leads to afterwards is to be removed.
+    """
+    if final.exists() and _exchange(new, final):
+        return
+    aside = _aside(final)
+    if final.exists():
+        final.rename(aside)
+    try:
+        new.rename(final)
+    except OSError:
+        _restore_replaced(final)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _exchange(one: pathlib.Path, other: pathlib.Path) -> bool:
+    """Swaps two folders in one step; False where the system or the file system cannot."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    paths = (os.fsencode(one), os.fsencode(other))
+    return rename(_AT_FDCWD, paths[0], _AT_FDCWD, paths[1], _RENAME_EXCHANGE) == 0
+
+
+def _restore_replaced(final: pathlib.Path) -> None:
+    """Brings back the folder that a killed or failed replacement had moved aside."""
+    aside = _aside(final)
+    if aside.exists() and not final.exists():
+        aside.rename(final)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _aside(final: pathlib.Path) -> pathlib.Path:
+    return final.parent / f".replaced-{final.name}"

@@ -1,0 +1,1 @@
+"""The metrics of the field: NumPy arrays in, numbers out."""

@@ -1,0 +1,1 @@
+"""What a run leaves behind: its workdir, checkpoints, metric rows and evaluation folders."""

@@ -1,0 +1,95 @@
+"""A scoring function with its weights as one StableHLO file, which jax.export loads anywhere.
+
+No code of this package is needed to run it:
+
+    exported = jax.export.deserialize(bytearray(open("model.bin", "rb").read()))
+    outputs = exported.call(features, valid)   # float32 [B, T, D], bool [B, T]
+    outputs["scores"]                          # [B, T], 0 on padding
+"""
+
+import pathlib
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import export as jax_export
+
+from refinevad_jax.errors import UserError
+from refinevad_jax.files.staged import write_bytes, write_json
+from refinevad_jax.model.temporal_encoder import LONGEST_WHOLE
+from refinevad_jax.runs.checkpoints import restore
+from refinevad_jax.runs.run import Run, read_run
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+OUTPUTS = ("scores", "category_probs", "category_weights", "shift_ratio")
+
+
+def export(workdir: pathlib.Path, output: pathlib.Path, *, step: str) -> dict[str, Any]:
+    """Writes the file and, beside it, its description as JSON, which is returned.
+
+    Batch and time are free: any B, and T from 2 to 2048, the longest that attention takes in one
+    block. Raises UserError for a workdir without that step, or where the file cannot be written.
+    """
+    run = read_run(workdir)
+    graphdef, params, number = restore(run, workdir, step)
+
+    def scores(features: jax.Array, valid: jax.Array) -> dict[str, jax.Array]:
+        outputs = nnx.merge(graphdef, params)(features, valid)
+        return {name: getattr(outputs, name) for name in OUTPUTS}
+
+    batch, time = jax_export.symbolic_shape(
+        "batch, time", constraints=["time >= 2", f"time <= {LONGEST_WHOLE}"]
+    )
+    channels = run.model_config.num_channels
+    exported = jax_export.export(jax.jit(scores), platforms=PLATFORMS)(
+        jax.ShapeDtypeStruct((batch, time, channels), np.float32),
+        jax.ShapeDtypeStruct((batch, time), np.bool_),
+    )
+    description = describe(run, number, channels)
+    try:
+        write_bytes(output, bytes(exported.serialize()))
+        write_json(output.with_name(output.name + ".json"), description)
+    except OSError as error:
+        raise UserError(f"--output={output}: cannot be written ({error.strerror})") from error
+    return description
+
+
+def describe(run: Run, step: int, channels: int) -> dict[str, Any]:
+    """What a user of the file must know: its inputs, its categories, and where it comes from."""
+    info = run.info
+    return {
+        "inputs": {
+            "features": f"float32 [batch, time, {channels}], time from 2 to {LONGEST_WHOLE}",
+            "valid": "bool [batch, time], True on a run from the first segment on",
+        },
+        "outputs": {
+            "scores": "[batch, time] in [0, 1], 0 on padding",
+            "category_probs": "[batch, categories]",
+            "category_weights": "[batch, categories]",
+            "shift_ratio": "[batch, time]",
+        },
+        "modalities": {item.name: item.width for item in info.modalities},
+        "columns": run.columns().tolist(),
+        "encoder": info.encoder,
+        "frames_per_segment": info.frames_per_segment,
+        "categories": list(info.taxonomy.display_names),
+        "trained_on": info.name,
+        "simulated": info.simulated,
+        "num_segments": run.config.data.num_segments,
+        "step": step,
+        "platforms": list(PLATFORMS),
+        "jax": jax.__version__,
+    }
+
+
+def load(path: pathlib.Path) -> Any:
+    """The function of a file: (features, valid) -> dict. Raises UserError for another file."""
+    try:
+        exported = jax_export.deserialize(bytearray(path.read_bytes()))
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
+    except Exception as error:  # the reader of the format raises many kinds
+        raise UserError(f"{path}: not an exported model ({type(error).__name__})") from error
+    return lambda features, valid: exported.call(jnp.asarray(features), jnp.asarray(valid))

@@ -1,0 +1,195 @@
+"""The workdir of a run: what evaluation and a notebook need, without a flag repeated.
+
+W/config.json      configuration, data set description, versions and commit, their SHA-256
+W/metrics.jsonl    one row a training step, one row an epoch
+W/checkpoints/     Orbax, one folder a step
+W/eval/            one folder an evaluation
+
+A run of several seeds has these in W/seed0, W/seed1, ... instead.
+"""
+
+import dataclasses
+import importlib.metadata
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from refinevad_jax import __version__
+from refinevad_jax import config as config_lib
+from refinevad_jax.data.bags import BagsInfo
+from refinevad_jax.errors import UserError
+from refinevad_jax.files.hashes import json_sha256
+from refinevad_jax.files.staged import write_json
+from refinevad_jax.model.refinevad import ModelConfig
+from refinevad_jax.runs.source_commit import source_commit
+
+# Where a run's data lies and whether it fits the device may change between two calls of a run.
+CHANGEABLE = ("data.data_dir", "data.device_limit_gb", "data.host_limit_gb")
+LIBRARIES = ("jax", "flax", "optax", "orbax-checkpoint", "numpy")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run's configuration and the description of the data it was trained on.
+
+    num_crops: N of the training videos; 0 where an older release did not note it.
+    commit: of this project when the run began, see `source_commit`; "" where it is not known.
+    """
+
+    config: ConfigDict
+    info: BagsInfo
+    num_crops: int = 0
+    commit: str = ""
+
+    @property
+    def model_config(self) -> ModelConfig:
+        """The network's shape, from the configuration and the data's widths."""
+        widths = tuple(modality.width for modality in self.info.modalities if self._uses(modality))
+        return ModelConfig(
+            modality_widths=widths,
+            num_categories=self.info.taxonomy.num_categories,
+            **self.config.model.to_dict() | {"dilations": tuple(self.config.model.dilations)},
+        )
+
+    def columns(self) -> np.ndarray:
+        """Indices of the feature channels that the run uses. Raises UserError for unknown names."""
+        names = [modality.name for modality in self.info.modalities]
+        for name in self.config.data.modalities:
+            if name not in names:
+                raise UserError(
+                    f"config.data.modalities: {name!r} is not in data set {self.info.name!r}, "
+                    f"which has {', '.join(names)}"
+                )
+        kept = [np.full(modality.width, self._uses(modality)) for modality in self.info.modalities]
+        return np.flatnonzero(np.concatenate(kept))
+
+    def _uses(self, modality: Any) -> bool:
+        chosen = self.config.data.modalities
+        return not chosen or modality.name in chosen
+
+
+def write_run(workdir: pathlib.Path, run: Run) -> None:
+    """Writes config.json, or checks that the one there belongs to the same run.
+
+    Raises UserError naming the first key that differs.
+    """
+    path = workdir / "config.json"
+    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
+    own = {"refinevad_jax": __version__, "commit": source_commit()}
+    content = run_content(run) | {"versions": own | versions}
+    if path.exists():
+        _check_same_run(path, _read_json(path), content)
+        return
+    write_json(path, content | {"sha256": json_sha256(content)})
+
+
+def read_run(workdir: pathlib.Path) -> Run:
+    """Reads config.json. Raises UserError where the folder is no workdir or the file damaged."""
+    path = workdir / "config.json"
+    if not path.is_file():
+        refuse_several_seeds(workdir)
+        raise UserError(
+            f"{workdir} is no workdir (no config.json); train one with "
+            f"'python -m refinevad_jax.main --config=... --workdir={workdir}'"
+        )
+    return run_of_content(_read_json(path), source=str(path))
+
+
+def run_content(run: Run) -> dict[str, Any]:
+    """A run as JSON values."""
+    content = {
+        "config": run.config.to_dict(),
+        "data": run.info.to_dict(),
+        "num_crops": run.num_crops,
+    }
+    return json.loads(json.dumps(content))
+
+
+def run_of_content(content: Any, *, source: str) -> Run:
+    """What run_content gave. Raises UserError naming the source where it is damaged."""
+    try:
+        config = ConfigDict(_filled(content["config"], config_lib.default().to_dict()))
+        config.data.modalities = tuple(config.data.modalities)
+        config.transfer.parts = tuple(config.transfer.parts)
+        info = BagsInfo.from_dict(content["data"], source=source)
+        num_crops = int(content.get("num_crops", 0))
+        commit = str(content.get("versions", {}).get("commit", ""))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{source}: damaged ({error}); train again in a new workdir") from error
+    config_lib.validate(config)
+    return Run(config, info, num_crops, commit)
+
+
+def seed_workdir(workdir: pathlib.Path, seed: int) -> pathlib.Path:
+    """The folder of one seed of a run of several."""
+    return workdir / f"seed{seed}"
+
+
+def seed_workdirs(workdir: pathlib.Path) -> list[pathlib.Path]:
+    """The workdirs of a run: the folder itself, or one a seed, ascending. Empty for no workdir."""
+    if (workdir / "config.json").is_file():
+        return [workdir]
+    found = {}
+    for config in workdir.glob("seed*/config.json"):
+        number = config.parent.name.removeprefix("seed")
+        if number.isdecimal():
+            found[int(number)] = config.parent
+    return [found[seed] for seed in sorted(found)]
+
+
+def refuse_several_seeds(workdir: pathlib.Path) -> None:
+    """Raises UserError where a folder holds seeds and one was meant."""
+    seeds = [folder for folder in seed_workdirs(workdir) if folder != workdir]
+    if seeds:
+        raise UserError(f"{workdir} holds {len(seeds)} seeds; name one of them, as {seeds[0]}")
+
+
+def _filled(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """Keys that a release added are those of the default, which is what runs did before."""
+    found = dict(values)
+    for key, default in defaults.items():
+        if isinstance(default, dict):
+            found[key] = _filled(found.get(key, {}), default)
+        else:
+            found.setdefault(key, default)
+    return found
+
+
+def _read_json(path: pathlib.Path) -> Any:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        expected = content.pop("sha256", None)  # older releases wrote none
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError, AttributeError, TypeError) as error:
+        raise UserError(f"{path}: damaged ({error}); train again in a new workdir") from error
+    if expected is not None and expected != json_sha256(content):
+        raise UserError(
+            f"{path}: damaged or edited (its SHA-256 is another); restore it, or train again in a "
+            "new workdir"
+        )
+    return content
+
+
+def _check_same_run(path: pathlib.Path, old: Any, new: Any) -> None:
+    known = _filled(old.get("config") or {}, config_lib.default().to_dict())
+    before = _flat({"config": json.loads(json.dumps(known)), "data": old.get("data")})
+    after = _flat({key: new[key] for key in ("config", "data")})
+    for key in sorted(before.keys() | after.keys()):
+        if before.get(key) != after.get(key) and key.removeprefix("config.") not in CHANGEABLE:
+            raise UserError(
+                f"{path} belongs to another run: {key} was {before.get(key)!r} and is now "
+                f"{after.get(key)!r}; choose another --workdir or repeat the same settings"
+            )
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {prefix.removesuffix("."): value}
+    found: dict[str, Any] = {}
+    for key, item in value.items():
+        found |= _flat(item, f"{prefix}{key}.")
+    return found

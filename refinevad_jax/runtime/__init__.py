@@ -1,0 +1,1 @@
+"""How a command runs: flags and exit codes, the compiler, several processes."""

@@ -1,0 +1,128 @@
+"""Choosing the rule for events: on one half, measured on the other, never on a test split."""
+
+import dataclasses
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+from benchmarks import event_choice
+from refinevad_jax.data.bags import Bag, BagsInfo, Modality
+from refinevad_jax.data.taxonomy import Taxonomy
+from refinevad_jax.errors import UserError
+from refinevad_jax.evaluation.event_metrics import mean_average_precisions
+from refinevad_jax.evaluation.results import score_arrays
+from refinevad_jax.evaluation.scored_split import ScoredSplit
+from refinevad_jax.evaluation.scoring import VideoScores
+from refinevad_jax.metrics.events import ProposalRule
+
+TAXONOMY = Taxonomy("own", ("fire", "flood"), ("fire", "flood"))
+
+
+def split_of(num_videos: int = 8) -> ScoredSplit:
+    """Videos with one event each, and scores that tell it from noise."""
+    rng = np.random.default_rng(0)
+    bags, results = [], []
+    for i in range(num_videos):
+        start, length = rng.integers(0, 20), rng.integers(3, 12)
+        scores = rng.uniform(0, 0.3, 32).astype(np.float32)
+        scores[start : start + length] += 0.5
+        spans = np.array([[16 * start, 16 * (start + length), i // 2 % 2]], np.int32)
+        labels = np.arange(2) == i // 2 % 2
+        features = np.zeros((1, 32, 4), np.float16)
+        bags.append(Bag(f"v{i:02d}", "x", labels, features, 512, 0.0, spans, True))
+        probs = np.where(labels, 0.9, 0.1).astype(np.float32)
+        results.append(VideoScores(scores, 0.5, probs, probs, np.zeros_like(scores)))
+    info = BagsInfo("own", TAXONOMY, (Modality("visual", 4),))
+    return ScoredSplit(info, bags, results, False, True)
+
+
+def by_segment(split: ScoredSplit, kind: str) -> ScoredSplit:
+    """The same scores with categories that change within a video."""
+    rng = np.random.default_rng(1)
+    evidence = [rng.uniform(0.1, 0.9, (32, 2)).astype(np.float32) for _ in split.bags]
+    if kind == "segments":
+        results = [
+            dataclasses.replace(result, segment_category_probs=found)
+            for result, found in zip(split.results, evidence, strict=True)
+        ]
+        return dataclasses.replace(split, results=results)
+    maps = [
+        np.concatenate([1 - result.scores[:, None], found], axis=1)
+        for result, found in zip(split.results, evidence, strict=True)
+    ]
+    return dataclasses.replace(split, category_maps=maps)
+
+
+@pytest.fixture
+def folder(tmp_path: pathlib.Path) -> pathlib.Path:
+    return store(split_of(), tmp_path)
+
+
+def store(split: ScoredSplit, tmp_path: pathlib.Path) -> pathlib.Path:
+    arrays = score_arrays(split)
+    order = ["dataset", "split", "frames_per_segment", "category_accuracy"]
+    metrics = dict(zip(order, ["own", "val", 16, 0.5], strict=True))
+    np.savez(tmp_path / "scores.npz", **arrays)  # type: ignore[arg-type]
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    return tmp_path
+
+
+def test_a_stored_evaluation_gives_the_numbers_of_the_split_it_was_made_of(
+    folder: pathlib.Path,
+) -> None:
+    stored, split = event_choice.read_scored(folder), split_of()
+    for rule in ("legacy", "proposals"):
+        found, expected = (mean_average_precisions(s, rule) for s in (stored, split))
+        for name, value in expected.items():
+            np.testing.assert_allclose(found[name], value, err_msg=name)
+
+
+@pytest.mark.parametrize("kind", ["segments", "given maps"])
+def test_categories_by_segment_are_those_of_the_evaluation(
+    kind: str, tmp_path: pathlib.Path
+) -> None:
+    split = by_segment(split_of(), kind)
+    stored = event_choice.read_scored(store(split, tmp_path))
+    for rule in ("legacy", "proposals"):
+        found, expected = (mean_average_precisions(s, rule) for s in (stored, split))
+        plain = mean_average_precisions(split_of(), rule)
+        np.testing.assert_allclose(found["anomaly"], expected["anomaly"])
+        assert (found["anomaly"] != plain["anomaly"]).any()
+    first, second = event_choice.halves(stored)
+    assert len(first.bags) == len(second.bags) == 4
+    if kind == "given maps":
+        np.testing.assert_array_equal(second.category_map(0), split.category_map(1))
+
+
+def test_the_halves_share_no_video(folder: pathlib.Path) -> None:
+    first, second = event_choice.halves(event_choice.read_scored(folder))
+    ids = [{bag.video_id for bag in half.bags} for half in (first, second)]
+    assert ids == [{f"v{i:02d}" for i in range(k, 8, 2)} for k in (0, 1)]
+
+
+def test_the_choice_is_no_worse_than_where_it_starts_and_the_report_has_both_rules(
+    folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = {"smoothing": (0.2, 0.0), "max_overlap": (0.9, 0.3)}
+    monkeypatch.setattr(event_choice, "VALUES", values)
+    split = event_choice.read_scored(folder)
+    chosen = event_choice.choose([split])
+    start = ProposalRule(smoothing=0.2, max_overlap=0.9)
+    assert event_choice.quality([split], chosen) > event_choice.quality([split], start)
+    assert chosen == dataclasses.replace(start, smoothing=0.0, max_overlap=chosen.max_overlap)
+    text = event_choice.report([split], lambda line: None)
+    assert "| second half | published | anomaly |" in text
+    assert "| second half | chosen on first half | class_agnostic |" in text
+    assert "chosen on all, 8 videos, 8 spans: ProposalRule(smoothing=0.0" in text
+
+
+def test_nothing_is_chosen_on_a_test_split_or_a_damaged_folder(folder: pathlib.Path) -> None:
+    path = folder / "metrics.json"
+    path.write_text(path.read_text().replace('"val"', '"test"'))
+    with pytest.raises(UserError, match="of a test split; nothing is chosen on it"):
+        event_choice.read_scored(folder)
+    (folder / "scores.npz").write_bytes(b"PK")
+    with pytest.raises(UserError, match=r"no evaluation that can be read|not an \.npz"):
+        event_choice.read_scored(folder)

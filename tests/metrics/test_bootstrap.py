@@ -1,0 +1,152 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from refinevad_jax.metrics import bootstrap
+from refinevad_jax.metrics import frames as frame_metrics
+
+
+def frames_of_videos(seed, num_videos=12, levels=9):
+    """Videos of 0 to 12 frames; scores from few levels, so that most of them tie."""
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(0, 13, num_videos)
+    truth = rng.random(lengths.sum()) < 0.3
+    scores = rng.integers(0, levels, lengths.sum()) / levels
+    return truth, scores, lengths
+
+
+@given(st.integers(0, 10_000), st.sampled_from([1, 2, 9, 1000]))
+@settings(deadline=None)
+def test_a_draw_equals_the_metric_on_the_repeated_videos(seed, levels):
+    truth, scores, lengths = frames_of_videos(seed, levels=levels)
+    video = np.repeat(np.arange(len(lengths)), lengths)
+    counts = bootstrap.VideoCounts(truth, scores, lengths)
+    for draw in bootstrap.draw_videos(len(lengths), 3, seed):
+        frames = np.repeat(np.arange(len(truth)), draw[video])
+        expected = (
+            frame_metrics.roc_auc(truth[frames], scores[frames]),
+            frame_metrics.average_precision(truth[frames], scores[frames]),
+        )
+        np.testing.assert_allclose(counts.metrics(draw), expected, rtol=1e-12, equal_nan=True)
+
+
+def test_draws_keep_the_number_of_videos_and_follow_the_seed():
+    draws = bootstrap.draw_videos(20, 50, seed=3)
+    assert draws.shape == (50, 20) and (draws.sum(axis=1) == 20).all()
+    np.testing.assert_array_equal(draws, bootstrap.draw_videos(20, 50, seed=3))
+    assert (draws != bootstrap.draw_videos(20, 50, seed=4)).any()
+
+
+def test_interval_holds_the_value_and_narrows_with_more_videos():
+    widths = []
+    for num_videos in (20, 500):
+        rng = np.random.default_rng(0)
+        lengths = np.full(num_videos, 10)
+        truth = np.repeat(np.arange(num_videos) % 2 == 0, 10)
+        scores = truth + rng.normal(0, 1, len(truth))
+        found = bootstrap.confidence_intervals(truth, scores, lengths, num_resamples=200)
+        for name, metric in zip(bootstrap.METRICS, ("roc_auc", "average_precision"), strict=True):
+            interval = found[name]
+            assert interval.value == pytest.approx(getattr(frame_metrics, metric)(truth, scores))
+            assert interval.low < interval.value < interval.high
+        widths.append(found["roc_auc"].high - found["roc_auc"].low)
+    assert widths[1] < widths[0] / 2
+
+
+def test_interval_of_dependent_frames_is_that_of_videos_not_of_frames():
+    # 1,000 equal frames tell no more than one: the interval is as wide as without repetition.
+    rng = np.random.default_rng(0)
+    truth, scores, ones = np.arange(40) % 2 == 0, rng.random(40), np.ones(40, int)
+    alone = bootstrap.confidence_intervals(truth, scores, ones)["roc_auc"]
+    repeated = bootstrap.confidence_intervals(
+        np.repeat(truth, 1000), np.repeat(scores, 1000), ones * 1000
+    )["roc_auc"]
+    assert repeated == alone
+
+
+def test_level_widens_the_interval():
+    truth, scores, lengths = frames_of_videos(1, num_videos=60)
+    narrow, wide = (
+        bootstrap.confidence_intervals(truth, scores, lengths, level=level)["average_precision"]
+        for level in (0.5, 0.99)
+    )
+    assert wide.low < narrow.low < narrow.high < wide.high
+
+
+def test_resamples_without_a_class_are_counted_not_averaged():
+    # One anomalous video of three: it is missing from (2/3)^3 of the draws.
+    truth, scores = np.array([True, False, False]), np.array([0.9, 0.5, 0.1])
+    interval = bootstrap.confidence_intervals(truth, scores, np.ones(3, int))["roc_auc"]
+    assert interval.num_resamples + interval.num_undefined == 1000
+    assert 200 < interval.num_undefined < 450
+    assert (interval.value, interval.low, interval.high) == (1.0, 1.0, 1.0)
+
+
+def test_no_class_at_all_is_nan():
+    found = bootstrap.confidence_intervals(np.zeros(4, bool), np.arange(4.0), np.array([2, 2]))
+    assert math.isnan(found["roc_auc"].value) and math.isnan(found["roc_auc"].low)
+    assert found["average_precision"].num_resamples == 0
+
+
+def test_equal_runs_do_not_differ():
+    truth, scores, lengths = frames_of_videos(2, num_videos=40)
+    found = bootstrap.compare(truth, scores, scores, lengths, num_resamples=100)
+    for comparison in found.values():
+        interval = comparison.difference
+        assert (interval.value, interval.low, interval.high) == (0.0, 0.0, 0.0)
+        assert comparison.p_value == 1.0
+
+
+def test_a_much_better_run_is_found_and_the_sign_is_b_minus_a():
+    rng = np.random.default_rng(0)
+    lengths = np.full(50, 20)
+    truth = rng.random(1000) < 0.3
+    noise = rng.random(1000)
+    found = bootstrap.compare(truth, noise, truth + 0.5 * noise, lengths, num_resamples=200)
+    assert found["roc_auc"].difference.low > 0.3
+    assert found["roc_auc"].p_value == pytest.approx(2 / 201)
+    back = bootstrap.compare(truth, truth + 0.5 * noise, noise, lengths, num_resamples=200)
+    assert back["roc_auc"].difference.value == -found["roc_auc"].difference.value
+
+
+def test_pairing_is_narrower_than_two_intervals():
+    rng = np.random.default_rng(0)
+    lengths = np.full(40, 25)
+    truth = np.repeat(rng.random(40) < 0.5, 25)
+    scores = truth * 0.5 + np.repeat(rng.random(40), 25)
+    better = scores + 0.1 * truth
+    difference = bootstrap.compare(truth, scores, better, lengths)["roc_auc"].difference
+    alone = bootstrap.confidence_intervals(truth, scores, lengths)["roc_auc"]
+    assert difference.high - difference.low < (alone.high - alone.low) / 2
+
+
+def test_real_scores_of_ucf_crime_leave_a_wide_interval(ucf_model):
+    """The figures that docs/metrics.md quotes."""
+    found = bootstrap.confidence_intervals(ucf_model.truth, ucf_model.scores, ucf_model.lengths)
+    rounded = [(round(found[name].low, 3), round(found[name].high, 3)) for name in found]
+    assert rounded == [(0.606, 0.769), (0.124, 0.285)]
+
+
+def test_bad_input_is_refused():
+    truth, scores = np.array([True, False]), np.array([0.1, 0.2])
+    with pytest.raises(ValueError, match="lengths that sum to 3"):
+        bootstrap.VideoCounts(truth, scores, np.array([3]))
+    with pytest.raises(ValueError, match="no videos"):
+        bootstrap.VideoCounts(truth[:0], scores[:0], np.zeros(0, int))
+    with pytest.raises(ValueError, match="frame 0 is NaN"):
+        bootstrap.VideoCounts(truth, scores * np.nan, np.array([2]))
+    with pytest.raises(ValueError, match="level 95"):
+        bootstrap.confidence_intervals(truth, scores, np.array([1, 1]), level=95)
+
+
+def test_the_interval_of_a_mean_is_that_of_its_draws():
+    values = np.array([1.0] * 60 + [0.0] * 40)
+    interval = bootstrap.mean_interval(values, num_resamples=4000)
+    assert interval.value == pytest.approx(0.6)
+    # Two standard errors of a share of 0.6 in 100.
+    assert interval.low == pytest.approx(0.6 - 1.96 * math.sqrt(0.24 / 100), abs=0.012)
+    assert interval.high == pytest.approx(0.6 + 1.96 * math.sqrt(0.24 / 100), abs=0.012)
+    assert math.isnan(bootstrap.mean_interval(np.zeros(0)).value)

@@ -1,0 +1,62 @@
+"""The exported function equals the model and runs without this package."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from refinevad_jax import analysis
+from refinevad_jax.errors import UserError
+from refinevad_jax.runs import exported
+from tests.conftest import NUM_CHANNELS
+
+
+@pytest.fixture(scope="module")
+def file(trained: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    output = tmp_path_factory.mktemp("exported") / "model.bin"
+    exported.export(trained, output, step="best")
+    return output
+
+
+@pytest.mark.parametrize("shape", [(1, 2), (3, 17)])
+def test_it_equals_the_model_at_any_batch_and_length(
+    trained: pathlib.Path, file: pathlib.Path, shape: tuple[int, int]
+) -> None:
+    features = np.random.default_rng(0).normal(size=(*shape, NUM_CHANNELS)).astype(np.float32)
+    valid = np.arange(shape[1])[None] < np.full((shape[0], 1), max(2, shape[1] - 3))
+    expected = analysis.load_model(trained, "best")(features, valid)
+    outputs = exported.load(file)(features, valid)
+    for name in exported.OUTPUTS:
+        np.testing.assert_allclose(outputs[name], getattr(expected, name), atol=1e-5)
+
+
+def test_it_runs_without_this_package(file: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    program = (
+        "import sys, jax, numpy as np\n"
+        "from jax import export\n"
+        "model = export.deserialize(bytearray(open(sys.argv[1], 'rb').read()))\n"
+        f"x = np.ones((2, 5, {NUM_CHANNELS}), np.float32)\n"
+        "out = model.call(x, np.ones((2, 5), bool))\n"
+        "assert out['scores'].shape == (2, 5)\n"
+        "assert not any(name.startswith('refinevad') for name in sys.modules)\n"
+    )
+    command = [sys.executable, "-P", "-c", program, str(file)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_the_description_says_what_goes_in(file: pathlib.Path) -> None:
+    content = json.loads(file.with_name("model.bin.json").read_text())
+    assert content["categories"] == ["A", "B", "C"]
+    assert content["encoder"] == "random" and content["simulated"] is True
+
+
+def test_another_file_is_refused(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "x").write_bytes(b"not a model")
+    with pytest.raises(UserError, match="not an exported model"):
+        exported.load(tmp_path / "x")
+    with pytest.raises(UserError, match="No such file"):
+        exported.load(tmp_path / "y")
