@@ -167,7 +167,6 @@ def _video(
         category_probs=arrays["category_probs"][i],
         category_weights=arrays["category_weights"][i],
         shift_ratio=np.zeros_like(scores),
-        segment_category_probs=_of(arrays, "segment_category_probs", own),
     )
     return bag, result, _of(arrays, "category_maps", own)
 

@@ -22,7 +22,8 @@ from benchmarks import records
 from benchmarks.limits import SIDE, matmul
 from benchmarks.programs import NUM_CATEGORIES, made_up_bags, program
 from configs import ucf, ucf_text
-from refinevad_jax.model.refinevad import ModelConfig, create
+from refinevad_jax.model.model_config import ModelConfig
+from refinevad_jax.model.refinevad import create
 from refinevad_jax.runtime.compiler import compiler_options
 
 LONGEST = flags.DEFINE_integer("longest", 20_000, "Segments of the longest video.", lower_bound=200)

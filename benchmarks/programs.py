@@ -4,7 +4,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from refinevad_jax.data.batches import TrainingBags
-from refinevad_jax.model.refinevad import ModelConfig, create
+from refinevad_jax.model.model_config import ModelConfig
+from refinevad_jax.model.refinevad import create
 from refinevad_jax.runs.checkpoints import TrainState, fresh_state
 from refinevad_jax.training.dispatch import Dispatch
 from refinevad_jax.training.members import stack

@@ -27,7 +27,8 @@ from benchmarks import records
 from benchmarks.limits import SIDE, matmul
 from benchmarks.programs import NUM_CATEGORIES, made_up_bags, program
 from configs import ucf
-from refinevad_jax.model.refinevad import ModelConfig, create
+from refinevad_jax.model.model_config import ModelConfig
+from refinevad_jax.model.refinevad import create
 from refinevad_jax.training import step as step_lib
 from refinevad_jax.training.loop import MAX_STEPS_PER_DISPATCH
 

@@ -3,9 +3,9 @@
     from refinevad_jax import analysis
     model = analysis.load_model("runs/ucf_text", "best")
     outputs = model(features, valid)         # [B, T, D], [B, T] bool -> Outputs
-    outputs.scores, outputs.category_weights, outputs.shift_ratio
-    model.prototypes[...]                    # E, [C, H]
-    model.gate(standardised_log_intensity)   # MoTAR's gate
+    outputs.scores, outputs.shift_ratio, outputs.core.category_weights
+    model.core.prototypes[...]                     # E, [C, H]
+    model.motar.gate(standardised_log_intensity)   # MoTAR's gate
 
 It is an ordinary NNX module: every part is an attribute, every parameter an array.
 """
@@ -22,7 +22,7 @@ from refinevad_jax.runs.run import read_run
 def load_model(workdir: str | pathlib.Path, step: str | int = "best") -> RefineVAD:
     """Restores the network of a run. step: "last", "best" or a number that has been kept.
 
-    Raises UserError for a folder that is no workdir, or a step that is not there.
+    Raises UserError for a folder that is not a workdir, or a step that is not there.
     """
     run = read_run(pathlib.Path(workdir))
     graphdef, params, _ = restore(run, pathlib.Path(workdir), step)

@@ -64,8 +64,6 @@ def default() -> ConfigDict:
     # This share of a video's mean logit is taken from all its segments, where the mean is above 0:
     # what tells the video apart counts for less than what tells its segments apart; 0 for none (D).
     model.score_centering = 0.0
-    # Whether the category head is read per segment too, for P[t, c]; needs CORE (D).
-    model.segment_categories = False
 
     loss = config.loss = ConfigDict()
     loss.mil = "ranking"  # "ranking", hinge over pairs (S); "bce" on the pooled logit
@@ -77,7 +75,6 @@ def default() -> ConfigDict:
     loss.smoothing = "mixture"  # "mixture" (S); "difference" of neighbours, the null control
     loss.smoothing_weight = 0.1  # (S)
     loss.category_weight = 0.2  # (S)
-    loss.segment_category_weight = 0.0  # of a MIL loss by category, with segment_categories (D)
 
     train = config.train = ConfigDict()
     train.batch_size = 64  # half normal, half anomalous (S)
@@ -149,7 +146,6 @@ RANGES = {
     "loss.top_k_divisor": (1, 100_000),
     "loss.smoothing_weight": (0.0, 1e3),
     "loss.category_weight": (0.0, 1e3),
-    "loss.segment_category_weight": (0.0, 1e3),
     "train.batch_size": (2, 65_536),
     "train.num_epochs": (1, 1_000_000),
     "train.label_injection_rate": (0.0, 1.0),
@@ -165,13 +161,10 @@ RANGES = {
 def validate(config: ConfigDict) -> None:
     """Checks every key. Raises UserError naming the key, its value and what is allowed."""
     try:
-        found = _keys(config)
+        problem = other_keys(config)
     except OSError as error:  # ml_collections reports a file that it could not load at first use
         raise UserError(f"--config: {error}; see configs/") from error
-    missing = sorted(_keys(default()) - found)
-    unknown = sorted(found - _keys(default()))
-    if missing or unknown:
-        problem = f"no key {missing[0]}" if missing else f"unknown key {unknown[0]}"
+    if problem:
         raise UserError(f"config: {problem}; start from refinevad_jax.config.default()")
     for key in sorted(_keys(default())):
         _check_kind(key, _get(config, key), _get(default(), key))
@@ -183,6 +176,15 @@ def validate(config: ConfigDict) -> None:
         if not low <= value <= high:  # also false for NaN
             raise UserError(f"config.{key}={value}: must be from {low:g} to {high:g}")
     _validate_together(config)
+
+
+def other_keys(config: ConfigDict) -> str:
+    """The first key that is missing, or that is not of this schema, in words; "" if none is."""
+    found, own = _keys(config), _keys(default())
+    missing, unknown = sorted(own - found), sorted(found - own)
+    if missing:
+        return f"no key {missing[0]}"
+    return f"unknown key {unknown[0]}" if unknown else ""
 
 
 def _check_kind(key: str, value: Any, example: Any) -> None:
@@ -223,11 +225,6 @@ def _validate_together(config: ConfigDict) -> None:
         raise UserError(
             f"config.train.batch_size={config.train.batch_size}: must be even, half of a batch is "
             "normal and half anomalous"
-        )
-    if config.loss.segment_category_weight and not config.model.segment_categories:
-        raise UserError(
-            f"config.loss.segment_category_weight={config.loss.segment_category_weight}: needs "
-            "config.model.segment_categories=True"
         )
     if not config.transfer.parts or not set(config.transfer.parts) <= set(TRANSFER_PARTS):
         raise UserError(

@@ -38,7 +38,7 @@ def test_every_configuration_is_valid_and_builds(path: pathlib.Path) -> None:
     features, valid = jnp.zeros((2, 9, 1536)), jnp.ones((2, 9), bool)
     outputs = jax.eval_shape(lambda p: nnx.merge(graphdef, p)(features, valid), params)
     assert outputs.scores.shape == (2, 9)
-    assert outputs.category_probs.shape == (2, 13)
+    assert outputs.core.category_probs.shape == (2, 13)
 
 
 @pytest.mark.parametrize(

@@ -208,13 +208,12 @@ def with_digests(folder: pathlib.Path, values: dict[str, Any]) -> dict[str, Any]
 
 
 def _check_digests(folder: pathlib.Path, values: dict[str, Any]) -> None:
-    """Raises ValueError naming a file whose content is another than was written."""
-    expected = values.pop("sha256", None)
-    if expected is not None:  # older releases wrote none
-        found = with_digests(folder, values)["sha256"]
-        changed = [name for name in found if found[name] != expected.get(name)]
-        if changed:
-            raise ValueError(f"the SHA-256 of {changed[0]} is another")
+    """Raises ValueError naming a file whose content is not what was written."""
+    expected = values.pop("sha256", {})
+    found = with_digests(folder, values)["sha256"]
+    changed = [name for name in found if found[name] != expected.get(name)]
+    if changed:
+        raise ValueError(f"the SHA-256 of {changed[0]} is another")
 
 
 @functools.lru_cache(maxsize=8)

@@ -46,7 +46,7 @@ class Detector:
     @property
     def categories(self) -> tuple[str, ...]:
         """C names in index order; empty for a network without categories."""
-        with_categories = self.run.config.model.injection != "none"
+        with_categories = self.run.model_config.has_core
         return self.run.info.taxonomy.display_names if with_categories else ()
 
     @property
@@ -94,7 +94,7 @@ class Detector:
         """Disjoint events in the order of time."""
         return propose_events(
             scores.scores,
-            scores.category_evidence if self.categories else np.zeros(0),
+            scores.category_probs if self.categories else np.zeros(0),
             frames_per_segment=self.frames_per_segment,
             num_frames=num_frames,
             threshold=threshold.value,

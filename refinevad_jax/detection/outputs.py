@@ -45,7 +45,7 @@ def describe(
                 "start_seconds": _seconds(found, event.start / frames_per_segment),
                 "end_seconds": _seconds(found, event.end / frames_per_segment),
                 "category": categories[event.category] if event.category >= 0 else "",
-                "category_shares": _shares(event, scores, categories, frames_per_segment),
+                "category_shares": _shares(scores, categories),
                 "score": event.score,
             }
             for event in events
@@ -53,20 +53,12 @@ def describe(
     }
 
 
-def _shares(
-    event: Event, scores: VideoScores, categories: tuple[str, ...], frames_per_segment: int
-) -> dict[str, float]:
-    """Each category's share of the evidence inside an event, largest first.
-
-    Of a network that names categories for whole videos alone, these are the video's.
-    """
-    evidence = scores.category_evidence
-    if evidence.ndim == 2:
-        first, last = event.start // frames_per_segment, -(-event.end // frames_per_segment)
-        evidence = evidence[first:last].mean(axis=0)
-    total = float(evidence.sum()) or 1.0
+def _shares(scores: VideoScores, categories: tuple[str, ...]) -> dict[str, float]:
+    """Each category's share of what the network says of the whole video, largest first."""
+    probs = scores.category_probs
+    total = float(probs.sum()) or 1.0
     shares = [
-        (name, round(float(p) / total, 4)) for name, p in zip(categories, evidence, strict=False)
+        (name, round(float(p) / total, 4)) for name, p in zip(categories, probs, strict=False)
     ]
     return dict(sorted(shares, key=lambda pair: -pair[1]))
 

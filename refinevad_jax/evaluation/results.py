@@ -90,9 +90,6 @@ def score_arrays(split: ScoredSplit) -> dict[str, np.ndarray]:
     """
     results = split.results
     by_segment: dict[str, list[np.ndarray]] = {"category_maps": split.category_maps or []}
-    by_segment["segment_category_probs"] = [
-        found for result in results if (found := result.segment_category_probs) is not None
-    ]
     spans = [bag.spans for bag in split.bags]
     frames = [split.evaluated_frames(index) for index in range(len(results))]
     return {

@@ -140,13 +140,13 @@ def score(
         scored = scorer(
             params, bags, columns=run.columns(), num_segments=num_segments, progress=bar.update
         )
-    has_categories = run.config.model.injection != "none"
+    has_categories = run.model_config.has_core
     same = run.info.taxonomy == info.taxonomy
     if not same:
         scored = [in_categories_of(info, run.info, result) for result in scored]
         print(f"categories: {in_words(run.info.taxonomy, info.taxonomy)}")
     known = has_categories and same  # prototypes of other categories say nothing of these
-    prototypes = np.asarray(nnx.merge(graphdef, params).prototypes[...]) if known else None
+    prototypes = np.asarray(nnx.merge(graphdef, params).core.prototypes[...]) if known else None
     return ScoredSplit(
         info=info,
         bags=bags,
@@ -160,10 +160,8 @@ def score(
 def in_categories_of(info: BagsInfo, trained: BagsInfo, result: VideoScores) -> VideoScores:
     """What a network says of the categories of another data set, matched by name."""
     found = matching(trained.taxonomy, info.taxonomy)
-    segments = result.segment_category_probs
     return dataclasses.replace(
         result,
-        segment_category_probs=None if segments is None else mapped(segments, found),
         category_probs=mapped(result.category_probs, found),
         category_weights=mapped(result.category_weights, found),
     )

@@ -62,7 +62,7 @@ class ScoredSplit:
         if self.category_maps is not None:
             return self.category_maps[index]
         result = self.results[index]
-        return protocol.category_map(result.scores, result.category_evidence)
+        return protocol.category_map(result.scores, result.category_probs)
 
     def category_evidence(self, index: int) -> np.ndarray:
         """[C] or [T, C] of a video, as `propose_events` takes it; C = 0 without categories."""
@@ -70,7 +70,7 @@ class ScoredSplit:
             return np.zeros(0)
         if self.category_maps is not None:
             return self.category_maps[index][:, 1:]
-        return self.results[index].category_evidence
+        return self.results[index].category_probs
 
     @functools.cached_property
     def known(self) -> list[int]:

@@ -18,7 +18,8 @@ from refinevad_jax.runtime.compiler import compiler_options
 
 SHORTEST_BUCKET = 32
 LONGEST_COARSE_BUCKET = 16_384
-PER_SEGMENT = ("scores", "shift_ratio", "segment_category_probs")
+PER_SEGMENT = ("scores", "shift_ratio")
+PER_CATEGORY = ("category_probs", "category_weights")
 # Segments of one call over all its rows. More would leave a processor's caches and add rows of
 # padding: at 16,384 the same videos take twice as long.
 SEGMENTS_PER_CALL = 2_048
@@ -31,10 +32,9 @@ class VideoScores:
     Attributes:
         scores: [T] anomaly score of each segment, of the video's own or of the resampled ones.
         video_score: mean of the top k of them, k as in training.
-        category_probs: [C] p_c.
-        category_weights: [C] w_c.
+        category_probs: [C] p_c, 0 without CORE.
+        category_weights: [C] w_c, 0 without CORE.
         shift_ratio: [T] r_t.
-        segment_category_probs: [T, C], where the network has model.segment_categories.
     """
 
     scores: np.ndarray
@@ -42,13 +42,6 @@ class VideoScores:
     category_probs: np.ndarray
     category_weights: np.ndarray
     shift_ratio: np.ndarray
-    segment_category_probs: np.ndarray | None = None
-
-    @property
-    def category_evidence(self) -> np.ndarray:
-        """[C] of the video or, where the network says it segment by segment, [T, C]."""
-        found = self.segment_category_probs
-        return self.category_probs if found is None else found
 
 
 class Scorer:
@@ -58,12 +51,7 @@ class Scorer:
         self._top_k_divisor = top_k_divisor
 
         def forward(params: Any, features: jax.Array, valid: jax.Array) -> dict[str, jax.Array]:
-            model = nnx.merge(graphdef, params)
-            outputs = model(features.astype(jnp.float32), valid)
-            names = ["scores", "category_probs", "category_weights", "shift_ratio"]
-            if model.config.segment_categories:
-                names.append("segment_category_probs")
-            return {name: getattr(outputs, name) for name in names}
+            return nnx.merge(graphdef, params)(features.astype(jnp.float32), valid).readout()
 
         self.forward = jax.jit(forward, compiler_options=compiler_options())
 
@@ -100,7 +88,9 @@ class Scorer:
         assert total is not None
         mean = {name: value / bag.features.shape[0] for name, value in total.items()}
         k = len(mean["scores"]) // self._top_k_divisor + 1
-        return VideoScores(video_score=float(np.sort(mean["scores"])[-k:].mean()), **mean)
+        without_core = {name: np.zeros(len(bag.labels)) for name in PER_CATEGORY}
+        video_score = float(np.sort(mean["scores"])[-k:].mean())
+        return VideoScores(video_score=video_score, **(without_core | mean))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,6 @@ BASE, FULL = "base", "full"
 NO_MOTAR = {"model.shift": "none", "model.num_layers": 0, "model.dilations": ()}
 NO_CORE = {"model.injection": "none"}
 NO_MIXTURE = {"loss.smoothing_weight": 0.0}
-SEGMENT_CATEGORIES = {"model.segment_categories": True}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,12 +66,6 @@ PARTS = (
     Row("dead-gate", {"model.shift": "dead"}, "learning the gate"),
 )
 CHOICES = (
-    Row("segment-categories", SEGMENT_CATEGORIES, "categories of the video against segments'"),
-    Row(
-        "segment-categories-trained",
-        {**SEGMENT_CATEGORIES, "loss.segment_category_weight": 1.0},
-        "categories of the video against segments' with a loss",
-    ),
     *(
         Row(f"folding-{k}", {"model.folding": k}, f"this folding against K = {k}")
         for k in (2, 4, 8)

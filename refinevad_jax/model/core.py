@@ -4,24 +4,18 @@ Paper: "Category-oriented refinement". Axis letters: B videos, T segments, H mod
 C anomaly categories. There is no normal category: a normal video has all p_c near 0.
 """
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from refinevad_jax.model.linear import Linear
-from refinevad_jax.model.normalization import LayerNorm
+from refinevad_jax.model.fast import LayerNorm, Linear
+from refinevad_jax.model.model_config import ModelConfig
+from refinevad_jax.model.temporal_encoder import Attention
 
 # Standard deviation of a category's stretch of the video, as a fraction of its length.
 MIN_SIGMA, MAX_SIGMA = 0.01, 0.5
-
-
-def masked_softmax(logits: jax.Array, valid: jax.Array) -> jax.Array:
-    """Softmax over the valid entries of the last axis; all 0 where none is valid.
-
-    logits, valid: [..., T]. Returns [..., T].
-    """
-    weights = jax.nn.softmax(jnp.where(valid, logits, jnp.finfo(logits.dtype).min), axis=-1)
-    return jnp.where(valid, weights, 0.0)
 
 
 def category_weights(category_probs: jax.Array, tau: float) -> jax.Array:
@@ -81,7 +75,7 @@ class CategoryHead(nnx.Module):
         Returns the coarse attention [B, T], the video vector [B, H], and z [B, C, 2] whose last
         axis is (normal, anomalous).
         """
-        attention = masked_softmax(self.coarse_score(x)[..., 0], valid)
+        attention = jax.nn.softmax(self.coarse_score(x)[..., 0], where=valid)
         video_vector = jnp.einsum("bt,bth->bh", attention, x)
         pooled = video_vector
         if self.maximum:
@@ -90,16 +84,6 @@ class CategoryHead(nnx.Module):
             pooled = jnp.concatenate([video_vector, largest], axis=-1)
         logits = self.classifier(pooled)
         return attention, video_vector, logits.reshape(x.shape[0], -1, 2)
-
-    def per_segment(self, x: jax.Array) -> jax.Array:
-        """z_tc, anomalous less normal, of every segment: [B, T, H] -> [B, T, C].
-
-        The classifier is linear: without maximum, the video's logits are their mean under the
-        coarse attention.
-        """
-        x = jnp.concatenate([x, x], axis=-1) if self.maximum else x
-        logits = self.classifier(x).reshape(*x.shape[:2], -1, 2)
-        return logits[..., 1] - logits[..., 0]
 
 
 class MixtureHead(nnx.Module):
@@ -121,3 +105,100 @@ class MixtureHead(nnx.Module):
         hidden = jax.nn.gelu(self.hidden(jnp.concatenate([video, weighted_prototypes], axis=-1)))
         location = jax.nn.sigmoid(self.output(hidden))
         return location[..., 0], MIN_SIGMA + (MAX_SIGMA - MIN_SIGMA) * location[..., 1]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class CoreOutputs:
+    """What CORE says of each video; jit drops what is unused.
+
+    Attributes:
+        coarse_attention: [B, T], sums to 1 over the valid segments.
+        video_vector: [B, H].
+        category_logits: [B, C, 2], (normal, anomalous).
+        category_probs: [B, C] p_c.
+        category_weights: [B, C] w_c, without the label's.
+        mixture_mean: [B, C] mu_c, fraction of the video.
+        mixture_sigma: [B, C] sigma_c, fraction of the video.
+        weighted_prototypes: [B, C, H] w_c e_c, with the label's weights if labels were given.
+        category_feature: [B, H] v, their sum over c.
+    """
+
+    coarse_attention: jax.Array
+    video_vector: jax.Array
+    category_logits: jax.Array
+    category_probs: jax.Array
+    category_weights: jax.Array
+    mixture_mean: jax.Array
+    mixture_sigma: jax.Array
+    weighted_prototypes: jax.Array
+    category_feature: jax.Array
+
+
+class Core(nnx.Module):
+    """What: soft categories of the video, their prototypes, and the context of a segment."""
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
+        width, num_categories = config.width, config.num_categories
+        self.config = config
+        separate = config.category_input == "features"
+        if separate:
+            self.category_input = CategoryInput(config.num_channels, width, rngs=rngs)
+        self.category_head = CategoryHead(width, num_categories, maximum=separate, rngs=rngs)
+        self.prototypes = nnx.Param(
+            jax.random.normal(rngs.params(), (num_categories, width)) / jnp.sqrt(width)
+        )
+        self.mixture_head = MixtureHead(width, rngs=rngs)
+        self.cross_attention = Attention(width, config.num_heads, rngs=rngs)
+        self.context_norm = LayerNorm(width, rngs=rngs)
+
+    def __call__(
+        self,
+        normed: jax.Array,
+        segments: jax.Array,
+        valid: jax.Array,
+        injected_labels: jax.Array | None,
+    ) -> CoreOutputs:
+        """normed: [B, T, D] features; segments: [B, T, H] of MoTAR; valid: [B, T] bool;
+        injected_labels: [B, C] bool in training, whose prototypes are added to v, or None.
+        """
+        separate = self.config.category_input == "features"
+        read = self.category_input(normed) if separate else segments
+        attention, video_vector, logits = self.category_head(read, valid)
+        probs = jax.nn.softmax(logits, axis=-1)[..., 1]
+        if self.config.injection == "hard":
+            weights = hard_weights(probs)
+        else:
+            weights = category_weights(probs, self.config.tau)
+        prototypes = self.prototypes[...]
+        mean, sigma = self.mixture_head(video_vector, weights[..., None] * prototypes)
+        total = weights
+        if injected_labels is not None:
+            total = weights + label_weights(injected_labels)
+        return CoreOutputs(
+            coarse_attention=attention,
+            video_vector=video_vector,
+            category_logits=logits,
+            category_probs=probs,
+            category_weights=weights,
+            mixture_mean=mean,
+            mixture_sigma=sigma,
+            weighted_prototypes=total[..., None] * prototypes,
+            category_feature=total @ prototypes,
+        )
+
+    def inject(
+        self, queries: jax.Array, segments: jax.Array, valid: jax.Array, found: CoreOutputs
+    ) -> jax.Array:
+        """Cross-attention between the categories and the segments, with residual and norm.
+
+        queries: [B, Ts, H], segments to give a context; segments: [B, T, H], all of the video;
+        valid: [B, T]. Reading "video": Q = v over all valid segments, one context vector for the
+        video. Reading "segment": Q = x_t over the weighted prototypes. Returns [B, Ts, H].
+        """
+        if self.config.attention_query == "video":
+            context = self.cross_attention(found.category_feature[:, None], segments, valid)
+        else:
+            keys = found.weighted_prototypes
+            context = self.cross_attention(queries, keys, jnp.ones(keys.shape[:2], bool))
+        return self.context_norm(queries + context)

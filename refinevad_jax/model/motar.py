@@ -1,14 +1,16 @@
-"""MoTAR's shift: how much a segment moves decides how many channels it exchanges with neighbours.
+"""MoTAR: how much a segment moves decides how many channels it exchanges with its neighbours.
 
 Paper: "Motion-aware temporal attention and recalibration". Axis letters: B videos, T segments,
-D feature channels, K folding factor.
+D feature channels, H model width, K folding factor.
 """
-
-import functools
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
+
+from refinevad_jax.model import fast
+from refinevad_jax.model.model_config import ModelConfig
+from refinevad_jax.model.temporal_encoder import TemporalEncoder
 
 # Below float32 resolution of the variance of unit-norm features; keeps log(v) finite at rest.
 VARIANCE_FLOOR = 1e-8
@@ -31,7 +33,7 @@ def standardized_log(intensity: jax.Array, valid: jax.Array) -> jax.Array:
     """log(v + eps), standardised over the valid segments of each video.
 
     Raw v is 1e-5 to 1e-3 for unit-norm features: a sigmoid of it is a constant. No gradient flows.
-    intensity: [B, T]; valid: [B, T] bool. Returns [B, T], 0 on padding and without any spread.
+    intensity: [B, T]; valid: [B, T] bool. Returns [B, T], 0 on padding; all 0 if nothing varies.
     """
     log = jnp.log(jax.lax.stop_gradient(intensity) + VARIANCE_FLOOR)
     count = jnp.maximum(valid.sum(axis=1, keepdims=True), 1)
@@ -46,73 +48,30 @@ def shift_count(ratio: jax.Array, num_channels: int, folding: int) -> jax.Array:
     return jnp.floor(ratio * (num_channels / folding)).astype(jnp.int32)
 
 
-def shift_channels(
-    features: jax.Array, valid: jax.Array, ratio: jax.Array, *, folding: int, live: bool = True
-) -> jax.Array:
+def shift_channels(x: jax.Array, ratio: jax.Array, *, folding: int) -> jax.Array:
     """y_t = x_{t-1} on channels c < s_t, x_{t+1} on s_t <= c < 2 s_t, x_t elsewhere.
 
-    Backward, when live, the ratio has the straight-through gradient of ramps of width R = D / 16
-    around u = r D / K and 2u, as if the masks were clip((u + R / 2 - c) / R, 0, 1); a floor alone
-    would leave the gate without any gradient. Both ends of a video see zeros, and so does padding,
-    which never reaches a valid segment.
+    Both ends of a video see zeros. The ratio gets the straight-through gradient of ramps of width
+    R = D / 16 around u = r D / K and 2u; a floor alone would leave the gate without any gradient.
+    The network calls `fast.shift`, which is this function with its gradient written by hand.
 
-    features: [B, T, D]; valid: [B, T] bool; ratio: [B, T] in [0, 1]. Returns [B, T, D].
+    x: [B, T, D], 0 on padding, which then never reaches a valid segment; ratio: [B, T] in [0, 1].
+    Returns [B, T, D].
     """
-    features = jnp.where(valid[..., None], features, 0.0)
-    return _shift(features, ratio if live else jax.lax.stop_gradient(ratio), folding)
-
-
-# The gradient is written by hand: through the masks themselves, four arrays of [B, T, D] would be
-# kept and summed.
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _shift(x: jax.Array, ratio: jax.Array, folding: int) -> jax.Array:
-    previous, following = neighbours(x)
-    once, twice = _hard_masks(ratio, x.shape[-1], folding)
-    return jnp.where(once, previous, jnp.where(twice, following, x))
-
-
-def _shift_forward(
-    x: jax.Array, ratio: jax.Array, folding: int
-) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return _shift(x, ratio, folding), (x, ratio)
-
-
-def _shift_backward(
-    folding: int, kept: tuple[jax.Array, jax.Array], gradient: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    x, ratio = kept
     channels = x.shape[-1]
-    once, twice = _hard_masks(ratio, channels, folding)
-    _, to_previous = neighbours(jnp.where(once, gradient, 0.0))
-    to_following, _ = neighbours(jnp.where(twice & ~once, gradient, 0.0))
-    to_x = jnp.where(twice, 0.0, gradient) + to_previous + to_following
-    # y = x + once(u) (x_{t-1} - x) + (once(2u) - once(u)) (x_{t+1} - x), once a ramp.
-    previous, following = neighbours(x)
-    edge = (ratio * (channels / folding))[..., None]
-    width = channels / 16
-
-    def on_ramp(position: jax.Array) -> jax.Array:
-        return jnp.abs(position - jnp.arange(channels)) < width / 2
-
-    slope = jnp.where(on_ramp(edge), previous - following, 0.0)
-    slope += jnp.where(on_ramp(2 * edge), 2 * (following - x), 0.0)
-    return to_x, jnp.sum(gradient * slope, axis=-1) * (channels / folding / width)
-
-
-_shift.defvjp(_shift_forward, _shift_backward)
-
-
-def neighbours(x: jax.Array, distance: int = 1) -> tuple[jax.Array, jax.Array]:
-    """x_{t-d} and x_{t+d} of [B, T, D], zeros beyond both ends."""
-    padded = jnp.pad(x, ((0, 0), (distance, distance), (0, 0)))
-    return padded[:, : -2 * distance], padded[:, 2 * distance :]
-
-
-def _hard_masks(ratio: jax.Array, channels: int, folding: int) -> tuple[jax.Array, jax.Array]:
-    """c < s_t and c < 2 s_t, [B, T, D] bool."""
-    channel = jnp.arange(channels)
+    previous, following = fast.neighbours(x)
     count = shift_count(ratio, channels, folding)[..., None]
-    return channel < count, channel < 2 * count
+    edge = (ratio * (channels / folding))[..., None]
+    once = _straight_through_mask(count, edge, channels)  # c < s_t
+    twice = _straight_through_mask(2 * count, 2 * edge, channels)  # c < 2 s_t
+    return once * previous + (twice - once) * following + (1 - twice) * x
+
+
+def _straight_through_mask(count: jax.Array, edge: jax.Array, channels: int) -> jax.Array:
+    """c < count, with the gradient of clip((edge + R / 2 - c) / R, 0, 1)."""
+    channel, width = jnp.arange(channels), channels / 16
+    ramp = jnp.clip((edge + width / 2 - channel) / width, 0.0, 1.0)
+    return (channel < count) + (ramp - jax.lax.stop_gradient(ramp))
 
 
 class ShiftGate(nnx.Module):
@@ -128,3 +87,45 @@ class ShiftGate(nnx.Module):
         hidden = jax.nn.gelu(self.w1(intensity[..., None]))
         hidden = jax.nn.gelu(self.w2(hidden))
         return jax.nn.sigmoid(self.w3(hidden))[..., 0]
+
+
+class Motar(nnx.Module):
+    """When: normalised features to segments that know their neighbours.
+
+    The gate reads the motion and says how many channels a segment exchanges with its neighbours;
+    the temporal encoder mixes what was shifted over the whole video.
+    """
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
+        self.config = config
+        if config.shift in ("adaptive", "dead"):
+            self.gate = ShiftGate(rngs=rngs)
+        self.encoder = TemporalEncoder(config, rngs=rngs)
+
+    def __call__(
+        self, normed: jax.Array, valid: jax.Array, rngs: nnx.Rngs | None
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """normed: [B, T, D], 0 on padding; valid: [B, T]; rngs: keys in training, or None.
+
+        Returns the encoded segments [B, T, H], the ratio r [B, T] and the count s [B, T].
+        """
+        ratio = self.shift_ratio(normed, valid)
+        shifted = normed
+        if self.config.shift != "none":
+            live = self.config.shift != "dead"
+            ratio_with_gradient = ratio if live else jax.lax.stop_gradient(ratio)
+            shifted = fast.shift(normed, ratio_with_gradient, self.config.folding)
+        if self.config.feature_noise and rngs is not None:
+            noise = jax.random.normal(rngs.dropout(), shifted.shape, shifted.dtype)
+            shifted += self.config.feature_noise * noise
+        count = shift_count(ratio, self.config.num_channels, self.config.folding)
+        return self.encoder(shifted, valid, rngs), ratio, count
+
+    def shift_ratio(self, normed: jax.Array, valid: jax.Array) -> jax.Array:
+        """r_t [B, T], 0 on padding. normed: [B, T, D], 0 on padding; valid: [B, T]."""
+        if self.config.shift == "none":
+            return jnp.zeros(valid.shape)
+        if self.config.shift == "constant":
+            return jnp.where(valid, 0.5, 0.0)
+        intensity = motion_intensity(normed, valid)
+        return jnp.where(valid, self.gate(standardized_log(intensity, valid)), 0.0)

@@ -1,27 +1,21 @@
 """Mixed precision: the large products in bfloat16, everything that sums or decides in float32."""
 
-from typing import Any
-
 import jax.numpy as jnp
 from flax import nnx
 
 from refinevad_jax.model.refinevad import RefineVAD
 
-# Gate, category outputs, mixture and the last layer stay: they are small and their values are read.
-LARGE = ("encoder", "cross_attention", "scorer.hidden")
-
 
 def in_bfloat16(model: RefineVAD) -> RefineVAD:
-    """The same parameters; the linear layers of LARGE and attention compute in bfloat16.
+    """The same parameters; the large linear layers and attention compute in bfloat16.
 
-    Norms, residual sums, softmax and what Outputs holds stay float32.
+    Gate, category outputs, mixture and the last layer are small and their values are read: they
+    stay float32, as do norms, residual sums, softmax and what Outputs holds.
     """
-    for name in LARGE:
-        part: Any = model
-        for attribute in name.split("."):
-            part = getattr(part, attribute, None)
-        if part is None:
-            continue  # no cross-attention without CORE
+    large: list[nnx.Module] = [model.motar.encoder, model.scorer.hidden]
+    if model.core is not None:
+        large.append(model.core.cross_attention)
+    for part in large:
         for _, module in nnx.iter_graph(part):
             if isinstance(module, nnx.Linear):
                 module.dtype = jnp.bfloat16

@@ -7,8 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from refinevad_jax.model.linear import Linear
-from refinevad_jax.model.normalization import LayerNorm
+from refinevad_jax.model.fast import LayerNorm, Linear
 
 
 def exponential_smoothing(

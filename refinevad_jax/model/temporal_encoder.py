@@ -8,9 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from refinevad_jax.model.linear import Linear
-from refinevad_jax.model.motar import neighbours
-from refinevad_jax.model.normalization import LayerNorm
+from refinevad_jax.model.fast import LayerNorm, Linear, neighbours
+from refinevad_jax.model.model_config import ModelConfig
 
 # Segments up to which attention is one call. Longer videos are attended in blocks of fewer queries
 # the longer they are, down to the shortest: memory then hardly grows, a video of days is scored
@@ -120,22 +119,14 @@ class Attention(nnx.Module):
 class EncoderBlock(nnx.Module):
     """x + attention(LN(x)), then x + FFN(LN(x))."""
 
-    def __init__(
-        self,
-        width: int,
-        num_heads: int,
-        mlp_width: int,
-        dropout: float,
-        *,
-        decay: bool,
-        rngs: nnx.Rngs,
-    ) -> None:
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
+        width, decay = config.width, config.positions == "decay"
         self.attention_norm = LayerNorm(width, rngs=rngs)
-        self.attention = Attention(width, num_heads, decay=decay, rngs=rngs)
+        self.attention = Attention(width, config.num_heads, decay=decay, rngs=rngs)
         self.mlp_norm = LayerNorm(width, rngs=rngs)
-        self.mlp_in = Linear(width, mlp_width, rngs=rngs)
-        self.mlp_out = Linear(mlp_width, width, rngs=rngs)
-        self.dropout = nnx.Dropout(dropout)
+        self.mlp_in = Linear(width, config.mlp_width, rngs=rngs)
+        self.mlp_out = Linear(config.mlp_width, width, rngs=rngs)
+        self.dropout = nnx.Dropout(config.dropout)
 
     def __call__(self, x: jax.Array, valid: jax.Array, rngs: nnx.Rngs | None) -> jax.Array:
         """x: [B, T, H]; valid: [B, T]; rngs: dropout keys or None. Returns [B, T, H]."""
@@ -154,40 +145,17 @@ class TemporalEncoder(nnx.Module):
     three taps, as in RTFM).
     """
 
-    def __init__(
-        self,
-        num_channels: int,
-        width: int,
-        *,
-        num_layers: int,
-        num_heads: int,
-        mlp_width: int,
-        dropout: float,
-        positions: str,
-        dilations: tuple[int, ...] = (),
-        rngs: nnx.Rngs,
-    ) -> None:
-        self.width = width
-        self.dilations = dilations
-        self.sinusoidal = positions == "sinusoidal" and num_layers > 0
-        branch = width // (1 + len(dilations))
-        self.projection = Linear(num_channels, (1 + 3 * len(dilations)) * branch, rngs=rngs)
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
+        self.width, self.dilations = config.width, config.dilations
+        self.sinusoidal = config.positions == "sinusoidal" and config.num_layers > 0
+        branch = config.width // (1 + len(config.dilations))
+        num_outputs = (1 + 3 * len(config.dilations)) * branch
+        self.projection = Linear(config.num_channels, num_outputs, rngs=rngs)
         self.projection_norm = LayerNorm(branch, rngs=rngs)
-        self.dropout = nnx.Dropout(dropout)
-        self.blocks = nnx.Dict(
-            {
-                f"block_{i}": EncoderBlock(
-                    width,
-                    num_heads,
-                    mlp_width,
-                    dropout,
-                    decay=positions == "decay",
-                    rngs=rngs,
-                )
-                for i in range(num_layers)
-            }
-        )
-        self.output_norm = LayerNorm(width, rngs=rngs)
+        self.dropout = nnx.Dropout(config.dropout)
+        blocks = {f"block_{i}": EncoderBlock(config, rngs=rngs) for i in range(config.num_layers)}
+        self.blocks = nnx.Dict(blocks)
+        self.output_norm = LayerNorm(config.width, rngs=rngs)
 
     def __call__(self, features: jax.Array, valid: jax.Array, rngs: nnx.Rngs | None) -> jax.Array:
         """features: [B, T, D]; valid: [B, T]; rngs: dropout keys or None. Returns [B, T, H]."""

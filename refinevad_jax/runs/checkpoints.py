@@ -154,7 +154,7 @@ class Checkpoints:
             raise self._damaged(step, f"{type(error).__name__}: {reason}") from error
         found = {name: digest(tree) for name, tree in read.items()}
         found["metrics"] = json_sha256(self.steps()[step] or None)
-        expected = stored.get("sha256", found)  # older releases kept none
+        expected = stored.get("sha256", {})
         for name, value in found.items():
             if value != expected.get(name):
                 raise self._damaged(step, f"its {name} are not those that were saved")

@@ -23,7 +23,11 @@ from refinevad_jax.runs.checkpoints import restore
 from refinevad_jax.runs.run import Run, read_run
 
 PLATFORMS = ("cpu", "cuda", "tpu")
-OUTPUTS = ("scores", "category_probs", "category_weights", "shift_ratio")
+OUTPUTS = {"scores": "[batch, time] in [0, 1], 0 on padding", "shift_ratio": "[batch, time]"}
+OUTPUTS_OF_CORE = {
+    "category_probs": "[batch, categories]",
+    "category_weights": "[batch, categories]",
+}
 
 
 def export(workdir: pathlib.Path, output: pathlib.Path, *, step: str) -> dict[str, Any]:
@@ -36,8 +40,7 @@ def export(workdir: pathlib.Path, output: pathlib.Path, *, step: str) -> dict[st
     graphdef, params, number = restore(run, workdir, step)
 
     def scores(features: jax.Array, valid: jax.Array) -> dict[str, jax.Array]:
-        outputs = nnx.merge(graphdef, params)(features, valid)
-        return {name: getattr(outputs, name) for name in OUTPUTS}
+        return nnx.merge(graphdef, params)(features, valid).readout()
 
     batch, time = jax_export.symbolic_shape(
         "batch, time", constraints=["time >= 2", f"time <= {LONGEST_WHOLE}"]
@@ -65,10 +68,9 @@ def describe(run: Run, step: int, channels: int) -> dict[str, Any]:
             "valid": "bool [batch, time], True on a run from the first segment on",
         },
         "outputs": {
-            "scores": "[batch, time] in [0, 1], 0 on padding",
-            "category_probs": "[batch, categories]",
-            "category_weights": "[batch, categories]",
-            "shift_ratio": "[batch, time]",
+            name: text
+            for name, text in OUTPUTS.items()
+            if run.model_config.has_core or "categ" not in text
         },
         "modalities": {item.name: item.width for item in info.modalities},
         "columns": run.columns().tolist(),

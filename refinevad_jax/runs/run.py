@@ -23,7 +23,7 @@ from refinevad_jax.data.bags import BagsInfo
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import json_sha256
 from refinevad_jax.files.staged import write_json
-from refinevad_jax.model.refinevad import ModelConfig
+from refinevad_jax.model.model_config import ModelConfig
 from refinevad_jax.runs.source_commit import source_commit
 
 # Where a run's data lies and whether it fits the device may change between two calls of a run.
@@ -35,13 +35,13 @@ LIBRARIES = ("jax", "flax", "optax", "orbax-checkpoint", "numpy")
 class Run:
     """A run's configuration and the description of the data it was trained on.
 
-    num_crops: N of the training videos; 0 where an older release did not note it.
-    commit: of this project when the run began, see `source_commit`; "" where it is not known.
+    num_crops: N of the training videos.
+    commit: of this project when the run began, see `source_commit`; "" if it is not known.
     """
 
     config: ConfigDict
     info: BagsInfo
-    num_crops: int = 0
+    num_crops: int = 1
     commit: str = ""
 
     @property
@@ -109,18 +109,30 @@ def run_content(run: Run) -> dict[str, Any]:
 
 
 def run_of_content(content: Any, *, source: str) -> Run:
-    """What run_content gave. Raises UserError naming the source where it is damaged."""
+    """What run_content gave. Raises UserError naming the source if it is damaged."""
     try:
-        config = ConfigDict(_filled(content["config"], config_lib.default().to_dict()))
+        commit = str(content.get("versions", {}).get("commit", ""))
+        _check_version(content["config"], commit, source)
+        config = ConfigDict(content["config"])
         config.data.modalities = tuple(config.data.modalities)
         config.transfer.parts = tuple(config.transfer.parts)
         info = BagsInfo.from_dict(content["data"], source=source)
-        num_crops = int(content.get("num_crops", 0))
-        commit = str(content.get("versions", {}).get("commit", ""))
+        num_crops = int(content["num_crops"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{source}: damaged ({error}); train again in a new workdir") from error
     config_lib.validate(config)
     return Run(config, info, num_crops, commit)
+
+
+def _check_version(stored: Any, commit: str, source: str) -> None:
+    """Refuses a configuration with other keys: the network that it describes is another one."""
+    problem = config_lib.other_keys(ConfigDict(stored))
+    if problem:
+        written = f"at commit {commit}" if commit else "by another version of this project"
+        raise UserError(
+            f"{source}: written {written} ({problem}), whose checkpoints do not load here; use that "
+            "version, or train again in a new workdir"
+        )
 
 
 def seed_workdir(workdir: pathlib.Path, seed: int) -> pathlib.Path:
@@ -147,26 +159,15 @@ def refuse_several_seeds(workdir: pathlib.Path) -> None:
         raise UserError(f"{workdir} holds {len(seeds)} seeds; name one of them, as {seeds[0]}")
 
 
-def _filled(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    """Keys that a release added are those of the default, which is what runs did before."""
-    found = dict(values)
-    for key, default in defaults.items():
-        if isinstance(default, dict):
-            found[key] = _filled(found.get(key, {}), default)
-        else:
-            found.setdefault(key, default)
-    return found
-
-
 def _read_json(path: pathlib.Path) -> Any:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        expected = content.pop("sha256", None)  # older releases wrote none
+        expected = content.pop("sha256")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError, AttributeError, TypeError) as error:
+    except (ValueError, RecursionError, AttributeError, LookupError, TypeError) as error:
         raise UserError(f"{path}: damaged ({error}); train again in a new workdir") from error
-    if expected is not None and expected != json_sha256(content):
+    if expected != json_sha256(content):
         raise UserError(
             f"{path}: damaged or edited (its SHA-256 is another); restore it, or train again in a "
             "new workdir"
@@ -175,8 +176,7 @@ def _read_json(path: pathlib.Path) -> Any:
 
 
 def _check_same_run(path: pathlib.Path, old: Any, new: Any) -> None:
-    known = _filled(old.get("config") or {}, config_lib.default().to_dict())
-    before = _flat({"config": json.loads(json.dumps(known)), "data": old.get("data")})
+    before = _flat({key: old.get(key) for key in ("config", "data")})
     after = _flat({key: new[key] for key in ("config", "data")})
     for key in sorted(before.keys() | after.keys()):
         if before.get(key) != after.get(key) and key.removeprefix("config.") not in CHANGEABLE:

@@ -15,8 +15,9 @@ from ml_collections import ConfigDict
 from refinevad_jax.data.batches import StoredRows, TrainingBags
 from refinevad_jax.data.streaming import BatchStream
 from refinevad_jax.runs.checkpoints import TrainState
-from refinevad_jax.training import step as step_lib
 from refinevad_jax.training.placement import from_rows, placement, put
+from refinevad_jax.training.programs import make_programs
+from refinevad_jax.training.step import StepConfig
 
 
 class Dispatch:
@@ -31,16 +32,14 @@ class Dispatch:
         bags: TrainingBags,
     ) -> None:
         self.places = placement(len(seeds), config.train.batch_size)
-        self._run_resident: Any
-        self._run_resident, self._run_batch, self._draw = step_lib.make_run_steps(
+        self._programs = make_programs(
             graphdef=graphdef,
             optimizer=optimizer,
-            config=step_lib.LossConfig.of(config),
+            config=StepConfig.of(config),
             num_crops=bags.features.shape[1],
             batch_size=config.train.batch_size,
             places=self.places,
         )
-        self._probe = step_lib.make_probe(graphdef, config.loss.top_k_divisor, self.places)
         self._bags = bags
         self._seed_numbers = np.array(seeds, np.uint32)
         self._seeds = put(self._seed_numbers, self.places.per_seed)
@@ -74,11 +73,13 @@ class Dispatch:
     ) -> tuple[TrainState, dict[str, np.ndarray]]:
         """Runs count steps from step number first on. Returns metrics as arrays [S, count]."""
         if self.resident:
-            state, metrics = self._run_resident(state, self._seeds, self._resident_bags, count)
+            state, metrics = self._programs.run_resident(
+                state, self._seeds, self._resident_bags, count
+            )
             return state, jax.device_get(metrics)
         rows = []
         for step in range(first, first + count):
-            state, metrics = self._run_batch(state, self._seeds, *self.batch(step))
+            state, metrics = self._programs.run_batch(state, self._seeds, *self.batch(step))
             rows.append(metrics)
         return state, jax.tree.map(lambda *values: np.stack(values, 1), *jax.device_get(rows))
 
@@ -95,11 +96,13 @@ class Dispatch:
         return self._compiled_step(state).as_text()
 
     def _compiled_step(self, state: TrainState) -> Any:
-        return self._run_resident.lower(state, self._seeds, self._resident_bags, 1).compile()
+        return self._programs.run_resident.lower(
+            state, self._seeds, self._resident_bags, 1
+        ).compile()
 
     def probe(self, state: TrainState, step: int) -> dict[str, np.ndarray]:
         """Scores the next batch with and without e_y in v: the gap that only training sees. [S]."""
-        return jax.device_get(self._probe(state.params, *self.batch(step)))
+        return jax.device_get(self._programs.probe(state.params, *self.batch(step)))
 
     def batch(self, step: int) -> tuple[jax.Array, jax.Array]:
         """Features [S, B, T, D] and labels [S, B, C]; a process reads the rows of its devices."""
@@ -123,4 +126,4 @@ class Dispatch:
         """The videos and crops [S, B] of a step."""
         steps = np.full(len(self._seed_numbers), step, np.int32)
         lists = self._bags.normal, self._bags.anomalous
-        return jax.device_get(self._draw(steps, self._seed_numbers, *lists))
+        return jax.device_get(self._programs.draw(steps, self._seed_numbers, *lists))

@@ -22,10 +22,9 @@ from refinevad_jax.model.refinevad import abstract
 from refinevad_jax.runs.checkpoints import TrainState, abstract_state
 from refinevad_jax.runs.run import LIBRARIES, Run, run_content, run_of_content
 from refinevad_jax.runtime.compiler import compiler_options
-from refinevad_jax.training import step as step_lib
+from refinevad_jax.training.losses import term_names
 from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
-
-TERMS = ("mil", "category", "smoothing", "loss", "gradient_norm")
+from refinevad_jax.training.step import StepConfig, losses_and_gradient, step_key
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,12 +55,13 @@ def first_failure(metrics: dict[str, np.ndarray], first: int) -> tuple[int, int,
 
     metrics: arrays [S, steps] of the steps from number first on. Terms come before their sum.
     """
-    finite = np.stack([np.isfinite(metrics[term]) for term in TERMS])
+    names = [*term_names(metrics), "loss", "gradient_norm"]
+    finite = np.stack([np.isfinite(metrics[name]) for name in names])
     bad = np.argwhere(~finite)
     if not len(bad):
         return None
     term, index, offset = min(bad.tolist(), key=lambda place: (place[2], place[0]))
-    return index, first + offset, TERMS[term], float(metrics[TERMS[term]][index, offset])
+    return index, first + offset, names[term], float(metrics[names[term]][index, offset])
 
 
 def keep(failure: Failure, workdir: pathlib.Path) -> str:
@@ -126,14 +126,13 @@ def replay(failure: Failure) -> tuple[dict[str, float], list[str]]:
     """Does the step again: loss, terms and gradient norm, and what was not finite, in words."""
     config = failure.run.config
     graphdef, _ = abstract(failure.run.model_config)
-    loss_config = step_lib.LossConfig.of(config)
+    step_config = StepConfig.of(config)
 
     def again(params: Any, features: Any, labels: Any, seed: Any) -> Any:
         features = features.astype(np.float32)
-        batch = step_lib.Batch(features, jax.numpy.ones(features.shape[:2], bool), labels)
-        key = step_lib.step_key(seed, failure.step)
-        return step_lib.losses_and_gradient(
-            params, batch, key=key, graphdef=graphdef, config=loss_config
+        key = step_key(seed, failure.step)
+        return losses_and_gradient(
+            params, features, labels, key=key, graphdef=graphdef, config=step_config
         )
 
     # As in training, a seed is one of several side by side.
@@ -141,7 +140,7 @@ def replay(failure: Failure) -> tuple[dict[str, float], list[str]]:
     batched = jax.tree.map(lambda leaf: np.asarray(leaf)[None], arguments)
     run = jax.jit(jax.vmap(again), compiler_options=compiler_options())
     metrics, gradient = jax.device_get(run(*batched))
-    numbers = {name: float(metrics[name][0]) for name in ("loss", "mil", "category", "smoothing")}
+    numbers = {name: float(metrics[name][0]) for name in ("loss", *term_names(metrics))}
     found = []
     bad = np.flatnonzero(~np.isfinite(failure.features).all(axis=(1, 2)))
     found += [f"features of video {index} of the batch" for index in bad]

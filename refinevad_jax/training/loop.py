@@ -5,6 +5,7 @@ S seeds.
 """
 
 import pathlib
+import time
 from typing import Any
 
 import jax
@@ -22,6 +23,7 @@ from refinevad_jax.runs.checkpoints import TrainState, abstract_state, fresh_sta
 from refinevad_jax.runtime import processes
 from refinevad_jax.training import failures
 from refinevad_jax.training.dispatch import Dispatch
+from refinevad_jax.training.losses import term_names
 from refinevad_jax.training.members import (
     Member,
     make_members,
@@ -33,7 +35,6 @@ from refinevad_jax.training.members import (
 )
 from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
 from refinevad_jax.training.placement import on_host
-from refinevad_jax.training.progress import Clock, in_words
 from refinevad_jax.training.stopping import StopRequest
 from refinevad_jax.training.transfer import transferred
 
@@ -51,25 +52,44 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> None:
     """
     info = read_info(config.data.data_dir, config.data.dataset)
     bags, members = make_members(config, info, workdir)
-    members[0].run.columns()
+    columns = members[0].run.columns()
     stop = StopRequest()
     with stop.listening(), opened(workdir, members):
         going = to_train(members)
         if len(going) < len(members):
             print(f"{len(members) - len(going)} seeds are done, {len(going)} to train", flush=True)
-        Training(bags, going, workdir, stop).run()
+        Training(bags, going, columns, workdir, stop).run()
+
+
+class Clock:
+    """Steps per second since the start of this call, and the time left."""
+
+    def __init__(self, first_step: int, num_steps: int) -> None:
+        self._start, self._first, self._num_steps = time.monotonic(), first_step, num_steps
+
+    def read(self, step: int) -> str:
+        """In words, at a step."""
+        rate = (step - self._first) / max(time.monotonic() - self._start, 1e-9)
+        left = (self._num_steps - step) / max(rate, 1e-9)
+        words = f"{left / 60:.0f} min" if left >= 60 else f"{left:.0f} s"
+        return f"{rate:.2f} steps/s  {words} left"
 
 
 class Training:
     """The seeds of a run: their data, compiled functions, and their way through the epochs."""
 
     def __init__(
-        self, bags: list[Bag], members: list[Member], workdir: pathlib.Path, stop: StopRequest
+        self,
+        bags: list[Bag],
+        members: list[Member],
+        columns: np.ndarray,
+        workdir: pathlib.Path,
+        stop: StopRequest,
     ) -> None:
         self._members, self._workdir, self._stop = members, workdir, stop
+        self._columns = columns
         run = members[0].run
         config = self._config = run.config
-        self._columns = run.columns()
         self._bags = training_bags(
             bags,
             config.data.num_segments,
@@ -225,7 +245,7 @@ class Training:
             "video_auc": roc_auc(truth, scores),
             "video_ap": average_precision(truth, scores),
         }
-        if self._config.model.injection != "none":
+        if self._members[0].run.model_config.has_core:
             metrics["category_accuracy"] = category_accuracy(
                 np.stack([result.category_probs for result in results]),
                 np.stack([bag.labels for bag in selection]),
@@ -268,6 +288,8 @@ class Training:
         clock: Clock,
     ) -> None:
         mean = {key: float(value.mean()) for key, value in metrics.items()}
+        terms = ", ".join(f"{name} {mean[name]:.4f}" for name in term_names(mean))
+        entropy = f"H(w) {mean['weight_entropy']:.2f}  " if "weight_entropy" in mean else ""
         step = epoch * self._steps_per_epoch
         chosen = "  ".join(
             f"{key} {in_words([selection[key] for selection in selections])}"
@@ -275,10 +297,9 @@ class Training:
         )
         print(
             f"epoch {epoch}/{self._config.train.num_epochs}  step {step}  "
-            f"loss {mean['loss']:.4f} (mil {mean['mil']:.4f}, category {mean['category']:.4f}, "
-            f"smoothing {mean['smoothing']:.4f})  {chosen}  "
+            f"loss {mean['loss']:.4f} ({terms})  {chosen}  "
             f"shift {mean['shift_mean']:.1f}±{mean['shift_spread']:.1f} "
-            f"span {mean['shift_span']:.1f}  H(w) {mean['weight_entropy']:.2f}  "
+            f"span {mean['shift_span']:.1f}  {entropy}"
             f"{clock.read(step)}",
             flush=True,
         )
@@ -306,3 +327,9 @@ def _rows(metrics: dict[str, np.ndarray], index: int, first: int) -> list[dict[s
         {"step": first + i + 1, **{k: float(v[index, i]) for k, v in metrics.items()}}
         for i in steps
     ]
+
+
+def in_words(values: list[float]) -> str:
+    """One number, or mean ± standard deviation of several."""
+    mean = f"{np.mean(values):.3f}"
+    return f"{mean}±{np.std(values, ddof=1):.3f}" if len(values) > 1 else mean

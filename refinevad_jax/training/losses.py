@@ -1,10 +1,19 @@
-"""The three losses of RefineVAD. Arrays with a mask in, a scalar out; an empty mask gives 0.
+"""The losses of RefineVAD: arrays with a mask in, a scalar out; an empty mask gives 0.
 
-Paper: L = L_MIL + 0.1 L_GMM + 0.2 L_cat. Axis letters: B videos, T segments, C categories.
+Paper: L = L_MIL + 0.1 L_GMM + 0.2 L_cat. TERMS is the one table of what is summed; training, its
+log, the check for values that are not finite, and `replay` walk it. Axis letters: B videos,
+T segments, C categories.
 """
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
+
+from refinevad_jax.model.refinevad import Outputs
 
 # Of softmax pooling: 0.15 to 1 are level on UCF-Crime's text bags.
 POOLING_TEMPERATURE = 0.5
@@ -34,8 +43,7 @@ def softmax_mean(values: jax.Array, logits: jax.Array, valid: jax.Array) -> jax.
     values, logits: [B, T]; valid: [B, T] bool. Returns [B], 0 where no segment is valid.
     """
     sharp = jnp.asarray(logits, jnp.float32) / POOLING_TEMPERATURE
-    sharp = jnp.where(valid, sharp, jnp.finfo(sharp.dtype).min)
-    weights = jnp.where(valid, jax.nn.softmax(sharp, axis=-1), 0.0)
+    weights = jax.nn.softmax(sharp, where=valid)
     return jnp.sum(weights * jnp.where(valid, values, 0.0), axis=-1)
 
 
@@ -58,13 +66,7 @@ def bce_mil_loss(video_logits: jax.Array, anomalous: jax.Array, present: jax.Arr
     video_logits: [B]; anomalous: [B] bool; present: [B] bool, False for a video without any valid
     segment. Returns a scalar.
     """
-    return masked_mean(binary_cross_entropy(video_logits, anomalous), present)
-
-
-def binary_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
-    """-y log sigmoid(l) - (1 - y) log sigmoid(-l), element by element."""
-    targets = targets.astype(logits.dtype)
-    return -targets * jax.nn.log_sigmoid(logits) - (1 - targets) * jax.nn.log_sigmoid(-logits)
+    return masked_mean(optax.sigmoid_binary_cross_entropy(video_logits, anomalous), present)
 
 
 def category_loss(category_logits: jax.Array, labels: jax.Array, present: jax.Array) -> jax.Array:
@@ -74,18 +76,7 @@ def category_loss(category_logits: jax.Array, labels: jax.Array, present: jax.Ar
     present: [B] bool. Returns a scalar.
     """
     logits = category_logits[..., 1] - category_logits[..., 0]
-    return masked_mean(binary_cross_entropy(logits, labels), present[:, None])
-
-
-def segment_category_loss(
-    logits: jax.Array, labels: jax.Array, valid: jax.Array, present: jax.Array, *, k: jax.Array
-) -> jax.Array:
-    """MIL by category: binary cross-entropy of the mean of a category's top k segments.
-
-    logits: [B, T, C]; labels: [B, C] bool; valid: [B, T] bool; present, k: [B]. Returns a scalar.
-    """
-    video_logits = jax.vmap(lambda column: top_k_mean(column, valid, k=k), -1, -1)(logits)
-    return masked_mean(binary_cross_entropy(video_logits, labels), present[:, None])
+    return masked_mean(optax.sigmoid_binary_cross_entropy(logits, labels), present[:, None])
 
 
 def mixture_target(
@@ -124,3 +115,119 @@ def masked_mean(values: jax.Array, mask: jax.Array) -> jax.Array:
     """Mean over the True entries of a mask that broadcasts to values; 0 when there are none."""
     mask = jnp.broadcast_to(mask, values.shape)
     return jnp.sum(jnp.where(mask, values, 0.0)) / jnp.maximum(mask.sum(), 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class LossConfig:
+    """The fields of config.loss: how the terms are computed, and their weights by key."""
+
+    mil: str
+    margin: float
+    pooling: str
+    top_k_divisor: int
+    smoothing: str
+    weights: Mapping[str, float]
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> "LossConfig":
+        """fields: config.loss, whose weights are the keys that end in _weight."""
+        weights = {key: value for key, value in fields.items() if key.endswith("_weight")}
+        return cls(weights=weights, **{key: fields[key] for key in fields.keys() - weights})
+
+
+@dataclasses.dataclass(frozen=True)
+class Term:
+    """A summand of the loss.
+
+    Attributes:
+        name: in the printed line, metrics.jsonl and errors.
+        function: (outputs, labels [B, C] bool, valid [B, T] bool, config) to a scalar, or to None
+            if the network lacks what the term reads.
+        weight: a key of config.loss, or a number.
+    """
+
+    name: str
+    function: Callable[[Outputs, jax.Array, jax.Array, LossConfig], jax.Array | None]
+    weight: str | float
+
+    def weight_in(self, config: LossConfig) -> float:
+        """What the term is multiplied with."""
+        return config.weights[self.weight] if isinstance(self.weight, str) else self.weight
+
+
+def mil_term(
+    outputs: Outputs, labels: jax.Array, valid: jax.Array, config: LossConfig
+) -> jax.Array:
+    """L_MIL: pooled segments of each video against its label, as config.mil and pooling say."""
+    anomalous, present = labels.any(axis=-1), valid.any(axis=-1)
+    segments = outputs.scores if config.mil == "ranking" else outputs.logits
+    if config.pooling == "softmax":
+        videos = softmax_mean(segments, outputs.logits, valid)
+    else:
+        k = top_k_count(valid.sum(axis=-1), config.top_k_divisor)
+        videos = top_k_mean(segments, valid, k=k)
+    if config.mil == "ranking":
+        return ranking_loss(videos, anomalous, present, margin=config.margin)
+    return bce_mil_loss(videos, anomalous, present)
+
+
+def smoothing_term(
+    outputs: Outputs, labels: jax.Array, valid: jax.Array, config: LossConfig
+) -> jax.Array | None:
+    """L_GMM, which needs CORE, or its null control."""
+    del labels
+    if config.smoothing == "difference":
+        return difference_loss(outputs.scores, valid)
+    if outputs.core is None:
+        return None
+    target = mixture_target(
+        outputs.core.category_probs,
+        outputs.core.category_weights,
+        outputs.core.mixture_mean,
+        outputs.core.mixture_sigma,
+        valid,
+    )
+    return mixture_loss(outputs.scores, target, valid)
+
+
+def category_term(
+    outputs: Outputs, labels: jax.Array, valid: jax.Array, config: LossConfig
+) -> jax.Array | None:
+    """L_cat, which needs CORE."""
+    del config
+    if outputs.core is None:
+        return None
+    return category_loss(outputs.core.category_logits, labels, valid.any(axis=-1))
+
+
+TERMS = (
+    Term("mil", mil_term, 1.0),
+    Term("smoothing", smoothing_term, "smoothing_weight"),
+    Term("category", category_term, "category_weight"),
+)
+
+
+def loss_terms(
+    outputs: Outputs, labels: jax.Array, valid: jax.Array, config: LossConfig
+) -> dict[str, jax.Array]:
+    """The unweighted terms by name, scalars; a term of weight 0 is neither computed nor there.
+
+    labels: [B, C] bool; valid: [B, T] bool.
+    """
+    active = (term for term in TERMS if term.weight_in(config))
+    found = {term.name: term.function(outputs, labels, valid, config) for term in active}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def term_names(metrics: Mapping[str, Any]) -> list[str]:
+    """The terms that metrics of a step hold, in the order of the table."""
+    return [term.name for term in TERMS if term.name in metrics]
+
+
+def total_loss(terms: Mapping[str, jax.Array], config: LossConfig) -> jax.Array:
+    """The weighted sum of loss_terms."""
+    total = jnp.zeros(())
+    for term in TERMS:
+        if term.name in terms:
+            total += term.weight_in(config) * terms[term.name]
+    return total

@@ -6,9 +6,6 @@ from typing import Any
 import jax
 import optax
 
-# Norms of prototypes carry meaning of their own; method.md section 3 keeps decay off them.
-PROTOTYPES = "prototypes"
-
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerConfig:
@@ -50,19 +47,26 @@ def make_optimizer(config: OptimizerConfig, num_steps: int) -> optax.GradientTra
 
 
 def decayed(params: Any) -> Any:
-    """True for matrices: biases, norms and prototypes are not decayed. Tree of bool like params."""
-    return jax.tree.map_with_path(
-        lambda path, leaf: leaf.ndim >= 2 and path[0].key != PROTOTYPES, params
+    """True for matrices; biases, norms and prototypes, whose norm has a meaning, are not decayed.
+
+    Returns a tree of bool like params.
+    """
+    return jax.tree.map(
+        lambda leaf, prototypes: leaf.ndim >= 2 and not prototypes, params, is_prototypes(params)
     )
 
 
 def reads_categories(params: Any) -> Any:
     """True for the category head and its input. Tree of bool like params."""
-    return jax.tree.map_with_path(
-        lambda path, _: path[0].key in ("category_head", "category_input"), params
-    )
+    return _at(params, ("core", "category_head"), ("core", "category_input"))
 
 
 def is_prototypes(params: Any) -> Any:
     """True for the prototypes E alone. Tree of bool like params."""
-    return jax.tree.map_with_path(lambda path, _: path[0].key == PROTOTYPES, params)
+    return _at(params, ("core", "prototypes"))
+
+
+def _at(params: Any, *places: tuple[str, str]) -> Any:
+    return jax.tree.map_with_path(
+        lambda path, _: tuple(entry.key for entry in path[:2]) in places, params
+    )

@@ -16,26 +16,15 @@ from refinevad_jax.errors import UserError
 from refinevad_jax.runs.checkpoints import restore
 from refinevad_jax.runs.run import Run, read_run
 
-# What each of config.TRANSFER_PARTS is made of.
-MODULES = {
-    "motar": ("modality_norm", "gate", "encoder"),
-    "core": (
-        "category_input",
-        "category_head",
-        "prototypes",
-        "mixture_head",
-        "cross_attention",
-        "context_norm",
-    ),
-    "scorer": ("scorer",),
-}
+# Modules of the network that each of config.TRANSFER_PARTS is made of.
+MODULES = {"motar": ("modality_norm", "motar"), "core": ("core",), "scorer": ("scorer",)}
 
 
 def transferred(params: Any, run: Run) -> tuple[Any, str]:
     """Fresh parameters of a run with those parts of config.transfer put in; and what was done.
 
-    Raises UserError for a workdir without checkpoint, or where a part is there in none or does not
-    fit.
+    Raises UserError for a workdir without checkpoint, or if one of the two networks lacks a part of
+    the other, or a part does not fit.
     """
     transfer: ConfigDict = run.config.transfer
     if not transfer.workdir:
@@ -45,27 +34,39 @@ def transferred(params: Any, run: Run) -> tuple[Any, str]:
     _, donated, step = restore(donor, donor_dir, transfer.step)
     source, target = donor.info.taxonomy, run.info.taxonomy
     found = matching(source, target)
-    wanted = [name for part in transfer.parts for name in MODULES[part]]
+    own, theirs = _parts(params), _parts(donated)
     loaded = []
-    for name in wanted:
-        if name not in params and name not in donated:
-            continue  # neither network has it: a gate without adaptive shift
-        if name not in params or name not in donated:
-            has = "this run" if name in params else f"{donor_dir}"
+    for name in dict.fromkeys([*own, *theirs]):
+        if not any(name.split(".")[0] in MODULES[part] for part in transfer.parts):
+            continue
+        if name not in own or name not in theirs:
+            has = "this run" if name in own else f"{donor_dir}"
             raise UserError(f"config.transfer.parts: only {has} has {name!r}; leave its part out")
-        new = donated[name]
-        if name == "prototypes":
-            new = _rows(params[name], new, found)
-        elif name == "category_head":
-            new = new | {"classifier": _classifier(params[name]["classifier"], new, found)}
-        _check_shapes(name, params[name], new, donor_dir)
-        params = params | {name: new}
+        new = theirs[name]
+        if name == "core.prototypes":
+            new = _rows(own[name], new, found)
+        elif name == "core.category_head":
+            new = new | {"classifier": _classifier(own[name]["classifier"], new, found)}
+        _check_shapes(name, own[name], new, donor_dir)
+        module, _, child = name.partition(".")
+        params = params | {module: params[module] | {child: new} if child else new}
         loaded.append(name)
-    kept = [name for name in params if name not in loaded]
+    kept = [name for name in own if name not in loaded]
     note = f"from {donor_dir}, step {step}: {', '.join(loaded)}; fresh: {', '.join(kept) or 'none'}"
-    if "prototypes" in loaded and source != target:
+    if "core.prototypes" in loaded and source != target:
         note += f"\ncategories: {in_words(source, target)}"
     return params, note
+
+
+def _parts(params: Any) -> dict[str, Any]:
+    """Parameters by "modality_norm", "motar.gate", "core.prototypes", "scorer" and so on."""
+    found: dict[str, Any] = {}
+    for module, value in params.items():
+        if module in ("motar", "core"):
+            found |= {f"{module}.{child}": part for child, part in value.items()}
+        else:
+            found[module] = value
+    return found
 
 
 def _rows(fresh: Any, donated: Any, found: np.ndarray) -> Any:

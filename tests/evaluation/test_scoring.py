@@ -1,7 +1,5 @@
 """Whole videos in padded lengths: nothing changes but the speed."""
 
-import dataclasses
-
 import jax
 import numpy as np
 import pytest
@@ -10,7 +8,8 @@ from flax import nnx
 from refinevad_jax.data.bags import Bag
 from refinevad_jax.data.batches import resample
 from refinevad_jax.evaluation import scoring
-from refinevad_jax.model.refinevad import ModelConfig, create
+from refinevad_jax.model.model_config import ModelConfig
+from refinevad_jax.model.refinevad import create
 
 CONFIG = ModelConfig((6,), 2, width=8, num_layers=1, num_heads=2, mlp_width=8, scorer_width=4)
 
@@ -57,18 +56,6 @@ def test_scores_are_those_of_each_video_alone(
         np.testing.assert_allclose(
             result.video_score, np.sort(result.scores)[-k:].mean(), rtol=1e-5
         )
-
-
-def test_segment_categories_come_with_the_scores_where_the_network_reads_them() -> None:
-    graphdef, params = create(dataclasses.replace(CONFIG, segment_categories=True), seed=0)
-    video = bag(40, 1, 0)
-    (result,) = scoring.Scorer(graphdef, top_k_divisor=16)(params, [video], columns=np.arange(6))
-    assert result.segment_category_probs is not None
-    assert result.segment_category_probs.shape == (40, 2)
-    assert result.category_evidence is result.segment_category_probs
-    assert (result.segment_category_probs < result.category_probs).all()
-    plain = dataclasses.replace(result, segment_category_probs=None)
-    assert plain.category_evidence is result.category_probs
 
 
 def test_lengths_are_padded_to_few_sizes_by_at_most_a_third() -> None:

@@ -24,7 +24,7 @@ from data_prep.extraction.video_lists import read_videos
 from data_prep.sources.list_files import read_rows
 from data_prep.sources.timed_text import read_npz
 from refinevad_jax import config as config_lib
-from refinevad_jax.data.bags import read_info
+from refinevad_jax.data.bags import read_info, with_digests
 from refinevad_jax.data.taxonomy import UCF_CRIME, load_taxonomy
 from refinevad_jax.detection.inputs import read_features
 from refinevad_jax.encoders.timed_text import read_sentences
@@ -32,6 +32,7 @@ from refinevad_jax.encoders.video import Video
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation import comparison, score_files
 from refinevad_jax.files.arrays import load_array, load_packed
+from refinevad_jax.files.hashes import json_sha256
 from refinevad_jax.metrics.events import propose_events
 from refinevad_jax.report import compare_page, result_table
 from refinevad_jax.runs.run import read_run
@@ -203,7 +204,7 @@ def test_scores_of_others(ground: Ground, tmp_path: pathlib.Path) -> None:
 
 
 def test_descriptions_of_runs_and_data_sets(ground: Ground, tmp_path: pathlib.Path) -> None:
-    """config.json and metadata.json without the digests that would notice it before."""
+    """config.json and metadata.json with digests of what they hold, so that it is read at all."""
     shutil.copytree(ground.data, tmp_path / "data")
     metadata = next((tmp_path / "data").rglob("metadata.json"))
     config = tmp_path / "config.json"
@@ -218,9 +219,15 @@ def test_descriptions_of_runs_and_data_sets(ground: Ground, tmp_path: pathlib.Pa
     @given(seed=SEEDS)
     def run(seed: int) -> None:
         rng = random.Random(seed)
-        metadata.write_text(json.dumps(bent_json(originals[0], rng)))
+        values = bent_json(originals[0], rng)
+        if isinstance(values, dict):
+            values = with_digests(metadata.parent, values)
+        metadata.write_text(json.dumps(values))
         ends_well("metadata.json", lambda: read_info(str(tmp_path / "data"), "tiny"))
-        config.write_text(json.dumps(bent_json(originals[1], rng)))
+        values = bent_json(originals[1], rng)
+        if isinstance(values, dict):
+            values = values | {"sha256": json_sha256(values)}
+        config.write_text(json.dumps(values))
         run = ends_well("config.json", lambda: read_run(tmp_path))
         if run is not None:
             ends_well("config.json", lambda: (run.columns(), run.model_config))

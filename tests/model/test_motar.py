@@ -9,10 +9,22 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from refinevad_jax.model import motar
+from refinevad_jax.model import fast, motar
+
+
+def readable(features: Any, valid: Any, ratio: Any, folding: int) -> jax.Array:
+    """MoTAR's shift as motar.py has it, of features with padding."""
+    x = jnp.where(valid[..., None], features, 0.0)
+    return motar.shift_channels(x, ratio, folding=folding)
+
+
+def tuned(features: Any, valid: Any, ratio: Any, folding: int) -> jax.Array:
+    """The same as the network calls it."""
+    return fast.shift(jnp.where(valid[..., None], features, 0.0), ratio, folding)
+
 
 # Compiled whole: op by op, these tests would spend their time in the compiler.
-shift_channels = jax.jit(motar.shift_channels, static_argnames=("folding", "live"))
+SHIFTS = {f.__name__: jax.jit(f, static_argnums=3) for f in (readable, tuned)}
 shift_count = jax.jit(motar.shift_count, static_argnums=(1, 2))
 motion_intensity = jax.jit(motar.motion_intensity)
 standardized_log = jax.jit(motar.standardized_log)
@@ -31,34 +43,36 @@ def loop_shift(features: np.ndarray, length: int, counts: np.ndarray) -> np.ndar
 
 
 @pytest.mark.parametrize("count", range(9))
-@pytest.mark.parametrize("live", [True, False])
-def test_masked_shift_equals_the_loop_for_every_count(count: int, live: bool) -> None:
+@pytest.mark.parametrize("name", SHIFTS)
+def test_masked_shift_equals_the_loop_for_every_count(count: int, name: str) -> None:
     num_channels, folding, length = 32, 4, 5
     features = np.random.default_rng(count).normal(size=(1, 7, num_channels)).astype(np.float32)
     valid = np.arange(7)[None] < length
     ratio = np.full((1, 7), min(count * folding / num_channels, 1.0), np.float32)
-    shifted = shift_channels(features, valid, ratio, folding=folding, live=live)
+    shifted = SHIFTS[name](features, valid, ratio, folding)
     expected = loop_shift(features[0], length, np.full(7, count))
     np.testing.assert_allclose(shifted[0, :length], expected[:length], atol=1e-6)
 
 
-def test_counts_may_differ_from_segment_to_segment() -> None:
+@pytest.mark.parametrize("shift", SHIFTS.values(), ids=SHIFTS)
+def test_counts_may_differ_from_segment_to_segment(shift: Any) -> None:
     rng = np.random.default_rng(0)
     features = rng.normal(size=(2, 9, 64)).astype(np.float32)
     ratio = rng.uniform(size=(2, 9)).astype(np.float32)
     valid = np.arange(9)[None] < np.array([[9], [4]])
-    shifted = shift_channels(features, valid, ratio, folding=4)
+    shifted = shift(features, valid, ratio, 4)
     counts = np.asarray(shift_count(ratio, 64, 4))
     for video, length in enumerate((9, 4)):
         expected = loop_shift(features[video], length, counts[video])
         np.testing.assert_allclose(shifted[video, :length], expected[:length], atol=1e-6)
 
 
-def test_padding_is_never_pulled_in() -> None:
+@pytest.mark.parametrize("shift", SHIFTS.values(), ids=SHIFTS)
+def test_padding_is_never_pulled_in(shift: Any) -> None:
     features = np.ones((1, 4, 8))
     features[:, 2:] = np.nan
     valid = np.array([[True, True, False, False]])
-    shifted = shift_channels(features, valid, np.ones((1, 4)), folding=4)
+    shifted = shift(features, valid, np.ones((1, 4)), 4)
     assert np.isfinite(shifted).all()
     np.testing.assert_array_equal(shifted[0, 1, 2:4], [0.0, 0.0])
 
@@ -98,63 +112,47 @@ def test_constant_motion_gives_one_ratio() -> None:
     assert np.ptp(ratio) < 1e-6
 
 
-def test_zero_ratio_shifts_nothing() -> None:
+@pytest.mark.parametrize("shift", SHIFTS.values(), ids=SHIFTS)
+def test_zero_ratio_shifts_nothing(shift: Any) -> None:
     features = np.random.default_rng(0).normal(size=(1, 6, 16)).astype(np.float32)
-    shifted = shift_channels(features, np.ones((1, 6), bool), np.zeros((1, 6)), folding=4)
+    shifted = shift(features, np.ones((1, 6), bool), np.zeros((1, 6)), 4)
     np.testing.assert_array_equal(shifted, features)
 
 
-def test_the_dead_shift_has_no_gradient_and_the_live_one_that_of_the_ramps() -> None:
+@pytest.mark.parametrize("shift", SHIFTS.values(), ids=SHIFTS)
+def test_the_ratio_has_the_gradient_of_the_ramps(shift: Any) -> None:
     """By hand: x_{t-1} = 1, x_t = 0 and x_{t+1} = 0, so that the sum of y_t is that of the mask."""
     num_channels, folding = 32, 4  # ramp width 2
     features = np.zeros((1, 3, num_channels), np.float32)
     features[:, 0] = 1
-
-    def total(ratio: jax.Array, live: bool) -> jax.Array:
-        valid = np.ones((1, 3), bool)
-        return motar.shift_channels(features, valid, ratio, folding=folding, live=live)[0, 1].sum()
-
-    gradient = jax.jit(jax.grad(total), static_argnums=1)
-    ratio = np.full((1, 3), 0.53, np.float32)
+    gradient = jax.grad(lambda r: shift(features, np.ones((1, 3), bool), r, folding)[0, 1].sum())
     # Every unit of u = r D / K uncovers one channel of the ramp: d sum / d r = D / K.
-    np.testing.assert_allclose(gradient(ratio, True)[0, 1], num_channels / folding)
-    np.testing.assert_array_equal(gradient(ratio, False), np.zeros((1, 3)))
+    found = gradient(np.full((1, 3), 0.53, np.float32))
+    np.testing.assert_allclose(found[0, 1], num_channels / folding)
 
 
-def test_the_gradient_by_hand_is_that_of_straight_through_masks() -> None:
+def test_the_tuned_shift_is_the_readable_one_in_value_and_gradient() -> None:
     rng = np.random.default_rng(0)
     features = rng.normal(size=(3, 11, 48)).astype(np.float32)
     ratio = rng.uniform(size=(3, 11)).astype(np.float32)
     weights = rng.normal(size=features.shape).astype(np.float32)
     valid = np.arange(11)[None] < np.array([[11], [5], [1]])
 
-    def by_masks(features: jax.Array, ratio: jax.Array) -> jax.Array:
-        channel, width = jnp.arange(48), 48 / 16
-        edge = (ratio * 48 / 4)[..., None]
-        count = jnp.floor(edge)
-        soft = [jnp.clip((u + width / 2 - channel) / width, 0, 1) for u in (edge, 2 * edge)]
-        once, twice = (
-            hard + ramp - jax.lax.stop_gradient(ramp)
-            for hard, ramp in zip((channel < count, channel < 2 * count), soft, strict=True)
-        )
-        x = jnp.where(valid[..., None], features, 0)
-        before = jnp.pad(x, ((0, 0), (1, 0), (0, 0)))[:, :-1]
-        after = jnp.pad(x, ((0, 0), (0, 1), (0, 0)))[:, 1:]
-        return x + once * (before - x) + (twice - once) * (after - x)
-
-    def by_hand(features: jax.Array, ratio: jax.Array) -> jax.Array:
-        return motar.shift_channels(features, valid, ratio, folding=4)
-
     @jax.jit
     def both(features: jax.Array, ratio: jax.Array) -> Any:
+        def weighted(shift: Any, x: jax.Array, r: jax.Array) -> Any:
+            shifted = shift(x, valid, r, 4)
+            return (shifted * weights).sum(), shifted
+
         return [
-            jax.value_and_grad(lambda x, r, f=f: (f(x, r) * weights).sum(), argnums=(0, 1))(
+            jax.value_and_grad(functools.partial(weighted, shift), argnums=(0, 1), has_aux=True)(
                 features, ratio
             )
-            for f in (by_masks, by_hand)
+            for shift in (readable, tuned)
         ]
 
     expected, found = both(features, ratio)
+    np.testing.assert_array_equal(found[0][1], expected[0][1])
     jax.tree.map(
-        functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-4), found, expected
+        functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-4), found[1], expected[1]
     )

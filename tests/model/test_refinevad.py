@@ -13,10 +13,11 @@ from flax import nnx
 
 from refinevad_jax import config as config_lib
 from refinevad_jax.model import core
-from refinevad_jax.model.linear import Linear
-from refinevad_jax.model.refinevad import ModelConfig, Outputs, RefineVAD, create
+from refinevad_jax.model.fast import Linear
+from refinevad_jax.model.model_config import ModelConfig
+from refinevad_jax.model.refinevad import Outputs, RefineVAD, create
 from refinevad_jax.model.temporal_encoder import Attention, distance_decay, masked_attention
-from refinevad_jax.training import step as step_lib
+from refinevad_jax.training import losses
 
 SMALL = ModelConfig(
     modality_widths=(16, 8),
@@ -28,7 +29,7 @@ SMALL = ModelConfig(
     dropout=0.3,
     scorer_width=8,
 )
-LOSS = step_lib.LossConfig.of(config_lib.default())
+LOSS = losses.LossConfig.of(config_lib.default().loss.to_dict())
 
 
 @functools.lru_cache
@@ -62,12 +63,13 @@ def bags(lengths: list[int], total: int, seed: int = 0) -> tuple[jax.Array, jax.
 
 
 def per_segment(outputs: Outputs) -> tuple[jax.Array, ...]:
-    return (
-        outputs.scores,
-        outputs.shift_ratio,
-        outputs.coarse_attention,
-        outputs.segment_category_logits,
-    )
+    attention = () if outputs.core is None else (outputs.core.coarse_attention,)
+    return (outputs.scores, outputs.shift_ratio, *attention)
+
+
+def core_of(outputs: Outputs) -> core.CoreOutputs:
+    assert outputs.core is not None
+    return outputs.core
 
 
 CONFIGURATIONS = {
@@ -80,8 +82,7 @@ CONFIGURATIONS = {
     "segment query": {"attention_query": "segment"},
     "tau": {"tau": 0.2},
     "decay": {"positions": "decay"},
-    "segment categories": {"segment_categories": True},
-    "categories of the features": {"category_input": "features", "segment_categories": True},
+    "categories of the features": {"category_input": "features"},
     "smoothed scores": {"score_smoothing": 0.1},
     "smoothed scores, video query": {"score_smoothing": 0.1, "attention_query": "video"},
     "smoothed scores, no categories": {"score_smoothing": 0.1, "injection": "none"},
@@ -103,7 +104,11 @@ def test_padding_changes_nothing(changes: dict[str, Any]) -> None:
         for row, length in enumerate((7, 4)):
             np.testing.assert_allclose(a[row, :length], b[row, :length], atol=2e-6)
             assert not np.asarray(b[row, length:]).any()
-    np.testing.assert_allclose(short.category_probs, padded.category_probs, atol=2e-6)
+    if short.core is None:
+        assert padded.core is None
+    else:
+        probs = core_of(padded).category_probs
+        np.testing.assert_allclose(short.core.category_probs, probs, atol=2e-6)
 
 
 def test_masked_equals_sliced() -> None:
@@ -112,7 +117,9 @@ def test_masked_equals_sliced() -> None:
     both = model(features, valid)
     alone = model(features[1:, :3], valid[1:, :3])
     np.testing.assert_allclose(both.scores[1, :3], alone.scores[0], atol=2e-6)
-    np.testing.assert_allclose(both.category_probs[1], alone.category_probs[0], atol=2e-6)
+    np.testing.assert_allclose(
+        core_of(both).category_probs[1], core_of(alone).category_probs[0], atol=2e-6
+    )
 
 
 def test_permuting_the_batch_permutes_the_output() -> None:
@@ -122,7 +129,7 @@ def test_permuting_the_batch_permutes_the_output() -> None:
     outputs, permuted = model(features, valid), model(features[order], valid[order])
     np.testing.assert_allclose(outputs.scores[order], permuted.scores, atol=2e-6)
     np.testing.assert_allclose(
-        outputs.category_weights[order], permuted.category_weights, atol=2e-6
+        core_of(outputs).category_weights[order], core_of(permuted).category_weights, atol=2e-6
     )
 
 
@@ -207,7 +214,8 @@ def test_changing_v_changes_the_scores(attention_query: str) -> None:
     graphdef, params = parts(attention_query=attention_query)
     features, valid = bags([8, 5], 8)
     before = apply(graphdef, params, features, valid).scores
-    changed = params | {"prototypes": params["prototypes"][::-1] * 3.0}
+    new = params["core"] | {"prototypes": params["core"]["prototypes"][::-1] * 3.0}
+    changed = params | {"core": new}
     after = apply(graphdef, changed, features, valid).scores
     assert float(jnp.abs(before - after)[:, :5].min()) > 1e-6
 
@@ -218,13 +226,13 @@ def test_label_embedding_is_the_mean_of_the_labelled_prototypes_and_absent_at_te
     labels = jnp.array([[False, False, False], [True, False, False], [True, False, True]])
     free = model(features, valid)
     given = model(features, valid, labels)
-    added = given.category_feature - free.category_feature
-    prototypes = parts()[1]["prototypes"]
+    added = core_of(given).category_feature - core_of(free).category_feature
+    prototypes = parts()[1]["core"]["prototypes"]
     np.testing.assert_allclose(added[0], jnp.zeros(16), atol=1e-6)
     np.testing.assert_allclose(added[1], prototypes[0], atol=1e-6)
     np.testing.assert_allclose(added[2], (prototypes[0] + prototypes[2]) / 2, atol=1e-6)
     # What is reported as w is the model's own evidence, with or without labels.
-    np.testing.assert_array_equal(given.category_weights, free.category_weights)
+    np.testing.assert_array_equal(core_of(given).category_weights, core_of(free).category_weights)
     np.testing.assert_array_equal(given.scores[0], free.scores[0])
     assert float(jnp.abs(given.scores[1:] - free.scores[1:]).max()) > 1e-6
 
@@ -238,21 +246,12 @@ def test_category_weights_hand_values() -> None:
     np.testing.assert_array_equal(core.hard_weights(jnp.array([[0.2, 0.7, 0.1]])), [[0, 1, 0]])
 
 
-def test_the_category_head_of_segments_sums_up_to_that_of_the_video() -> None:
-    features, valid = bags([8, 5], 8)
-    outputs = make(segment_categories=True)(features, valid)
-    mean = jnp.einsum("bt,btc->bc", outputs.coarse_attention, outputs.segment_category_logits)
-    of_video = outputs.category_logits[..., 1] - outputs.category_logits[..., 0]
-    np.testing.assert_allclose(mean, of_video, atol=1e-5)
-    assert float(jnp.ptp(outputs.segment_category_logits[0], axis=0).min()) > 1e-3
-    share = jax.nn.sigmoid(outputs.segment_category_logits[0, 3])
-    np.testing.assert_allclose(
-        outputs.segment_category_probs[0, 3], outputs.category_probs[0] * share, rtol=1e-6
-    )
-    # It changes what is read, not what is scored, and needs no parameter of its own.
-    plain = make()(features, valid)
-    np.testing.assert_array_equal(plain.scores, outputs.scores)
-    assert not np.asarray(plain.segment_category_logits).any()
+def test_without_core_there_is_none() -> None:
+    graphdef, params = parts(injection="none")
+    assert "core" not in params
+    outputs = apply(graphdef, params, *bags([5], 5))
+    assert outputs.core is None
+    assert sorted(outputs.readout()) == ["scores", "shift_ratio"]
 
 
 @pytest.mark.parametrize("changes", [{}, {"category_input": "features", "score_smoothing": 0.1}])
@@ -260,7 +259,7 @@ def test_empty_bag_gives_finite_zeros(changes: dict[str, Any]) -> None:
     outputs = make(**changes)(*bags([0, 5], 5))
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(outputs))
     assert not np.asarray(outputs.scores[0]).any()
-    assert not np.asarray(outputs.video_vector[0]).any()
+    assert not np.asarray(core_of(outputs).video_vector[0]).any()
 
 
 def test_categories_of_the_features_leave_the_encoder_to_the_scorer() -> None:
@@ -270,11 +269,11 @@ def test_categories_of_the_features_leave_the_encoder_to_the_scorer() -> None:
     @jax.jit
     @jax.grad
     def gradient(params: Any) -> jax.Array:
-        return apply(graphdef, params, features, valid).category_logits.sum()
+        return core_of(apply(graphdef, params, features, valid)).category_logits.sum()
 
     found = gradient(params)
-    assert not any(np.asarray(leaf).any() for leaf in jax.tree.leaves(found["encoder"]))
-    assert all(np.asarray(leaf).any() for leaf in jax.tree.leaves(found["category_input"]))
+    assert not any(np.asarray(leaf).any() for leaf in jax.tree.leaves(found["motar"]["encoder"]))
+    assert all(np.asarray(leaf).any() for leaf in jax.tree.leaves(found["core"]["category_input"]))
 
 
 def test_segments_without_evidence_stay_finite_with_finite_gradients() -> None:
@@ -303,15 +302,12 @@ def test_the_first_step_reaches_every_parameter(changes: dict[str, Any]) -> None
     graphdef, params = parts(**changes)
     features, valid = bags([20] * 8, 20)
     labels = jnp.zeros((8, 3), bool).at[4, 0].set(True).at[5, 1].set(True).at[6:, 2].set(True)
-    batch = step_lib.Batch(features, valid, labels)
 
     @jax.jit
     @jax.grad
     def gradient_of(params: Any) -> jax.Array:
         outputs = apply(graphdef, params, features, valid, labels)
-        return step_lib.total_loss(
-            step_lib.loss_terms(outputs, batch, LOSS), LOSS, has_categories=True
-        )
+        return losses.total_loss(losses.loss_terms(outputs, labels, valid, LOSS), LOSS)
 
     gradient = gradient_of(params)
     # Hidden units of the gate may be off on this input, a whole matrix may not.
@@ -321,7 +317,7 @@ def test_the_first_step_reaches_every_parameter(changes: dict[str, Any]) -> None
         if not np.asarray(leaf).any()
     ]
     assert not dead
-    assert float(jnp.abs(gradient["gate"]["w1"]["kernel"]).max()) > 1e-8
+    assert float(jnp.abs(gradient["motar"]["gate"]["w1"]["kernel"]).max()) > 1e-8
 
 
 def test_the_dead_gate_gets_no_gradient() -> None:
@@ -332,7 +328,9 @@ def test_the_dead_gate_gets_no_gradient() -> None:
     def gradient(params: Any) -> jax.Array:
         return apply(graphdef, params, *bags([9, 9], 9)).logits.sum()
 
-    assert not any(np.asarray(leaf).any() for leaf in jax.tree.leaves(gradient(params)["gate"]))
+    assert not any(
+        np.asarray(leaf).any() for leaf in jax.tree.leaves(gradient(params)["motar"]["gate"])
+    )
 
 
 def test_dropout_needs_keys_and_follows_them() -> None:
@@ -375,5 +373,6 @@ def test_smoothed_scores_end_as_if_segments_without_evidence_followed() -> None:
 
 def test_outputs_are_float32() -> None:
     outputs = make()(*bags([7, 4], 7))
-    for name in ("logits", "features", "category_logits", "mixture_mean"):
-        assert getattr(outputs, name).dtype == jnp.float32
+    for part in (outputs.logits, outputs.features, outputs.core.category_logits):
+        assert part.dtype == jnp.float32
+    assert outputs.core.mixture_mean.dtype == jnp.float32

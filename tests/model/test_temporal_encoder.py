@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from refinevad_jax.model.model_config import ModelConfig
 from refinevad_jax.model.temporal_encoder import TemporalEncoder
 
 CHANNELS, BRANCH = 6, 4
@@ -13,17 +14,16 @@ CHANNELS, BRANCH = 6, 4
 
 @pytest.mark.parametrize("distance", [1, 3, 20])
 def test_a_dilation_is_a_convolution_of_three_taps(distance: int) -> None:
-    encoder = TemporalEncoder(
-        CHANNELS,
-        2 * BRANCH,
+    config = ModelConfig(
+        modality_widths=(CHANNELS,),
+        num_categories=2,
+        width=2 * BRANCH,
         num_layers=0,
         num_heads=1,
-        mlp_width=1,
         dropout=0.0,
-        positions="sinusoidal",
         dilations=(distance,),
-        rngs=nnx.Rngs(0),
     )
+    encoder = TemporalEncoder(config, rngs=nnx.Rngs(0))
     features = jax.random.normal(jax.random.key(0), (2, 9, CHANNELS))
     found = encoder.project(features, jnp.ones((2, 9), bool))
     own, *taps = jnp.split(encoder.projection.kernel[...], 4, axis=1)

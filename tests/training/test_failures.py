@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from refinevad_jax.errors import NumericalError, UserError
 from refinevad_jax.runs.checkpoints import Checkpoints
-from refinevad_jax.training import failures, loop
+from refinevad_jax.training import failures, loop, losses
 from refinevad_jax.training import step as step_lib
 from refinevad_jax.training.dispatch import Dispatch
 from tests.conftest import LONG, call
@@ -31,19 +31,19 @@ bad_slope.defvjp(lambda value, slope: (value, slope), lambda slope, g: (g * slop
 
 def poison(monkeypatch: pytest.MonkeyPatch, term: str) -> None:
     """Makes a term of the loss NaN at a step, or with "gradient_norm" its gradient alone."""
-    train_step, terms_of = step_lib.train_step, step_lib.loss_terms
+    train_step, terms_of = step_lib.train_step, losses.loss_terms
 
-    def poisoned(state: Any, batch: Any, **options: Any) -> Any:
-        def terms(outputs: Any, batch: Any, config: Any) -> Any:
-            found = terms_of(outputs, batch, config)
+    def poisoned(state: Any, *batch: Any, **options: Any) -> Any:
+        def terms(*arguments: Any) -> Any:
+            found = terms_of(*arguments)
             at_step = state.step == STEP
             if term != "gradient_norm":
                 return found | {term: jnp.where(at_step, jnp.nan, found[term])}
             return found | {"mil": bad_slope(found["mil"], jnp.where(at_step, jnp.nan, 1.0))}
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(step_lib, "loss_terms", terms)
-            return train_step(state, batch, **options)
+            patch.setattr(losses, "loss_terms", terms)
+            return train_step(state, *batch, **options)
 
     monkeypatch.setattr(step_lib, "train_step", poisoned)
 
@@ -93,10 +93,13 @@ def test_features_and_the_command_that_replays(
     assert "not finite:   gradient of" in result.stdout
 
 
-@pytest.mark.parametrize("term", failures.TERMS)
+TERMS = (*(term.name for term in losses.TERMS), "loss", "gradient_norm")
+
+
+@pytest.mark.parametrize("term", TERMS)
 def test_the_first_failure_of_a_dispatch(term: str) -> None:
     """The earliest step, and in it the term before the sum that it spoils."""
-    metrics = {name: np.ones((2, 5), np.float32) for name in failures.TERMS}
+    metrics = {name: np.ones((2, 5), np.float32) for name in TERMS}
     assert failures.first_failure(metrics, 10) is None
     for name in ("loss", "gradient_norm"):
         metrics[name][:, 3:] = np.nan

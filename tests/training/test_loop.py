@@ -228,4 +228,4 @@ def test_frozen_prototypes_and_one_modality(
     from refinevad_jax.model.refinevad import create
 
     _, initial = create(model.config, seed=0)
-    np.testing.assert_array_equal(model.prototypes[...], initial["prototypes"])
+    np.testing.assert_array_equal(model.core.prototypes[...], initial["core"]["prototypes"])

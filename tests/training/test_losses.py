@@ -1,12 +1,24 @@
 """Losses by hand, on empty masks, and under padding."""
 
+import json
+import pathlib
+import re
+import subprocess
+import sys
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ml_collections import ConfigDict
 
+from refinevad_jax import config as config_lib
+from refinevad_jax.model.core import CoreOutputs
+from refinevad_jax.model.refinevad import Outputs
 from refinevad_jax.training import losses
+from tests.conftest import ROOT
 
 NOTHING = np.zeros((2, 4), bool)
 
@@ -63,7 +75,7 @@ def test_softmax_mean_lies_between_the_mean_and_the_maximum_and_reaches_all_segm
 
 
 def test_bce_mil_loss_by_hand() -> None:
-    logits = np.array([0.0, 2.0, 50.0])
+    logits = np.array([0.0, 2.0, 50.0], np.float32)
     anomalous, present = np.array([False, True, False]), np.array([True, True, False])
     expected = (np.log(2) + np.log1p(np.exp(-2.0))) / 2
     np.testing.assert_allclose(losses.bce_mil_loss(logits, anomalous, present), expected, rtol=1e-5)
@@ -76,18 +88,6 @@ def test_category_loss_is_bce_of_the_anomalous_softmax() -> None:
     expected = -np.where(labels, np.log(probs), np.log1p(-probs)).mean()
     present = np.ones(3, bool)
     np.testing.assert_allclose(losses.category_loss(logits, labels, present), expected, rtol=1e-5)
-
-
-def test_segment_category_loss_is_bce_of_the_top_segments_of_each_category() -> None:
-    logits = np.array([[[2.0, -1.0], [0.0, 3.0], [9.0, 9.0]], [[5.0, 5.0]] * 3])
-    labels = np.array([[True, False], [False, True]])
-    valid = np.array([[True, True, False], [False] * 3])
-    args = (logits, labels, valid, valid.any(axis=1))
-    one = losses.segment_category_loss(*args, k=np.array([1, 0]))
-    np.testing.assert_allclose(one, (np.log1p(np.exp(-2.0)) + np.log1p(np.exp(3.0))) / 2, rtol=1e-5)
-    two = losses.segment_category_loss(*args, k=np.array([2, 0]))
-    np.testing.assert_allclose(two, (np.log1p(np.exp(-1.0)) + np.log1p(np.exp(1.0))) / 2, rtol=1e-5)
-    assert losses.segment_category_loss(*args[:3], np.zeros(2, bool), k=np.array([1, 0])) == 0
 
 
 def test_mixture_target_by_hand() -> None:
@@ -127,7 +127,9 @@ def empty_losses() -> dict[str, jax.Array]:
     return {
         "ranking": losses.ranking_loss(top, none, none),
         "bce": losses.bce_mil_loss(top, none, none),
-        "category": losses.category_loss(np.ones((2, 3, 2)), np.zeros((2, 3), bool), none),
+        "category": losses.category_loss(
+            np.ones((2, 3, 2), np.float32), np.zeros((2, 3), bool), none
+        ),
         "mixture": losses.mixture_loss(scores, target, NOTHING),
         "difference": losses.difference_loss(scores, NOTHING),
         "top k": top.sum(),
@@ -191,3 +193,78 @@ def test_top_k_mean_is_that_of_the_sorted_valid_scores(data: st.DataObject) -> N
     np.testing.assert_array_equal(
         result, losses.top_k_mean(other[None], valid[None], k=np.array([k]))[0]
     )
+
+
+def outputs_of(core: CoreOutputs | None) -> Outputs:
+    logits = np.linspace(-1, 1, 8, dtype=np.float32).reshape(2, 4)
+    return Outputs(logits, 1 / (1 + np.exp(-logits)), logits, logits, logits, core)
+
+
+def config_with(**changes: Any) -> losses.LossConfig:
+    fields = config_lib.default().loss.to_dict() | changes
+    return losses.LossConfig.of(fields)
+
+
+LABELS, VALID = np.array([[True, False], [False, False]]), np.ones((2, 4), bool)
+
+
+def test_the_loss_is_the_weighted_sum_of_the_terms() -> None:
+    config = config_with(smoothing="difference", smoothing_weight=0.5)
+    terms = losses.loss_terms(outputs_of(None), LABELS, VALID, config)
+    assert list(terms) == losses.term_names(terms) == ["mil", "smoothing"]
+    expected = terms["mil"] + 0.5 * terms["smoothing"]
+    np.testing.assert_allclose(losses.total_loss(terms, config), expected, rtol=1e-6)
+
+
+def test_a_term_of_weight_0_or_without_core_is_not_computed() -> None:
+    assert list(losses.loss_terms(outputs_of(None), LABELS, VALID, config_with())) == ["mil"]
+
+    def refuse(*arguments: Any) -> Any:
+        raise AssertionError("computed all the same")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(losses, "TERMS", (losses.Term("off", refuse, "smoothing_weight"),))
+        config = config_with(smoothing_weight=0.0)
+        assert losses.loss_terms(outputs_of(None), LABELS, VALID, config) == {}
+
+
+def test_every_weight_of_the_configuration_is_one_of_a_term() -> None:
+    keys = {key for key in config_lib.default().loss if key.endswith("_weight")}
+    assert keys == {term.weight for term in losses.TERMS if isinstance(term.weight, str)}
+
+
+NEW_TERM = """
+import pathlib, sys
+from ml_collections import ConfigDict
+from refinevad_jax.training import failures, loop, losses
+
+def mean_score(outputs, labels, valid, config):
+    return outputs.scores.mean()
+
+losses.TERMS = (*losses.TERMS, losses.Term("mean_score", mean_score, 0.25))
+config = ConfigDict(eval(sys.argv[1]))
+loop.train(config, pathlib.Path(sys.argv[2]))
+one = losses.Term("mean_score", lambda *_: mean_score(*_) * float("nan"), 0.25)
+losses.TERMS = (*losses.TERMS[:-1], one)
+try:
+    loop.train(config, pathlib.Path(sys.argv[2]) / "bad")
+except loop.NumericalError as error:
+    print(error)
+(path,) = pathlib.Path(sys.argv[2], "bad").glob("failure-*.npz")
+print("replayed", *failures.replay(failures.read(path)))
+"""
+
+
+def test_a_new_term_is_one_entry(tiny_config: ConfigDict, tmp_path: pathlib.Path) -> None:
+    """It is found in the loss, the printed line, metrics.jsonl, the error, and the replay."""
+    tiny_config.train.num_epochs = 1
+    command = [sys.executable, "-c", NEW_TERM, repr(tiny_config.to_dict()), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"loss .*\(mil .*, mean_score 0\.\d+\)", done.stdout)
+    row = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0])
+    weights = {"mil": 1.0, "smoothing": 0.1, "category": 0.2, "mean_score": 0.25}
+    total = sum(weight * row[name] for name, weight in weights.items())
+    assert row["loss"] == pytest.approx(total, rel=1e-5)
+    assert "step 1: mean_score is nan with seed 0" in done.stdout
+    assert re.search(r"replayed \{.*'mean_score': nan.*'mean_score'", done.stdout)

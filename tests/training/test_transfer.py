@@ -42,10 +42,11 @@ def test_core_is_carried_over_and_the_rest_stays_fresh(trained: pathlib.Path) ->
     _, fresh = create(run.model_config, seed=5)
     _, donated, _ = restore(run, trained, "best")
     params, note = transferred(fresh, run)
-    np.testing.assert_array_equal(params["prototypes"], donated["prototypes"])
-    kernel = "category_head", "classifier", "kernel"
+    np.testing.assert_array_equal(params["core"]["prototypes"], donated["core"]["prototypes"])
+    kernel = "classifier", "kernel"
     np.testing.assert_array_equal(
-        params[kernel[0]][kernel[1]][kernel[2]], donated[kernel[0]][kernel[1]][kernel[2]]
+        params["core"]["category_head"][kernel[0]][kernel[1]],
+        donated["core"]["category_head"][kernel[0]][kernel[1]],
     )
     np.testing.assert_array_equal(
         params["scorer"]["output"]["kernel"], fresh["scorer"]["output"]["kernel"]
@@ -60,10 +61,10 @@ def test_categories_that_the_donor_does_not_know_stay_fresh(trained: pathlib.Pat
     donor = read_run(trained)
     _, donated, _ = restore(donor, trained, "best")
     params, note = transferred(fresh, run)
-    np.testing.assert_array_equal(params["prototypes"][0], fresh["prototypes"][0])
-    np.testing.assert_array_equal(params["prototypes"][1], donated["prototypes"][2])
-    new = params["category_head"]["classifier"]
-    old = donated["category_head"]["classifier"]
+    np.testing.assert_array_equal(params["core"]["prototypes"][0], fresh["core"]["prototypes"][0])
+    np.testing.assert_array_equal(params["core"]["prototypes"][1], donated["core"]["prototypes"][2])
+    new = params["core"]["category_head"]["classifier"]
+    old = donated["core"]["category_head"]["classifier"]
     np.testing.assert_array_equal(new["bias"][2:], old["bias"][4:])
     np.testing.assert_array_equal(new["kernel"][:, 2:], old["kernel"][:, 4:])
     assert "C -> C; without a counterpart: X" in note
@@ -80,8 +81,10 @@ def test_a_transferred_run_trains_with_frozen_prototypes(
     tiny_config.seed = 3
     loop.train(tiny_config, tmp_path)
     assert "fresh: scorer" in capsys.readouterr().out
-    before = analysis.load_model(trained, "best").prototypes[...]
-    np.testing.assert_array_equal(analysis.load_model(tmp_path, "last").prototypes[...], before)
+    before = analysis.load_model(trained, "best").core.prototypes[...]
+    np.testing.assert_array_equal(
+        analysis.load_model(tmp_path, "last").core.prototypes[...], before
+    )
 
 
 def test_every_module_belongs_to_one_part(trained: pathlib.Path) -> None:
@@ -111,5 +114,5 @@ def test_networks_that_do_not_fit_are_refused(trained: pathlib.Path) -> None:
     run = run_with(trained, parts=("motar",))
     run.config.model.shift = "none"
     _, fresh = create(run.model_config, seed=0)
-    with pytest.raises(UserError, match=r"has 'gate'; leave its part out"):
+    with pytest.raises(UserError, match=r"has 'motar.gate'; leave its part out"):
         transferred(fresh, run)

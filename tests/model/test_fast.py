@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from refinevad_jax.model.linear import Linear
-from refinevad_jax.model.normalization import LayerNorm, sum_of_rows
+from refinevad_jax.model.fast import LayerNorm, Linear, sum_of_rows
 
 WIDTH = 6
 LAYERS = {

@@ -1,0 +1,38 @@
+"""Everything that decides the network's shape; refinevad_jax/config.py gives the reasons."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """The fields of config.model, with what the data set decides: modality widths, categories."""
+
+    modality_widths: tuple[int, ...]
+    num_categories: int
+    width: int = 512
+    num_layers: int = 2
+    num_heads: int = 4
+    mlp_width: int = 1024
+    dropout: float = 0.1
+    shift: str = "adaptive"
+    folding: int = 4
+    injection: str = "soft"
+    tau: float = 1.0
+    attention_query: str = "video"
+    scorer_width: int = 128
+    positions: str = "sinusoidal"
+    category_input: str = "encoder"
+    score_smoothing: float = 0.0
+    score_centering: float = 0.0
+    dilations: tuple[int, ...] = ()
+    feature_noise: float = 0.0
+
+    @property
+    def num_channels(self) -> int:
+        """D."""
+        return sum(self.modality_widths)
+
+    @property
+    def has_core(self) -> bool:
+        """Whether the network has CORE, and with it anything to say of categories."""
+        return self.injection != "none"

@@ -1,0 +1,118 @@
+"""The compiled functions of a run: all of them work on S seeds side by side.
+
+Axis letters: S seeds, V videos, B videos of a batch, N crops, T segments, D channels, C categories.
+"""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+from refinevad_jax.data.batches import draw_batch
+from refinevad_jax.runs.checkpoints import TrainState
+from refinevad_jax.runtime.compiler import compiler_options
+from refinevad_jax.training import losses, step
+from refinevad_jax.training.placement import SEED, Placement
+from refinevad_jax.training.step import Metrics, StepConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Programs:
+    """Jitted functions. Leaves of state and params have a leading axis S; seeds and steps are [S].
+
+    Attributes:
+        run_resident: (state, seeds, bags, num_steps) to (state, metrics [S, num_steps]). Draws its
+            batches from bags on the device: features [V, N, T, D], labels [V, C], and the lists
+            normal and anomalous [S, ...].
+        run_batch: (state, seeds, features [S, B, T, D], labels [S, B, C]) to (state, metrics [S]),
+            one step on a batch from the host.
+        draw: (steps, seeds, normal, anomalous) to the videos and crops [S, B] that both use.
+        probe: (params, features [S, B, T, D], labels [S, B, C]) to the mean top-k score [S] of the
+            anomalous videos with e_y in v, as in training, and without, as at test.
+    """
+
+    run_resident: jax.stages.Wrapped
+    run_batch: jax.stages.Wrapped
+    draw: jax.stages.Wrapped
+    probe: jax.stages.Wrapped
+
+
+def make_programs(
+    *,
+    graphdef: nnx.GraphDef[Any],
+    optimizer: optax.GradientTransformation,
+    config: StepConfig,
+    num_crops: int,
+    batch_size: int,
+    places: Placement,
+) -> Programs:
+    """Builds them; nothing is compiled before the first call.
+
+    Arrays lie on the devices as places says: a seed's batch is computed in parts, whose gradients
+    are summed.
+    """
+
+    def draw(step_number: Any, seed: Any, normal: Any, anomalous: Any) -> tuple[Any, Any]:
+        return draw_batch(
+            step.batch_key(seed),
+            step_number,
+            normal=normal,
+            anomalous=anomalous,
+            num_crops=num_crops,
+            batch_size=batch_size,
+        )
+
+    def update(state: TrainState, seed: Any, features: Any, labels: Any) -> Any:
+        features = jax.lax.with_sharding_constraint(features.astype(jnp.float32), places.rows)
+        key = step.step_key(seed, state.step)
+        return step.train_step(
+            state, features, labels, key=key, graphdef=graphdef, optimizer=optimizer, config=config
+        )
+
+    def run_resident(
+        state: TrainState, seed: Any, bags: dict[str, jax.Array], num_steps: int
+    ) -> tuple[TrainState, Metrics]:
+        def body(state: TrainState, _: None) -> tuple[TrainState, Metrics]:
+            videos, crops = draw(state.step, seed, bags["normal"], bags["anomalous"])
+            return update(state, seed, bags["features"][videos, crops], bags["labels"][videos])
+
+        return jax.lax.scan(body, state, None, length=num_steps)
+
+    def probe(params: Any, features: Any, labels: Any) -> Metrics:
+        model = nnx.merge(graphdef, params)
+        features = features.astype(jnp.float32)
+        valid = jnp.ones(features.shape[:2], bool)
+        k = losses.top_k_count(valid.sum(axis=-1), config.loss.top_k_divisor)
+        anomalous = labels.any(axis=-1)
+
+        def mean_score(injected: jax.Array | None) -> jax.Array:
+            scores = model(features, valid, injected_labels=injected).scores
+            return losses.masked_mean(losses.top_k_mean(scores, valid, k=k), anomalous)
+
+        return {
+            "train_score_with_label": mean_score(labels),
+            "train_score_without_label": mean_score(None),
+        }
+
+    per_bags = {"features": None, "labels": None, "normal": 0, "anomalous": 0}
+    outputs = (places.per_seed, places.everywhere)
+    return Programs(
+        run_resident=jax.jit(
+            jax.vmap(run_resident, in_axes=(0, 0, per_bags, None), spmd_axis_name=SEED),
+            static_argnums=3,
+            donate_argnums=0,
+            out_shardings=outputs,
+            compiler_options=compiler_options(),
+        ),
+        run_batch=jax.jit(
+            jax.vmap(update, spmd_axis_name=SEED),
+            donate_argnums=0,
+            out_shardings=outputs,
+            compiler_options=compiler_options(),
+        ),
+        draw=jax.jit(jax.vmap(draw)),
+        probe=jax.jit(jax.vmap(probe, spmd_axis_name=SEED), out_shardings=places.everywhere),
+    )
