@@ -171,19 +171,22 @@ def loss(out: dict[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
 
 def set_parameters(model: RefineVAD, params: Any) -> None:
     """Copies the parameters of the JAX network, a nested dict, into this one."""
+    core, gate = params["core"], params["motar"]["gate"]
     pairs: list[tuple[nn.Module, Any]] = [
         (model.input_norm, params["modality_norm"]["norms"]["modality_0"]),
-        *zip(model.gate, (params["gate"][name] for name in ("w1", "w2", "w3")), strict=True),
-        (model.coarse_score, params["category_head"]["coarse_score"]),
-        (model.classifier, params["category_head"]["classifier"]),
-        (model.mixture[0], params["mixture_head"]["hidden"]),
-        (model.mixture[1], params["mixture_head"]["output"]),
-        (model.context_norm, params["context_norm"]),
+        *zip(
+            model.gate, (params["motar"]["gate"][name] for name in ("w1", "w2", "w3")), strict=True
+        ),
+        (model.coarse_score, core["category_head"]["coarse_score"]),
+        (model.classifier, core["category_head"]["classifier"]),
+        (model.mixture[0], core["mixture_head"]["hidden"]),
+        (model.mixture[1], core["mixture_head"]["output"]),
+        (model.context_norm, core["context_norm"]),
         (model.scorer_norm, params["scorer"]["norm"]),
         (model.scorer[0], params["scorer"]["hidden"]),
         (model.scorer[1], params["scorer"]["output"]),
     ]
-    encoder = params["encoder"]
+    encoder = params["motar"]["encoder"]
     for name in ("projection", "projection_norm", "output_norm"):
         pairs.append((getattr(model, name), encoder[name]))
     for module, name in zip(model.blocks, encoder["blocks"], strict=True):
@@ -193,9 +196,9 @@ def set_parameters(model: RefineVAD, params: Any) -> None:
         for part in ("query", "key_value", "output"):
             pairs.append((getattr(module.attention, part), block["attention"][part]))
     for part in ("query", "key_value", "output"):
-        pairs.append((getattr(model.cross_attention, part), params["cross_attention"][part]))
+        pairs.append((getattr(model.cross_attention, part), core["cross_attention"][part]))
     with torch.no_grad():
-        model.prototypes.copy_(torch.from_numpy(np.array(params["prototypes"])))
+        model.prototypes.copy_(torch.from_numpy(np.array(core["prototypes"])))
         for module, values in pairs:
             weight = values["kernel"].T if "kernel" in values else values["scale"]
             module.weight.copy_(torch.from_numpy(np.array(weight)))  # type: ignore[operator]

@@ -29,7 +29,7 @@ from benchmarks.programs import NUM_CATEGORIES, made_up_bags, program
 from configs import ucf
 from refinevad_jax.model.model_config import ModelConfig
 from refinevad_jax.model.refinevad import create
-from refinevad_jax.training import step as step_lib
+from refinevad_jax.training import losses
 from refinevad_jax.training.loop import MAX_STEPS_PER_DISPATCH
 
 NUM_CHANNELS = flags.DEFINE_integer("num_channels", 1024, "D.", lower_bound=8)
@@ -73,14 +73,14 @@ def plain_loss(
     graphdef: Any, params: Any, features: np.ndarray, labels: np.ndarray, config: Any
 ) -> float:
     """The loss of this project's network without dropout, labels injected as in training."""
-    loss_config = step_lib.LossConfig.of(config)
+    loss_config = losses.LossConfig.of(config.loss.to_dict())
 
     @jax.jit
     def value(features: jax.Array, labels: jax.Array) -> jax.Array:
         features, valid = features.astype(np.float32), np.ones(features.shape[:2], bool)
         outputs = nnx.merge(graphdef, params)(features, valid, injected_labels=labels)
-        terms = step_lib.loss_terms(outputs, step_lib.Batch(features, valid, labels), loss_config)
-        return step_lib.total_loss(terms, loss_config, has_categories=True)
+        terms = losses.loss_terms(outputs, labels, valid, loss_config)
+        return losses.total_loss(terms, loss_config)
 
     return float(value(features, labels))
 

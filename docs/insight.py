@@ -17,6 +17,7 @@ from absl import flags
 from refinevad_jax import analysis
 from refinevad_jax.data.bags import Bag, read_split
 from refinevad_jax.data.batches import resample
+from refinevad_jax.errors import UserError
 from refinevad_jax.model import motar
 from refinevad_jax.model.refinevad import Outputs, RefineVAD
 from refinevad_jax.runs.run import read_run
@@ -74,7 +75,8 @@ def outputs_of(
 def print_categories(outputs: Outputs, bags: Sequence[Bag], names: Sequence[str]) -> None:
     """For every category: videos, how many are right, and what the others are taken for."""
     labels = np.stack([bag.labels for bag in bags])
-    taken = outputs.category_probs.argmax(axis=1)
+    assert outputs.core is not None
+    taken = outputs.core.category_probs.argmax(axis=1)
     for category, name in enumerate(names):
         videos = np.flatnonzero(labels[:, category])
         if len(videos):
@@ -98,10 +100,12 @@ def main() -> None:
     bags = read_split(data_dir, run.config.data.dataset, SPLIT.value)
     outputs, motion = outputs_of(model, bags, run.columns(), run.config.data.num_segments)
     names = run.info.taxonomy.categories
+    if outputs.core is None or model.core is None:
+        raise UserError(f"{workdir}: a run without CORE; there are no categories to look at")
     if set(PAPER_GROUPS[0]) <= set(names):
-        found = group_silhouette(np.asarray(model.prototypes[...]), names, PAPER_GROUPS)
+        found = group_silhouette(np.asarray(model.core.prototypes[...]), names, PAPER_GROUPS)
         print(f"prototypes in the paper's three groups: {found}")
-    weights = outputs.category_weights
+    weights = outputs.core.category_weights
     entropy = -np.sum(weights * np.log(np.maximum(weights, 1e-12)), axis=1).mean()
     print(f"category weights: entropy {entropy:.3f} of at most {np.log(len(names)):.3f}")
     ratio = outputs.shift_ratio

@@ -68,7 +68,12 @@ FORBIDDEN = {
         "absl",
         "pathlib",
     ],
-    "refinevad_jax.training.losses": ["refinevad_jax", "ml_collections", "absl", "pathlib"],
+    "refinevad_jax.training.losses": [
+        *(f"refinevad_jax.{room}" for room in ("data", "evaluation", "files", "runs", "training")),
+        "ml_collections",
+        "absl",
+        "pathlib",
+    ],
     "refinevad_jax.report": [
         "refinevad_jax.model",
         "refinevad_jax.training",

@@ -130,8 +130,8 @@ def _check_version(stored: Any, commit: str, source: str) -> None:
     if problem:
         written = f"at commit {commit}" if commit else "by another version of this project"
         raise UserError(
-            f"{source}: written {written} ({problem}), whose checkpoints do not load here; use that "
-            "version, or train again in a new workdir"
+            f"{source}: written {written} ({problem}), whose checkpoints do not load here; use "
+            "that version, or train again in a new workdir"
         )
 
 

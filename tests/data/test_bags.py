@@ -81,7 +81,7 @@ def test_metadata_is_read_back(data_dir):
     assert split_sizes(data_dir, "tiny") == {"train": 3, "test": 2}
 
 
-def test_a_folder_of_before_says_nothing_of_the_normalization(tmp_path):
+def test_a_folder_may_say_nothing_of_the_normalization(tmp_path):
     values = {key: value for key, value in INFO.to_dict().items() if key != "normalization"}
     assert read_info(write_metadata(tmp_path, json.dumps(values)), "tiny") == INFO
 

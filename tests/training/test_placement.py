@@ -22,7 +22,7 @@ PROGRAM = """
 import jax, pathlib, sys
 data, workdir, devices, seeds, coordinator, count, index = sys.argv[1:]
 jax.config.update('jax_num_cpu_devices', int(devices))
-from refinevad_jax import processes
+from refinevad_jax.runtime import processes
 processes.connect(coordinator, int(count) if count else None, int(index) if index else None)
 from tests.conftest import make_tiny_config
 from refinevad_jax.training import dispatch, loop
