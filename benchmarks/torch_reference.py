@@ -174,9 +174,7 @@ def set_parameters(model: RefineVAD, params: Any) -> None:
     core, gate = params["core"], params["motar"]["gate"]
     pairs: list[tuple[nn.Module, Any]] = [
         (model.input_norm, params["modality_norm"]["norms"]["modality_0"]),
-        *zip(
-            model.gate, (params["motar"]["gate"][name] for name in ("w1", "w2", "w3")), strict=True
-        ),
+        *zip(model.gate, (gate[name] for name in ("w1", "w2", "w3")), strict=True),
         (model.coarse_score, core["category_head"]["coarse_score"]),
         (model.classifier, core["category_head"]["classifier"]),
         (model.mixture[0], core["mixture_head"]["hidden"]),

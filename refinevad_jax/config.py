@@ -1,4 +1,4 @@
-"""The configuration: every key with its unit and reason, and the check that a run starts with.
+"""The configuration: every key with its unit and reason, and the check made before a run.
 
 Marks as in docs/method.md: S, stated by the paper; D, our decision.
 """
@@ -47,31 +47,31 @@ def default() -> ConfigDict:
     model.attention_query = "video"
     model.scorer_width = 128  # (D)
     # How the Transformer knows time: "sinusoidal", a table added to the input; "decay", attention
-    # that weakens with the distance as a share of the video, at a rate of its own a head (D).
+    # that weakens with the distance as a share of the video, at a different rate per head (D).
     model.positions = "sinusoidal"
     # What the category head reads: "encoder", MoTAR's output pooled by the coarse attention (S);
-    # "features", a projection of its own of the input, pooled by attention and by maximum (D).
+    # "features", a separate projection of the input, pooled by attention and by maximum (D).
     model.category_input = "encoder"
     # Convolutions of three taps at these distances, in segments, beside the projection of each
     # segment alone; every one has an equal part of the width. () for none (D, as RTFM).
     model.dilations = ()
     # Standard deviation of Gaussian noise on the encoder's input in training, whose channels have
-    # variance 1, also where a segment has no evidence; 0 for none (D).
+    # variance 1, also for a segment without evidence; 0 for none (D).
     model.feature_noise = 0.0
     # Scores are averaged over time before the sigmoid, with weights that fall by e at this share of
     # the video on both sides, beyond its ends with a segment without evidence; 0 leaves them (D).
     model.score_smoothing = 0.0
-    # This share of a video's mean logit is taken from all its segments, where the mean is above 0:
+    # This share of a video's mean logit is taken from all its segments, if the mean is above 0:
     # what tells the video apart counts for less than what tells its segments apart; 0 for none (D).
     model.score_centering = 0.0
 
     loss = config.loss = ConfigDict()
     loss.mil = "ranking"  # "ranking", hinge over pairs (S); "bce" on the pooled logit
     loss.margin = 1.0  # of the ranking hinge (D)
-    # How segments make a video in L_MIL: "top_k", their mean (S); "softmax", all with weights
-    # softmax over the video of logit / 0.5 (D).
+    # How segments make a video in L_MIL: "top_k", their mean (S); "softmax", all of them, with
+    # weights softmax over the video of logit / 0.5 (D).
     loss.pooling = "top_k"
-    loss.top_k_divisor = 16  # k = T / divisor + 1 segments a video (D, the field's)
+    loss.top_k_divisor = 16  # k = T / divisor + 1 segments per video (D, the field's)
     loss.smoothing = "mixture"  # "mixture" (S); "difference" of neighbours, the null control
     loss.smoothing_weight = 0.1  # (S)
     loss.category_weight = 0.2  # (S)
@@ -81,7 +81,8 @@ def default() -> ConfigDict:
     train.num_epochs = 30  # at most (S); an epoch is one pass over the shorter list
     train.label_injection_rate = 1.0  # share of videos whose e_y is added to v in training (S)
     train.trainable_prototypes = True  # False freezes E, a row of the ladder
-    # Of the large matrix products: "float32", or "bfloat16" on a device that is faster in it (D).
+    # Precision of the large matrix products: "float32", or "bfloat16" on a device that is faster in
+    # it (D).
     train.precision = "float32"
     train.selection_metric = "video_auc"  # or "video_ap"; both need video-level labels only
 

@@ -24,9 +24,9 @@ _OF_SHAPE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError
 
 @contextlib.contextmanager
 def as_damaged(what: str, *kinds: type[Exception]) -> Iterator[None]:
-    """Where values of a file turn out to be of another shape than was written: raises UserError.
+    """Raises UserError if the values of a file turn out not to have the shape that was written.
 
-    what: file and cure. kinds: errors that mean it besides those that Python raises.
+    what: file and cure. kinds: further errors that mean the same as those that Python raises.
     """
     try:
         yield

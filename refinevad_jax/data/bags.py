@@ -34,7 +34,7 @@ class StoredFeatures:
         self._records, self._number, self.shape = records, number, shape
 
     def __getitem__(self, index: Any) -> np.ndarray:
-        """The rows asked for. Raises UserError where the files have gone or changed since."""
+        """The rows asked for. Raises UserError if the files have gone or changed since."""
         try:
             return self._records[self._number]["features"][index]
         except Exception as error:  # the readers below raise many kinds for a damaged file
@@ -46,7 +46,7 @@ class StoredFeatures:
 
 BUILDER_NAME = "feature_bags"
 SCHEMA_VERSION = 1
-MAX_SIZE = 1_000_000  # of a modality in channels, of a segment in frames
+MAX_SIZE = 1_000_000  # channels of a modality, frames of a segment
 DESCRIPTIONS = ("dataset_info.json", "features.json")  # TFDS's files beside metadata.json
 
 
@@ -70,10 +70,10 @@ class BagsInfo:
         encoder: what made the features, in words; a checkpoint remembers it.
         end_convention: "exclusive", span (s, e) covers frames s .. e-1.
         source: where the data came from, in words.
-        simulated: True where the features are made up; every report then says so.
+        simulated: True if the features are made up; every report then says so.
         provenance: input files with their SHA-256, and how they were read.
-        normalization: {modality: "l2"} where every row that is not zero has length 1, "none"
-            otherwise; measured when the data set is written. Empty where it was not.
+        normalization: {modality: "l2"} if every row that is not zero has length 1, "none"
+            otherwise; measured when the data set is written. Empty if it was not measured.
     """
 
     name: str
@@ -128,12 +128,12 @@ def _check_fields(fields: dict[str, Any]) -> None:
     texts += [modality.name for modality in fields["modalities"]]
     texts += [*fields["normalization"], *fields["normalization"].values()]
     if not all(isinstance(text, str) for text in texts):
-        raise ValueError("a name or description is no text")
+        raise ValueError("a name or description is not text")
     if not fields["modalities"]:
         raise ValueError("no modality")
     sizes = [fields["frames_per_segment"], *(modality.width for modality in fields["modalities"])]
     if not all(type(size) is int and 0 < size <= MAX_SIZE for size in sizes):
-        raise ValueError(f"a width or frames_per_segment is no number from 1 to {MAX_SIZE:,}")
+        raise ValueError(f"a width or frames_per_segment is not a number from 1 to {MAX_SIZE:,}")
     if type(fields["simulated"]) is not bool or not isinstance(fields["provenance"], dict):
         raise ValueError("simulated or provenance is of another type")
 
@@ -147,8 +147,8 @@ class Bag:
         label: the raw label string.
         labels: [C] bool, all False for a normal video.
         features: [N, T, D] float16, N crops; an array, or StoredFeatures in its place.
-        num_frames: frames of the video file, or T x frames_per_segment where unknown.
-        fps: frames per second, 0 where unknown.
+        num_frames: frames of the video file, or T x frames_per_segment if unknown.
+        fps: frames per second, 0 if unknown.
         spans: [S, 3] int32, frames [start, end) and category index (-1: not stated).
         has_truth: whether the spans are known; a normal video with truth has none.
     """
@@ -254,7 +254,7 @@ def read_split(data_dir: str, dataset: str, split: str, *, in_memory: bool = Tru
 
     in_memory: False reads everything once, and leaves the features in their files as
     StoredFeatures, which give the same arrays.
-    Raises UserError where the data set or the split does not exist, or a record is damaged.
+    Raises UserError if the data set or the split does not exist, or a record is damaged.
     """
     sizes = split_sizes(data_dir, dataset)
     if split not in sizes:

@@ -22,7 +22,7 @@ class TrainingBags:
         features: [V, N, T, D] float16, N crops; rows of bags in files are read when asked for.
         labels: [V, C] bool.
         normal, anomalous: [S, ...] int, indices into V of the two lists of every seed. They differ
-            where each seed holds other videos out.
+            if each seed holds other videos out.
     """
 
     features: "np.ndarray | StoredRows"
@@ -62,7 +62,7 @@ def resample(features: np.ndarray, num_segments: int) -> np.ndarray:
     """Averages inside num_segments equal bins; an empty bin repeats the row at its edge.
 
     The rule of RTFM, UR-DMU and BN-WVAD: edges int(linspace(0, T, num_segments + 1)).
-    features: [N, T, D]. Returns [N, num_segments, D], float64 where rows were averaged or else
+    features: [N, T, D]. Returns [N, num_segments, D], float64 if rows were averaged, else
     float32.
     """
     length = features.shape[1]
@@ -145,7 +145,7 @@ def hold_out(bags: list[Bag], fraction: float, seed: int) -> frozenset[str]:
 def cycled_permutation(key: jax.Array, start: jax.Array, count: int, length: int) -> jax.Array:
     """Entries start .. start + count - 1 of an endless run of permutations of range(length).
 
-    Every index comes once per cycle; each cycle has a key of its own. start: int scalar, may be
+    Every index comes once per cycle; each cycle has its own key. start: int scalar, may be
     traced. Returns [count] int32.
     """
     position = start + jnp.arange(count)

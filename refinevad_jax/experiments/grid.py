@@ -23,7 +23,7 @@ def run_rows(
 ) -> dict[str, list[dict[str, Any]]]:
     """Runs every row in WORKDIR/<row>. Returns the metrics.json of each seed by row name.
 
-    Raises UserError where a folder holds a run of other settings.
+    Raises UserError if a folder holds a run with other settings.
     """
     info = read_info(config.data.data_dir, config.data.dataset)
     with locked(workdir):
@@ -47,7 +47,7 @@ def run_rows(
 def _finished(
     config: ConfigDict, folder: pathlib.Path, info: Any, split: str
 ) -> list[dict[str, Any]] | None:
-    """The stored results of a row, where all its seeds are trained to the end and evaluated."""
+    """The stored results of a row, if all its seeds are trained to the end and evaluated."""
     for own, workdir in seed_configs(config, folder):
         if not (workdir / "config.json").exists():
             return None

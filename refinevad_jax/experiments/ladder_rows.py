@@ -25,7 +25,7 @@ class Row:
     Attributes:
         name: in tables, and of its folder.
         changes: configuration keys to values, against the full model.
-        part: what full has and this row lacks, where the row asks whether a part helps.
+        part: what full has and this row lacks, if the row asks whether a part helps.
         paper_auc: frame AUC on UCF-Crime that the paper gives, in percent; on other features.
     """
 
@@ -106,9 +106,10 @@ CHOICES = (
 
 
 def ladder(config: ConfigDict, modalities: Sequence[str], wanted: Sequence[str] = ()) -> list[Row]:
-    """The rows for a configuration: those that change it, and one a modality where it has several.
+    """The rows for a configuration: those that change it, and one per modality if it has several.
 
-    Of rows that come to the same the first is kept. wanted: names to keep, with full; () for all.
+    If two rows come to the same configuration the first is kept. wanted: names to keep, with full;
+    () for all.
     Raises UserError for an unknown name.
     """
     rows = [*STEPS, *PARTS, *CHOICES]

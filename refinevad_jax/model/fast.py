@@ -1,8 +1,8 @@
 """The same values and gradients as the plain layers, in the form that processors compute fast.
 
-Here is what stands for speed alone: linear layers, LayerNorm and MoTAR's shift with gradients
-written by hand. Tests hold each equal to its plain form, in value and in gradient. Axis letters:
-B videos, T segments, D channels, K folding factor; rows are all axes before the last.
+Linear layers, LayerNorm and MoTAR's shift have gradients written by hand, for speed alone. Tests
+hold each equal to its plain form, in value and in gradient. Axis letters: B videos, T segments, D
+channels, K folding factor; rows are all axes before the last.
 """
 
 import functools
@@ -24,7 +24,7 @@ def sum_of_rows(x: jax.Array) -> jax.Array:
 
 @sum_of_rows.def_vmap
 def _sum_of_rows_batched(_: int, in_batched: list[bool], x: jax.Array) -> tuple[jax.Array, bool]:
-    """Of several seeds: ones that belong to no seed would have XLA transpose x."""
+    """For several seeds: one array of ones for all of them would make XLA transpose x."""
     assert in_batched[0]
     return _sums(x), True
 

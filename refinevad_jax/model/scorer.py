@@ -16,7 +16,7 @@ def exponential_smoothing(
     """Averages over time with weights exp(-|t - u| / (share T_valid)), u on both sides without end.
 
     The width is a share of the video, so that it means the same at every number of segments. Before
-    and after the video stands `beyond`.
+    and after the video the value is `beyond`.
     values: [B, T]; valid: [B, T] bool, True on a run from the first segment on; beyond: [B].
     Returns [B, T], 0 on padding; a video of values equal to beyond keeps them.
     """
@@ -42,10 +42,10 @@ def exponential_smoothing(
 
 
 def center_anomalous(logits: jax.Array, valid: jax.Array, *, share: float) -> jax.Array:
-    """Takes a share of the video's mean logit from each segment, where that mean is above 0.
+    """Takes a share of the video's mean logit from each segment, if that mean is above 0.
 
-    The label of a video raises all of its segments, its few anomalous frames want only some: what
-    they have in common counts for less. A video with a mean below 0 keeps its logits, and with a
+    The label of a video raises all of its segments, but only a few of them are anomalous: what they
+    have in common counts for less. A video with a mean below 0 keeps its logits, and with a
     share below 1 the mean keeps its sign.
     logits: [B, T]; valid: [B, T] bool. Returns [B, T], 0 on padding.
     """

@@ -11,12 +11,12 @@ from flax import nnx
 from refinevad_jax.model.fast import LayerNorm, Linear, neighbours
 from refinevad_jax.model.model_config import ModelConfig
 
-# Segments up to which attention is one call. Longer videos are attended in blocks of fewer queries
-# the longer they are, down to the shortest: memory then hardly grows, a video of days is scored
+# Segments up to which attention is one call. Longer videos are attended in blocks, with fewer
+# queries per block the longer the video is: memory then hardly grows, a video of days is scored
 # whole, and a block stays in a processor's caches.
 LONGEST_WHOLE = 2048
 SHORTEST_BLOCK = 64
-# Loss of attention over a whole video in the head of the fastest decay: e^-1 at 1 / 32 of it.
+# What attention loses over a whole video in the head with the fastest decay: e^-1 at 1 / 32 of it.
 DECAY = 32.0
 
 
@@ -52,7 +52,7 @@ def masked_attention(
 
     query: [B, Tq, heads, H / heads]; key, value: [B, T, heads, H / heads]; valid: [B, T] bool;
     decay: weaken with distance, queries being the segments of the keys. Returns the shape of query;
-    finite (and without meaning) where no key is valid.
+    finite (and without meaning) if no key is valid.
     """
     mask = valid[:, None, None, :]
     batch, length, heads, width = query.shape
@@ -99,8 +99,9 @@ class Attention(nnx.Module):
     def of_one_query(self, query: jax.Array, sequence: jax.Array, valid: jax.Array) -> jax.Array:
         """The same for one query, without keys and values of every segment.
 
-        q (W_k x_t) = (q W_k) x_t and sum_t a_t (W_v x_t) = W_v sum_t a_t x_t: T x H products a head
-        instead of T x H^2. The bias of the keys adds the same to every logit. query: [B, 1, H];
+        q (W_k x_t) = (q W_k) x_t and sum_t a_t (W_v x_t) = W_v sum_t a_t x_t: T x H products per
+        head instead of T x H^2. The bias of the keys adds the same to every logit. query: [B, 1,
+        H];
         sequence: [B, T, H]; valid: [B, T] bool. Returns [B, 1, H].
         """
         shape = (2, self.num_heads, -1)

@@ -40,7 +40,7 @@ class TrainState:
 
 
 class DamagedError(UserError):
-    """A checkpoint cannot be read, or is not what was saved."""
+    """A checkpoint cannot be read, or does not hold what was saved."""
 
 
 class Checkpoints:
@@ -69,9 +69,9 @@ class Checkpoints:
     def save(self, state: TrainState, metrics: dict[str, float] | None) -> None:
         """Saves the state under its step, with the selection metrics; replaces one that is there.
 
-        One may be there where seeds trained together were stopped between two saves, or where it
-        was damaged. metrics: None in the middle of an epoch. Of several processes all must call,
-        the first writes.
+        One may be there if seeds trained together were stopped between two saves, or if it was
+        damaged. metrics: None in the middle of an epoch. If several processes train, all must call
+        and the first writes.
         """
         content = {"params": state.params, "opt_state": state.opt_state}
         digests = {name: digest(tree) for name, tree in content.items()}
@@ -97,7 +97,7 @@ class Checkpoints:
             raise RuntimeError(f"{self._root}: step {int(state.step)} was not saved")
 
     def _drop_superseded(self) -> None:
-        """Removes what a kill between a save and the removal of what it replaced has left."""
+        """Removes what a process that was killed right after a save would have removed."""
         found = list(self._checkpointer.checkpoints)
         preserved = _Kept(self._metric).should_preserve(found, context=None)
         for item, keep in zip(found, preserved, strict=True):
@@ -105,7 +105,7 @@ class Checkpoints:
                 self._checkpointer.delete(item.step)
 
     def drop_after(self, step: int) -> None:
-        """Removes the checkpoints after a step, where a run goes on from there and repeats them."""
+        """Removes the checkpoints after a step: the run goes on from there and repeats them."""
         for later in [kept for kept in self.steps() if kept > step]:
             self._checkpointer.delete(later)
 
@@ -114,7 +114,7 @@ class Checkpoints:
         return {item.step: item.metrics or {} for item in self._checkpointer.checkpoints}
 
     def resolve(self, step: str | int) -> int:
-        """Step number of "last", "best" (of equals the later) or a number that has been kept."""
+        """Step number of "last", "best" (the later of two equals) or a number that is kept."""
         kept = self.steps()
         if not kept:
             raise UserError(f"{self._root}: holds no checkpoint yet; train for an epoch first")
@@ -183,7 +183,7 @@ class _Kept:
         self._metric = metric
 
     def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
-        """One answer a checkpoint."""
+        """One answer per checkpoint."""
         del context
         epochs = [item for item in checkpoints if item.metrics]
         measured = [item for item in epochs if self._metric in item.metrics]
@@ -196,7 +196,7 @@ class _Kept:
 
 
 def _say_faults_once() -> None:
-    """What Orbax raises is enough: its threads also print a traceback each, by two ways."""
+    """What Orbax raises is enough: each of its threads also prints a traceback, in two ways."""
     logging.getLogger("orbax").setLevel(logging.WARNING)
     logger = logging.getLogger("absl")
     if not any(found is _not_of_orbax for found in logger.filters):
@@ -215,7 +215,7 @@ def _print_uncaught(before: Any, uncaught: Any) -> None:
 
 
 def _fault_of_disk(error: BaseException) -> str:
-    """What the system said of a write that failed, "" for any other error."""
+    """What the system said about a write that failed, "" for any other error."""
     text = f"{error} {error.__cause__} {error.__context__}"
     return next((os.strerror(code) for code in FAULTS if os.strerror(code) in text), "")
 

@@ -34,7 +34,7 @@ def export(workdir: pathlib.Path, output: pathlib.Path, *, step: str) -> dict[st
     """Writes the file and, beside it, its description as JSON, which is returned.
 
     Batch and time are free: any B, and T from 2 to 2048, the longest that attention takes in one
-    block. Raises UserError for a workdir without that step, or where the file cannot be written.
+    block. Raises UserError for a workdir without that step, or if the file cannot be written.
     """
     run = read_run(workdir)
     graphdef, params, number = restore(run, workdir, step)

@@ -1,6 +1,6 @@
-"""metrics.jsonl: one JSON object a line, exact numbers, nothing that depends on the clock.
+"""metrics.jsonl: one JSON object per line, exact numbers, nothing that depends on the clock.
 
-Where tensorboardX is installed, the same numbers go to event files beside it, in tensorboard/.
+If tensorboardX is installed, the same numbers go to event files beside it, in tensorboard/.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from refinevad_jax.files.staged import write_bytes
 
 
 class MetricWriter:
-    """Appends rows; on resume drops those past the restored step, so that none stands twice."""
+    """Appends rows; on resume drops those past the restored step, so that none appears twice."""
 
     def __init__(self, path: pathlib.Path, *, resumed_step: int, writable: bool = True) -> None:
         self._path, self._writable = path, writable
@@ -39,7 +39,7 @@ class MetricWriter:
         for row in rows:
             kind = "epoch" if "epoch" in row else "step"
             for key, value in row.items():
-                # Its thread ends where a write fails, and a dead one would be waited for.
+                # Its thread ends if a write fails, and writing to a dead one would wait for ever.
                 if self._events is None or not _writes(self._events):
                     return
                 if isinstance(value, int | float) and key not in ("step", "epoch"):

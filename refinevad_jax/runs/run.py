@@ -1,9 +1,9 @@
 """The workdir of a run: what evaluation and a notebook need, without a flag repeated.
 
 W/config.json      configuration, data set description, versions and commit, their SHA-256
-W/metrics.jsonl    one row a training step, one row an epoch
-W/checkpoints/     Orbax, one folder a step
-W/eval/            one folder an evaluation
+W/metrics.jsonl    one row per training step, one row per epoch
+W/checkpoints/     Orbax, one folder per step
+W/eval/            one folder per evaluation
 
 A run of several seeds has these in W/seed0, W/seed1, ... instead.
 """
@@ -26,7 +26,7 @@ from refinevad_jax.files.staged import write_json
 from refinevad_jax.model.model_config import ModelConfig
 from refinevad_jax.runs.source_commit import source_commit
 
-# Where a run's data lies and whether it fits the device may change between two calls of a run.
+# The place of the data and whether it fits the device may change between two calls of a run.
 CHANGEABLE = ("data.data_dir", "data.device_limit_gb", "data.host_limit_gb")
 LIBRARIES = ("jax", "flax", "optax", "orbax-checkpoint", "numpy")
 
@@ -87,12 +87,12 @@ def write_run(workdir: pathlib.Path, run: Run) -> None:
 
 
 def read_run(workdir: pathlib.Path) -> Run:
-    """Reads config.json. Raises UserError where the folder is no workdir or the file damaged."""
+    """Reads config.json. Raises UserError if the folder is not a workdir or the file is damaged."""
     path = workdir / "config.json"
     if not path.is_file():
         refuse_several_seeds(workdir)
         raise UserError(
-            f"{workdir} is no workdir (no config.json); train one with "
+            f"{workdir} is not a workdir (no config.json); train one with "
             f"'python -m refinevad_jax.main --config=... --workdir={workdir}'"
         )
     return run_of_content(_read_json(path), source=str(path))
@@ -141,7 +141,7 @@ def seed_workdir(workdir: pathlib.Path, seed: int) -> pathlib.Path:
 
 
 def seed_workdirs(workdir: pathlib.Path) -> list[pathlib.Path]:
-    """The workdirs of a run: the folder itself, or one a seed, ascending. Empty for no workdir."""
+    """The workdirs of a run: the folder itself, or one per seed, ascending. Empty if none is."""
     if (workdir / "config.json").is_file():
         return [workdir]
     found = {}
@@ -153,7 +153,7 @@ def seed_workdirs(workdir: pathlib.Path) -> list[pathlib.Path]:
 
 
 def refuse_several_seeds(workdir: pathlib.Path) -> None:
-    """Raises UserError where a folder holds seeds and one was meant."""
+    """Raises UserError if a folder holds several seeds and one was meant."""
     seeds = [folder for folder in seed_workdirs(workdir) if folder != workdir]
     if seeds:
         raise UserError(f"{workdir} holds {len(seeds)} seeds; name one of them, as {seeds[0]}")

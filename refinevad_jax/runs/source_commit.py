@@ -10,10 +10,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 @functools.cache
 def source_commit(root: pathlib.Path = ROOT) -> str:
-    """The commit that is checked out at root, with "+" where tracked files differ from it.
+    """The commit that is checked out at root, with "+" if tracked files differ from it.
 
-    Twelve digits; "" where root is no checkout of its own (an installed package) or git is not
-    there.
+    Twelve digits; "" if root is not a checkout (an installed package) or git is not there.
     """
     git = shutil.which("git")
     if git is None or not (root / ".git").exists():

@@ -1,4 +1,4 @@
-"""Sends steps to the device: the only way of bags and states between host and device in training.
+"""Sends steps to the device: in training, bags and states move between host and device here alone.
 
 Axis letters: S seeds, B videos, T segments, D feature channels, C categories.
 """
@@ -88,7 +88,7 @@ class Dispatch:
         return self._compiled_step(state).cost_analysis()
 
     def scratch_bytes(self, state: TrainState) -> int:
-        """Memory of one step besides bags and state, as the compiler plans it."""
+        """Memory of one step beyond bags and state, as the compiler plans it."""
         return int(self._compiled_step(state).memory_analysis().temp_size_in_bytes)
 
     def program_of_a_step(self, state: TrainState) -> str:

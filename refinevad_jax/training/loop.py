@@ -38,17 +38,17 @@ from refinevad_jax.training.placement import on_host
 from refinevad_jax.training.stopping import StopRequest
 from refinevad_jax.training.transfer import transferred
 
-# Steps of one dispatch; an epoch that is longer takes several.
+# Steps of one dispatch; a longer epoch takes several.
 MAX_STEPS_PER_DISPATCH = 25
-# Below this the network has hardly begun to learn; small sets meet it, an epoch of theirs is short.
+# Below this the network has hardly begun to learn; a small data set has short epochs.
 FEW_STEPS = 50
 
 
 def train(config: ConfigDict, workdir: pathlib.Path) -> None:
-    """Trains all seeds to the end, from the last checkpoint in workdir where there is one.
+    """Trains all seeds to the end, from the last checkpoint in workdir if there is one.
 
     Raises UserError for bad input, NumericalError at the first non-finite loss or gradient, and
-    StoppedError where the process was asked to stop, after having saved.
+    StoppedError if the process was asked to stop, after it has saved.
     """
     info = read_info(config.data.data_dir, config.data.dataset)
     bags, members = make_members(config, info, workdir)
@@ -148,7 +148,7 @@ class Training:
     def _epoch(self, state: TrainState, epoch: int) -> tuple[TrainState, dict[str, np.ndarray]]:
         """Runs the steps of an epoch, or what is left of it. Returns metrics as arrays [S, steps].
 
-        A stop is between two dispatches, so that the run that goes on makes the same dispatches.
+        A stop comes between two dispatches, so that the resumed run makes the same dispatches.
         """
         parts: list[dict[str, np.ndarray]] = []
         start = first = int(on_host(state.step)[0])

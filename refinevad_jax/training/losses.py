@@ -15,7 +15,7 @@ import optax
 
 from refinevad_jax.model.refinevad import Outputs
 
-# Of softmax pooling: 0.15 to 1 are level on UCF-Crime's text bags.
+# For softmax pooling: 0.15 to 1 give the same results on UCF-Crime's text bags.
 POOLING_TEMPERATURE = 0.5
 
 
@@ -27,8 +27,8 @@ def top_k_count(num_valid: jax.Array, divisor: int) -> jax.Array:
 def top_k_mean(scores: jax.Array, valid: jax.Array, *, k: jax.Array) -> jax.Array:
     """Averages the k highest valid scores of each video.
 
-    scores: [B, T]; valid: [B, T] bool; k: [B] int. Returns [B], 0 where a video has no valid
-    segment or k is 0.
+    scores: [B, T]; valid: [B, T] bool; k: [B] int. Returns [B], 0 if a video has no valid segment
+    or k is 0.
     """
     ranked = -jnp.sort(-jnp.where(valid, scores, -jnp.inf), axis=-1)
     k = jnp.minimum(k, valid.sum(axis=-1))[:, None]
@@ -39,8 +39,8 @@ def top_k_mean(scores: jax.Array, valid: jax.Array, *, k: jax.Array) -> jax.Arra
 def softmax_mean(values: jax.Array, logits: jax.Array, valid: jax.Array) -> jax.Array:
     """Averages the values of a video with weights softmax over its segments of logit / 0.5.
 
-    Every segment gets a gradient, where a hard choice of k trains only what was chosen.
-    values, logits: [B, T]; valid: [B, T] bool. Returns [B], 0 where no segment is valid.
+    Every segment gets a gradient; a hard choice of k would train only what was chosen.
+    values, logits: [B, T]; valid: [B, T] bool. Returns [B], 0 if no segment is valid.
     """
     sharp = jnp.asarray(logits, jnp.float32) / POOLING_TEMPERATURE
     weights = jax.nn.softmax(sharp, where=valid)
@@ -112,7 +112,7 @@ def difference_loss(scores: jax.Array, valid: jax.Array) -> jax.Array:
 
 
 def masked_mean(values: jax.Array, mask: jax.Array) -> jax.Array:
-    """Mean over the True entries of a mask that broadcasts to values; 0 when there are none."""
+    """Mean over the True entries of a mask that broadcasts to values; 0 if there are none."""
     mask = jnp.broadcast_to(mask, values.shape)
     return jnp.sum(jnp.where(mask, values, 0.0)) / jnp.maximum(mask.sum(), 1)
 

@@ -1,4 +1,4 @@
-"""The seeds of a run: each has a workdir, videos held out, checkpoints and a record of its own.
+"""The seeds of a run: each has its own workdir, held-out videos, checkpoints and metric rows.
 
 W                with one seed, the workdir itself
 W/seed0, ...     with several: each is a workdir as if the seed had been trained alone
@@ -61,9 +61,10 @@ class Member:
 def make_members(
     config: ConfigDict, info: BagsInfo, workdir: pathlib.Path
 ) -> tuple[list[Bag], list[Member]]:
-    """The training list of all seeds and one Member a seed.
+    """The training list of all seeds and one Member per seed.
 
-    Raises UserError where a list cannot do its job, or the workdir is one of the other kind.
+    Raises UserError if a list has videos of one kind only, or if the workdir holds one seed and
+    several are asked for, or the other way round.
     """
     data = config.data
     bags = _read(data, data.train_split)
@@ -85,7 +86,8 @@ def seed_configs(
 ) -> list[tuple[ConfigDict, pathlib.Path]]:
     """The configuration and the workdir of every seed.
 
-    Raises UserError where one seed is to go where several are, or several where one is.
+    Raises UserError if the workdir holds several seeds and one is asked for, or the other way
+    round.
     """
     several = config.num_seeds > 1
     if several and (workdir / "config.json").exists():
@@ -120,10 +122,10 @@ def opened(workdir: pathlib.Path, members: Sequence[Member]) -> Iterator[None]:
 
 
 def restore(members: Sequence[Member], abstract: TrainState) -> TrainState | None:
-    """The state of all seeds at the newest step that every one has kept; None where none is.
+    """The state of all seeds at the newest step that every one has kept; None if there is none.
 
     abstract gives the shapes of one seed; the state has a leading axis S. A damaged checkpoint is
-    named, and the newest intact one is taken. Raises UserError where none is.
+    named, and the newest intact one is taken. Raises UserError if none is intact.
     """
     damaged = None
     for step in sorted(_common(members), reverse=True):
@@ -146,7 +148,7 @@ def restore(members: Sequence[Member], abstract: TrainState) -> TrainState | Non
 def to_train(members: Sequence[Member]) -> list[Member]:
     """The seeds that go on together: all, or those that were added to seeds that are done.
 
-    Raises UserError where some would have to begin again because others have not begun.
+    Raises UserError if some would have to begin again because others have not begun.
     """
     if _together(members):
         return list(members)

@@ -30,7 +30,7 @@ def learning_rate_schedule(config: OptimizerConfig, num_steps: int) -> optax.Sch
 
 
 def make_optimizer(config: OptimizerConfig, num_steps: int) -> optax.GradientTransformation:
-    """Clip by global norm, AdamW, a rate of its own for categories, frozen prototypes."""
+    """Clip by global norm, AdamW, another rate for categories, frozen prototypes."""
     parts = [
         optax.clip_by_global_norm(config.clip_norm),
         optax.adamw(

@@ -30,17 +30,17 @@ class Placement:
 
     @property
     def per_seed(self) -> NamedSharding:
-        """Of [S, ...]."""
+        """Sharding of [S, ...]."""
         return NamedSharding(self.mesh, PartitionSpec(SEED))
 
     @property
     def per_video(self) -> NamedSharding:
-        """Of [S, B, ...]."""
+        """Sharding of [S, B, ...]."""
         return NamedSharding(self.mesh, PartitionSpec(SEED, DATA))
 
     @property
     def rows(self) -> NamedSharding:
-        """Of [B, ...] inside a function of one seed."""
+        """Sharding of [B, ...] inside a function of one seed."""
         return NamedSharding(self.mesh, PartitionSpec(DATA))
 
     def own_rows(self, shape: tuple[int, int]) -> np.ndarray:
@@ -52,15 +52,15 @@ class Placement:
 
     @property
     def everywhere(self) -> NamedSharding:
-        """Of what all devices hold."""
+        """Sharding of what all devices hold."""
         return NamedSharding(self.mesh, PartitionSpec())
 
 
 def mesh_shape(num_devices: int, num_seeds: int, batch_size: int) -> tuple[int, int]:
     """Devices along the seeds and along a batch; each divides its axis.
 
-    As many devices as possible are used; of equals that with more along the seeds, which need not
-    talk to each other.
+    As many devices as possible are used. If several shapes use the same number, the one with more
+    devices along the seeds is taken: seeds need not talk to each other.
     """
     shapes = [
         (seeds, rows)
@@ -76,7 +76,7 @@ def placement(
 ) -> Placement:
     """The mesh over all devices of all processes.
 
-    Raises UserError where several processes would leave a device out.
+    Raises UserError if several processes would leave a device out.
     """
     devices = jax.devices() if devices is None else list(devices)
     shape = mesh_shape(len(devices), num_seeds, batch_size)

@@ -24,7 +24,7 @@ Metrics = dict[str, jax.Array]
 
 @dataclasses.dataclass(frozen=True)
 class StepConfig:
-    """What of a configuration decides a step: the loss, the rate of e_y, the precision."""
+    """The part of a configuration that decides a step: loss, rate of e_y, precision."""
 
     loss: LossConfig
     label_injection_rate: float
@@ -32,7 +32,7 @@ class StepConfig:
 
     @classmethod
     def of(cls, config: ConfigDict) -> "StepConfig":
-        """That of a run's configuration."""
+        """Reads a run's configuration."""
         return cls(
             loss=LossConfig.of(config.loss.to_dict()),
             label_injection_rate=config.train.label_injection_rate,

@@ -76,8 +76,8 @@ def _next_signal(read: int, seconds: float | None) -> int | None:
 
 
 def _say(text: str) -> None:
-    with contextlib.suppress(OSError):  # where who started it has gone, nobody reads
-        os.write(2, f"{text}\n".encode())  # not print: the main thread may be in the middle of one
+    with contextlib.suppress(OSError):  # the process that started this one may have gone
+        os.write(2, f"{text}\n".encode())  # not print: the main thread may be printing
 
 
 def _nothing(number: int, frame: object) -> None:

@@ -21,7 +21,7 @@ MODULES = {"motar": ("modality_norm", "motar"), "core": ("core",), "scorer": ("s
 
 
 def transferred(params: Any, run: Run) -> tuple[Any, str]:
-    """Fresh parameters of a run with those parts of config.transfer put in; and what was done.
+    """Fresh parameters of a run with the parts of config.transfer put in, and what was done.
 
     Raises UserError for a workdir without checkpoint, or if one of the two networks lacks a part of
     the other, or a part does not fit.

@@ -95,5 +95,5 @@ def test_events_name_a_category(detector: Detector) -> None:
 
 
 def test_no_workdir(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(UserError, match="is no workdir"):
+    with pytest.raises(UserError, match="is not a workdir"):
         Detector(tmp_path, "best")

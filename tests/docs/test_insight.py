@@ -41,4 +41,4 @@ def test_a_folder_that_is_no_run_is_one_line(tmp_path: pathlib.Path) -> None:
         command, capture_output=True, text=True, check=False, cwd=SCRIPT.parents[1]
     )
     assert done.returncode == 2
-    assert done.stderr.count("\n") == 1 and "is no workdir" in done.stderr
+    assert done.stderr.count("\n") == 1 and "is not a workdir" in done.stderr

@@ -180,7 +180,7 @@ def test_bad_input_is_refused_and_earlier_results_stay(
 
 
 def test_a_folder_that_is_no_workdir_is_refused(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(UserError, match="is no workdir"):
+    with pytest.raises(UserError, match="is not a workdir"):
         evaluate(tmp_path, split="test", step="best")
 
 

@@ -42,5 +42,5 @@ def test_a_run_of_several_seeds_says_so_where_one_is_needed(
 
 
 def test_a_folder_without_a_run_says_what_is_missing(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(UserError, match=r"is no workdir \(no config.json\)"):
+    with pytest.raises(UserError, match=r"is not a workdir \(no config.json\)"):
         seeds.evaluate_seeds(tmp_path, split="test", step="best")
