@@ -1,7 +1,7 @@
 r"""Says what a list, feature folder, annotation or truth array is, and what is wrong with it.
 
-Give one of --list, --features, --annotations and --gt, or several: then they are compared with
-each other. Grammars and layouts are detected. The report names the release, counts classes, tells
+Give at least one of --list, --features, --annotations and --gt; several are compared with each
+other. All other flags are optional. Grammars and layouts are detected. The report names the release, counts classes, tells
 the official truth from edited ones, counts frames under every length rule, and lists every
 disagreement by video. Exit code 0: clean; 1: there are problems; 2: an input cannot be read.
 
@@ -22,23 +22,23 @@ from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import write_json
 from refinevad_jax.runtime.command_line import run
 
-LIST = flags.DEFINE_multi_string("list", [], "list file, in any released grammar; repeatable")
+LIST = flags.DEFINE_multi_string("list", [], "list file, in any released grammar")
 FEATURES = flags.DEFINE_string("features", "", "folder of feature files")
 ANNOTATIONS = flags.DEFINE_multi_string(
-    "annotations", [], "file or folder with true spans; repeatable, arrays are read by the first"
+    "annotations", [], "file or folder with true spans; arrays are compared with the first"
 )
 GT = flags.DEFINE_multi_string(
-    "gt", [], "0/1 array of all test videos, end to end; repeatable, needs --list to be compared"
+    "gt", [], "0/1 array of all test videos, end to end; it is read with the help of --list"
 )
 FRAME_COUNTS = flags.DEFINE_string(
-    "frame_counts", "", "optional: file with frames per video, a line name@frames each"
+    "frame_counts", "", "file with frames per video, one line name@frames each"
 )
 FRAMES = flags.DEFINE_integer("frames_per_segment", 16, "frames that a feature row covers", 1)
 FPS = flags.DEFINE_float("fps", None, "frames per second, needed for spans in seconds", 1e-3)
 VALUES = flags.DEFINE_enum(
     "values", "sample", ["none", "sample", "all"], "how many rows of each feature file to read"
 )
-OUTPUT = flags.DEFINE_string("output", "", "optional: JSON file for the whole report")
+OUTPUT = flags.DEFINE_string("output", "", "JSON file for the whole report")
 
 
 def main() -> None:
