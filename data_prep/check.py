@@ -1,9 +1,10 @@
 r"""Says what a list, feature folder, annotation or truth array is, and what is wrong with it.
 
 Give at least one of --list, --features, --annotations and --gt; several are compared with each
-other. All other flags are optional. Grammars and layouts are detected. The report names the release, counts classes, tells
-the official truth from edited ones, counts frames under every length rule, and lists every
-disagreement by video. Exit code 0: clean; 1: there are problems; 2: an input cannot be read.
+other. All other flags are optional. Grammars and layouts are detected. The report names the
+release, counts classes, tells the official truth from edited ones, counts frames under every
+length rule, and lists every disagreement by video. Exit code 0: clean; 1: there are problems; 2: an
+input cannot be read.
 
   python -m data_prep.check --list=ucf_CLIP_rgbtest.csv \
       --annotations=UCF_Annotation.txt --gt=gt.npy

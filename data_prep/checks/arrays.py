@@ -4,7 +4,6 @@ The array carries no names, so its meaning hangs on a list, a length rule and an
 All known ones are tried, and what fits best is compared with the truth video by video.
 """
 
-import collections
 import dataclasses
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from data_prep.annotations.truths import official
 from data_prep.catalogue.lookup import rule_lengths, rules_for
 from data_prep.catalogue.video_names import is_normal_label, match_key
 from data_prep.checks.findings import Section, counted
-from data_prep.checks.truth import frame_facts, spans_in_list
+from data_prep.checks.truth import frame_facts, listed_spans
 from data_prep.dataset.videos import Span
 from data_prep.sources.released_lists import ReleasedList
 from refinevad_jax.files.arrays import load_array, load_packed
@@ -96,7 +95,7 @@ def check_array(
         section.remark("not compared", "--list and --annotations are needed to read the array")
         return section
     candidates = _lengths(released, known, segments, frames, frames_per_segment)
-    spans = spans_in_list(known, released)
+    spans = listed_spans(known, released.labels)
     readings = [
         _read(vector, spans, order, videos, name, lengths, end)
         for name, lengths in candidates.items()
@@ -215,10 +214,9 @@ def _report(best: Reading, released: ReleasedList, section: Section) -> None:
         ],
         "not the truth's frames",
     )
-    positives: collections.Counter[str] = collections.Counter()
-    for video, found in best.frames.items():
-        positives[labels[video] or "unknown"] += int(found.sum())
-    zero = sorted(k for k, count in positives.items() if not count and not is_normal_label(k))
+    anomalous = {name or "unknown" for name in labels.values() if not is_normal_label(name or "")}
+    marked = {labels[video] or "unknown" for video, found in best.frames.items() if found.any()}
+    zero = sorted(anomalous - marked)
     if zero and best.differing:
         section.problem(
             "all-zero classes",

@@ -22,7 +22,7 @@ def check_truth(
 
     Args:
         truth: in frames.
-        lists: those given; the ones that share no video with the truth are left alone.
+        lists: those given; the ones that the truth is not about are left alone.
         frames: n by match_key, of all videos for which it is known.
     """
     section = Section(f"annotations {truth.source}")
@@ -56,9 +56,16 @@ def check_truth(
         ],
         "other frames than the official annotation; results on them are not comparable",
     )
-    _compare_with_lists(truth, lists, section)
+    labels: dict[str, str | None] = {}
+    for released in lists:
+        if _is_about(truth, released.labels):
+            labels |= released.labels
+    if labels:
+        _compare_with_list(truth, labels, section)
+    elif lists:
+        section.problem("other videos", "the truth is about none of the lists")
     _find_late_spans(truth, frames, section)
-    _count_frames(truth, lists, frames, section)
+    _count_frames(truth, labels, frames, section)
     return section
 
 
@@ -70,11 +77,16 @@ def frame_facts(num_frames: int, positives: int) -> list[tuple[str, str]]:
     ]
 
 
-def spans_in_list(truth: Annotations, released: ReleasedList) -> dict[str, tuple[Span, ...] | None]:
-    """The spans of each video of a list, None for a video of which the truth says nothing."""
+def listed_spans(
+    truth: Annotations, labels: Mapping[str, str | None]
+) -> dict[str, tuple[Span, ...] | None]:
+    """The spans of each video of a list, None for a video of which the truth says nothing.
+
+    labels: {video: label of the list, None if it has none}.
+    """
     return {
         video: truth.spans_of(video, normal=is_normal_label(label or ""))
-        for video, label in released.labels.items()
+        for video, label in labels.items()
     }
 
 
@@ -87,26 +99,30 @@ def _pairs(spans: Sequence[tuple[int, int]]) -> str:
     return " ".join(f"{start}-{end}" for start, end in spans) or "none"
 
 
-def _compare_with_lists(
-    truth: Annotations, lists: Sequence[ReleasedList], section: Section
+def _is_about(truth: Annotations, labels: Mapping[str, str | None]) -> bool:
+    """Whether the truth knows half of a list's anomalous videos or more.
+
+    One common video is not enough: IEF-VAD tests on one of MSAD's training videos.
+    """
+    anomalous = [video for video, label in labels.items() if not is_normal_label(label or "")]
+    known = sum(truth.spans_of(video) is not None for video in anomalous)
+    return known > 0 and 2 * known >= len(anomalous)
+
+
+def _compare_with_list(
+    truth: Annotations, labels: Mapping[str, str | None], section: Section
 ) -> None:
-    concerned = _concerned(truth, lists)
-    if lists and not concerned:
-        section.problem("other videos", "the truth is about none of the lists")
-        return
     missing: list[str] = []
     spanless: list[str] = []
     spanned: list[str] = []
-    for released in concerned:
-        labels = released.labels
-        for video, spans in spans_in_list(truth, released).items():
-            label = labels[video]
-            if spans is None:
-                missing.append(video)
-            elif label is not None and bool(spans) == is_normal_label(label):
-                (spanned if spans else spanless).append(f"{video}: label {label}")
-    listed = {match_key(video) for released in concerned for video in released.videos}
-    extra = [video for video in truth.spans if concerned and match_key(video) not in listed]
+    for video, spans in listed_spans(truth, labels).items():
+        label = labels[video]
+        if spans is None:
+            missing.append(video)
+        elif label is not None and bool(spans) == is_normal_label(label):
+            (spanned if spans else spanless).append(f"{video}: label {label}")
+    listed = {match_key(video) for video in labels}
+    extra = [video for video in truth.spans if match_key(video) not in listed]
     for kind, videos, message in (
         ("missing videos", missing, "in the list, without truth here"),
         ("extra videos", extra, "annotated, but not in the list that the truth is about"),
@@ -114,24 +130,6 @@ def _compare_with_lists(
         ("normal with span", spanned, "labelled normal, but the truth has a span"),
     ):
         section.problem_of(kind, videos, message)
-
-
-def _concerned(truth: Annotations, lists: Sequence[ReleasedList]) -> list[ReleasedList]:
-    """The lists that the truth is about: it knows half of their anomalous videos or more.
-
-    One common video is not enough: IEF-VAD tests on one of MSAD's training videos.
-    """
-    concerned = []
-    for released in lists:
-        labels = released.labels
-        known = [
-            spans is not None
-            for video, spans in spans_in_list(truth, released).items()
-            if not is_normal_label(labels[video] or "")
-        ]
-        if any(known) and 2 * sum(known) >= len(known):
-            concerned.append(released)
-    return concerned
 
 
 def _find_late_spans(truth: Annotations, frames: Mapping[str, int], section: Section) -> None:
@@ -144,21 +142,18 @@ def _find_late_spans(truth: Annotations, frames: Mapping[str, int], section: Sec
             line = f"{video}: ends at {end}, the video has {n} frames"
             (slightly if end - n <= TOLERATED_EXCESS else far).append(line)
     section.remark_of("spans past the end", slightly, "cut when they are read")
-    section.problem_of("spans past the end", far, "more than a frame or two; correct the spans")
+    section.problem_of("spans past the end", far, "more than 2 frames too late; correct the spans")
 
 
 def _count_frames(
     truth: Annotations,
-    lists: Sequence[ReleasedList],
+    labels: Mapping[str, str | None],
     frames: Mapping[str, int],
     section: Section,
 ) -> None:
-    """The table of test-set lengths; of the listed videos if a list is given."""
+    """The table of test-set lengths; of the listed videos if there are any."""
     spans = {
-        video: found
-        for released in _concerned(truth, lists)
-        for video, found in spans_in_list(truth, released).items()
-        if found is not None
+        video: found for video, found in listed_spans(truth, labels).items() if found is not None
     }
     spans = spans or dict(truth.spans)
     unknown = [video for video in spans if match_key(video) not in frames]
@@ -200,7 +195,6 @@ def count_frames(
     spans: Mapping[str, Sequence[Span]],
     *,
     data_set: str = "",
-    frames_per_segment: int = 16,
 ) -> list[FrameCount]:
     """Frames and positives of the videos as raw frames and under every length rule.
 
@@ -208,11 +202,9 @@ def count_frames(
         num_frames: n of each video.
         spans: of each video; those absent count as without span.
         data_set: as data_set_of names it.
-        frames_per_segment: frames that a segment covers.
     """
     lengths = [("n, raw frames", "uws4vad, VERA", dict(num_frames))] + [
-        (rule.name, rule.users, rule_lengths(rule, num_frames, frames_per_segment))
-        for rule in rules_for(data_set)
+        (rule.name, rule.users, rule_lengths(rule, num_frames)) for rule in rules_for(data_set)
     ]
     return [
         FrameCount(

@@ -1,7 +1,7 @@
 """The anomaly categories of a data set and the label strings that name them.
 
-There is no normal category: a video with no category is normal. Label strings are read as they
-stand in the released lists: `RoadAccidents` (UCF-Crime), `B2-B6-G` (XD-Violence), `A`, `Normal`.
+There is no normal category: a video with no category is normal. Label strings are read as the
+released lists write them: `RoadAccidents` (UCF-Crime), `B2-B6-G` (XD-Violence), `A`, `Normal`.
 """
 
 import dataclasses
@@ -20,14 +20,14 @@ _REFUSED = ("Cc", "Cs", "Zl", "Zp")
 
 
 def shown(name: str) -> str:
-    """A name as errors quote it, cut where it is long."""
+    """A name as errors quote it, cut if it is long."""
     return repr(name if len(name) <= 60 else f"{name[:60]}...")
 
 
 def fault_of_name(name: str, *, of_file: bool = False) -> str:
-    """What is wrong with a name, in words; "" where nothing is.
+    """What is wrong with a name, in words; "" if nothing is.
 
-    of_file: whether files are called by it, so that it may not lead to another folder.
+    of_file: whether files are named after it: then it may not lead to another folder.
     """
     if any(unicodedata.category(character) in _REFUSED for character in name):
         return "holds control characters or line ends; remove them"
@@ -47,7 +47,7 @@ class Taxonomy:
         categories: C label tokens as the released lists spell them.
         display_names: C names for tables and figures.
         normal: label tokens that mean "no anomaly".
-        separator: joins the tokens of a video with several categories; "" when there is only one.
+        separator: joins the tokens of a video with several categories; "" if a video has only one.
         ignored: tokens that stand for "no further label" (XD-Violence's `0`).
     """
 
@@ -80,7 +80,7 @@ class Taxonomy:
         return len(self.categories)
 
     def index(self, token: str) -> int:
-        """Index in [0, C) of a category token, display name or other spelling case aside.
+        """Index in [0, C) of a category by its token or display name, in any case.
 
         Raises UserError for an unknown token.
         """
@@ -157,7 +157,7 @@ SYNONYMS = (("road accident", "car accident", "traffic accident"),)
 def matching(source: Taxonomy, target: Taxonomy) -> np.ndarray:
     """The category of source that each one of target is: same display name, or a synonym.
 
-    Returns [C of target] int, -1 where source has no such category.
+    Returns [C of target] int, -1 if source has no such category.
     """
     known = {_name(name): index for index, name in enumerate(source.display_names)}
     return np.array([known.get(_name(name), -1) for name in target.display_names], np.int64)
