@@ -1,6 +1,6 @@
 """The questions over all data sets: which list, features, truth, data set or taxonomy is this?
 
-Nothing here is computed before it is asked: what a data set's file states is all there is to it.
+Every answer is looked up in DATA_SETS when it is asked for: an edit of a data set's file is enough.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from data_prep.catalogue.video_names import match_key
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
 
-# ShanghaiTech's and UCSD Ped2's ids are hardly more than numbers, so the others are asked first. If
+# ShanghaiTech's and UCSD Ped2's ids are little more than numbers, so the others are asked first. If
 # several length rules explain as many videos, the one that comes first here is named.
 DATA_SETS = (
     xd_violence.DATA_SET,
@@ -55,8 +55,7 @@ def _read_name(video_id: str) -> tuple[str, str | None]:
 def data_set_of(video_id: str) -> str:
     """The data set whose naming an id follows, "" if it follows none that is known.
 
-    UCSD Ped2's and ShanghaiTech's ids are hardly more than numbers: the answer is a hint, not a
-    proof.
+    UCSD Ped2's and ShanghaiTech's ids are little more than numbers: a hint, not a proof.
     """
     return _read_name(video_id)[0]
 

@@ -1,6 +1,6 @@
 """Checks of a foreign ground-truth array: the 0/1 vectors of all test videos end to end.
 
-The array carries no names, so its meaning hangs on a list, a length rule and an end convention.
+The array carries no names, so its meaning depends on a list, a length rule and an end convention.
 All known ones are tried, and what fits best is compared with the truth video by video.
 """
 

@@ -231,7 +231,8 @@ def test_array_of_another_length_and_no_array_at_all(tmp_path):
     videos = list(OFFICIAL.video_ids)
     problems = found(check_array(tmp_path, gt_vector(videos)[:-16], videos))
     assert "floor(n/16): 1,109,824 frames" in problems["length"]
-    assert "no 0/1 vector" in found(check_array(tmp_path, gt_vector(videos) * 2, videos))
+    for other in (gt_vector(videos) * 2, np.array(1), np.array(["0", "1"])):
+        assert "no 0/1 vector" in found(check_array(tmp_path, other, videos))
 
 
 def test_mask_of_videos_is_no_frame_truth(shared_data):
