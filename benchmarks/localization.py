@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 from absl import flags
 
-from refinevad_jax.data.taxonomy import UCF_CRIME
+from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
 from refinevad_jax.errors import UserError
 from refinevad_jax.metrics import legacy_localization, localization
 from refinevad_jax.runtime.command_line import run

@@ -6,10 +6,10 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from configs import ucf
+from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
 from data_prep.dataset.videos import Span, Video
 from data_prep.dataset.write import write_dataset
 from refinevad_jax.data.bags import BagsInfo, Modality
-from refinevad_jax.data.taxonomy import UCF_CRIME
 from refinevad_jax.model.refinevad import create
 from refinevad_jax.runs.checkpoints import Checkpoints, fresh_state
 from refinevad_jax.runs.run import Run, write_run

@@ -21,10 +21,10 @@ import numpy as np
 import tensorflow_datasets as tfds
 from absl import flags
 
+from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
 from data_prep.dataset.write import write_dataset
 from data_prep.sources.releases import Release, read_release
 from refinevad_jax.data.bags import read_split
-from refinevad_jax.data.taxonomy import UCF_CRIME
 from refinevad_jax.errors import UserError
 from refinevad_jax.runtime.command_line import run
 

@@ -21,11 +21,11 @@ from benchmarks import records
 from benchmarks.made_up_run import test_lengths
 from benchmarks.programs import NUM_CATEGORIES, program
 from configs import ucf, ucf_text
+from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
 from data_prep.dataset.videos import Video
 from data_prep.dataset.write import write_dataset
 from refinevad_jax.data.bags import BagsInfo, Modality, read_split
 from refinevad_jax.data.batches import training_bags
-from refinevad_jax.data.taxonomy import UCF_CRIME
 from refinevad_jax.training.dispatch import Dispatch
 
 NUM_VIDEOS = flags.DEFINE_integer("num_videos", 400, "Bags.", lower_bound=64)

@@ -1,14 +1,17 @@
-"""Says what a list, feature folder, annotation or ground-truth array is, and what is wrong with it.
+r"""Says what a list, feature folder, annotation or truth array is, and what is wrong with it.
 
-Give any of them; the more, the more is compared. Grammars and layouts are detected. Names the
-release, counts classes, tells the official truth from edited ones, counts frames under every length
-rule, and lists every disagreement by video. Exit code 0: clean, 1: problems, 2: cannot be read.
+Give at least one of --list, --features, --annotations and --gt; several are compared with each
+other. All other flags are optional. Grammars and layouts are detected. The report names the
+release, counts classes, tells the official truth from edited ones, counts frames under every
+length rule, and lists every disagreement by video. Exit code 0: clean; 1: there are problems; 2: an
+input cannot be read.
 
-  python -m data_prep.check --list=ucf_CLIP_rgbtest.csv --annotations=UCF_Annotation.txt --gt=gt.npy
-  python -m data_prep.check --list=train.csv --list=test.csv --features=features/ --values=all
+  python -m data_prep.check --list=ucf_CLIP_rgbtest.csv \
+      --annotations=UCF_Annotation.txt --gt=gt.npy
+  python -m data_prep.check --list=train.csv --list=test.csv \
+      --features=features/ --values=all --output=report.json
 """
 
-import json
 import pathlib
 import sys
 
@@ -17,17 +20,25 @@ from absl import flags
 from data_prep.checks.findings import num_problems, render, to_dict
 from data_prep.checks.run import run_checks
 from refinevad_jax.errors import UserError
-from refinevad_jax.files.staged import write_bytes
+from refinevad_jax.files.staged import write_json
 from refinevad_jax.runtime.command_line import run
 
 LIST = flags.DEFINE_multi_string("list", [], "list file, in any released grammar")
 FEATURES = flags.DEFINE_string("features", "", "folder of feature files")
-ANNOTATIONS = flags.DEFINE_multi_string("annotations", [], "file or folder with true spans")
-GT = flags.DEFINE_multi_string("gt", [], "0/1 array of all test videos, end to end")
-FRAME_COUNTS = flags.DEFINE_string("frame_counts", "", "file with frames per video, name@frames")
-FRAMES = flags.DEFINE_integer("frames_per_segment", 16, "frames a feature row covers", 1)
-FPS = flags.DEFINE_float("fps", None, "frames per second, for spans in seconds", 1e-3)
-VALUES = flags.DEFINE_enum("values", "sample", ["none", "sample", "all"], "feature rows to read")
+ANNOTATIONS = flags.DEFINE_multi_string(
+    "annotations", [], "file or folder with true spans; arrays are compared with the first"
+)
+GT = flags.DEFINE_multi_string(
+    "gt", [], "0/1 array of all test videos, end to end; it is read with the help of --list"
+)
+FRAME_COUNTS = flags.DEFINE_string(
+    "frame_counts", "", "file with frames per video, one line name@frames each"
+)
+FRAMES = flags.DEFINE_integer("frames_per_segment", 16, "frames that a feature row covers", 1)
+FPS = flags.DEFINE_float("fps", None, "frames per second, needed for spans in seconds", 1e-3)
+VALUES = flags.DEFINE_enum(
+    "values", "sample", ["none", "sample", "all"], "how many rows of each feature file to read"
+)
 OUTPUT = flags.DEFINE_string("output", "", "JSON file for the whole report")
 
 
@@ -46,17 +57,14 @@ def main() -> None:
         values=VALUES.value,
     )
     if OUTPUT.value:
-        write_report(pathlib.Path(OUTPUT.value), json.dumps(to_dict(sections), indent=1) + "\n")
+        try:
+            write_json(pathlib.Path(OUTPUT.value), to_dict(sections))
+        except OSError as error:
+            raise UserError(
+                f"--output={OUTPUT.value}: cannot be written ({error.strerror}); name another file"
+            ) from error
     print(render(sections))
     sys.exit(1 if num_problems(sections) else 0)
-
-
-def write_report(path: pathlib.Path, text: str) -> None:
-    """Lets the file appear whole. Raises UserError where it cannot be written."""
-    try:
-        write_bytes(path, text.encode())
-    except OSError as error:
-        raise UserError(f"--output={path}: cannot be written ({error.strerror})") from error
 
 
 if __name__ == "__main__":

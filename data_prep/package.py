@@ -16,6 +16,7 @@ Any of them on Apache Beam, with the same result: --beam_runner=DirectRunner --b
 
 from absl import flags
 
+from data_prep.catalogue.lookup import built_in_taxonomies
 from data_prep.dataset.beam_packaging import record_maker
 from data_prep.dataset.summary import summarize
 from data_prep.dataset.write import write_dataset
@@ -28,7 +29,9 @@ SOURCE = flags.DEFINE_enum(
 )
 flags.DEFINE_string("name", None, "name of the data set", required=True)
 DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of all data sets", required=True)
-flags.DEFINE_string("taxonomy", None, "built-in name or JSON file", required=True)
+flags.DEFINE_string(
+    "taxonomy", None, f"JSON file, or built in: {', '.join(built_in_taxonomies())}", required=True
+)
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace a data set of that name")
 flags.DEFINE_string("encoder", "", "what made the features, in words")
 flags.DEFINE_string("source_note", "", "where the data came from, in words")

@@ -9,9 +9,9 @@ import pytest
 from flax import nnx
 from ml_collections import ConfigDict
 
+from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
 from refinevad_jax import config as config_lib
 from refinevad_jax.data.bags import BagsInfo, Modality
-from refinevad_jax.data.taxonomy import UCF_CRIME
 from refinevad_jax.errors import UserError
 from refinevad_jax.model.refinevad import abstract
 from refinevad_jax.runs.run import Run

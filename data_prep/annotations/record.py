@@ -4,12 +4,8 @@ import dataclasses
 import functools
 from collections.abc import Iterable, Mapping
 
-from data_prep.catalogue.video_names import (
-    is_normal_label,
-    label_from_name,
-    label_tokens,
-    match_key,
-)
+from data_prep.catalogue.lookup import label_from_name
+from data_prep.catalogue.video_names import is_normal_label, label_tokens, match_key
 from data_prep.dataset.videos import Span
 from refinevad_jax.errors import UserError
 

@@ -9,12 +9,8 @@ import re
 from collections.abc import Callable, Sequence
 
 from data_prep.annotations.record import Annotations, Builder
-from data_prep.catalogue.video_names import (
-    data_set_of,
-    is_normal_label,
-    label_from_name,
-    strip_video_path,
-)
+from data_prep.catalogue.lookup import data_set_of, label_from_name
+from data_prep.catalogue.video_names import is_normal_label, strip_video_path
 from data_prep.dataset.videos import Span
 from refinevad_jax.errors import UserError
 

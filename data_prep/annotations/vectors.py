@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from data_prep.annotations.record import LARGEST_FRAME, Annotations, Builder
-from data_prep.catalogue.video_names import data_set_of, parse_path
+from data_prep.catalogue.lookup import data_set_of
+from data_prep.catalogue.video_names import parse_path
 from data_prep.dataset.videos import Span
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.arrays import load_array, load_packed

@@ -1,1 +1,1 @@
-"""What is known of the field's data sets: lists, features, length rules, truths."""
+"""What is known of the field's data sets, one file each; `lookup` answers questions over all."""

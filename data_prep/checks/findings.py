@@ -14,8 +14,8 @@ class Finding:
     Attributes:
         kind: a few words, the same for the same sort of finding.
         message: what is the matter and what to do, one line.
-        videos: the videos concerned, each with what is the matter there, or just its name.
-        problem: False for what is worth knowing but no fault, such as the five UCF-Crime spans
+        videos: the videos or files concerned, each with what is the matter there, or just its name.
+        problem: False for what is worth knowing but not a fault, such as the five UCF-Crime spans
             that end a frame or two late in the official file.
     """
 
@@ -54,8 +54,20 @@ class Section:
         self.findings.append(Finding(kind, message, tuple(videos)))
 
     def remark(self, kind: str, message: str, videos: Sequence[str] = ()) -> None:
-        """Adds a finding that does not."""
+        """Adds a finding that does not make it fail."""
         self.findings.append(Finding(kind, message, tuple(videos), problem=False))
+
+    def problem_of(
+        self, kind: str, videos: Sequence[str], message: str, noun: str = "video"
+    ) -> None:
+        """Adds a problem if any video has it; their number is put before the message."""
+        if videos:
+            self.problem(kind, f"{counted(len(videos), noun)}: {message}", videos)
+
+    def remark_of(self, kind: str, videos: Sequence[str], message: str) -> None:
+        """The same as a remark."""
+        if videos:
+            self.remark(kind, f"{counted(len(videos), 'video')}: {message}", videos)
 
 
 def counted(number: int, noun: str) -> str:
@@ -95,21 +107,15 @@ def render(sections: Sequence[Section]) -> str:
             if hidden > 0:
                 lines.append(f"        and {hidden} more (--output=report.json has them all)")
     count = num_problems(sections)
-    lines += ["", "clean" if not count else f"{count} problem{'s' if count > 1 else ''}"]
+    lines += ["", counted(count, "problem") if count else "clean"]
     return "\n".join(lines[1:])
 
 
 def _table_lines(table: Table) -> list[str]:
-    cells = [table.columns, *table.rows]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(table.columns))]
-    numeric = [
-        all(row[i].replace(",", "").replace(".", "").isdigit() for row in table.rows)
-        for i in range(len(table.columns))
-    ]
-    return [
-        "  ".join(
-            f"{cell:>{width}}" if right else f"{cell:<{width}}"
-            for cell, width, right in zip(row, widths, numeric, strict=True)
-        ).rstrip()
-        for row in cells
-    ]
+    """Columns of equal width, numbers to the right."""
+    columns = []
+    for heading, *cells in zip(table.columns, *table.rows, strict=True):
+        width = max(map(len, (heading, *cells)))
+        numeric = all(cell.replace(",", "").isdigit() for cell in cells)
+        columns.append([f"{cell:{'>' if numeric else '<'}{width}}" for cell in (heading, *cells)])
+    return ["  ".join(row).rstrip() for row in zip(*columns, strict=True)]

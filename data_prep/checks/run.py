@@ -4,13 +4,14 @@ import pathlib
 from collections.abc import Sequence
 
 from data_prep.annotations import Annotations
-from data_prep.catalogue.truths import official
+from data_prep.annotations.truths import official
+from data_prep.catalogue.lookup import data_set_of_all
 from data_prep.catalogue.video_names import match_key
-from data_prep.checks.arrays import check_gt
+from data_prep.checks.arrays import check_array, read_vector
 from data_prep.checks.features import check_features
 from data_prep.checks.findings import Section
 from data_prep.checks.lists import check_list, check_overlap
-from data_prep.checks.truth import check_truth, known_frames
+from data_prep.checks.truth import check_truth
 from data_prep.sources.released_lists import ReleasedList, read_released_list
 from data_prep.sources.releases import read_frame_counts, read_truth
 
@@ -33,35 +34,41 @@ def run_checks(
         features: a feature folder.
         annotations: annotation files or folders; the first is the truth that arrays are compared
             with.
-        gt: foreign ground-truth arrays.
+        gt: foreign ground-truth arrays: the vectors of all test videos end to end. A file that
+            holds something else is checked as an annotation.
         frame_counts: a file that states frames per video.
         frames_per_segment: frames that a feature row covers.
         fps: frames per second for annotations in seconds.
         values: "none", "sample" or "all", how much of the features is read.
 
-    Returns a section per input. Raises UserError where an input cannot be read at all.
+    Returns a section per input. Raises UserError if an input cannot be read at all.
     """
     counts = read_frame_counts(frame_counts)
     read = [read_released_list(path) for path in lists]
     truths = [read_truth(path, counts, fps) for path in annotations]
-    frames = _frames(read, truths, counts)
+    vectors = {path: read_vector(path) for path in gt}
+    arrays = {
+        path: read_truth(path, counts, fps) if vector is None else vector
+        for path, vector in vectors.items()
+    }
+    others = [array for array in arrays.values() if isinstance(array, Annotations)]
+    frames = _frames(read, [*truths, *others], counts)
     sections = [check_list(released) for released in read]
-    overlap = check_overlap(read)
-    if overlap is not None:
-        sections.append(overlap)
+    sections += check_overlap(read)
     sections += [check_truth(truth, read, frames) for truth in truths]
     segments: dict[str, int] = {}
     if features is not None:
-        checked = check_features(
+        section, segments = check_features(
             features, read, frames, frames_per_segment=frames_per_segment, values=values
         )
-        sections.append(checked.section)
-        segments = checked.segments
-    for path in gt:
-        truth = truths[0] if truths else None
-        sections.append(
-            check_gt(path, read, truth, segments, frames, frames_per_segment=frames_per_segment)
-        )
+        sections.append(section)
+    for path, array in arrays.items():
+        if isinstance(array, Annotations):
+            sections.append(check_truth(array, read, frames))
+        else:
+            truth = truths[0] if truths else None
+            lengths = (segments, frames, frames_per_segment)
+            sections.append(check_array(path, array, read, truth, *lengths))
     return sections
 
 
@@ -69,11 +76,13 @@ def _frames(
     lists: Sequence[ReleasedList], truths: Sequence[Annotations], counts: dict[str, int]
 ) -> dict[str, int]:
     """n by match_key from every input that states it; the file given for it wins."""
-    frames: dict[str, int] = {}
-    for released in lists:
-        reference = official(released.data_set)
-        if reference is not None:
-            frames |= {match_key(video): n for video, n in reference.num_frames.items()}
-    for truth in truths:
-        frames |= known_frames(truth, "", {})
+    data_sets = [released.data_set for released in lists]
+    data_sets += [data_set_of_all(truth.video_ids) for truth in truths]
+    kept = [truth for name in data_sets if (truth := official(name)) is not None]
+    frames = {
+        match_key(video): n
+        for truth in (*kept, *truths)
+        if not truth.frames_from_segments
+        for video, n in truth.num_frames.items()
+    }
     return frames | counts

@@ -1,19 +1,14 @@
 """Checks of an annotation: which truth it is, edits, contradictions with the list, lengths."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 from data_prep.annotations import Annotations
-from data_prep.catalogue.length_rules import KNOWN_FRAMES, count_frames
-from data_prep.catalogue.truths import (
-    OFFICIAL_FILES,
-    edits,
-    merged,
-    name_truth,
-    official,
-    span_hash,
-)
-from data_prep.catalogue.video_names import data_set_of, is_normal_label, match_key
+from data_prep.annotations.truths import edits, merged, name_truth, official, span_hash
+from data_prep.catalogue.lookup import data_set_of_all, known_array, rule_lengths, rules_for
+from data_prep.catalogue.video_names import is_normal_label, match_key
 from data_prep.checks.findings import Section, Table, counted
+from data_prep.dataset.videos import Span
 from data_prep.sources.released_lists import ReleasedList
 
 # Five UCF-Crime spans of the official file end one or two frames late.
@@ -21,17 +16,17 @@ TOLERATED_EXCESS = 2
 
 
 def check_truth(
-    truth: Annotations, lists: Sequence[ReleasedList], counts: Mapping[str, int]
+    truth: Annotations, lists: Sequence[ReleasedList], frames: Mapping[str, int]
 ) -> Section:
     """Everything that annotations say by themselves and beside lists.
 
     Args:
         truth: in frames.
-        lists: those given; the ones that share no video with the truth are left alone.
-        counts: frames by match_key from elsewhere.
+        lists: those given; the ones that the truth is not about are left alone.
+        frames: n by match_key, of all videos for which it is known.
     """
     section = Section(f"annotations {truth.source}")
-    data_set = data_set_of_all(truth)
+    data_set = data_set_of_all(truth.video_ids)
     lengths = truth.num_frames if truth.frames_from_segments else None
     name = name_truth(truth.spans, data_set, lengths)
     section.facts += [
@@ -43,142 +38,122 @@ def check_truth(
         ("with a span", f"{sum(bool(spans) for spans in truth.spans.values()):,}"),
         ("spans", f"{sum(len(spans) for spans in truth.spans.values()):,}"),
     ]
-    if truth.frames_from_segments:
-        total = sum(truth.num_frames.values())
-        positives = sum(end - start for s in truth.spans.values() for start, end in merged(s))
-        section.facts += [
-            ("frames", f"{total:,}, {KNOWN_FRAMES.get(total, 'not a known length')}"),
-            ("positives", f"{positives:,}"),
-        ]
+    if lengths is not None:
+        positives = sum(_size(spans) for spans in truth.spans.values())
+        section.facts += frame_facts(sum(lengths.values()), positives)
     for note in truth.notes:
         section.remark("note", note)
     if truth.points:
-        section.problem(
-            "no truth", f"{len(truth.points):,} videos have single frames, which are no spans"
-        )
-    _find_edits(truth, data_set, name, section)
-    _compare_with_lists(truth, lists, section)
-    frames = known_frames(truth, data_set, counts)
+        videos = counted(len(truth.points), "video")
+        section.problem("no truth", f"{videos}: single frames, which are not spans")
+    if name == "unknown" and official(data_set) is None:
+        section.remark("unknown truth", "no official annotation is kept here to compare with")
+    section.problem_of(
+        "not the official truth",
+        [
+            f"{edit.video_id}: official {_pairs(edit.official)}, here {_pairs(edit.found)}"
+            for edit in edits(truth.spans, data_set, lengths)
+        ],
+        "other frames than the official annotation; results on them are not comparable",
+    )
+    labels: dict[str, str | None] = {}
+    for released in lists:
+        if _is_about(truth, released.labels):
+            labels |= released.labels
+    if labels:
+        _compare_with_list(truth, labels, section)
+    elif lists:
+        section.problem("other videos", "the truth is about none of the lists")
     _find_late_spans(truth, frames, section)
-    _count_frames(truth, lists, frames, section)
+    _count_frames(truth, labels, frames, section)
     return section
 
 
-def data_set_of_all(truth: Annotations) -> str:
-    """The data set whose naming every annotated video follows, "" where they differ."""
-    names = {data_set_of(video) for video in truth.video_ids}
-    return names.pop() if len(names) == 1 else ""
+def frame_facts(num_frames: int, positives: int) -> list[tuple[str, str]]:
+    """Frames of a test set, whose published array has as many, and frames inside a span."""
+    return [
+        ("frames", f"{num_frames:,}, {known_array(num_frames) or 'not a known length'}"),
+        ("positives", f"{positives:,}"),
+    ]
 
 
-def known_frames(truth: Annotations, data_set: str, counts: Mapping[str, int]) -> dict[str, int]:
-    """n of the annotated videos and more, by match_key: of counts, the file, the official file."""
-    frames: dict[str, int] = {}
-    reference = official(data_set)
-    if reference is not None:
-        frames |= {match_key(video): n for video, n in reference.num_frames.items()}
-    if not truth.frames_from_segments:
-        frames |= {match_key(video): n for video, n in truth.num_frames.items()}
-    return frames | dict(counts)
+def listed_spans(
+    truth: Annotations, labels: Mapping[str, str | None]
+) -> dict[str, tuple[Span, ...] | None]:
+    """The spans of each video of a list, None for a video of which the truth says nothing.
+
+    labels: {video: label of the list, None if it has none}.
+    """
+    return {
+        video: truth.spans_of(video, normal=is_normal_label(label or ""))
+        for video, label in labels.items()
+    }
 
 
-def _find_edits(truth: Annotations, data_set: str, name: str, section: Section) -> None:
-    lengths = truth.num_frames if truth.frames_from_segments else None
-    edited = edits(truth.spans, data_set, lengths)
-    if edited:
-        section.problem(
-            "not the official truth",
-            f"{counted(len(edited), 'video')}: other frames than the official annotation; results "
-            "on them are not comparable",
-            [
-                f"{edit.video_id}: official {_pairs(edit.official)}, here {_pairs(edit.found)}"
-                for edit in edited
-            ],
-        )
-    elif name == "unknown" and data_set not in OFFICIAL_FILES:
-        section.remark("unknown truth", "no official annotation is kept here to compare with")
+def _size(spans: Sequence[Span], length: int | None = None) -> int:
+    """Frames inside the spans, cut to a video's length."""
+    return sum(end - start for start, end in merged(spans, length))
 
 
 def _pairs(spans: Sequence[tuple[int, int]]) -> str:
     return " ".join(f"{start}-{end}" for start, end in spans) or "none"
 
 
-def _compare_with_lists(
-    truth: Annotations, lists: Sequence[ReleasedList], section: Section
-) -> None:
-    concerned = _concerned(truth, lists)
-    if lists and not concerned:
-        section.problem("other videos", "the truth is about none of the lists")
-        return
-    missing, spanless, spanned = [], [], []
-    for released in concerned:
-        for video, label in released.labels.items():
-            normal = label is not None and is_normal_label(label)
-            spans = truth.spans_of(video, normal=normal)
-            if spans is None:
-                missing.append(video)
-            elif spans and normal:
-                spanned.append(f"{video}: label {label}")
-            elif not spans and label is not None and not normal:
-                spanless.append(f"{video}: label {label}")
-    listed = {match_key(video) for released in concerned for video in released.videos}
-    extra = [video for video in truth.spans if concerned and match_key(video) not in listed]
-    for kind, message, videos in (
-        ("missing videos", "in the list, without truth here", missing),
-        ("extra videos", "annotated, but not in the list that the truth is about", extra),
-        ("anomalous without span", "labelled anomalous, but the truth has no span", spanless),
-        ("normal with span", "labelled normal, but the truth has a span", spanned),
-    ):
-        if videos:
-            section.problem(kind, f"{counted(len(videos), 'video')}: {message}", videos)
-
-
-def _concerned(truth: Annotations, lists: Sequence[ReleasedList]) -> list[ReleasedList]:
-    """The lists that the truth is about: it knows half of their anomalous videos or more.
+def _is_about(truth: Annotations, labels: Mapping[str, str | None]) -> bool:
+    """Whether the truth knows half of a list's anomalous videos or more.
 
     One common video is not enough: IEF-VAD tests on one of MSAD's training videos.
     """
-    concerned = []
-    for released in lists:
-        anomalous = [v for v, label in released.labels.items() if not is_normal_label(label or "")]
-        known = sum(truth.spans_of(video) is not None for video in anomalous)
-        if known and 2 * known >= len(anomalous):
-            concerned.append(released)
-    return concerned
+    anomalous = [video for video, label in labels.items() if not is_normal_label(label or "")]
+    known = sum(truth.spans_of(video) is not None for video in anomalous)
+    return known > 0 and 2 * known >= len(anomalous)
+
+
+def _compare_with_list(
+    truth: Annotations, labels: Mapping[str, str | None], section: Section
+) -> None:
+    missing: list[str] = []
+    spanless: list[str] = []
+    spanned: list[str] = []
+    for video, spans in listed_spans(truth, labels).items():
+        label = labels[video]
+        if spans is None:
+            missing.append(video)
+        elif label is not None and bool(spans) == is_normal_label(label):
+            (spanned if spans else spanless).append(f"{video}: label {label}")
+    listed = {match_key(video) for video in labels}
+    extra = [video for video in truth.spans if match_key(video) not in listed]
+    for kind, videos, message in (
+        ("missing videos", missing, "in the list, without truth here"),
+        ("extra videos", extra, "annotated, but not in the list that the truth is about"),
+        ("anomalous without span", spanless, "labelled anomalous, but the truth has no span"),
+        ("normal with span", spanned, "labelled normal, but the truth has a span"),
+    ):
+        section.problem_of(kind, videos, message)
 
 
 def _find_late_spans(truth: Annotations, frames: Mapping[str, int], section: Section) -> None:
-    late = {
-        video: (max(span.end for span in spans), frames[match_key(video)])
-        for video, spans in truth.spans.items()
-        if spans and match_key(video) in frames
-    }
-    for tolerated in (True, False):
-        videos = [
-            f"{video}: ends at {end}, the video has {n} frames"
-            for video, (end, n) in late.items()
-            if end > n and (end - n <= TOLERATED_EXCESS) == tolerated
-        ]
-        if videos and tolerated:
-            section.remark(
-                "spans past the end", f"{counted(len(videos), 'video')}, cut when read", videos
-            )
-        elif videos:
-            section.problem("spans past the end", f"{counted(len(videos), 'video')}", videos)
+    slightly: list[str] = []
+    far: list[str] = []
+    for video, spans in truth.spans.items():
+        end = max((span.end for span in spans), default=0)
+        n = frames.get(match_key(video), end)
+        if end > n:
+            line = f"{video}: ends at {end}, the video has {n} frames"
+            (slightly if end - n <= TOLERATED_EXCESS else far).append(line)
+    section.remark_of("spans past the end", slightly, "cut when they are read")
+    section.problem_of("spans past the end", far, "more than 2 frames too late; correct the spans")
 
 
 def _count_frames(
     truth: Annotations,
-    lists: Sequence[ReleasedList],
+    labels: Mapping[str, str | None],
     frames: Mapping[str, int],
     section: Section,
 ) -> None:
-    """The table of test-set lengths; of the listed videos where a list is given."""
+    """The table of test-set lengths; of the listed videos if there are any."""
     spans = {
-        video: found
-        for released in _concerned(truth, lists)
-        for video, label in released.labels.items()
-        if (found := truth.spans_of(video, normal=bool(label and is_normal_label(label))))
-        is not None
+        video: found for video, found in listed_spans(truth, labels).items() if found is not None
     }
     spans = spans or dict(truth.spans)
     unknown = [video for video in spans if match_key(video) not in frames]
@@ -192,20 +167,51 @@ def _count_frames(
     rows = count_frames(
         {video: frames[match_key(video)] for video in spans},
         spans,
-        data_set=data_set_of_all(truth),
+        data_set=data_set_of_all(truth.video_ids),
     )
     section.tables.append(
         Table(
             ("length rule", "frames", "positives", "used by", "known as"),
             tuple(
-                (
-                    row.rule,
-                    f"{row.frames:,}",
-                    f"{row.positives:,}",
-                    row.users,
-                    KNOWN_FRAMES.get(row.frames, ""),
-                )
-                for row in rows
+                (r.rule, f"{r.frames:,}", f"{r.positives:,}", r.users, known_array(r.frames))
+                for r in rows
             ),
         )
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class FrameCount:
+    """Frames of a test set under one length rule, and how many of them are inside a span."""
+
+    rule: str
+    users: str
+    frames: int
+    positives: int
+
+
+def count_frames(
+    num_frames: Mapping[str, int],
+    spans: Mapping[str, Sequence[Span]],
+    *,
+    data_set: str = "",
+) -> list[FrameCount]:
+    """Frames and positives of the videos as raw frames and under every length rule.
+
+    Args:
+        num_frames: n of each video.
+        spans: of each video; those absent count as without span.
+        data_set: as data_set_of names it.
+    """
+    lengths = [("n, raw frames", "uws4vad, VERA", dict(num_frames))] + [
+        (rule.name, rule.users, rule_lengths(rule, num_frames)) for rule in rules_for(data_set)
+    ]
+    return [
+        FrameCount(
+            rule,
+            users,
+            sum(counts.values()),
+            sum(_size(spans.get(video, ()), length) for video, length in counts.items()),
+        )
+        for rule, users, counts in lengths
+    ]

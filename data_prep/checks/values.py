@@ -1,13 +1,13 @@
-"""Checks of feature values: not finite, zero, constant, twice the same, and how they are scaled."""
+"""Checks of feature values: not finite, zero, constant, the same file twice, and their scale."""
 
 import hashlib
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import tqdm
 
-from data_prep.checks.findings import Section, counted
+from data_prep.checks.findings import Section
 from data_prep.dataset.normalization import are_unit
 from data_prep.sources.released_features import load_file
 from refinevad_jax.errors import UserError
@@ -45,24 +45,22 @@ class _Collected:
         self.by_content.setdefault(digest, []).append(path)
 
 
-def check_values(
-    videos: Mapping[str, Sequence[pathlib.Path]], section: Section, *, whole: bool
-) -> None:
+def check_values(paths: Sequence[pathlib.Path], section: Section, *, whole: bool) -> None:
     """Adds what the values of all files say.
 
     Args:
-        videos: files of each video.
+        paths: feature files.
         section: receives facts and findings.
-        whole: reads every row; eight rows spread over each file where it is False.
+        whole: reads every row; False reads eight rows spread over each file.
     """
-    paths = [path for files in videos.values() for path in files]
     collected = _Collected()
     for path in tqdm.tqdm(paths, desc="reading values", unit="file", disable=len(paths) < 200):
         try:
             collected.add(path, _rows(path, whole=whole))
         except UserError as error:
             collected.found.setdefault("damaged", []).append(str(error))
-    section.facts.append(("values read", "all rows" if whole else f"{SAMPLED_ROWS} rows a file"))
+    read = "all rows" if whole else f"{SAMPLED_ROWS} rows per file"
+    section.facts.append(("values read", read))
     if collected.norms:
         norm = float(np.median(collected.norms))
         section.facts += [
@@ -70,20 +68,16 @@ def check_values(
             ("L2 norm of a row", f"{norm:.4g} (median)"),
         ]
     for kind, files in collected.found.items():
-        section.problem(
-            f"values {kind}", f"{counted(len(files), 'file')}; extract them again", files
-        )
+        section.problem_of(f"values {kind}", files, "extract them again", "file")
     if collected.high > np.finfo(np.float16).max or collected.low < np.finfo(np.float16).min:
         section.problem("values too large", "they do not fit float16; scale the features")
     if collected.unit and collected.other:
         fewer = min(collected.unit, collected.other, key=len)
         what = "normalised to length 1" if fewer is collected.unit else "not normalised"
-        section.problem(
-            "normalisation differs",
-            f"{counted(len(fewer), 'file')} {what}, the others otherwise",
-            fewer,
-        )
-    _find_twins(collected, section)
+        section.problem_of("normalisation differs", fewer, f"{what}, unlike the others", "file")
+    section.problem_of(
+        "features twice", _twins(collected.by_content), "files that hold the same bytes", "group"
+    )
 
 
 def _rows(path: pathlib.Path, *, whole: bool) -> np.ndarray:
@@ -101,18 +95,13 @@ def _rows(path: pathlib.Path, *, whole: bool) -> np.ndarray:
     return np.asarray(rows[np.linspace(0, len(rows) - 1, SAMPLED_ROWS).astype(int)])
 
 
-def _find_twins(collected: _Collected, section: Section) -> None:
-    """Files of equal rows, confirmed byte for byte."""
+def _twins(by_content: dict[str, list[pathlib.Path]]) -> list[str]:
+    """The names of files of equal rows that are equal byte for byte, one text per group."""
     groups = []
-    for paths in collected.by_content.values():
+    for paths in by_content.values():
         if len(paths) > 1:
             by_hash: dict[str, list[str]] = {}
             for path in paths:
                 by_hash.setdefault(file_sha256(path), []).append(path.name)
             groups += [", ".join(names) for names in by_hash.values() if len(names) > 1]
-    if groups:
-        section.problem(
-            "features twice",
-            f"{counted(len(groups), 'group')} of files that hold the same bytes",
-            groups,
-        )
+    return groups

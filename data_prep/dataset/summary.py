@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from data_prep.catalogue.xd_violence import TAXONOMY as XD_VIOLENCE
 from refinevad_jax.data.bags import BagsInfo, read_info
-from refinevad_jax.data.taxonomy import XD_VIOLENCE
 
 
 def summarize(data_dir: str, folder: pathlib.Path) -> str:

@@ -5,13 +5,13 @@ import pathlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from data_prep.catalogue.lookup import load_taxonomy
 from data_prep.dataset.videos import Video
 from data_prep.sources.feature_lists import FeatureLists, read_feature_lists
 from data_prep.sources.list_files import parse_lists
 from data_prep.sources.releases import Release, read_release
 from data_prep.sources.timed_text import read_timed_text
 from refinevad_jax.data.bags import BagsInfo
-from refinevad_jax.data.taxonomy import load_taxonomy
 from refinevad_jax.errors import UserError
 
 # Flags that a source needs, and those that only some sources use.

@@ -13,12 +13,8 @@ from collections.abc import Iterable, Sequence
 
 from data_prep.annotations import read_annotations
 from data_prep.annotations.reading import read_lines
-from data_prep.catalogue.video_names import (
-    data_set_of,
-    is_normal_label,
-    label_from_name,
-    parse_path,
-)
+from data_prep.catalogue.lookup import data_set_of, label_from_name
+from data_prep.catalogue.video_names import is_normal_label, parse_path
 from refinevad_jax.errors import UserError
 
 _FILE = re.compile(r"\.(npy|txt|mp4|avi|mkv|mov)$", re.IGNORECASE)

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tqdm
 
-from data_prep.catalogue.known_features import name_features
-from data_prep.catalogue.video_names import data_set_of, match_key, parse_path
+from data_prep.catalogue.lookup import data_set_of, name_features
+from data_prep.catalogue.video_names import match_key, parse_path
 from data_prep.sources.feature_arrays import num_segments
 from data_prep.sources.released_features import (
     FeatureFile,

@@ -11,9 +11,9 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 from data_prep.annotations import Annotations, read_annotations
-from data_prep.catalogue.length_rules import fit_rule
-from data_prep.catalogue.truths import name_truth, official, span_hash
-from data_prep.catalogue.video_names import data_set_of, match_key
+from data_prep.annotations.truths import name_truth, official, span_hash
+from data_prep.catalogue.lookup import data_set_of, fit_rule
+from data_prep.catalogue.video_names import match_key
 from data_prep.dataset.videos import Video
 from data_prep.sources.feature_arrays import choose_layout
 from data_prep.sources.feature_lists import add_truth

@@ -1,12 +1,10 @@
 """The anomaly categories of a data set and the label strings that name them.
 
-There is no normal category: a video with no category is normal. Label strings are read as they
-stand in the released lists: `RoadAccidents` (UCF-Crime), `B2-B6-G` (XD-Violence), `A`, `Normal`.
+There is no normal category: a video with no category is normal. Label strings are read as the
+released lists write them: `RoadAccidents` (UCF-Crime), `B2-B6-G` (XD-Violence), `A`, `Normal`.
 """
 
 import dataclasses
-import json
-import pathlib
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
@@ -22,14 +20,14 @@ _REFUSED = ("Cc", "Cs", "Zl", "Zp")
 
 
 def shown(name: str) -> str:
-    """A name as errors quote it, cut where it is long."""
+    """A name as errors quote it, cut if it is long."""
     return repr(name if len(name) <= 60 else f"{name[:60]}...")
 
 
 def fault_of_name(name: str, *, of_file: bool = False) -> str:
-    """What is wrong with a name, in words; "" where nothing is.
+    """What is wrong with a name, in words; "" if nothing is.
 
-    of_file: whether files are called by it, so that it may not lead to another folder.
+    of_file: whether files are named after it: then it may not lead to another folder.
     """
     if any(unicodedata.category(character) in _REFUSED for character in name):
         return "holds control characters or line ends; remove them"
@@ -49,7 +47,7 @@ class Taxonomy:
         categories: C label tokens as the released lists spell them.
         display_names: C names for tables and figures.
         normal: label tokens that mean "no anomaly".
-        separator: joins the tokens of a video with several categories; "" when there is only one.
+        separator: joins the tokens of a video with several categories; "" if a video has only one.
         ignored: tokens that stand for "no further label" (XD-Violence's `0`).
     """
 
@@ -74,7 +72,7 @@ class Taxonomy:
                 raise UserError(f"taxonomy {shown(self.name)}: {shown(token)} {fault}")
         for token in tokens:
             if tokens.count(token) > 1:
-                raise UserError(f"taxonomy {self.name}: {token!r} stands twice; remove one")
+                raise UserError(f"taxonomy {self.name}: {token!r} appears twice; remove one")
 
     @property
     def num_categories(self) -> int:
@@ -82,7 +80,7 @@ class Taxonomy:
         return len(self.categories)
 
     def index(self, token: str) -> int:
-        """Index in [0, C) of a category token, display name or other spelling case aside.
+        """Index in [0, C) of a category by its token or display name, in any case.
 
         Raises UserError for an unknown token.
         """
@@ -147,79 +145,10 @@ class Taxonomy:
         return cls(name=str(values.get("name", source)), separator=separator, **lists)
 
 
-# Normal first, then alphabetical, is the order of VadCLIP, DSANet, PEL4VAD and UMIL; ours leaves
-# normal out. `A` is what VadCLIP's gt_label writes for normal on UCF-Crime too.
-UCF_CRIME = Taxonomy(
-    name="ucf_crime",
-    categories=(
-        "Abuse",
-        "Arrest",
-        "Arson",
-        "Assault",
-        "Burglary",
-        "Explosion",
-        "Fighting",
-        "RoadAccidents",
-        "Robbery",
-        "Shooting",
-        "Shoplifting",
-        "Stealing",
-        "Vandalism",
-    ),
-    display_names=(
-        "Abuse",
-        "Arrest",
-        "Arson",
-        "Assault",
-        "Burglary",
-        "Explosion",
-        "Fighting",
-        "Road accident",
-        "Robbery",
-        "Shooting",
-        "Shoplifting",
-        "Stealing",
-        "Vandalism",
-    ),
-    normal=("Normal", "A"),
-)
-
-# The order of VadCLIP. There is no B3.
-XD_VIOLENCE = Taxonomy(
-    name="xd_violence",
-    categories=("B1", "B2", "B4", "B5", "B6", "G"),
-    display_names=("Fighting", "Shooting", "Riot", "Abuse", "Car accident", "Explosion"),
-    normal=("A", "Normal"),
-    separator="-",
-    ignored=("0",),
-)
-
-BUILT_IN = {taxonomy.name: taxonomy for taxonomy in (UCF_CRIME, XD_VIOLENCE)}
-
-
-def load_taxonomy(name_or_path: str) -> Taxonomy:
-    """A built-in taxonomy by name, or one from a JSON file.
-
-    The file holds {"categories": [...]} and, where wanted, "name", "display_names", "normal"
-    (default ["Normal"]), "separator" and "ignored".
-    """
-    if name_or_path in BUILT_IN:
-        return BUILT_IN[name_or_path]
-    path = pathlib.Path(name_or_path)
-    if not path.is_file():
-        raise UserError(
-            f"taxonomy {name_or_path!r} is neither built in ({', '.join(BUILT_IN)}) nor a file"
-        )
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not a JSON file ({error})") from error
-    if not isinstance(values, dict):
-        raise UserError(f"{path}: a taxonomy is a JSON object with a list 'categories'")
-    return Taxonomy.from_dict(values, source=str(path))
-
+# The taxonomies, by name, whose normal videos are truth of the column "normal" in the localization
+# metrics: in VadCLIP's files both the class and the truth of XD-Violence are called `A`. On
+# UCF-Crime the class is `Normal` and the truth `A`, so that nothing matches.
+NORMAL_HAS_TRUTH = ("xd_violence",)
 
 # Other names of one thing, by display name: UCF-Crime and XD-Violence name it differently.
 SYNONYMS = (("road accident", "car accident", "traffic accident"),)
@@ -228,7 +157,7 @@ SYNONYMS = (("road accident", "car accident", "traffic accident"),)
 def matching(source: Taxonomy, target: Taxonomy) -> np.ndarray:
     """The category of source that each one of target is: same display name, or a synonym.
 
-    Returns [C of target] int, -1 where source has no such category.
+    Returns [C of target] int, -1 if source has no such category.
     """
     known = {_name(name): index for index, name in enumerate(source.display_names)}
     return np.array([known.get(_name(name), -1) for name in target.display_names], np.int64)

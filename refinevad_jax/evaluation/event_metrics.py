@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from refinevad_jax.data.taxonomy import XD_VIOLENCE
+from refinevad_jax.data.taxonomy import NORMAL_HAS_TRUTH
 from refinevad_jax.evaluation.scored_split import ScoredSplit
 from refinevad_jax.metrics import legacy_localization, localization
 from refinevad_jax.metrics.events import RULE, Event, ProposalRule, propose_events
@@ -83,7 +83,7 @@ def _why_no_categories(split: ScoredSplit) -> str:
 
 def _truth(split: ScoredSplit) -> Truth:
     normal_lengths = None
-    if split.info.taxonomy.name == XD_VIOLENCE.name:  # there alone normal videos are annotated
+    if split.info.taxonomy.name in NORMAL_HAS_TRUTH:
         normal_lengths = [split.evaluated_frames(i) * (not split.anomalous[i]) for i in split.known]
     return localization.truth_from_spans([split.bags[i].spans for i in split.known], normal_lengths)
 

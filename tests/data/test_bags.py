@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+from data_prep.catalogue.xd_violence import TAXONOMY as XD_VIOLENCE
 from data_prep.dataset.videos import Span, Video
 from data_prep.dataset.write import write_dataset
 from refinevad_jax.data.bags import (
@@ -16,7 +17,6 @@ from refinevad_jax.data.bags import (
     read_split,
     split_sizes,
 )
-from refinevad_jax.data.taxonomy import XD_VIOLENCE
 from refinevad_jax.errors import UserError
 
 INFO = BagsInfo(

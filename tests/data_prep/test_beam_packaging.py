@@ -7,12 +7,12 @@ import sys
 import numpy as np
 import pytest
 
+from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
 from data_prep.dataset.beam_packaging import record_maker, write_record
 from data_prep.dataset.records import make_record
 from data_prep.dataset.videos import Span, Video
 from data_prep.dataset.write import write_dataset
 from refinevad_jax.data.bags import BagsInfo, Modality, read_info
-from refinevad_jax.data.taxonomy import UCF_CRIME
 from refinevad_jax.errors import UserError
 from tests.conftest import call
 

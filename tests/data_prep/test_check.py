@@ -2,19 +2,18 @@ import json
 import pathlib
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from data_prep.annotations import read_annotations
-from data_prep.annotations.vectors import vector_of_spans
-from data_prep.catalogue.known_features import name_features
-from data_prep.catalogue.length_rules import count_frames, fit_rule
-from data_prep.catalogue.truths import KNOWN_TRUTHS, merged, official, span_hash
-from data_prep.catalogue.video_names import match_key
+from data_prep.annotations.truths import official
 from data_prep.checks.findings import Section, num_problems, render, to_dict
 from data_prep.checks.run import run_checks
+from data_prep.checks.truth import count_frames
 from data_prep.dataset.videos import Span
+from refinevad_jax.metrics.truth import frame_truth
 
 FIXTURES = pathlib.Path(__file__).parent / "fixtures"
 OFFICIAL = official("UCF-Crime")
@@ -34,11 +33,15 @@ def write_list(folder: pathlib.Path, videos: list[str], name: str = "test.list")
     return path
 
 
+def vector_of(spans: Sequence[Span], num_frames: int) -> np.ndarray:
+    return frame_truth(np.array([(s.start, s.end) for s in spans]), num_frames).astype(np.uint8)
+
+
 def gt_vector(videos: list[str], *, end: int = 0) -> np.ndarray:
     """The official truth of UCF-Crime under floor(n/16)."""
     return np.concatenate(
         [
-            vector_of_spans(
+            vector_of(
                 [Span(s.start, s.end + end) for s in OFFICIAL.spans[video]],
                 OFFICIAL.num_frames[video] // 16 * 16,
             )
@@ -47,44 +50,43 @@ def gt_vector(videos: list[str], *, end: int = 0) -> np.ndarray:
     )
 
 
-# --- truths -------------------------------------------------------------------------------------
+# --- lists --------------------------------------------------------------------------------------
 
 
-def test_span_hash_depends_on_frames_alone():
-    spans = {"b": (Span(5, 9, "x"),), "a_x264": (Span(0, 2), Span(2, 4)), "n": ()}
-    other = {"a": (Span(1, 4, "y"), Span(0, 2)), "b": (Span(5, 9),)}
-    assert span_hash(spans) == span_hash(other)
-    assert span_hash(spans) != span_hash({**spans, "n": (Span(0, 1),)})
-    assert merged([Span(5, 9), Span(0, 3), Span(2, 4)]) == ((0, 4), (5, 9))
+def test_complete_list_is_clean_and_named(tmp_path):
+    (section,) = run_checks(lists=[write_list(tmp_path, list(OFFICIAL.video_ids))])
+    assert facts(section)["release"] == "UCF-Crime test, the 290 videos"
+    assert facts(section)["order"].startswith("VadCLIP, DSANet, UR-DMU")
+    assert not section.findings
+    assert ("RoadAccidents", "23") in section.tables[0].rows
 
 
-def test_kept_official_truth_is_the_official_one():
-    assert KNOWN_TRUTHS[span_hash(OFFICIAL.spans)] == "official (UCF-Crime)"
-    assert len(OFFICIAL.spans) == 290 and sum(OFFICIAL.num_frames.values()) == 1_111_808
-    xd = official("XD-Violence")
-    assert KNOWN_TRUTHS[span_hash(xd.spans)] == "official (XD-Violence)"
-    assert len(xd.spans) == 800 and sum(bool(spans) for spans in xd.spans.values()) == 500
+def test_list_faults_are_named_by_video(tmp_path):
+    videos = list(OFFICIAL.video_ids)
+    path = write_list(tmp_path, [*videos[1:], "Abuse999_x264", videos[5]])
+    problems = found(run_checks(lists=[path]))
+    assert problems["missing videos"] == ("Abuse028_x264",)
+    assert problems["extra videos"] == ("Abuse999_x264",)
+    assert problems["rows twice"] == (f"{videos[5]} (line 291)",)
+    path = tmp_path / "own.csv"
+    path.write_text("path,label\nAbuse028_x264__0.npy,Arrest\nown__0.npy,Theft\nown__1.npy,Fire\n")
+    problems = found(run_checks(lists=[path]))
+    assert problems["label against name"] == ("Abuse028_x264: labelled Arrest",)
+    assert problems["labels differ"] == ("own: Fire, Theft",)
+    assert problems["crops"] == ("own: crops 0, 1",)
+    path.write_text("own__0.npy\n")
+    assert found(run_checks(lists=[path]))["no label"] == ("own",)
 
 
-@pytest.mark.parametrize(
-    ("file", "name"),
-    [
-        ("WaqasSultani+AnomalyDetectionCVPR2018/Temporal_Anomaly_Annotation.txt", "official (UCF"),
-        ("zuble+uws4vad/data/gt/ucf.txt", "official (UCF"),
-        ("ktr-hubrt+UMIL/labels/UCF_test.txt", "UMIL edits"),
-        ("vera-framework+VERA/Data/UCF_Eval.json", "UMIL edits"),
-        ("yujiangpu20+PEL4VAD/list/ucf/single_gt.repacked.npz", "official (UCF-Crime), cut"),
-        ("henrryzh1+UR-DMU/list/XD_Annotation.txt", "official (XD"),
-        ("nwpu-zxr+VadCLIP/list/annotations_multiclasses.txt", "official, spans by class"),
-        ("vera-framework+VERA/Data/xd_test_800.json", "VERA edits"),
-        ("yujiangpu20+PEL4VAD/list/xd/xd-gt.repacked.npz", "official (XD-Violence), cut"),
-        ("EavnJeong+IEF-VAD/list/xd_annotation.txt", "official, without the 47"),
-        ("ktr-hubrt+UMIL/labels/TAD_test.txt", "UMIL (TAD)"),
-    ],
-)
-def test_hashes_of_published_truths(shared_data, file, name):
-    truth = read_annotations(shared_data / "published" / file)
-    assert KNOWN_TRUTHS[span_hash(truth.spans)].startswith(name)
+def test_video_in_two_lists(tmp_path):
+    lists = [write_list(tmp_path, ["Abuse028_x264"], name) for name in ("a.list", "b.list")]
+    assert "videos in two lists" in found(run_checks(lists=lists))
+
+
+def test_list_without_the_multi_label_videos(shared_data):
+    path = shared_data / "published/EavnJeong+IEF-VAD/list/xd/rgb/vitl/test.csv"
+    (finding,) = [f for f in run_checks(lists=[path])[0].findings if f.problem]
+    assert "lacks the 47 videos with several labels" in finding.message
 
 
 # --- length rules -------------------------------------------------------------------------------
@@ -134,62 +136,7 @@ def test_spans_give_the_vectors_that_pel4vad_ships(shared_data):
             assert len(vectors.files) == len(truth.spans)
             for video, spans in truth.spans.items():
                 shipped = vectors[video + suffix]
-                np.testing.assert_array_equal(vector_of_spans(spans, len(shipped)), shipped)
-
-
-def test_rule_of_features_is_found():
-    n = {"a": 33, "b": 48, "c": 64}
-    assert fit_rule(n, {"a": 3, "b": 3, "c": 4}).rule == "ceil(n/16)"
-    fit = fit_rule(n, {"a": 2, "b": 3, "c": 7})
-    assert (fit.rule, fit.deviants) == ("floor(n/16)", {"c": (7, 4)})
-    assert fit_rule(n, {"a": 9, "b": 9, "c": 9}).rule == "unknown"
-
-
-def test_releases_are_told_apart():
-    common = {"stacked": False, "ending": "", "suffix": ".npy", "data_set": "UCF-Crime"}
-    assert "VadCLIP" in name_features(width=512, crops=10, **common)
-    every_eighth = name_features(width=512, crops=1, frames_per_segment=8.0, **common)
-    assert every_eighth == "CLIP ViT-B/16 of every 8th frame (LaGoVAD)"
-    assert name_features(width=7, crops=10, **common) == "unknown"
-
-
-# --- lists --------------------------------------------------------------------------------------
-
-
-def test_complete_list_is_clean_and_named(tmp_path):
-    (section,) = run_checks(lists=[write_list(tmp_path, list(OFFICIAL.video_ids))])
-    assert facts(section)["release"] == "UCF-Crime test, the 290 videos"
-    assert facts(section)["order"].startswith("VadCLIP, DSANet, UR-DMU")
-    assert not section.findings
-    assert ("RoadAccidents", "23") in section.tables[0].rows
-
-
-def test_list_faults_are_named_by_video(tmp_path):
-    videos = list(OFFICIAL.video_ids)
-    path = write_list(tmp_path, [*videos[1:], "Abuse999_x264", videos[5]])
-    problems = found(run_checks(lists=[path]))
-    assert problems["missing videos"] == ("Abuse028_x264",)
-    assert problems["extra videos"] == ("Abuse999_x264",)
-    assert problems["rows twice"] == (f"{videos[5]} (line 291)",)
-    path = tmp_path / "own.csv"
-    path.write_text("path,label\nAbuse028_x264__0.npy,Arrest\nown__0.npy,Theft\nown__1.npy,Fire\n")
-    problems = found(run_checks(lists=[path]))
-    assert problems["label against name"] == ("Abuse028_x264: labelled Arrest",)
-    assert problems["labels differ"] == ("own: Fire, Theft",)
-    assert problems["crops"] == ("own: crops 0, 1",)
-    path.write_text("own__0.npy\n")
-    assert found(run_checks(lists=[path]))["no label"] == ("own",)
-
-
-def test_video_in_two_lists(tmp_path):
-    lists = [write_list(tmp_path, ["Abuse028_x264"], name) for name in ("a.list", "b.list")]
-    assert "videos in two lists" in found(run_checks(lists=lists))
-
-
-def test_list_without_the_multi_label_videos(shared_data):
-    path = shared_data / "published/EavnJeong+IEF-VAD/list/xd/rgb/vitl/test.csv"
-    (finding,) = [f for f in run_checks(lists=[path])[0].findings if f.problem]
-    assert "lacks the 47 videos with several labels" in finding.message
+                np.testing.assert_array_equal(vector_of(spans, len(shipped)), shipped)
 
 
 # --- annotations --------------------------------------------------------------------------------
@@ -284,7 +231,8 @@ def test_array_of_another_length_and_no_array_at_all(tmp_path):
     videos = list(OFFICIAL.video_ids)
     problems = found(check_array(tmp_path, gt_vector(videos)[:-16], videos))
     assert "floor(n/16): 1,109,824 frames" in problems["length"]
-    assert "no 0/1 vector" in found(check_array(tmp_path, gt_vector(videos) * 2, videos))
+    for other in (gt_vector(videos) * 2, np.array(1), np.array(["0", "1"])):
+        assert "no 0/1 vector" in found(check_array(tmp_path, other, videos))
 
 
 def test_mask_of_videos_is_no_frame_truth(shared_data):
@@ -422,7 +370,3 @@ def test_command_and_its_exit_codes(tmp_path):
     unreadable = run_command(f"--list={tmp_path / 'none.list'}")
     assert unreadable.returncode == 2 and unreadable.stderr.startswith("error: ")
     assert "nothing to check" in run_command().stderr
-
-
-def test_match_key_joins_names_of_releases():
-    assert {match_key(video) for video in OFFICIAL.video_ids} >= {"Abuse028", "Normal003"}

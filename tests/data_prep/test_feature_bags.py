@@ -9,11 +9,11 @@ import time
 import numpy as np
 import pytest
 
+from data_prep.catalogue.xd_violence import TAXONOMY as XD_VIOLENCE
 from data_prep.dataset.records import check_features, example
 from data_prep.dataset.videos import Span, Video
 from data_prep.dataset.write import write_dataset
 from refinevad_jax.data.bags import BagsInfo, Modality, dataset_dir, read_info, read_split
-from refinevad_jax.data.taxonomy import XD_VIOLENCE
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import file_sha256
 
@@ -30,9 +30,9 @@ WRITER = """
 import signal, sys, time
 import numpy as np
 from data_prep.dataset.write import write_dataset
-from data_prep.videos import Video
+from data_prep.dataset.videos import Video
 from refinevad_jax.data.bags import BagsInfo, Modality
-from refinevad_jax.data.taxonomy import XD_VIOLENCE
+from data_prep.catalogue.xd_violence import TAXONOMY as XD_VIOLENCE
 
 # A shell that starts the tests in the background has them ignore it.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from data_prep.annotations import Annotations
+from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
+from data_prep.catalogue.xd_violence import TAXONOMY as XD_VIOLENCE
 from data_prep.dataset.videos import Span
 from data_prep.dataset.write import write_dataset
 from data_prep.sources.feature_arrays import choose_layout, parse_modalities
@@ -13,7 +15,6 @@ from data_prep.sources.file_hashes import MAX_HASHED_BYTES, hash_files
 from data_prep.sources.list_files import find_file, parse_lists, read_rows
 from data_prep.sources.released_features import load_crops
 from refinevad_jax.data.bags import Modality, read_split
-from refinevad_jax.data.taxonomy import UCF_CRIME, XD_VIOLENCE
 from refinevad_jax.errors import UserError
 
 

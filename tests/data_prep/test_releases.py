@@ -5,14 +5,16 @@ import pathlib
 import numpy as np
 import pytest
 
-from data_prep.catalogue.known_lists import KNOWN_SETS, members_hash
-from data_prep.catalogue.video_names import is_normal_label, label_from_name, match_key, parse_path
+from data_prep.catalogue.lookup import known_list, label_from_name
+from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
+from data_prep.catalogue.video_names import is_normal_label, match_key, parse_path
+from data_prep.catalogue.xd_violence import TAXONOMY as XD_VIOLENCE
 from data_prep.dataset.videos import Span
 from data_prep.dataset.write import write_dataset
 from data_prep.sources.released_lists import read_released_list
 from data_prep.sources.releases import Release, read_release
 from refinevad_jax.data.bags import read_split
-from refinevad_jax.data.taxonomy import UCF_CRIME, XD_VIOLENCE, Taxonomy
+from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
 
 FIXTURES = pathlib.Path(__file__).parent / "fixtures"
@@ -282,7 +284,7 @@ def test_vadclip_lists_have_the_published_counts(shared_data):
 def test_every_repository_lists_the_same_videos(shared_data, files, members, anomalous):
     for file in files:
         released = read_released_list(shared_data / "published" / file)
-        known = KNOWN_SETS[members_hash(released.videos)]
+        _, known = known_list(released.videos)
         assert len(released.videos) == known.num_videos == members
         labels = released.labels.values()
         assert sum(not is_normal_label(label) for label in labels) == anomalous, file

@@ -6,6 +6,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
+from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
 from data_prep.dataset.videos import Span
 from data_prep.dataset.write import write_dataset
 from data_prep.sources.timed_text import (
@@ -15,7 +16,6 @@ from data_prep.sources.timed_text import (
     segment_features,
 )
 from refinevad_jax.data.bags import Modality, read_info, read_split
-from refinevad_jax.data.taxonomy import UCF_CRIME
 from refinevad_jax.errors import UserError
 
 # Three sentences of two directions and their sum, and one of a third that nothing else has.

@@ -6,12 +6,13 @@ import sys
 import numpy as np
 import pytest
 
+from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
+from data_prep.catalogue.xd_violence import TAXONOMY as XD_VIOLENCE
 from data_prep.dataset.videos import Span, Video
 from data_prep.dataset.write import write_dataset
 from data_prep.sources.releases import Release, read_release
 from data_prep.writers import WRITERS, write_lagovad, write_vadclip
 from refinevad_jax.data.bags import Bag, BagsInfo, Modality, read_info, read_split
-from refinevad_jax.data.taxonomy import UCF_CRIME, XD_VIOLENCE
 from refinevad_jax.errors import UserError
 
 WIDTH = 4

@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
+from data_prep.catalogue.xd_violence import TAXONOMY as XD_VIOLENCE
 from refinevad_jax.data.bags import Bag, BagsInfo, Modality
-from refinevad_jax.data.taxonomy import UCF_CRIME, XD_VIOLENCE
 from refinevad_jax.evaluation.event_metrics import localization_metrics
 from refinevad_jax.evaluation.scored_split import ScoredSplit
 from refinevad_jax.evaluation.scoring import VideoScores

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from data_prep.annotations.mat import MAX_BYTES
+from data_prep.catalogue.lookup import load_taxonomy
 from data_prep.dataset.videos import Span, Video
 from data_prep.dataset.write import write_dataset
 from data_prep.sources.feature_lists import FeatureLists, read_feature_lists
 from data_prep.writers import WRITERS
 from refinevad_jax.data.bags import BagsInfo, Modality, read_info, read_split
-from refinevad_jax.data.taxonomy import Taxonomy, load_taxonomy
+from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.detection import run_detection
 from refinevad_jax.detection.detector import Detector
 from refinevad_jax.errors import UserError

@@ -4,7 +4,8 @@ import json
 import numpy as np
 import pytest
 
-from refinevad_jax.data.taxonomy import UCF_CRIME, XD_VIOLENCE
+from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
+from data_prep.catalogue.xd_violence import TAXONOMY as XD_VIOLENCE
 from refinevad_jax.metrics import legacy_localization, localization
 from refinevad_jax.metrics.truth import category_map
 

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
+from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
+from data_prep.catalogue.xd_violence import TAXONOMY as XD_VIOLENCE
 from refinevad_jax import analysis
 from refinevad_jax import config as config_lib
 from refinevad_jax.data import taxonomy as category_map
-from refinevad_jax.data.taxonomy import UCF_CRIME, XD_VIOLENCE, Taxonomy
+from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
 from refinevad_jax.model.refinevad import create
 from refinevad_jax.runs.checkpoints import restore
