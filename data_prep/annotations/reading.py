@@ -8,16 +8,9 @@ from data_prep.annotations.json_files import read_json
 from data_prep.annotations.mat import read_mat_files
 from data_prep.annotations.record import Annotations
 from data_prep.annotations.text import read_text
-from data_prep.annotations.vectors import (
-    concatenation_message,
-    read_concatenation,
-    read_folder,
-    read_packed,
-)
+from data_prep.annotations.vectors import concatenation_message, read_folder, read_packed
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.arrays import read_header
-
-__all__ = ["read_annotations", "read_concatenation"]
 
 
 def read_annotations(path: pathlib.Path) -> Annotations:

@@ -26,6 +26,21 @@ class Stretch:
     category: str | None = None
 
 
+def to_span(start: float, end: float, frames: float, category: str | None = None) -> Span:
+    """A stretch in whole frames: start and end are rounded to the nearest frame.
+
+    A stretch that is not empty never vanishes: it has at least one frame.
+
+    Args:
+        start: in any unit.
+        end: likewise.
+        frames: frames per unit.
+        category: of the span.
+    """
+    first = round(start * frames)
+    return Span(first, max(round(end * frames), first + (end > start)), category)
+
+
 @dataclasses.dataclass(frozen=True)
 class Annotations:
     """What one annotation file, or folder of them, states.
@@ -82,7 +97,7 @@ class Annotations:
     def in_frames(
         self, num_frames: Mapping[str, int] | None = None, fps: float | None = None
     ) -> "Annotations":
-        """Turns stretches into frames, rounded to the nearest.
+        """Turns stretches into frames, see `to_span`.
 
         Args:
             num_frames: frames per video, for shares of the video; what the file states itself wins.
@@ -96,7 +111,7 @@ class Annotations:
         for video, stretches in self.stretches.items():
             factor = self._frames_per_unit(video, num_frames or {}, fps)
             spans[video] = tuple(
-                Span(round(stretch.start * factor), round(stretch.end * factor), stretch.category)
+                to_span(stretch.start, stretch.end, factor, stretch.category)
                 for stretch in stretches
             )
         order = {video: spans[video] for video in self.video_ids if video in spans}

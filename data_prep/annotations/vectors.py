@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from data_prep.annotations.record import LARGEST_FRAME, Annotations, Builder
+from data_prep.annotations.record import Annotations, Builder
 from data_prep.catalogue.video_names import data_set_of, parse_path
 from data_prep.dataset.videos import Span
 from refinevad_jax.errors import UserError
@@ -60,32 +60,6 @@ def read_folder(path: pathlib.Path, files: Sequence[pathlib.Path]) -> Annotation
     """A folder with one 0/1 vector per video in .npy files."""
     vectors = {file.name: load_array(file) for file in files}
     return read_vectors(vectors, str(path), "0/1 vectors in .npy files")
-
-
-def read_concatenation(path: pathlib.Path, lengths: Mapping[str, int]) -> Annotations:
-    """A foreign gt .npy: the 0/1 vectors of all test videos end to end.
-
-    Args:
-        path: the .npy file, [sum of frames] 0/1.
-        lengths: frames of each video, in the order of the list that the array was made with.
-
-    Raises UserError where the array is not as long as the lengths together.
-    """
-    vector = load_array(path)
-    total = sum(lengths.values())
-    if vector.ndim != 1 or len(vector) != total:
-        raise UserError(
-            f"{path}: shape {vector.shape}, the list has {total} frames in {len(lengths)} videos; "
-            "the array was made with another list, feature release or length rule"
-        )
-    if total > LARGEST_FRAME:
-        raise UserError(f"{path}: {total} frames are more than int32 holds")
-    offsets = np.cumsum([0, *lengths.values()])
-    pieces = {
-        video: vector[start:end]
-        for video, start, end in zip(lengths, offsets[:-1], offsets[1:], strict=True)
-    }
-    return read_vectors(pieces, str(path), "concatenated 0/1 vector")
 
 
 def concatenation_message(source: str) -> str:

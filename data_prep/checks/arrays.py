@@ -18,7 +18,7 @@ from data_prep.catalogue.video_names import is_normal_label, match_key
 from data_prep.checks.findings import Section, counted
 from data_prep.checks.truth import check_truth
 from data_prep.dataset.videos import Span
-from data_prep.sources.released_lists import ReleasedList
+from data_prep.sources.lists import ReleasedList
 from refinevad_jax.files.arrays import load_array, load_packed
 
 # (name, first frame, one past the last frame) of a span written s e.

@@ -13,12 +13,15 @@ from data_prep.catalogue.length_rules import fit_rule
 from data_prep.catalogue.video_names import data_set_of, match_key, parse_path
 from data_prep.checks.findings import Section, counted
 from data_prep.checks.values import check_values
-from data_prep.sources.feature_arrays import choose_layout, num_segments
-from data_prep.sources.released_features import files_of_video, index_folder, read_shape
-from data_prep.sources.released_lists import ReleasedList
+from data_prep.sources.features import (
+    FeatureFolder,
+    Shapes,
+    choose_layout,
+    num_segments,
+    read_shape,
+)
+from data_prep.sources.lists import ReleasedList
 from refinevad_jax.errors import UserError
-
-Shapes = dict[pathlib.Path, tuple[int, ...]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +77,8 @@ def check_features(
 def _find_files(
     root: pathlib.Path, lists: Sequence[ReleasedList], section: Section
 ) -> dict[str, tuple[pathlib.Path, ...]]:
-    index = index_folder(root)
+    folder = FeatureFolder(root)
+    index = folder.index
     section.facts.append(("files", f"{sum(map(len, index.values())):,}"))
     if not lists:
         return {files[0].video_id: tuple(file.path for file in files) for files in index.values()}
@@ -83,7 +87,7 @@ def _find_files(
     for released in lists:
         for video, entries in released.videos.items():
             try:
-                files = files_of_video(entries, index, released.source)
+                files = folder.find(entries, released.source)
             except UserError as error:
                 ambiguous.append(str(error))
                 continue

@@ -19,7 +19,7 @@ from data_prep.catalogue.video_names import (
     match_key,
 )
 from data_prep.checks.findings import Section, Table, counted
-from data_prep.sources.released_lists import ReleasedList
+from data_prep.sources.lists import ReleasedList
 
 
 def check_list(released: ReleasedList) -> Section:

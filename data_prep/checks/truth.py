@@ -14,7 +14,7 @@ from data_prep.catalogue.truths import (
 )
 from data_prep.catalogue.video_names import data_set_of, is_normal_label, match_key
 from data_prep.checks.findings import Section, Table, counted
-from data_prep.sources.released_lists import ReleasedList
+from data_prep.sources.lists import ReleasedList
 
 # Five UCF-Crime spans of the official file end one or two frames late.
 TOLERATED_EXCESS = 2

@@ -5,19 +5,23 @@ Schema version 1 (docs/data_format.md describes every field).
 
 import dataclasses
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import example_serializer
 
-from data_prep.dataset.normalization import has_unit_rows
 from data_prep.dataset.videos import Span, Video, read_label
 from refinevad_jax.data.bags import BagsInfo, all_finite
 from refinevad_jax.errors import UserError
 
 # A record is one protocol buffer, which cannot exceed 2 GiB; the rest of a record is small.
 MAX_FEATURE_BYTES = 2**31 - 2**20
+# Some encoders and releases give rows of length 1. Components rounded to float16, once by the
+# release and once here, move a length by less.
+UNIT_TOLERANCE = 2e-3
+_BLOCK = 32  # rows in float32 at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,3 +149,30 @@ def _span_category(video: Video, span: Span, labels: np.ndarray, info: BagsInfo)
         return info.taxonomy.index(span.category)
     except UserError as error:
         raise UserError(f"{video.source}: a span of video {video.video_id}: {error}") from error
+
+
+def are_unit(norms: np.ndarray) -> bool | None:
+    """Whether all these lengths are 1; zeros stand for nothing and are left out.
+
+    None if all are zero.
+    """
+    norms = norms[norms > 0]
+    return bool((np.abs(norms - 1) < UNIT_TOLERANCE).all()) if len(norms) else None
+
+
+def has_unit_rows(features: np.ndarray) -> bool | None:
+    """are_unit of all rows of [..., D], up to the first block that has another length."""
+    rows = features.reshape(-1, features.shape[-1])
+    found = set()
+    for first in range(0, len(rows), _BLOCK):
+        block = rows[first : first + _BLOCK].astype(np.float32)
+        found.add(are_unit(np.sqrt(np.einsum("rd,rd->r", block, block))))
+        if False in found:
+            return False
+    return True if True in found else None
+
+
+def name_normalization(units: Iterable[bool | None]) -> str:
+    """Says "l2" if every row of a data set that is not zero has length 1, else "none"."""
+    found = set(units)
+    return "l2" if True in found and False not in found else "none"

@@ -14,8 +14,7 @@ import tensorflow_datasets as tfds
 import tqdm
 from array_record.python import array_record_module
 
-from data_prep.dataset.normalization import name_normalization
-from data_prep.dataset.records import Record, make_record, record_features
+from data_prep.dataset.records import Record, make_record, name_normalization, record_features
 from data_prep.dataset.videos import Video, check_names
 from refinevad_jax.data.bags import (
     BUILDER_NAME,

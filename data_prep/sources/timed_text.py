@@ -8,11 +8,13 @@ key.
 import dataclasses
 import functools
 import pathlib
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from data_prep.annotations.intervals import Intervals, find_interval_files, read_intervals
-from data_prep.dataset.videos import Video
+from data_prep.annotations import read_annotations
+from data_prep.catalogue.video_names import strip_video_path
+from data_prep.dataset.videos import Span, Video
 from refinevad_jax.data.bags import BagsInfo, Modality
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
@@ -26,8 +28,10 @@ DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 # rounding: 1.6 s is where segment 3 starts, and float32 puts it 24 ns later.
 TIME_RESOLUTION = 2e-3  # seconds
 
-# A long video has many sentences, of which few overlap with any run of this many segments.
+# A long video has many sentences, and few of them overlap with any run of this many segments.
 _BLOCK = 512
+
+_UNITS = ("seconds", "frames")  # of interval files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +70,7 @@ def read_timed_text(
 ) -> tuple[BagsInfo, list[Video]]:
     """Reads a folder of timed text: metadata and videos, ready for write_dataset.
 
-    Raises UserError naming file and key where something is missing or damaged.
+    Raises UserError naming file and key if something is missing or damaged.
     """
     files = sorted(folder.glob("*.npz"))
     if not files:
@@ -75,12 +79,8 @@ def read_timed_text(
     widths = {text.path.name: text.embedding.shape[1] for text in texts}
     if len(set(widths.values())) > 1:
         raise UserError(f"{folder}: sentence_embedding differs in width between files: {widths}")
-    interval_files = find_interval_files(folder)
-    intervals = read_intervals(interval_files)
-    known = {str(video_id) for text in texts for video_id in text.names}
-    for video_id, found in intervals.items():
-        if video_id not in known:
-            raise UserError(f"{found.path}: video {video_id!r} is in no .npz there; remove it")
+    interval_files = _find_interval_files(folder)
+    truth = _read_truth(interval_files, texts)
     info = BagsInfo(
         name=name,
         taxonomy=taxonomy,
@@ -96,55 +96,78 @@ def read_timed_text(
             "files": {path.name: file_sha256(path) for path in (*files, *interval_files)},
         },
     )
-    return info, [video for text in texts for video in _videos(text, intervals)]
+    return info, [video for text in texts for video in _videos(text, truth)]
 
 
-def _videos(text: TimedText, intervals: dict[str, Intervals]) -> list[Video]:
+def _find_interval_files(folder: pathlib.Path) -> list[pathlib.Path]:
+    """The interval files of a folder, sorted. Raises UserError for a unit that is neither."""
+    files = sorted(folder.glob("*_intervals_*.json"))
+    for path in files:
+        unit = path.stem.rpartition("_")[2]
+        if unit not in _UNITS:
+            raise UserError(f"{path}: intervals are in {' or '.join(_UNITS)}, not {unit!r}")
+    return files
+
+
+def _read_truth(
+    files: Sequence[pathlib.Path], texts: Sequence[TimedText]
+) -> dict[str, tuple[Span, ...]]:
+    """The spans of every video that the interval files name, by strip_video_path.
+
+    Raises UserError naming file and video for one that is in two files or in no .npz file.
+    """
+    fps = {
+        strip_video_path(name): float(rate)
+        for text in texts
+        for name, rate in zip(text.names.tolist(), text.fps, strict=True)
+    }
+    truth: dict[str, tuple[Span, ...]] = {}
+    places: dict[str, pathlib.Path] = {}
+    for path in files:
+        found = read_annotations(path)
+        for video in found.video_ids:
+            if video in places:
+                raise UserError(f"{path}: video {video!r} is in {places[video]} too")
+            if video not in fps:
+                raise UserError(f"{path}: video {video!r} is in no .npz there; remove it")
+            places[video] = path
+        for video, spans in dataclasses.replace(found, fps=fps).in_frames().spans.items():
+            # The files state no category; one in the video's name need not be of this taxonomy.
+            truth[video] = tuple(dataclasses.replace(span, category=None) for span in spans)
+    return truth
+
+
+def _videos(text: TimedText, truth: Mapping[str, tuple[Span, ...]]) -> list[Video]:
     videos = []
     for index, video_id in enumerate(text.names.tolist()):
-        fps = float(text.fps[index])
-        found = intervals.get(video_id)
+        chosen = text.video == index
+        sentences = text.embedding[chosen], text.start[chosen], text.end[chosen]
+        frames, fps = int(text.frames[index]), float(text.fps[index])
         videos.append(
             Video(
                 video_id=video_id,
                 split=str(text.splits[index]),
                 label=str(text.categories[index]),
-                load_features=functools.partial(video_features, _of_video(text, index), 0),
+                load_features=functools.partial(_features, *sentences, frames, fps),
                 source=str(text.path),
-                num_frames=int(text.frames[index]),
+                num_frames=frames,
                 fps=fps,
-                spans=found.spans(fps) if found else None,
+                spans=truth.get(strip_video_path(video_id)),
             )
         )
     return videos
 
 
-def _of_video(text: TimedText, index: int) -> TimedText:
-    """One video with its sentences alone, small enough to be sent to another process."""
-    chosen, own = text.video == index, slice(index, index + 1)
-    return TimedText(
-        path=text.path,
-        embedding=text.embedding[chosen],
-        video=np.zeros(np.count_nonzero(chosen), np.int64),
-        start=text.start[chosen],
-        end=text.end[chosen],
-        names=text.names[own],
-        categories=text.categories[own],
-        splits=text.splits[own],
-        frames=text.frames[own],
-        fps=text.fps[own],
-    )
-
-
-def video_features(text: TimedText, index: int) -> np.ndarray:
-    """Features of one video: [1, T, D] float32, T = frames // 16 and at least 1."""
-    chosen = text.video == index
+def _features(
+    embedding: np.ndarray, start: np.ndarray, end: np.ndarray, frames: int, fps: float
+) -> np.ndarray:
+    """One video as [1, T, D] float32, T = frames // 16 and at least 1."""
     features = segment_features(
-        text.embedding[chosen],
-        text.start[chosen],
-        text.end[chosen],
-        num_segments=max(1, int(text.frames[index]) // FRAMES_PER_SEGMENT),
-        segment_seconds=FRAMES_PER_SEGMENT / float(text.fps[index]),
+        embedding,
+        start,
+        end,
+        num_segments=max(1, frames // FRAMES_PER_SEGMENT),
+        segment_seconds=FRAMES_PER_SEGMENT / fps,
     )
     return features[None]
 
@@ -242,7 +265,7 @@ def _load_array(path: pathlib.Path, archive: np.lib.npyio.NpzFile, key: str) -> 
             "fixed-width text, no objects"
         ) from error
     if not isinstance(array, np.ndarray):
-        raise UserError(f"{path}: {key!r} is no array; the file was not made by numpy.savez")
+        raise UserError(f"{path}: {key!r} is not an array; the file was not made by numpy.savez")
     return array
 
 

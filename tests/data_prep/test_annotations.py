@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 import pytest
 
-from data_prep.annotations import Annotations, read_annotations, read_concatenation
+from data_prep.annotations import Annotations, read_annotations
 from data_prep.dataset.videos import Span
 from refinevad_jax.errors import UserError
 
@@ -233,12 +233,8 @@ def test_mat_files(tmp_path):
             read_annotations(tmp_path / "a.mat")
 
 
-def test_concatenation_is_cut_by_the_list(tmp_path):
+def test_a_concatenation_cannot_be_read_by_itself(tmp_path):
     np.save(tmp_path / "gt.npy", np.array([0.0, 1, 1, 1, 0]))
-    truth = read_concatenation(tmp_path / "gt.npy", {"b": 2, "a": 3})
-    assert truth.spans == {"b": (Span(1, 2),), "a": (Span(0, 2),)}
-    with pytest.raises(UserError, match=r"shape \(5,\), the list has 6 frames in 2 videos"):
-        read_concatenation(tmp_path / "gt.npy", {"b": 2, "a": 4})
     with pytest.raises(UserError, match="a lone vector"):
         read_annotations(tmp_path / "gt.npy")
 
@@ -265,8 +261,8 @@ def test_pickles_are_never_opened(tmp_path):
         ("path,label\nx.npy,Abuse\n", "--list"),
         ('{"a": ', "line 1: not JSON"),
         ('{"a": 3}', "known JSON grammar"),
-        ('{"a": [[3, "b"]]}', "'b' where a"),
-        ('{"a": [[3]]}', "lacks what its grammar promises"),
+        ('{"a": [[3, "b"]]}', r"is not a list of \[start, end\]"),
+        ('{"a": [[3]]}', r"is not a list of \[start, end\]"),
         ('[{"path": "a.npy", "anomaly_span": []}]', "KeyError: 'class_name'"),
         ('{"a": {"num_frames": 3, "labels": [0, 1]}}', "2 labels for num_frames 3"),
         ('{"a": {"num_frames": 2, "labels": [0, 2]}}', "one 0 or 1 per frame"),

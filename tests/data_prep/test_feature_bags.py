@@ -30,7 +30,7 @@ WRITER = """
 import signal, sys, time
 import numpy as np
 from data_prep.dataset.write import write_dataset
-from data_prep.videos import Video
+from data_prep.dataset.videos import Video
 from refinevad_jax.data.bags import BagsInfo, Modality
 from refinevad_jax.data.taxonomy import XD_VIOLENCE
 

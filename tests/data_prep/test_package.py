@@ -91,7 +91,7 @@ def test_misuse_ends_in_one_line(own_data):
 
 def test_bad_data_end_in_one_line_and_leave_nothing(own_data):
     refuse("cannot be read (No such file", *flags_for(own_data), "--list=val=none.csv")
-    refuse("truth.csv: no such file", *flags_for(own_data, annotations="truth.csv"))
+    refuse("truth.csv: cannot be read (No such file", *flags_for(own_data, annotations="truth.csv"))
     np.save(own_data / "d.npy", np.full((5, 4, 6), np.nan))
     refuse("d.npy: nan at crop 0, segment 0, channel 0", *flags_for(own_data))
     (own_data / "test.csv").write_text("c.npy,flood\n")
