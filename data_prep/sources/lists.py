@@ -35,7 +35,6 @@ class ListEntry:
         path: as written.
         video_id: read from the path.
         crop: crop index, None if the name has none.
-        ending: the encoder's ending, see VideoName.
         label: label string, from the row or, if it has none, from the name; None if neither says.
             Never from the position in the list.
         line: 1-based line, or entry of a JSON file.
@@ -44,7 +43,6 @@ class ListEntry:
     path: str
     video_id: str
     crop: int | None
-    ending: str
     label: str | None
     line: int
 
@@ -190,7 +188,6 @@ def _build(grammar: str, path: pathlib.Path, rows: Iterable[_Row]) -> ReleasedLi
                 path=written,
                 video_id=name.video_id,
                 crop=name.crop,
-                ending=name.ending,
                 label=label or label_from_name(name.video_id),
                 line=number,
             )

@@ -214,108 +214,86 @@ def segment_features(
 
 def read_npz(path: pathlib.Path) -> TimedText:
     """Reads and checks one .npz file. Raises UserError naming file and key."""
-    arrays = _load_arrays(path)
-    split = arrays.get("video_split")
-    names = _text(path, arrays, "video_name", size=None)
+    npz = _Arrays(path)
+    names = npz.text("video_name")
     num_videos = len(names)
-    embedding = _numbers(path, arrays, "sentence_embedding", ndim=2, kinds="f")
+    embedding = npz.numbers("sentence_embedding", ndim=2, kinds="f")
     num_sentences = len(embedding)
-    video = _numbers(path, arrays, "sentence_video", size=num_sentences, kinds="iu")
+    video = npz.numbers("sentence_video", num_sentences, kinds="iu")
     if num_sentences and not 0 <= video.min() <= video.max() < num_videos:
         raise UserError(f"{path}: 'sentence_video' has an index outside 0 .. {num_videos - 1}")
-    frames = _numbers(path, arrays, "video_frames", size=num_videos, kinds="iu")
+    frames = npz.numbers("video_frames", num_videos, kinds="iu")
     if (frames < 1).any():
         index = int(np.argmax(frames < 1))
         raise UserError(f"{path}: 'video_frames' of {names[index]} is {frames[index]}")
+    if np.ndim(npz.arrays.setdefault("video_fps", np.array(DEFAULT_FPS))) == 0:
+        npz.arrays["video_fps"] = np.full(num_videos, npz.arrays["video_fps"])
+    fps = npz.numbers("video_fps", num_videos)
+    if not (fps > 0).all():
+        raise UserError(f"{path}: 'video_fps' must be positive")
+    npz.arrays.setdefault("video_split", np.full(num_videos, path.stem))
     return TimedText(
         path=path,
         embedding=embedding,
         video=video,
-        start=_numbers(path, arrays, "sentence_start", size=num_sentences).astype(np.float64),
-        end=_numbers(path, arrays, "sentence_end", size=num_sentences).astype(np.float64),
+        start=npz.numbers("sentence_start", num_sentences).astype(np.float64),
+        end=npz.numbers("sentence_end", num_sentences).astype(np.float64),
         names=names,
-        categories=_text(path, arrays, "video_category", size=num_videos),
-        splits=(
-            np.full(num_videos, path.stem)
-            if split is None
-            else _text(path, arrays, "video_split", size=num_videos)
-        ),
+        categories=npz.text("video_category", num_videos),
+        splits=npz.text("video_split", num_videos),
         frames=frames.astype(np.int64),
-        fps=_fps(path, arrays, num_videos),
+        fps=fps.astype(np.float64),
     )
 
 
-def _load_arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
-    try:
-        # np.load alone leaves a damaged archive open, and gives an array for a renamed .npy.
-        with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
-            return {key: _load_array(path, archive, key) for key in archive.files}
-    except UserError:
-        raise
-    except Exception as error:  # zipfile raises many kinds for a damaged file
-        raise UserError(f"{path}: not a readable .npz file ({error})") from error
+class _Arrays:
+    """The arrays of an .npz file, which name file and key if they are not what is expected."""
 
+    def __init__(self, path: pathlib.Path) -> None:
+        self.path = path
+        self.arrays: dict[str, np.ndarray] = {}
+        key = ""
+        try:
+            # np.load alone leaves a damaged archive open, and gives an array for a renamed .npy.
+            with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
+                for key in archive.files:
+                    self.arrays[key] = archive[key]
+                    if not isinstance(self.arrays[key], np.ndarray):
+                        raise TypeError("not made by numpy.savez")
+        except Exception as error:  # zipfile, zlib and NumPy raise many kinds for a damaged file
+            if not key:
+                raise UserError(f"{path}: not a readable .npz file ({error})") from error
+            raise UserError(
+                f"{path}: {key!r} is damaged or not a plain array ({error}); save numbers and "
+                "fixed-width text, no objects"
+            ) from error
 
-def _load_array(path: pathlib.Path, archive: np.lib.npyio.NpzFile, key: str) -> np.ndarray:
-    try:
-        array = archive[key]
-    except Exception as error:  # so do zlib and NumPy
-        raise UserError(
-            f"{path}: {key!r} is damaged or not a plain array ({error}); save numbers and "
-            "fixed-width text, no objects"
-        ) from error
-    if not isinstance(array, np.ndarray):
-        raise UserError(f"{path}: {key!r} is not an array; the file was not made by numpy.savez")
-    return array
+    def _get(self, key: str, size: int | None, ndim: int) -> np.ndarray:
+        if key not in self.arrays:
+            raise UserError(f"{self.path}: no key {key!r}; the file holds {', '.join(self.arrays)}")
+        array = self.arrays[key]
+        if array.ndim != ndim or (size is not None and len(array) != size):
+            expected = f"{size} entries" if size is not None else f"{ndim} axes"
+            raise UserError(f"{self.path}: {key!r} has shape {array.shape}, expected {expected}")
+        return array
 
+    def numbers(
+        self, key: str, size: int | None = None, *, ndim: int = 1, kinds: str = "fiu"
+    ) -> np.ndarray:
+        """Finite numbers of these kinds of dtype, `size` of them along the first axis."""
+        array = self._get(key, size, ndim)
+        if array.dtype.kind not in kinds:
+            raise UserError(f"{self.path}: {key!r} is of type {array.dtype}, expected numbers")
+        if not np.isfinite(array).all():
+            place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+            raise UserError(
+                f"{self.path}: {key!r} holds {array[place]} at {place}; remove the sentence"
+            )
+        return array
 
-def _array(
-    path: pathlib.Path, arrays: dict[str, np.ndarray], key: str, *, ndim: int, size: int | None
-) -> np.ndarray:
-    if key not in arrays:
-        raise UserError(f"{path}: no key {key!r}; the file holds {', '.join(arrays)}")
-    array = arrays[key]
-    if array.ndim != ndim or (size is not None and len(array) != size):
-        expected = f"{size} entries" if size is not None else f"{ndim} axes"
-        raise UserError(f"{path}: {key!r} has shape {array.shape}, expected {expected}")
-    return array
-
-
-def _numbers(
-    path: pathlib.Path,
-    arrays: dict[str, np.ndarray],
-    key: str,
-    *,
-    ndim: int = 1,
-    size: int | None = None,
-    kinds: str = "fiu",
-) -> np.ndarray:
-    array = _array(path, arrays, key, ndim=ndim, size=size)
-    if array.dtype.kind not in kinds:
-        raise UserError(f"{path}: {key!r} is of type {array.dtype}, expected numbers")
-    if not np.isfinite(array).all():
-        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise UserError(f"{path}: {key!r} holds {array[place]} at {place}; remove the sentence")
-    return array
-
-
-def _text(
-    path: pathlib.Path, arrays: dict[str, np.ndarray], key: str, *, size: int | None
-) -> np.ndarray:
-    array = _array(path, arrays, key, ndim=1, size=size)
-    if array.dtype.kind != "U":
-        raise UserError(f"{path}: {key!r} is of type {array.dtype}, expected text")
-    return array
-
-
-def _fps(path: pathlib.Path, arrays: dict[str, np.ndarray], num_videos: int) -> np.ndarray:
-    """[V] frames per second: `video_fps`, one number or one per video, else 30."""
-    if "video_fps" not in arrays:
-        return np.full(num_videos, DEFAULT_FPS)
-    values = arrays["video_fps"]
-    if values.ndim == 0:
-        arrays = {"video_fps": np.full(num_videos, values)}
-    fps = _numbers(path, arrays, "video_fps", size=num_videos).astype(np.float64)
-    if not (fps > 0).all():
-        raise UserError(f"{path}: 'video_fps' must be positive")
-    return fps
+    def text(self, key: str, size: int | None = None) -> np.ndarray:
+        """One axis of text."""
+        array = self._get(key, size, 1)
+        if array.dtype.kind != "U":
+            raise UserError(f"{self.path}: {key!r} is of type {array.dtype}, expected text")
+        return array
