@@ -4,10 +4,13 @@ import pathlib
 import struct
 import zlib
 
+import hypothesis
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 
 from data_prep.annotations import Annotations, read_annotations
+from data_prep.annotations.record import to_span
 from data_prep.dataset.videos import Span
 from refinevad_jax.errors import UserError
 
@@ -177,6 +180,51 @@ def test_json_spans_in_frames_and_in_seconds(tmp_path):
     assert frames.spans == {"a": (Span(3, 9),), "b": ()}
     seconds = read(tmp_path, '{"a": [[3, 9]], "b": []}', "val_intervals_seconds.json")
     assert seconds.in_frames(fps=30).spans == {"a": (Span(90, 270),), "b": ()}
+
+
+def test_the_last_unit_in_the_name_counts(tmp_path):
+    content = '{"a": [[3.2, 9]]}'
+    assert read(tmp_path, content, "seconds_intervals_frames.json").spans == {"a": (Span(3, 9),)}
+    assert read(tmp_path, content, "frames_intervals_seconds.json").unit == "seconds"
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "frames", "expected"),
+    [
+        (1.00, 1.01, 30, (30, 31)),  # shorter than a frame: one frame
+        (0.41, 2.0, 30, (12, 60)),  # 12.3 down
+        (0.31, 0.9, 30, (9, 27)),
+        (0.02, 0.05, 30, (1, 2)),  # .6 up, 1.5 to the even frame
+        (1.0, 1.0, 30, (30, 30)),  # empty stays empty
+        (0.5, 1.0, 25, (12, 25)),  # 12.5 to the even frame
+        (3, 9, 1, (3, 9)),
+        (0.1168555, 0.1699716, 1412, (165, 240)),  # shares of Abuse028
+    ],
+)
+def test_seconds_and_shares_become_the_nearest_frames(start, end, frames, expected):
+    assert to_span(start, end, frames, "Abuse") == Span(*expected, "Abuse")
+
+
+times = st.floats(0, 1e5)
+
+
+@hypothesis.given(times, times, st.floats(0.1, 240))
+def test_a_stretch_that_is_not_empty_never_vanishes(one, other, fps):
+    start, end = sorted((one, other))
+    span = to_span(start, end, fps)
+    assert (span.start < span.end) == (start < end)
+    assert abs(span.start - start * fps) <= 0.5
+    assert abs(span.end - end * fps) <= 0.5 or span.end == span.start + 1
+
+
+def test_every_grammar_rounds_alike(tmp_path):
+    """Seconds 1.00 to 1.01 at 30 frames per second, and the same as shares of 30 seconds."""
+    entry = {"n_frames": 900, "fps": 30, "label": ["x"], "events": [[1.0, 1.01]]}
+    lagovad = [{"path": "a.npy", "class_name": "x", "anomaly_span": [[1 / 30, 1.01 / 30]]}]
+    activitynet = {"a": {"annotations": [{"segment": [1.0, 1.01], "label": "x"}]}}
+    for content in ({"a": [[1.0, 1.01]]}, {"a": entry}, lagovad, activitynet):
+        truth = read(tmp_path, json.dumps(content), "truth.json").in_frames({"a": 900}, 30)
+        assert [(span.start, span.end) for span in truth.spans["a"]] == [(30, 31)]
 
 
 def test_masks_in_a_folder_and_packed(tmp_path):

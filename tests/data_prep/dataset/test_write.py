@@ -17,7 +17,7 @@ from refinevad_jax.data.taxonomy import XD_VIOLENCE
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import file_sha256
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = pathlib.Path(__file__).resolve().parents[3]
 INFO = BagsInfo(
     name="tiny",
     taxonomy=XD_VIOLENCE,
