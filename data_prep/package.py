@@ -29,7 +29,7 @@ DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of all data sets", requ
 flags.DEFINE_string("taxonomy", None, "built-in name or JSON file", required=True)
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace a data set of that name")
 SOURCE = flags.DEFINE_enum(
-    "source", None, SOURCES, "what is read; not needed, as --list or --input says it"
+    "source", None, SOURCES, "not needed: --list or --input says what is read"
 )
 flags.DEFINE_multi_string("list", [], "SPLIT=FILE, once per split; needs --features")
 flags.DEFINE_string("features", "", "with --list: folder of the feature files")
@@ -38,15 +38,21 @@ flags.DEFINE_multi_string("extra_features", [], "with --list: MODALITY=FOLDER, c
 flags.DEFINE_string("annotations", "", "with --list: file or folder with the true spans")
 flags.DEFINE_string("frame_counts", "", "with --list: file with the frames of each video")
 flags.DEFINE_float("fps", None, "with --list: frames per second if no file states them", 1e-3)
-flags.DEFINE_enum("layout", "auto", LAYOUTS, "with --list: axis of the crops in files of three")
+flags.DEFINE_enum(
+    "layout", "auto", LAYOUTS, "with --list: axis of the crops in files of three axes"
+)
 flags.DEFINE_integer("num_crops", 0, "with --list: crops to keep of each video, 0 for all", 0)
 flags.DEFINE_integer("frames_per_segment", 16, "with --list: frames that a feature row covers", 1)
 flags.DEFINE_string("input", "", "timed text: folder of .npz and interval files")
 flags.DEFINE_string("encoder", "", "what made the features, in words")
 flags.DEFINE_string("source_note", "", "where the data came from, in words")
-RUNNER = flags.DEFINE_string("beam_runner", "", "Apache Beam runner that makes the records")
-WORKERS = flags.DEFINE_integer("beam_workers", 1, "its processes or machines", lower_bound=1)
-OPTIONS = flags.DEFINE_string("beam_options", "", "its further pipeline options, in one string")
+RUNNER = flags.DEFINE_string(
+    "beam_runner", "", "Apache Beam runner that makes the records, as DirectRunner"
+)
+WORKERS = flags.DEFINE_integer(
+    "beam_workers", 1, "with --beam_runner: its processes or machines", lower_bound=1
+)
+OPTIONS = flags.DEFINE_string("beam_options", "", "with --beam_runner: its options, in one string")
 
 
 def main() -> None:

@@ -60,19 +60,19 @@ def _reader(content: Any, source: str) -> Reader:
 
 def _whole(value: Any, place: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise UserError(f"{place}: {value!r} where a whole number is meant; correct it")
+        raise UserError(f"{place}: {value!r} is not a whole number; correct it")
     return value
 
 
 def _real(value: Any, place: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise UserError(f"{place}: {value!r} where a number is meant; correct it")
+        raise UserError(f"{place}: {value!r} is not a number; correct it")
     return value
 
 
 def _text(value: Any, place: str) -> str:
     if not isinstance(value, str):
-        raise UserError(f"{place}: {value!r} where a word is meant; correct it")
+        raise UserError(f"{place}: {value!r} is not a word; correct it")
     return value
 
 
@@ -116,14 +116,14 @@ def _read_vera(entries: list[Any], source: str) -> Annotations:
         if video in rows:
             earlier_spans, earlier_length, _ = rows[video]
             if spans and earlier_spans and spans != earlier_spans:
-                raise UserError(f"{place}: {video} stands twice with different spans; keep one")
+                raise UserError(f"{place}: {video} appears twice with different spans; keep one")
             spans, length = spans or earlier_spans, length or earlier_length
             twins += 1
         rows[video] = (spans, length, place)
     builder = Builder("VERA JSON (frames)", source)
     for video, (spans, length, place) in rows.items():
         builder.add(video, spans, place=place, num_frames=length)
-    notes = (f"{twins} videos stand twice; the entry with spans was taken",) if twins else ()
+    notes = (f"{twins} videos appear twice; the entry with spans was taken",) if twins else ()
     return builder.build(notes=notes)
 
 
@@ -159,7 +159,7 @@ def _read_segments(entries: list[Any], source: str) -> Annotations:
 
 
 def _read_hivau(videos: Mapping[str, Any], source: str) -> Annotations:
-    """HIVAU-70k: events in seconds; a video without label is normal and its events are no truth."""
+    """HIVAU-70k: events in seconds; events of a video without label are not truth: it is normal."""
     builder = Builder("HIVAU JSON (seconds)", source)
     for name, entry in videos.items():
         place = f"{source}, {name}"

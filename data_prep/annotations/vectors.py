@@ -18,15 +18,15 @@ def spans_of_vector(labels: Any, place: str) -> list[Span]:
     vector = np.asarray(labels)
     if vector.ndim != 1 or vector.dtype.kind not in "biuf" or not np.isin(vector, (0, 1)).all():
         raise UserError(
-            f"{place}: {vector.dtype} array of shape {vector.shape} where one 0 or 1 per frame is "
-            "meant; is this the ground truth?"
+            f"{place}: {vector.dtype} array of shape {vector.shape}, expected one 0 or 1 per "
+            "frame; is this the ground truth?"
         )
     edges = np.flatnonzero(np.diff(vector.astype(np.int8), prepend=0, append=0))
     return [Span(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
 
 
 def vector_of_spans(spans: Sequence[Span], num_frames: int) -> np.ndarray:
-    """A [F] uint8 vector, 1 inside a span; what lies past the end is cut, as the field does."""
+    """A [F] uint8 vector, 1 inside a span; what is past the end is cut, as the field does."""
     vector = np.zeros(num_frames, np.uint8)
     for span in spans:
         vector[max(span.start, 0) : max(span.end, 0)] = 1
@@ -44,7 +44,7 @@ def read_vectors(vectors: Mapping[str, np.ndarray], source: str, grammar: str) -
         label = None if spans else "Normal"
         builder.add(video, spans, place=place, label=label, num_frames=len(vector))
         lengths.append(len(vector))
-    # True frame counts are multiples of 16 by chance only.
+    # True frame counts are multiples of 16 only by chance.
     return builder.build(frames_from_segments=all(length % 16 == 0 for length in lengths))
 
 
@@ -65,6 +65,6 @@ def read_folder(path: pathlib.Path, files: Sequence[pathlib.Path]) -> Annotation
 def concatenation_message(source: str) -> str:
     """Why one long vector cannot be read by itself."""
     return (
-        f"{source}: a lone vector; give the folder of one vector per video, or, where it is the "
-        "concatenation of all of them, 'python -m data_prep.check --gt=... --list=...'"
+        f"{source}: a lone vector; give the folder with one vector per video, or, if it is the "
+        "concatenation of all of them, use 'python -m data_prep.check --gt=... --list=...'"
     )

@@ -30,7 +30,7 @@ class Record:
 
     Attributes:
         content: the serialized record; its bytes depend on the video alone.
-        unit: for each modality whether all its rows have length 1, None where all are zero.
+        unit: for each modality whether all its rows have length 1, None if all are zero.
     """
 
     content: bytes
@@ -142,7 +142,7 @@ def _span_array(video: Video, info: BagsInfo, num_frames: int) -> np.ndarray:
 
 
 def _span_category(video: Video, span: Span, labels: np.ndarray, info: BagsInfo) -> int:
-    """Category index of a span, -1 where neither the span nor the video's label tells it."""
+    """Category index of a span, -1 if neither the span nor the video's label tells it."""
     if span.category is None:
         return int(labels[0]) if len(labels) == 1 else -1
     try:
@@ -152,7 +152,7 @@ def _span_category(video: Video, span: Span, labels: np.ndarray, info: BagsInfo)
 
 
 def are_unit(norms: np.ndarray) -> bool | None:
-    """Whether all these lengths are 1; zeros stand for nothing and are left out.
+    """Whether all these lengths are 1, zeros left out.
 
     None if all are zero.
     """

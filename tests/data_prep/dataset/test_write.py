@@ -140,7 +140,7 @@ def test_unusable_videos_are_refused(changes, message):
     ("info", "videos", "message"),
     [
         (INFO, [], "no videos"),
-        (INFO, [video("a"), video("a", split="test")], "a stands twice .*train and test"),
+        (INFO, [video("a"), video("a", split="test")], "a appears twice .*train and test"),
         (INFO, [video("")], "without a name"),
         (INFO, [video(split="../x")], "split '../x'"),
         (dataclasses.replace(INFO, name="../x"), [video()], "--name='../x'"),
