@@ -83,6 +83,21 @@ def test_rows_in_every_spelling_of_csv(content, tmp_path):
     assert [(row.path, row.label) for row in rows] == [("a.npy", "Abuse"), ("b.npy", "Normal")]
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "sub/my clip.mp4\nother, two.webm\n",
+        'path\r\nsub/my clip.mp4\r\n\r\n"other, two.webm"',
+        '# clips\npath,label\nsub/my clip.mp4,Fight\n"other, two.webm",Normal\n',
+        '"path";"label"\nsub/my clip.mp4;Fight\nother, two.webm;Normal\n',
+    ],
+)
+def test_lists_of_videos(content, tmp_path):
+    (tmp_path / "videos.txt").write_bytes(content.encode())
+    entries = read_released_list(tmp_path / "videos.txt").entries
+    assert [entry.path for entry in entries] == ["sub/my clip.mp4", "other, two.webm"]
+
+
 def test_other_list_grammars(tmp_path):
     def labels(text):
         (tmp_path / "list").write_text(text)
