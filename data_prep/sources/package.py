@@ -214,42 +214,45 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
 def _find(read: ReleasedList, split: str, folders: Sequence[FeatureFolder]) -> list[ListedVideo]:
     """The videos of a list with their files.
 
-    Raises UserError for a video without a label that can be read, with two, with a crop that
-    appears twice, or without a file of a row.
+    Raises UserError for rows that contradict each other and for a row without a file.
     """
     found = []
     for video, rows in read.videos.items():
-        first, *others = rows
-        for row in others:
-            if row.label != first.label:
-                raise UserError(
-                    f"{read.source}:{row.line}: video {video} is {row.label!r} here, "
-                    f"{first.label!r} in line {first.line}; correct one"
-                )
-        if first.label is None:
-            raise UserError(
-                f"{read.source}:{first.line}: {video} has no label, and its name states none; add "
-                "a label column: path,label"
-            )
-        crops = [row.crop or 0 for row in rows]  # crop 0 of Roc-Ng's files carries no number
-        for i, row in enumerate(rows):
-            if crops[i] in crops[:i]:
-                raise UserError(
-                    f"{read.source}:{row.line}: video {video}, crop {crops[i]} appears twice; a "
-                    "video is known by its file name, whatever its folder"
-                )
+        label = _read_label(rows, read.source)
         files = tuple(folder.find(rows, read.source) for folder in folders)
-        for folder, paths in zip(folders, files, strict=True):
-            lacking = None if paths else first
-            if folder is folders[0]:
-                lacking = _without_file(rows, paths)
-            if lacking is not None:
+        missing = [_without_file(rows, files[0]), *(None if paths else rows[0] for paths in files)]
+        for folder, row in zip([folders[0], *folders], missing, strict=True):
+            if row is not None:
                 raise UserError(
-                    f"{read.source}:{lacking.line}: no file of {lacking.path} below {folder.root}; "
-                    "name the feature folder, or leave the row out"
+                    f"{read.source}:{row.line}: no file of {row.path} below {folder.root}; name "
+                    "the feature folder, or leave the row out"
                 )
-        found.append(ListedVideo(video, split, first.label, files))
+        found.append(ListedVideo(video, split, label, files))
     return found
+
+
+def _read_label(rows: Sequence[ListEntry], source: str) -> str:
+    """The label of a video's rows. Raises UserError for none or two, or a crop that is repeated."""
+    crops: set[int] = set()
+    for row in rows:
+        place = f"{source}:{row.line}: video {row.video_id}"
+        if row.label is None:
+            raise UserError(
+                f"{place} has no label, and its name states none; add a label column: path,label"
+            )
+        if row.label != rows[0].label:
+            raise UserError(
+                f"{place} is {row.label!r} here, {rows[0].label!r} in line {rows[0].line}; correct "
+                "one"
+            )
+        crop = row.crop or 0  # crop 0 of Roc-Ng's files carries no number
+        if crop in crops:
+            raise UserError(
+                f"{place}, crop {crop} appears twice; a video is known by its file name, whatever "
+                "its folder"
+            )
+        crops.add(crop)
+    return rows[0].label or ""
 
 
 def _without_file(rows: Sequence[ListEntry], files: Sequence[pathlib.Path]) -> ListEntry | None:

@@ -249,7 +249,7 @@ def test_names_without_a_label_need_a_column(tmp_path):
     save_all(tmp_path / "f", {"own.npy": ramp(3, 4)})
     (tmp_path / "t.list").write_text("own.npy\n")
     arguments = ({"test": tmp_path / "t.list"}, {"v": tmp_path / "f"})
-    with pytest.raises(UserError, match=r"list:1: own has no label.*path,label"):
+    with pytest.raises(UserError, match=r"list:1: video own has no label.*path,label"):
         read_request(Request(*arguments, name="made", taxonomy=ABNORMAL))
     (tmp_path / "t.list").write_text("path,label\nown.npy,Abnormal\n")
     info, videos = read_request(Request(*arguments, name="made", taxonomy=ABNORMAL))
