@@ -23,7 +23,7 @@ from absl import flags
 
 from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
 from data_prep.dataset.write import write_dataset
-from data_prep.sources.releases import Release, read_release
+from data_prep.sources.package import Request, read_request
 from refinevad_jax.data.bags import read_split
 from refinevad_jax.errors import UserError
 from refinevad_jax.runtime.command_line import run
@@ -63,7 +63,7 @@ def package(folder: pathlib.Path) -> tuple[float, float]:
     """Seconds to read lists and headers, and to check and write the records, on the disk."""
     start = time.perf_counter()
     lists, features = {"train": folder / "train.csv"}, {"visual": folder / "features"}
-    info, videos = read_release(Release(lists, features, "benchmark", UCF_CRIME))
+    info, videos = read_request(Request(lists, features, "benchmark", UCF_CRIME))
     middle = time.perf_counter()
     written = write_dataset(str(folder / "data"), info, videos)
     for path in written.iterdir():

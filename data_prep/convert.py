@@ -1,10 +1,11 @@
-"""Writes a data set in the file formats of another repository, for its code to read.
+r"""Writes a data set in the file formats of another repository, for its code to read.
+
+  python -m data_prep.convert --data_dir=data --dataset=ucf \
+      --format=vadclip --output_dir=out/
 
 Formats: vadclip (CSV, features per crop, gt arrays), ur_dmu (list, annotation text), lagovad (JSON
 with shares of the video), activitynet (JSON with seconds, truth only). docs/data.md tells how each
-is read back.
-
-  python -m data_prep.convert --data_dir=data --dataset=ucf --format=vadclip --output_dir=out
+is read back. Every split gets a folder in --output_dir.
 """
 
 import pathlib
@@ -19,10 +20,12 @@ from refinevad_jax.runtime.command_line import run
 
 DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of all data sets", required=True)
 DATASET = flags.DEFINE_string("dataset", None, "name of the data set", required=True)
-FORMAT = flags.DEFINE_enum("format", None, list(WRITERS), "what to write", required=True)
-OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "folder to make", required=True)
-SPLIT = flags.DEFINE_multi_string("split", [], "splits to write; all where none is given")
-OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace output_dir where it exists")
+FORMAT = flags.DEFINE_enum("format", None, list(WRITERS), "whose format to write", required=True)
+OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", None, "folder to make, with one folder per split", required=True
+)
+SPLIT = flags.DEFINE_multi_string("split", [], "split to write; none: all of them")
+OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace --output_dir if it exists")
 
 
 def convert(final: pathlib.Path, splits: list[str]) -> None:
@@ -37,7 +40,7 @@ def convert(final: pathlib.Path, splits: list[str]) -> None:
 
 
 def main() -> None:
-    """Reads, writes and says where."""
+    """Reads, writes and says what was written."""
     final = pathlib.Path(OUTPUT_DIR.value)
     if final.exists() and not OVERWRITE.value:
         raise UserError(f"--output_dir={final} exists; choose another or pass --overwrite")

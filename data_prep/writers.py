@@ -1,8 +1,8 @@
 """Writes bags in the file formats of the field's repositories, so that their code can read them.
 
-Every writer takes the bags of one split and an empty folder, which the caller has staged, and
-leaves beside its own files `num_frames.txt`, `name@frames` per line, for what the format itself
-does not carry. Read back by data_prep.sources.releases the bags are the same again.
+Every writer takes the bags of one split and an empty folder, which the caller has staged. Beside
+the files of the format it writes `num_frames.txt`, `name@frames` per line, since most formats do
+not state frames. data_prep.sources.package reads the same bags back.
 """
 
 import json
@@ -52,7 +52,7 @@ def write_vadclip(folder: pathlib.Path, bags: Sequence[Bag], info: BagsInfo) -> 
 
 
 def write_ur_dmu(folder: pathlib.Path, bags: Sequence[Bag], info: BagsInfo) -> None:
-    """UR-DMU's layout: a path per line, and `name frames class start end ...` per video.
+    """UR-DMU's layout: one path per line, and `name frames class start end ...` per video.
 
     Writes features/<video>__<crop>.npy, features.list and annotation.txt, whose class is the
     video's label string; the class of a single span is lost. Videos without known truth are absent
@@ -74,7 +74,7 @@ def write_ur_dmu(folder: pathlib.Path, bags: Sequence[Bag], info: BagsInfo) -> N
 def write_lagovad(folder: pathlib.Path, bags: Sequence[Bag], info: BagsInfo) -> None:
     """LaGoVAD's layout: a JSON list with spans as shares of the video.
 
-    Writes features/<video>.npy, or <video>__<crop>.npy where there are several, and test_anno.json.
+    Writes features/<video>.npy, or <video>__<crop>.npy if there are several, and test_anno.json.
     """
     _check(bags)
     rows = _write_features(folder, bags, plain=True)
@@ -99,7 +99,7 @@ def write_activitynet(folder: pathlib.Path, bags: Sequence[Bag], info: BagsInfo)
     """ActivityNet's ground truth as mmaction2 reads it: segments in seconds; no features.
 
     Writes ground_truth.json, {"v_<video>": {duration_second, duration_frame, label, subset,
-    annotations: [{segment, label}]}}. Raises UserError where frames per second are not known.
+    annotations: [{segment, label}]}}. Raises UserError if frames per second are not known.
     """
     _check(bags)
     entries = {}
@@ -136,7 +136,7 @@ WRITERS: dict[str, Writer] = {
 
 
 def _check(bags: Sequence[Bag]) -> None:
-    """Refuses what the formats would give back as something else."""
+    """Refuses names and labels that the formats would give back as others."""
     for bag in bags:
         name = parse_path(f"{bag.video_id}.npy")
         if name.video_id != bag.video_id or not bag.video_id.strip(" ."):

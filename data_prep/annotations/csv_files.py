@@ -16,7 +16,7 @@ def read_csv(content: str, source: str) -> Annotations:
     if re.search(r",(0|1|-1)(,|$)", header):
         return _read_binary(lines, source)
     raise UserError(
-        f"{source}, line 1: {lines[0][1][:60]!r} starts no annotation table that is known; lists "
+        f"{source}, line 1: {lines[0][1][:60]!r} does not begin a known annotation table; lists "
         "of feature files are given as --list"
     )
 
@@ -33,7 +33,7 @@ def _read_glances(lines: list[tuple[int, str]], source: str) -> Annotations:
         if given and given[0] > LARGEST_FRAME:
             raise UserError(f"{source}, line {number}: frame {frame}; correct the number")
         points[video] = points.get(video, ()) + given
-    notes = ("single frames, not spans: no evaluation truth",)
+    notes = ("single frames, not spans: not a truth to evaluate on",)
     return Builder("GlanceVAD CSV (points)", source).build(points=points, notes=notes)
 
 

@@ -1,10 +1,11 @@
 """JSON grammars of temporal annotation, told apart by their keys."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from data_prep.annotations.record import Annotations, Builder, Stretch
+from data_prep.annotations.record import LARGEST_FRAME, Annotations, Builder, Stretch, to_span
 from data_prep.annotations.vectors import spans_of_vector
 from data_prep.catalogue.video_names import is_normal_label, strip_video_path
 from data_prep.dataset.videos import Span
@@ -50,7 +51,7 @@ def _reader(content: Any, source: str) -> Reader:
     if content and isinstance(content, list | dict):
         first = content[0] if isinstance(content, list) else next(iter(content.values()))
     if isinstance(first, list) and isinstance(content, dict):
-        return _read_spans
+        return _read_intervals
     for key, reader in (for_lists if isinstance(content, list) else for_videos).items():
         if isinstance(first, dict) and key in first:
             return reader
@@ -59,19 +60,19 @@ def _reader(content: Any, source: str) -> Reader:
 
 def _whole(value: Any, place: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise UserError(f"{place}: {value!r} where a whole number is meant; correct it")
+        raise UserError(f"{place}: {value!r} is not a whole number; correct it")
     return value
 
 
 def _real(value: Any, place: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise UserError(f"{place}: {value!r} where a number is meant; correct it")
+        raise UserError(f"{place}: {value!r} is not a number; correct it")
     return value
 
 
 def _text(value: Any, place: str) -> str:
     if not isinstance(value, str):
-        raise UserError(f"{place}: {value!r} where a word is meant; correct it")
+        raise UserError(f"{place}: {value!r} is not a word; correct it")
     return value
 
 
@@ -115,14 +116,14 @@ def _read_vera(entries: list[Any], source: str) -> Annotations:
         if video in rows:
             earlier_spans, earlier_length, _ = rows[video]
             if spans and earlier_spans and spans != earlier_spans:
-                raise UserError(f"{place}: {video} stands twice with different spans; keep one")
+                raise UserError(f"{place}: {video} appears twice with different spans; keep one")
             spans, length = spans or earlier_spans, length or earlier_length
             twins += 1
         rows[video] = (spans, length, place)
     builder = Builder("VERA JSON (frames)", source)
     for video, (spans, length, place) in rows.items():
         builder.add(video, spans, place=place, num_frames=length)
-    notes = (f"{twins} videos stand twice; the entry with spans was taken",) if twins else ()
+    notes = (f"{twins} videos appear twice; the entry with spans was taken",) if twins else ()
     return builder.build(notes=notes)
 
 
@@ -158,7 +159,7 @@ def _read_segments(entries: list[Any], source: str) -> Annotations:
 
 
 def _read_hivau(videos: Mapping[str, Any], source: str) -> Annotations:
-    """HIVAU-70k: events in seconds; a video without label is normal and its events are no truth."""
+    """HIVAU-70k: events in seconds; events of a video without label are not truth: it is normal."""
     builder = Builder("HIVAU JSON (seconds)", source)
     for name, entry in videos.items():
         place = f"{source}, {name}"
@@ -168,7 +169,7 @@ def _read_hivau(videos: Mapping[str, Any], source: str) -> Annotations:
         events = _stretches(entry["events"] if labels else [], place, category)
         builder.add(
             strip_video_path(name),
-            [Span(round(e.start * fps), round(e.end * fps), category) for e in events],
+            [to_span(event.start, event.end, fps, category) for event in events],
             place=place,
             label="-".join(labels) or "Normal",
             num_frames=_whole(entry["n_frames"], place),
@@ -222,27 +223,37 @@ def _read_activitynet(videos: Mapping[str, Any], source: str) -> Annotations:
     return builder.build()
 
 
-def _read_spans(videos: Mapping[str, Any], source: str) -> Annotations:
-    """`{"video": [[start, end], ...]}`: frames where all are whole, seconds otherwise.
+def _read_intervals(videos: Mapping[str, Any], source: str) -> Annotations:
+    """`{"video": [[start, end], ...]}`, end exclusive, an empty list for a normal video.
 
-    A file name with `seconds` or `frames` in it decides where the numbers alone would mislead.
+    The unit is the last of the words `seconds` and `frames` in the file's name, as in
+    `val_intervals_seconds.json`; without one, frames if all numbers are whole, seconds otherwise.
     """
+    for video, pairs in videos.items():
+        if not isinstance(pairs, list) or not all(_is_interval(pair) for pair in pairs):
+            raise UserError(
+                f"{source}, {video}: {pairs!r:.80} is not a list of [start, end] with start < end"
+            )
+    stated = re.findall("seconds|frames", source.rpartition("/")[2])
     values = [value for pairs in videos.values() for pair in pairs for value in pair]
-    name = source.rpartition("/")[2]
     whole = all(isinstance(value, int) for value in values)
-    in_frames = "frames" in name or (whole and "seconds" not in name)
+    unit = stated[-1] if stated else "frames" if whole else "seconds"
     builder = Builder(
-        "JSON {video: spans} (frames)" if in_frames else "JSON {video: spans} (seconds)",
-        source,
-        unit="" if in_frames else "seconds",
+        f"JSON {{video: spans}} ({unit})", source, unit="seconds" if unit == "seconds" else ""
     )
     for video, pairs in videos.items():
-        place = f"{source}, {video}"
-        spans: list[Span | Stretch] = []
-        for start, end in pairs:
-            if in_frames:
-                spans.append(Span(_whole(start, place), _whole(end, place)))
-            else:
-                spans.append(Stretch(_real(start, place), _real(end, place)))
-        builder.add(strip_video_path(video), spans, place=place)
+        spans = [
+            Stretch(start, end) if unit == "seconds" else to_span(start, end, 1)
+            for start, end in pairs
+        ]
+        builder.add(strip_video_path(video), spans, place=f"{source}, {video}")
     return builder.build()
+
+
+def _is_interval(pair: Any) -> bool:
+    return (
+        isinstance(pair, list)
+        and len(pair) == 2
+        and all(isinstance(value, int | float) and not isinstance(value, bool) for value in pair)
+        and -math.inf < pair[0] < pair[1] <= LARGEST_FRAME
+    )

@@ -1,4 +1,4 @@
-"""RTFM's `Matlab_formate/<video>.mat`: the official UCF-Crime annotation, a file per video.
+"""RTFM's `Matlab_formate/<video>.mat`: the official UCF-Crime annotation, one file per video.
 
 A reader for as much of MAT-files (level 5) as these hold: structs, numbers, text, compressed or
 not. SciPy's reader ends the process on some damaged files, so it is not used.
@@ -18,7 +18,7 @@ from data_prep.catalogue.video_names import strip_video_path
 from data_prep.dataset.videos import Span
 from refinevad_jax.errors import UserError
 
-# An annotation takes some hundred bytes: what a file may hold, and may unpack to.
+# An annotation takes some hundred bytes. A file may hold, and may unpack to, this many.
 MAX_BYTES = 2**20
 
 _NUMBERS = {
@@ -59,7 +59,7 @@ def _read_annotation(path: pathlib.Path) -> tuple[str, list[Span], str]:
         name, label, frames = record["VideoName"], record["EventName"], record["Anno"]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"{path}: no MAT-file with an Annotation_file, or damaged ({error}); copy it again"
+            f"{path}: not a MAT-file with an Annotation_file, or damaged ({error}); copy it again"
         ) from error
     if not (isinstance(name, str) and isinstance(label, str) and isinstance(frames, np.ndarray)):
         raise UserError(f"{path}: VideoName and EventName must be words, Anno numbers")
@@ -77,7 +77,7 @@ def read_variables(content: bytes) -> dict[str, Any]:
     """
     order = {b"IM": "<", b"MI": ">"}.get(content[126:128])
     if order is None:
-        raise ValueError("no level 5 MAT-file")
+        raise ValueError("not a level 5 MAT-file")
     variables = {}
     rest, left = content[128:], MAX_BYTES
     while rest:
@@ -120,7 +120,7 @@ def _matrix(content: bytes, order: str, depth: int) -> tuple[str, Any]:
     kind, sizes, rest = _element(rest, order)
     _, name, rest = _element(rest, order)
     if len(flags) < 4 or kind != 5 or len(sizes) % 4:
-        raise ValueError("no array")
+        raise ValueError("not an array")
     array_class = struct.unpack(f"{order}I", flags[:4])[0] & 0xFF
     shape = struct.unpack(f"{order}{len(sizes) // 4}i", sizes)
     text_name = name.decode("ascii", "replace")

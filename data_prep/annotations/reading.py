@@ -8,16 +8,9 @@ from data_prep.annotations.json_files import read_json
 from data_prep.annotations.mat import read_mat_files
 from data_prep.annotations.record import Annotations
 from data_prep.annotations.text import read_text
-from data_prep.annotations.vectors import (
-    concatenation_message,
-    read_concatenation,
-    read_folder,
-    read_packed,
-)
+from data_prep.annotations.vectors import concatenation_message, read_folder, read_packed
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.arrays import read_header
-
-__all__ = ["read_annotations", "read_concatenation"]
 
 
 def read_annotations(path: pathlib.Path) -> Annotations:
@@ -27,7 +20,7 @@ def read_annotations(path: pathlib.Path) -> Annotations:
         path: a text, CSV, JSON, .mat or .npz file, or a folder of .mat files or of .npy files with
             the 0/1 vector of one video each.
 
-    Raises UserError, one line naming file, line and cure, where the file is missing, damaged, in an
+    Raises UserError, one line naming file, line and cure, if the file is missing, damaged, in an
     unknown grammar, or contradicts itself. A pickle is never opened.
     """
     if path.is_dir():
@@ -37,7 +30,7 @@ def read_annotations(path: pathlib.Path) -> Annotations:
     if path.suffix.lower() == ".npz":
         return read_packed(path)
     if path.suffix.lower() == ".npy":
-        read_header(path)  # an object array deserves its own explanation
+        read_header(path)  # explains why an object array is refused
         raise UserError(concatenation_message(str(path)))
     content = read_lines(path)
     if content.lstrip()[:1] in ("{", "["):
@@ -58,7 +51,7 @@ def _read_directory(path: pathlib.Path) -> Annotations:
 
 
 def read_lines(path: pathlib.Path) -> str:
-    """A text file as UTF-8, a leading byte order mark dropped. Raises UserError where it is not."""
+    """A text file as UTF-8, without a leading byte order mark. Raises UserError if it is not."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:

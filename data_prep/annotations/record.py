@@ -1,4 +1,4 @@
-"""Temporal annotations as read from a file, whatever its grammar."""
+"""Temporal annotations as read from a file in any grammar."""
 
 import dataclasses
 import functools
@@ -22,6 +22,21 @@ class Stretch:
     category: str | None = None
 
 
+def to_span(start: float, end: float, frames: float, category: str | None = None) -> Span:
+    """A stretch in whole frames: start and end are rounded to the nearest frame.
+
+    A stretch that is not empty never vanishes: it has at least one frame.
+
+    Args:
+        start: in any unit.
+        end: likewise.
+        frames: frames per unit.
+        category: of the span.
+    """
+    first = round(start * frames)
+    return Span(first, max(round(end * frames), first + (end > start)), category)
+
+
 @dataclasses.dataclass(frozen=True)
 class Annotations:
     """What one annotation file, or folder of them, states.
@@ -34,12 +49,12 @@ class Annotations:
         video_ids: every video that the file speaks of, in its order.
         spans: anomalous frames per video, end exclusive, in the order of the file; () for a video
             that the file gives as normal. A video whose spans are unknown is absent.
-        num_frames: frames per video where the file states them.
+        num_frames: frames per video if the file states them.
         labels: label string per video, as stated by the file or by the video's name.
-        fps: frames per second where stated.
+        fps: frames per second if stated.
         stretches: spans that are not in frames yet, see `in_frames`.
         unit: the unit of `stretches`: "", "ratio" (share of the video) or "seconds".
-        points: single annotated frames per video (GlanceVAD's clicks); they are no truth.
+        points: single annotated frames per video (GlanceVAD's clicks); they are not truth.
         frames_from_segments: num_frames is 16 T of some feature release, not the video's length.
         notes: what a reader should know, one line each.
     """
@@ -58,14 +73,14 @@ class Annotations:
     notes: tuple[str, ...] = ()
 
     def spans_of(self, video_id: str, *, normal: bool | None = None) -> tuple[Span, ...] | None:
-        """The spans of a video of a list, None where they are not known.
+        """The spans of a listed video, None if they are not known.
 
         Some files drop UCF-Crime's `_x264`, and some state anomalous videos only: an absent video
         has no span when the list calls it normal.
 
         Args:
             video_id: as in the list.
-            normal: whether the list's label says so; None where that is not known.
+            normal: whether the list's label says so; None if that is not known.
         """
         if video_id in self.spans:
             return self.spans[video_id]
@@ -78,11 +93,11 @@ class Annotations:
     def in_frames(
         self, num_frames: Mapping[str, int] | None = None, fps: float | None = None
     ) -> "Annotations":
-        """Turns stretches into frames, rounded to the nearest.
+        """Turns stretches into frames, see `to_span`.
 
         Args:
             num_frames: frames per video, for shares of the video; what the file states itself wins.
-            fps: frames per second, for seconds, where the file does not state them.
+            fps: frames per second, for seconds, if the file does not state them.
 
         Raises UserError for the first video whose frames or fps are not known.
         """
@@ -92,7 +107,7 @@ class Annotations:
         for video, stretches in self.stretches.items():
             factor = self._frames_per_unit(video, num_frames or {}, fps)
             spans[video] = tuple(
-                Span(round(stretch.start * factor), round(stretch.end * factor), stretch.category)
+                to_span(stretch.start, stretch.end, factor, stretch.category)
                 for stretch in stretches
             )
         order = {video: spans[video] for video in self.video_ids if video in spans}
@@ -122,9 +137,9 @@ class Annotations:
 class Builder:
     """Collects annotations video by video and refuses what cannot be meant.
 
-    Every `add` names the place (file and line) for its errors. Raises UserError for a span that
-    ends before it starts and for a video that stands twice with different content. With the end
-    exclusive a span `330 330` (IEF-VAD's ShanghaiTech file has two) covers nothing: it is left out
+    Every `add` is told the place (file and line), for its errors. Raises UserError for a span that
+    ends before it starts and for a video that appears twice with different content. As the end is
+    exclusive, a span `330 330` (IEF-VAD's ShanghaiTech file has two) covers nothing: it is left out
     and noted.
     """
 
@@ -150,14 +165,14 @@ class Builder:
         num_frames: int | None = None,
         fps: float | None = None,
     ) -> None:
-        """Adds a video; spans None where the row says nothing of them."""
+        """Adds a video; spans: None if the row says nothing about them."""
         if not video:
             raise UserError(f"{place}: no video name; write one")
         label = label_from_name(video) if label is None else label
         kept = None if spans is None else tuple(self._check(spans, label, video, place))
         content = (kept, label, num_frames, fps)
         if video in self._seen and self._seen[video] != content:
-            raise UserError(f"{place}: {video} stands twice with different content; keep one")
+            raise UserError(f"{place}: {video} appears twice with different content; keep one")
         self._seen[video] = content
         if num_frames is not None:
             if not 0 <= num_frames <= LARGEST_FRAME:
@@ -199,7 +214,7 @@ class Builder:
         frames_from_segments: bool = False,
         notes: tuple[str, ...] = (),
     ) -> Annotations:
-        """The finished record. Raises UserError where nothing was added."""
+        """The finished record. Raises UserError if nothing was added."""
         if not self._seen and not points:
             raise UserError(f"{self._source}: no video in it; check that this is the right file")
         if self._empty:
@@ -221,7 +236,7 @@ class Builder:
 
 
 def category_of(label: str | None) -> str | None:
-    """The one category that a label string names, None where it names several or none."""
+    """The one category that a label string names, None if it names several or none."""
     if label is None or is_normal_label(label):
         return None
     tokens = label_tokens(label)

@@ -1,7 +1,7 @@
-"""Text grammars of temporal annotation: one video per line, fields apart by white space.
+"""Text grammars of temporal annotation: one video per line, fields separated by white space.
 
 A grammar is a function that reads one row or gives None. The grammar of a file is the first one,
-in the order of `GRAMMARS`, that reads every row, so no row is ever read by a guess of its own.
+in the order of `GRAMMARS`, that reads every row, so no single row is ever guessed.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ class Row:
 
     Attributes:
         path: the video's name as written.
-        spans: (start, end, category or None); None where the grammar has no spans.
+        spans: (start, end, category or None); None if the grammar has no spans.
         label: the class that the row states.
         num_frames: the count that the row states.
     """
@@ -42,7 +42,7 @@ def _numbers(fields: Sequence[str]) -> list[int] | None:
 
 
 def _pairs(numbers: Sequence[int]) -> tuple[tuple[int, int, str | None], ...]:
-    """Start and end by turns; -1 -1 stands for no span."""
+    """Start and end alternate; -1 -1 means no span."""
     pairs = zip(numbers[::2], numbers[1::2], strict=True)
     return tuple((start, end, None) for start, end in pairs if (start, end) != (-1, -1))
 
@@ -172,7 +172,7 @@ def read_text(content: str, source: str) -> Annotations:
 
 
 def _choose(lines: Sequence[tuple[int, list[str]]], source: str) -> tuple[str, list[Row]]:
-    """The first grammar that reads every line; the error names a line that the best one cannot."""
+    """The first grammar that reads every line; the error names one that the best cannot read."""
     most, best, failing = -1, "", lines[0][0]
     for name, parse in GRAMMARS.items():
         rows: list[Row] = []
@@ -193,13 +193,13 @@ def _choose(lines: Sequence[tuple[int, list[str]]], source: str) -> tuple[str, l
             "lists them, 'name class start end' is the simplest"
         )
     raise UserError(
-        f"{source}, line {failing}: does not fit '{best}' as {most} of {len(lines)} lines do; "
+        f"{source}, line {failing}: does not fit '{best}', as {most} of {len(lines)} lines do; "
         "correct the line"
     )
 
 
 def _mend_msad(rows: list[Row]) -> list[Row]:
-    """IEF-VAD's MSAD file gives the scene where others give the class; the name has the class."""
+    """IEF-VAD's MSAD file states the scene instead of the class; the name has the class."""
     videos = [strip_video_path(row.path) for row in rows]
     if any(data_set_of(video) != "MSAD" for video in videos) or rows[0].label is None:
         return rows
@@ -214,13 +214,13 @@ def _mend_msad(rows: list[Row]) -> list[Row]:
 
 
 def _label(row: Row, video: str) -> str | None:
-    """The row's class, but XD-Violence's full label string from the name where there is one."""
+    """The row's class, but XD-Violence's full label string from the name if there is one."""
     stated = label_from_name(video)
     return stated if "_label_" in video and stated is not None else row.label or stated
 
 
 def _known_spans(row: Row, label: str | None) -> tuple[Span, ...] | None:
-    """No span in the row means normal only where the row or the name says so."""
+    """No span in the row means normal only if the row or the name says so."""
     if row.spans is None or (not row.spans and not (label and is_normal_label(label))):
         return None
     return tuple(Span(start, end, category) for start, end, category in row.spans)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from data_prep.annotations.record import LARGEST_FRAME, Annotations, Builder
+from data_prep.annotations.record import Annotations, Builder
 from data_prep.catalogue.lookup import data_set_of
 from data_prep.catalogue.video_names import parse_path
 from data_prep.dataset.videos import Span
@@ -19,15 +19,15 @@ def spans_of_vector(labels: Any, place: str) -> list[Span]:
     vector = np.asarray(labels)
     if vector.ndim != 1 or vector.dtype.kind not in "biuf" or not np.isin(vector, (0, 1)).all():
         raise UserError(
-            f"{place}: {vector.dtype} array of shape {vector.shape} where one 0 or 1 per frame is "
-            "meant; is this the ground truth?"
+            f"{place}: {vector.dtype} array of shape {vector.shape}, expected one 0 or 1 per "
+            "frame; is this the ground truth?"
         )
     edges = np.flatnonzero(np.diff(vector.astype(np.int8), prepend=0, append=0))
     return [Span(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
 
 
 def vector_of_spans(spans: Sequence[Span], num_frames: int) -> np.ndarray:
-    """A [F] uint8 vector, 1 inside a span; what lies past the end is cut, as the field does."""
+    """A [F] uint8 vector, 1 inside a span; what is past the end is cut, as the field does."""
     vector = np.zeros(num_frames, np.uint8)
     for span in spans:
         vector[max(span.start, 0) : max(span.end, 0)] = 1
@@ -45,7 +45,7 @@ def read_vectors(vectors: Mapping[str, np.ndarray], source: str, grammar: str) -
         label = None if spans else "Normal"
         builder.add(video, spans, place=place, label=label, num_frames=len(vector))
         lengths.append(len(vector))
-    # True frame counts are multiples of 16 by chance only.
+    # True frame counts are multiples of 16 only by chance.
     return builder.build(frames_from_segments=all(length % 16 == 0 for length in lengths))
 
 
@@ -63,35 +63,9 @@ def read_folder(path: pathlib.Path, files: Sequence[pathlib.Path]) -> Annotation
     return read_vectors(vectors, str(path), "0/1 vectors in .npy files")
 
 
-def read_concatenation(path: pathlib.Path, lengths: Mapping[str, int]) -> Annotations:
-    """A foreign gt .npy: the 0/1 vectors of all test videos end to end.
-
-    Args:
-        path: the .npy file, [sum of frames] 0/1.
-        lengths: frames of each video, in the order of the list that the array was made with.
-
-    Raises UserError where the array is not as long as the lengths together.
-    """
-    vector = load_array(path)
-    total = sum(lengths.values())
-    if vector.ndim != 1 or len(vector) != total:
-        raise UserError(
-            f"{path}: shape {vector.shape}, the list has {total} frames in {len(lengths)} videos; "
-            "the array was made with another list, feature release or length rule"
-        )
-    if total > LARGEST_FRAME:
-        raise UserError(f"{path}: {total} frames are more than int32 holds")
-    offsets = np.cumsum([0, *lengths.values()])
-    pieces = {
-        video: vector[start:end]
-        for video, start, end in zip(lengths, offsets[:-1], offsets[1:], strict=True)
-    }
-    return read_vectors(pieces, str(path), "concatenated 0/1 vector")
-
-
 def concatenation_message(source: str) -> str:
     """Why one long vector cannot be read by itself."""
     return (
-        f"{source}: a lone vector; give the folder of one vector per video, or, where it is the "
-        "concatenation of all of them, 'python -m data_prep.check --gt=... --list=...'"
+        f"{source}: a lone vector; give the folder with one vector per video, or, if it is the "
+        "concatenation of all of them, use 'python -m data_prep.check --gt=... --list=...'"
     )

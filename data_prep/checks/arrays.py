@@ -17,7 +17,7 @@ from data_prep.catalogue.video_names import is_normal_label, match_key
 from data_prep.checks.findings import Section, counted
 from data_prep.checks.truth import frame_facts, listed_spans
 from data_prep.dataset.videos import Span
-from data_prep.sources.released_lists import ReleasedList
+from data_prep.sources.lists import ReleasedList
 from refinevad_jax.files.arrays import load_array, load_packed
 from refinevad_jax.metrics.truth import frame_truth
 

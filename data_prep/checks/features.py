@@ -11,13 +11,17 @@ from data_prep.catalogue.lookup import data_set_of, fit_rule, name_features
 from data_prep.catalogue.video_names import match_key, parse_path
 from data_prep.checks.findings import Section, counted
 from data_prep.checks.values import check_values
-from data_prep.sources.feature_arrays import choose_layout, num_segments
-from data_prep.sources.released_features import files_of_video, index_folder, read_shape
-from data_prep.sources.released_lists import ReleasedList
+from data_prep.sources.features import (
+    FeatureFolder,
+    Shapes,
+    choose_layout,
+    num_segments,
+    read_shape,
+)
+from data_prep.sources.lists import ReleasedList
 from refinevad_jax.errors import UserError
 
 Files = dict[str, tuple[pathlib.Path, ...]]  # of each video
-Shapes = dict[pathlib.Path, tuple[int, ...]]
 LAYOUT_WORDS = {
     "none": "(T, D)",
     "time_first": "(T, crops, D)",
@@ -73,7 +77,8 @@ def check_features(
 
 
 def _find_files(root: pathlib.Path, lists: Sequence[ReleasedList], section: Section) -> Files:
-    index = index_folder(root)
+    folder = FeatureFolder(root)
+    index = folder.index
     section.facts.append(("files", f"{sum(map(len, index.values())):,}"))
     if not lists:
         return {files[0].video_id: tuple(file.path for file in files) for files in index.values()}
@@ -82,7 +87,7 @@ def _find_files(root: pathlib.Path, lists: Sequence[ReleasedList], section: Sect
     for released in lists:
         for video, entries in released.videos.items():
             try:
-                files = files_of_video(entries, index, released.source)
+                files = folder.find(entries, released.source)
             except UserError as error:
                 ambiguous.append(str(error))
                 continue

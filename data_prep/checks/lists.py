@@ -13,7 +13,7 @@ from data_prep.catalogue.lookup import (
 )
 from data_prep.catalogue.video_names import is_normal_label, label_tokens, match_key
 from data_prep.checks.findings import Section, Table
-from data_prep.sources.released_lists import ReleasedList
+from data_prep.sources.lists import ReleasedList
 
 
 def check_list(released: ReleasedList) -> Section:

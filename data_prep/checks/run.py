@@ -12,8 +12,8 @@ from data_prep.checks.features import check_features
 from data_prep.checks.findings import Section
 from data_prep.checks.lists import check_list, check_overlap
 from data_prep.checks.truth import check_truth
-from data_prep.sources.released_lists import ReleasedList, read_released_list
-from data_prep.sources.releases import read_frame_counts, read_truth
+from data_prep.sources.lists import ReleasedList, read_released_list
+from data_prep.sources.truth import read_frame_counts, read_truth
 
 
 def run_checks(

@@ -9,7 +9,7 @@ from data_prep.catalogue.lookup import data_set_of_all, known_array, rule_length
 from data_prep.catalogue.video_names import is_normal_label, match_key
 from data_prep.checks.findings import Section, Table, counted
 from data_prep.dataset.videos import Span
-from data_prep.sources.released_lists import ReleasedList
+from data_prep.sources.lists import ReleasedList
 
 # Five UCF-Crime spans of the official file end one or two frames late.
 TOLERATED_EXCESS = 2

@@ -8,8 +8,8 @@ import numpy as np
 import tqdm
 
 from data_prep.checks.findings import Section
-from data_prep.dataset.normalization import are_unit
-from data_prep.sources.released_features import load_file
+from data_prep.dataset.records import are_unit
+from data_prep.sources.features import load_file
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import file_sha256
 

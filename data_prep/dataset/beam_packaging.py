@@ -1,9 +1,9 @@
 """Makes the records of a data set on Apache Beam, in many processes or on many machines.
 
 Each worker loads, checks and serializes single videos into files of the staging folder, which the
-plain writer then joins in its own order: the dataset folder has the same bytes whatever the runner
-and the number of workers, and nothing but names passes through the runner. Elsewhere than on one
-machine the feature files and the data folder must be on a file system that all workers share.
+plain writer then joins in its order: the dataset folder has the same bytes whatever the runner
+and the number of workers, and nothing but names passes through the runner. With several
+machines, the feature files and the data folder must be on a file system that all workers share.
 """
 
 import json
@@ -27,7 +27,7 @@ def record_maker(runner: str, *, workers: int = 1, options: str = "") -> MakeRec
         workers: processes of DirectRunner; what a distributed runner starts with.
         options: further pipeline options, as on a command line.
 
-    Raises UserError where Beam is not installed or does not know the runner or an option.
+    Raises UserError if Beam is not installed or does not know the runner or an option.
     """
     pipeline = make_pipeline(runner, workers=workers, options=options)
 
@@ -68,7 +68,7 @@ def write_record(
 ) -> None:
     """Makes one record and writes it, or what is wrong with the video; runs in a worker.
 
-    After a first error the rest is left out. Files appear by a rename, as a runner may run an
+    After a first error the rest is left out. Files appear by a rename, since a runner may run an
     element twice.
     """
     number, video, position = element
@@ -94,7 +94,7 @@ def _write(path: pathlib.Path, *parts: bytes) -> None:
 
 
 def _read_record(path: pathlib.Path) -> Record:
-    """Reads and removes what write_record wrote."""
+    """Reads what write_record wrote, and removes it."""
     with path.open("rb") as file:
         unit = json.loads(file.readline())
         content = file.read()

@@ -5,19 +5,23 @@ Schema version 1 (docs/data_format.md describes every field).
 
 import dataclasses
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import example_serializer
 
-from data_prep.dataset.normalization import has_unit_rows
 from data_prep.dataset.videos import Span, Video, read_label
 from refinevad_jax.data.bags import BagsInfo, all_finite
 from refinevad_jax.errors import UserError
 
 # A record is one protocol buffer, which cannot exceed 2 GiB; the rest of a record is small.
 MAX_FEATURE_BYTES = 2**31 - 2**20
+# Some encoders and releases give rows of length 1. Components rounded to float16, once by the
+# release and once here, move a length by less.
+UNIT_TOLERANCE = 2e-3
+_BLOCK = 32  # rows in float32 at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Record:
 
     Attributes:
         content: the serialized record; its bytes depend on the video alone.
-        unit: for each modality whether all its rows have length 1, None where all are zero.
+        unit: for each modality whether all its rows have length 1, None if all are zero.
     """
 
     content: bytes
@@ -138,10 +142,37 @@ def _span_array(video: Video, info: BagsInfo, num_frames: int) -> np.ndarray:
 
 
 def _span_category(video: Video, span: Span, labels: np.ndarray, info: BagsInfo) -> int:
-    """Category index of a span, -1 where neither the span nor the video's label tells it."""
+    """Category index of a span, -1 if neither the span nor the video's label tells it."""
     if span.category is None:
         return int(labels[0]) if len(labels) == 1 else -1
     try:
         return info.taxonomy.index(span.category)
     except UserError as error:
         raise UserError(f"{video.source}: a span of video {video.video_id}: {error}") from error
+
+
+def are_unit(norms: np.ndarray) -> bool | None:
+    """Whether all these lengths are 1, zeros left out.
+
+    None if all are zero.
+    """
+    norms = norms[norms > 0]
+    return bool((np.abs(norms - 1) < UNIT_TOLERANCE).all()) if len(norms) else None
+
+
+def has_unit_rows(features: np.ndarray) -> bool | None:
+    """are_unit of all rows of [..., D], up to the first block that has another length."""
+    rows = features.reshape(-1, features.shape[-1])
+    found = set()
+    for first in range(0, len(rows), _BLOCK):
+        block = rows[first : first + _BLOCK].astype(np.float32)
+        found.add(are_unit(np.sqrt(np.einsum("rd,rd->r", block, block))))
+        if False in found:
+            return False
+    return True if True in found else None
+
+
+def name_normalization(units: Iterable[bool | None]) -> str:
+    """Says "l2" if every row of a data set that is not zero has length 1, else "none"."""
+    found = set(units)
+    return "l2" if True in found and False not in found else "none"

@@ -13,7 +13,7 @@ from refinevad_jax.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Span:
-    """An anomalous stretch: frames start .. end-1, and its category token where it is stated."""
+    """An anomalous stretch: frames start .. end-1, and its category token if it is stated."""
 
     start: int
     end: int
@@ -31,9 +31,9 @@ class Video:
         load_features: returns [N, T, D] floating point; called once, so that one video at a time is
             in memory.
         source: the file that errors name.
-        num_frames: frames of the video; None where unknown.
-        fps: frames per second; 0 where unknown.
-        spans: the truth; None where it is not known, () for a normal video.
+        num_frames: frames of the video; None if unknown.
+        fps: frames per second; 0 if unknown.
+        spans: the truth; None if it is not known, () for a normal video.
     """
 
     video_id: str
@@ -70,7 +70,7 @@ def check_names(info: BagsInfo, videos: Sequence[Video]) -> None:
             raise UserError(f"{video.source}: video {shown(video.video_id)} {fault}")
         if video.video_id in seen:
             raise UserError(
-                f"{video.source}: video {video.video_id} stands twice (splits "
+                f"{video.source}: video {video.video_id} appears twice (splits "
                 f"{seen[video.video_id].split} and {video.split}); remove one"
             )
         seen[video.video_id] = video

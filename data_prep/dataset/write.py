@@ -14,8 +14,7 @@ import tensorflow_datasets as tfds
 import tqdm
 from array_record.python import array_record_module
 
-from data_prep.dataset.normalization import name_normalization
-from data_prep.dataset.records import Record, make_record, record_features
+from data_prep.dataset.records import Record, make_record, name_normalization, record_features
 from data_prep.dataset.videos import Video, check_names
 from refinevad_jax.data.bags import (
     BUILDER_NAME,
@@ -48,8 +47,8 @@ def write_dataset(
 ) -> pathlib.Path:
     """Checks and writes all videos; the dataset folder appears in one rename at the end.
 
-    Where a data set of that name stands already: nothing is done when it was made from the same
-    input (equal provenance), an error is raised otherwise, unless overwrite is set. One video at a
+    If a data set of that name is there already and overwrite is not set: nothing is done if it was
+    made from the same input (equal provenance), otherwise an error is raised. Only one video at a
     time is in memory. make_records makes the records elsewhere (beam_packaging). Returns the
     folder.
     """
@@ -93,7 +92,7 @@ def _places(videos: Sequence[Video]) -> list[Place]:
 
 
 def make_here(info: BagsInfo, places: Sequence[Place], folder: pathlib.Path) -> Iterator[Record]:
-    """The records, made one after the other in this process."""
+    """The records, made one at a time in this process."""
     del folder
     for video, position in places:
         yield make_record(video, info, position)
@@ -102,10 +101,10 @@ def make_here(info: BagsInfo, places: Sequence[Place], folder: pathlib.Path) -> 
 def _write_files(
     folder: pathlib.Path, info: BagsInfo, places: Sequence[Place], records: Iterator[Record]
 ) -> None:
-    """Writes records and metadata of a whole data set. Raises OSError where the disk is full."""
+    """Writes records and metadata of a whole data set. Raises OSError if the disk is full."""
     shards = {video.split: _Shards(folder, video.split) for video, _ in places}
     units: list[set[bool | None]] = [set() for _ in info.modalities]
-    # disable=None: no bar where stderr is a file.
+    # disable=None: no bar if stderr is a file.
     with tqdm.tqdm(
         total=len(places), desc="packaging", unit="video", leave=False, disable=None
     ) as bar:
@@ -133,7 +132,7 @@ def _write_files(
 
 
 class _Shards:
-    """The ArrayRecord files of one split, filled one after the other."""
+    """The ArrayRecord files of one split, filled in turn."""
 
     def __init__(self, folder: pathlib.Path, split: str) -> None:
         self._folder, self._split = folder, split

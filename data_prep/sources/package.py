@@ -1,64 +1,133 @@
-"""What `data_prep.package` reads for each --source, and which flags each of them uses."""
+"""What `data_prep.package` reads: lists with their feature files and truth, or timed text."""
 
-import itertools
+import dataclasses
+import functools
+import hashlib
 import pathlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from data_prep.catalogue.lookup import load_taxonomy
+from data_prep.annotations import Annotations
+from data_prep.catalogue.lookup import data_set_of, fit_rule, load_taxonomy, name_features
+from data_prep.catalogue.video_names import match_key, parse_path
 from data_prep.dataset.videos import Video
-from data_prep.sources.feature_lists import FeatureLists, read_feature_lists
-from data_prep.sources.list_files import parse_lists
-from data_prep.sources.releases import Release, read_release
+from data_prep.sources.features import (
+    FeatureFolder,
+    Shapes,
+    choose_layout,
+    load_video,
+    num_segments,
+    parse_modalities,
+    read_shapes,
+)
+from data_prep.sources.lists import ListEntry, ReleasedList, parse_lists, read_released_list
 from data_prep.sources.timed_text import read_timed_text
-from refinevad_jax.data.bags import BagsInfo
+from data_prep.sources.truth import add_truth, describe_truth, read_frame_counts, read_truth
+from refinevad_jax.data.bags import BagsInfo, Modality
+from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
+from refinevad_jax.files.hashes import file_sha256
 
-# Flags that a source needs, and those that only some sources use.
-NEEDED = {
-    "features": ("list", "features"),
-    "release": ("list", "features"),
-    "timed_text": ("input",),
-}
-_OF_LISTS = ("list", "features", "annotations", "layout", "num_crops", "frames_per_segment", "fps")
-USED = {
-    "features": (*_OF_LISTS, "modality"),
-    "release": (*_OF_LISTS, "extra_features", "frame_counts"),
-    "timed_text": ("input",),
-}
+# "features" and "release" are two spellings of the same: lists.
+SOURCES = ("features", "release", "timed_text")
+# Flags that only lists use, and that only timed text uses.
+OF_LISTS = (
+    "list",
+    "features",
+    "modality",
+    "extra_features",
+    "annotations",
+    "frame_counts",
+    "layout",
+    "num_crops",
+    "frames_per_segment",
+    "fps",
+)
+OF_TEXT = ("input",)
+
+# Feature archives of the field take tens of GB: above this, file contents are not hashed.
+MAX_HASHED_BYTES = 2 * 10**9
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What to read, and how.
+
+    Attributes:
+        lists: {split: list file in any grammar of sources.lists}.
+        features: {modality: folder with its files}; channels are joined in this order. A modality
+            without crops (audio, text) is repeated for every crop; if T differs by one segment,
+            the longer is cut, as the field's loaders do.
+        name: the data set's name.
+        taxonomy: reads the labels.
+        modalities: `name=width` texts that divide the channels of the first folder; none: they are
+            one modality.
+        annotations: a file or folder that data_prep.annotations reads; None: no truth.
+        frame_counts: an annotation file whose frame counts are to be used, for annotations in
+            shares of the video, or for lengths that the annotations do not state.
+        layout: one of features.LAYOUTS.
+        num_crops: crops to keep of each video; 0: all that the list names.
+        frames_per_segment: frames that one row of a feature file covers.
+        fps: frames per second if the annotations do not state them.
+        encoder: what made the features, in words; "": what width, crops and names tell.
+        source_note: where the data came from, in words.
+    """
+
+    lists: Mapping[str, pathlib.Path]
+    features: Mapping[str, pathlib.Path]
+    name: str
+    taxonomy: Taxonomy
+    modalities: Sequence[str] = ()
+    annotations: pathlib.Path | None = None
+    frame_counts: pathlib.Path | None = None
+    layout: str = "auto"
+    num_crops: int = 0
+    frames_per_segment: int = 16
+    fps: float | None = None
+    encoder: str = ""
+    source_note: str = ""
 
 
 def read_source(
-    source: str, flags: Mapping[str, Any], given: Collection[str]
+    source: str | None, flags: Mapping[str, Any], given: Collection[str]
 ) -> tuple[BagsInfo, list[Video]]:
-    """Reads the input of one --source.
+    """Reads what the flags of data_prep.package name.
 
     Args:
-        source: a key of USED.
-        flags: values of all flags of data_prep.package by name.
+        source: one of SOURCES; None: what the other flags decide.
+        flags: values of all flags by name.
         given: names of the flags that the command line states.
 
     Raises UserError for a flag that is missing or of no effect, and for whatever is wrong with the
     input.
     """
-    for name in NEEDED[source]:
+    if source is None and not (flags["list"] or flags["input"]):
+        raise UserError("nothing to package: give --list and --features, or --input; see --help")
+    is_text = source == "timed_text" or (source is None and not flags["list"])
+    asking = f"--source={source}" if source else "--input" if is_text else "--list"
+    for name in ("input",) if is_text else ("list", "features"):
         if not flags[name]:
-            raise UserError(f"--source={source} needs --{name}; --help says more")
-    for name in itertools.chain(*USED.values()):
-        if name in given and name not in USED[source]:
-            raise UserError(f"--{name} has no effect with --source={source}")
+            raise UserError(f"{asking} needs --{name}; --help says more")
+    for name in OF_LISTS if is_text else OF_TEXT:
+        if name in given:
+            raise UserError(f"--{name} has no effect with {asking}")
     words = {key: flags[key] for key in ("name", "encoder", "source_note")}
     words["taxonomy"] = load_taxonomy(flags["taxonomy"])
-    if source == "timed_text":
+    if is_text:
         return read_timed_text(pathlib.Path(flags["input"]), **words)
-    words |= {key: flags[key] for key in ("layout", "num_crops", "frames_per_segment", "fps")}
-    words |= {"lists": parse_lists(flags["list"]), "annotations": _path(flags["annotations"])}
-    folder = pathlib.Path(flags["features"])
-    if source == "features":
-        return read_feature_lists(FeatureLists(root=folder, modalities=flags["modality"], **words))
-    folders = {"visual": folder, **_extra_folders(flags["extra_features"])}
-    return read_release(
-        Release(features=folders, frame_counts=_path(flags["frame_counts"]), **words)
+    return read_request(
+        Request(
+            lists=parse_lists(flags["list"]),
+            features={
+                "visual": pathlib.Path(flags["features"]),
+                **_extra_folders(flags["extra_features"]),
+            },
+            modalities=flags["modality"],
+            annotations=_path(flags["annotations"]),
+            frame_counts=_path(flags["frame_counts"]),
+            **{key: flags[key] for key in ("layout", "num_crops", "frames_per_segment", "fps")},
+            **words,
+        )
     )
 
 
@@ -75,3 +144,227 @@ def _extra_folders(texts: Collection[str]) -> dict[str, pathlib.Path]:
 
 def _path(text: str) -> pathlib.Path | None:
     return pathlib.Path(text) if text else None
+
+
+@dataclasses.dataclass(frozen=True)
+class ListedVideo:
+    """One video of a list with its files in every feature folder, in the order of the folders."""
+
+    video_id: str
+    split: str
+    label: str
+    files: tuple[tuple[pathlib.Path, ...], ...]
+
+
+def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
+    """Reads lists, file headers and truth: metadata and videos, ready for write_dataset.
+
+    Warns on stderr of what is odd but usable. Raises UserError naming file and cure for whatever is
+    missing, damaged or contradictory.
+    """
+    lists = {split: read_released_list(path) for split, path in request.lists.items()}
+    folders = [FeatureFolder(folder) for folder in request.features.values()]
+    listed = [video for split, read in lists.items() for video in _find(read, split, folders)]
+    shapes = read_shapes([files for video in listed for files in video.files])
+    of_folders = [
+        {path: shapes[path] for video in listed for path in video.files[i]}
+        for i in range(len(folders))
+    ]
+    layouts = [choose_layout(request.layout, of_one) for of_one in of_folders]
+    info = BagsInfo(
+        name=request.name,
+        taxonomy=request.taxonomy,
+        modalities=_modalities(request, of_folders),
+        frames_per_segment=request.frames_per_segment,
+        encoder=request.encoder or _describe_features(listed[0], shapes),
+        source=request.source_note
+        or f"lists {', '.join(path.name for path in request.lists.values())}",
+    )
+    counts = read_frame_counts(request.frame_counts)
+    segments = {video.video_id: _segments(video, shapes, layouts) for video in listed}
+    videos = [
+        Video(
+            video_id=video.video_id,
+            split=video.split,
+            label=video.label,
+            load_features=functools.partial(load_video, video.files, layouts, request.num_crops),
+            source=str(video.files[0][0]),
+            num_frames=counts.get(
+                match_key(video.video_id), segments[video.video_id] * request.frames_per_segment
+            ),
+            fps=request.fps or 0.0,
+        )
+        for video in listed
+    ]
+    truth = None
+    if request.annotations is not None:
+        truth = read_truth(request.annotations, counts, request.fps)
+        videos = add_truth(videos, truth, info)
+    provenance = {
+        **_provenance(request, info, listed),
+        "truth": None if truth is None else describe_truth(truth),
+        "length_rule": _length_rule(truth, counts, segments, request.frames_per_segment),
+        "layouts": layouts,
+        "list_grammars": {split: read.grammar for split, read in lists.items()},
+    }
+    return dataclasses.replace(info, provenance=provenance), videos
+
+
+def _find(read: ReleasedList, split: str, folders: Sequence[FeatureFolder]) -> list[ListedVideo]:
+    """The videos of a list with their files.
+
+    Raises UserError for rows that contradict each other and for a row without a file.
+    """
+    found = []
+    for video, rows in read.videos.items():
+        label = _read_label(rows, read.source)
+        files = tuple(folder.find(rows, read.source) for folder in folders)
+        missing = [_without_file(rows, files[0]), *(None if paths else rows[0] for paths in files)]
+        for folder, row in zip([folders[0], *folders], missing, strict=True):
+            if row is not None:
+                raise UserError(
+                    f"{read.source}:{row.line}: no file of {row.path} below {folder.root}; name "
+                    "the feature folder, or leave the row out"
+                )
+        found.append(ListedVideo(video, split, label, files))
+    return found
+
+
+def _read_label(rows: Sequence[ListEntry], source: str) -> str:
+    """The label of a video's rows. Raises UserError for none or two, or a crop that is repeated."""
+    crops: set[int] = set()
+    for row in rows:
+        place = f"{source}:{row.line}: video {row.video_id}"
+        if row.label is None:
+            raise UserError(
+                f"{place} has no label, and its name states none; add a label column: path,label"
+            )
+        if row.label != rows[0].label:
+            raise UserError(
+                f"{place} is {row.label!r} here, {rows[0].label!r} in line {rows[0].line}; correct "
+                "one"
+            )
+        crop = row.crop or 0  # crop 0 of Roc-Ng's files carries no number
+        if crop in crops:
+            raise UserError(
+                f"{place}, crop {crop} appears twice; a video is known by its file name, whatever "
+                "its folder"
+            )
+        crops.add(crop)
+    return rows[0].label or ""
+
+
+def _without_file(rows: Sequence[ListEntry], files: Sequence[pathlib.Path]) -> ListEntry | None:
+    """The first row that has no file, None if all have; a file without crop may serve all rows."""
+    crops = {parse_path(path.name).crop for path in files}
+    names_no_crop = len(rows) == 1 and rows[0].crop is None
+    if files and (names_no_crop or (crops == {None} and all(row.crop is not None for row in rows))):
+        return None
+    there = {crop or 0 for crop in crops}
+    return next((row for row in rows if (row.crop or 0) not in there or not files), None)
+
+
+def _modalities(request: Request, of_folders: Sequence[Shapes]) -> tuple[Modality, ...]:
+    modalities: list[Modality] = []
+    for i, (name, shapes) in enumerate(zip(request.features, of_folders, strict=True)):
+        modalities += parse_modalities([] if i else request.modalities, shapes, name)
+    names = [modality.name for modality in modalities]
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"--modality and --extra_features both name {name}; rename one")
+    return tuple(modalities)
+
+
+def _segments(video: ListedVideo, shapes: Shapes, layouts: Sequence[str]) -> int:
+    """T of a video: of its shortest modality."""
+    return min(
+        num_segments(shapes[files[0]], layout)
+        for files, layout in zip(video.files, layouts, strict=True)
+    )
+
+
+def _describe_features(video: ListedVideo, shapes: Shapes) -> str:
+    """The releases that the files of a video look like, one name per folder."""
+    names = []
+    for files in video.files:
+        shape = shapes[files[0]]
+        stacked = len(shape) == 3
+        names.append(
+            name_features(
+                width=shape[-1],
+                crops=len(files) if not stacked else min(shape[:2]),
+                stacked=stacked,
+                ending=parse_path(files[0].name).ending,
+                suffix=files[0].suffix.lower(),
+                data_set=data_set_of(video.video_id),
+            )
+        )
+    return " + ".join(names)
+
+
+def _provenance(
+    request: Request, info: BagsInfo, videos: Sequence[ListedVideo]
+) -> dict[str, object]:
+    """What decides whether a data set that is there already is the same one."""
+    return {
+        "source": "lists",
+        "release": info.encoder,
+        "taxonomy": info.taxonomy.to_dict(),
+        "frames_per_segment": info.frames_per_segment,
+        "modalities": [dataclasses.asdict(modality) for modality in info.modalities],
+        "source_note": info.source,
+        "num_crops": request.num_crops,
+        "fps": request.fps,
+        "lists": {split: _hash_input(path) for split, path in request.lists.items()},
+        "annotations": _hash_input(request.annotations),
+        "frame_counts": _hash_input(request.frame_counts),
+        "features": {
+            name: hash_files([path for video in videos for path in video.files[i]], folder)
+            for i, (name, folder) in enumerate(request.features.items())
+        },
+    }
+
+
+def _length_rule(
+    truth: Annotations | None,
+    counts: Mapping[str, int],
+    segments: Mapping[str, int],
+    frames_per_segment: int,
+) -> str:
+    known = dict(counts)
+    if truth is not None and not truth.frames_from_segments:
+        known |= {match_key(video): n for video, n in truth.num_frames.items()}
+    num_frames = {video: known[match_key(video)] for video in segments if match_key(video) in known}
+    fit = fit_rule(num_frames, segments, frames_per_segment=frames_per_segment)
+    if not fit.num_compared:
+        return "not checked, no frame counts"
+    return f"{fit.rule} in {fit.followers} of {fit.num_compared} videos with known frames"
+
+
+def hash_files(files: Sequence[pathlib.Path], root: pathlib.Path) -> dict[str, str]:
+    """One SHA-256 over all files, for the provenance of a data set.
+
+    Over path, size and content; over path and size if there are more than MAX_HASHED_BYTES. The
+    answer says which.
+    """
+    sizes = {path: path.stat().st_size for path in files}
+    with_content = sum(sizes.values()) <= MAX_HASHED_BYTES
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(f"{path.relative_to(root).as_posix()}\0{sizes[path]}\0".encode())
+        if with_content:
+            digest.update(bytes.fromhex(file_sha256(path)))
+    return {
+        "sha256": digest.hexdigest(),
+        "over": "path, size and content" if with_content else "path and size",
+    }
+
+
+def _hash_input(path: pathlib.Path | None) -> dict[str, str] | None:
+    """Name and SHA-256 of a list or annotation file, or of the files of a folder; of None, None."""
+    if path is None:
+        return None
+    if path.is_dir():
+        files = [file for file in path.iterdir() if file.is_file()]
+        return {"folder": path.name, **hash_files(files, path)}
+    return {"file": path.name, "sha256": file_sha256(path)}

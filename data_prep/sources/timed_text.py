@@ -8,11 +8,13 @@ key.
 import dataclasses
 import functools
 import pathlib
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from data_prep.annotations.intervals import Intervals, find_interval_files, read_intervals
-from data_prep.dataset.videos import Video
+from data_prep.annotations import read_annotations
+from data_prep.catalogue.video_names import strip_video_path
+from data_prep.dataset.videos import Span, Video
 from refinevad_jax.data.bags import BagsInfo, Modality
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
@@ -26,8 +28,10 @@ DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 # rounding: 1.6 s is where segment 3 starts, and float32 puts it 24 ns later.
 TIME_RESOLUTION = 2e-3  # seconds
 
-# A long video has many sentences, of which few overlap with any run of this many segments.
+# A long video has many sentences, and few of them overlap with any run of this many segments.
 _BLOCK = 512
+
+_UNITS = ("seconds", "frames")  # of interval files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +70,7 @@ def read_timed_text(
 ) -> tuple[BagsInfo, list[Video]]:
     """Reads a folder of timed text: metadata and videos, ready for write_dataset.
 
-    Raises UserError naming file and key where something is missing or damaged.
+    Raises UserError naming file and key if something is missing or damaged.
     """
     files = sorted(folder.glob("*.npz"))
     if not files:
@@ -75,12 +79,8 @@ def read_timed_text(
     widths = {text.path.name: text.embedding.shape[1] for text in texts}
     if len(set(widths.values())) > 1:
         raise UserError(f"{folder}: sentence_embedding differs in width between files: {widths}")
-    interval_files = find_interval_files(folder)
-    intervals = read_intervals(interval_files)
-    known = {str(video_id) for text in texts for video_id in text.names}
-    for video_id, found in intervals.items():
-        if video_id not in known:
-            raise UserError(f"{found.path}: video {video_id!r} is in no .npz there; remove it")
+    interval_files = _find_interval_files(folder)
+    truth = _read_truth(interval_files, texts)
     info = BagsInfo(
         name=name,
         taxonomy=taxonomy,
@@ -96,55 +96,78 @@ def read_timed_text(
             "files": {path.name: file_sha256(path) for path in (*files, *interval_files)},
         },
     )
-    return info, [video for text in texts for video in _videos(text, intervals)]
+    return info, [video for text in texts for video in _videos(text, truth)]
 
 
-def _videos(text: TimedText, intervals: dict[str, Intervals]) -> list[Video]:
+def _find_interval_files(folder: pathlib.Path) -> list[pathlib.Path]:
+    """The interval files of a folder, sorted. Raises UserError for a unit that is neither."""
+    files = sorted(folder.glob("*_intervals_*.json"))
+    for path in files:
+        unit = path.stem.rpartition("_")[2]
+        if unit not in _UNITS:
+            raise UserError(f"{path}: intervals are in {' or '.join(_UNITS)}, not {unit!r}")
+    return files
+
+
+def _read_truth(
+    files: Sequence[pathlib.Path], texts: Sequence[TimedText]
+) -> dict[str, tuple[Span, ...]]:
+    """The spans of every video that the interval files name, by strip_video_path.
+
+    Raises UserError naming file and video for one that is in two files or in no .npz file.
+    """
+    fps = {
+        strip_video_path(name): float(rate)
+        for text in texts
+        for name, rate in zip(text.names.tolist(), text.fps, strict=True)
+    }
+    truth: dict[str, tuple[Span, ...]] = {}
+    places: dict[str, pathlib.Path] = {}
+    for path in files:
+        found = read_annotations(path)
+        for video in found.video_ids:
+            if video in places:
+                raise UserError(f"{path}: video {video!r} is in {places[video]} too")
+            if video not in fps:
+                raise UserError(f"{path}: video {video!r} is in no .npz there; remove it")
+            places[video] = path
+        for video, spans in dataclasses.replace(found, fps=fps).in_frames().spans.items():
+            # The files state no category; one in the video's name need not be of this taxonomy.
+            truth[video] = tuple(dataclasses.replace(span, category=None) for span in spans)
+    return truth
+
+
+def _videos(text: TimedText, truth: Mapping[str, tuple[Span, ...]]) -> list[Video]:
     videos = []
     for index, video_id in enumerate(text.names.tolist()):
-        fps = float(text.fps[index])
-        found = intervals.get(video_id)
+        chosen = text.video == index
+        sentences = text.embedding[chosen], text.start[chosen], text.end[chosen]
+        frames, fps = int(text.frames[index]), float(text.fps[index])
         videos.append(
             Video(
                 video_id=video_id,
                 split=str(text.splits[index]),
                 label=str(text.categories[index]),
-                load_features=functools.partial(video_features, _of_video(text, index), 0),
+                load_features=functools.partial(_features, *sentences, frames, fps),
                 source=str(text.path),
-                num_frames=int(text.frames[index]),
+                num_frames=frames,
                 fps=fps,
-                spans=found.spans(fps) if found else None,
+                spans=truth.get(strip_video_path(video_id)),
             )
         )
     return videos
 
 
-def _of_video(text: TimedText, index: int) -> TimedText:
-    """One video with its sentences alone, small enough to be sent to another process."""
-    chosen, own = text.video == index, slice(index, index + 1)
-    return TimedText(
-        path=text.path,
-        embedding=text.embedding[chosen],
-        video=np.zeros(np.count_nonzero(chosen), np.int64),
-        start=text.start[chosen],
-        end=text.end[chosen],
-        names=text.names[own],
-        categories=text.categories[own],
-        splits=text.splits[own],
-        frames=text.frames[own],
-        fps=text.fps[own],
-    )
-
-
-def video_features(text: TimedText, index: int) -> np.ndarray:
-    """Features of one video: [1, T, D] float32, T = frames // 16 and at least 1."""
-    chosen = text.video == index
+def _features(
+    embedding: np.ndarray, start: np.ndarray, end: np.ndarray, frames: int, fps: float
+) -> np.ndarray:
+    """One video as [1, T, D] float32, T = frames // 16 and at least 1."""
     features = segment_features(
-        text.embedding[chosen],
-        text.start[chosen],
-        text.end[chosen],
-        num_segments=max(1, int(text.frames[index]) // FRAMES_PER_SEGMENT),
-        segment_seconds=FRAMES_PER_SEGMENT / float(text.fps[index]),
+        embedding,
+        start,
+        end,
+        num_segments=max(1, frames // FRAMES_PER_SEGMENT),
+        segment_seconds=FRAMES_PER_SEGMENT / fps,
     )
     return features[None]
 
@@ -191,108 +214,86 @@ def segment_features(
 
 def read_npz(path: pathlib.Path) -> TimedText:
     """Reads and checks one .npz file. Raises UserError naming file and key."""
-    arrays = _load_arrays(path)
-    split = arrays.get("video_split")
-    names = _text(path, arrays, "video_name", size=None)
+    npz = _Arrays(path)
+    names = npz.text("video_name")
     num_videos = len(names)
-    embedding = _numbers(path, arrays, "sentence_embedding", ndim=2, kinds="f")
+    embedding = npz.numbers("sentence_embedding", ndim=2, kinds="f")
     num_sentences = len(embedding)
-    video = _numbers(path, arrays, "sentence_video", size=num_sentences, kinds="iu")
+    video = npz.numbers("sentence_video", num_sentences, kinds="iu")
     if num_sentences and not 0 <= video.min() <= video.max() < num_videos:
         raise UserError(f"{path}: 'sentence_video' has an index outside 0 .. {num_videos - 1}")
-    frames = _numbers(path, arrays, "video_frames", size=num_videos, kinds="iu")
+    frames = npz.numbers("video_frames", num_videos, kinds="iu")
     if (frames < 1).any():
         index = int(np.argmax(frames < 1))
         raise UserError(f"{path}: 'video_frames' of {names[index]} is {frames[index]}")
+    if np.ndim(npz.arrays.setdefault("video_fps", np.array(DEFAULT_FPS))) == 0:
+        npz.arrays["video_fps"] = np.full(num_videos, npz.arrays["video_fps"])
+    fps = npz.numbers("video_fps", num_videos)
+    if not (fps > 0).all():
+        raise UserError(f"{path}: 'video_fps' must be positive")
+    npz.arrays.setdefault("video_split", np.full(num_videos, path.stem))
     return TimedText(
         path=path,
         embedding=embedding,
         video=video,
-        start=_numbers(path, arrays, "sentence_start", size=num_sentences).astype(np.float64),
-        end=_numbers(path, arrays, "sentence_end", size=num_sentences).astype(np.float64),
+        start=npz.numbers("sentence_start", num_sentences).astype(np.float64),
+        end=npz.numbers("sentence_end", num_sentences).astype(np.float64),
         names=names,
-        categories=_text(path, arrays, "video_category", size=num_videos),
-        splits=(
-            np.full(num_videos, path.stem)
-            if split is None
-            else _text(path, arrays, "video_split", size=num_videos)
-        ),
+        categories=npz.text("video_category", num_videos),
+        splits=npz.text("video_split", num_videos),
         frames=frames.astype(np.int64),
-        fps=_fps(path, arrays, num_videos),
+        fps=fps.astype(np.float64),
     )
 
 
-def _load_arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
-    try:
-        # np.load alone leaves a damaged archive open, and gives an array for a renamed .npy.
-        with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
-            return {key: _load_array(path, archive, key) for key in archive.files}
-    except UserError:
-        raise
-    except Exception as error:  # zipfile raises many kinds for a damaged file
-        raise UserError(f"{path}: not a readable .npz file ({error})") from error
+class _Arrays:
+    """The arrays of an .npz file, which name file and key if they are not what is expected."""
 
+    def __init__(self, path: pathlib.Path) -> None:
+        self.path = path
+        self.arrays: dict[str, np.ndarray] = {}
+        key = ""
+        try:
+            # np.load alone leaves a damaged archive open, and gives an array for a renamed .npy.
+            with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
+                for key in archive.files:
+                    self.arrays[key] = archive[key]
+                    if not isinstance(self.arrays[key], np.ndarray):
+                        raise TypeError("not made by numpy.savez")
+        except Exception as error:  # zipfile, zlib and NumPy raise many kinds for a damaged file
+            if not key:
+                raise UserError(f"{path}: not a readable .npz file ({error})") from error
+            raise UserError(
+                f"{path}: {key!r} is damaged or not a plain array ({error}); save numbers and "
+                "fixed-width text, no objects"
+            ) from error
 
-def _load_array(path: pathlib.Path, archive: np.lib.npyio.NpzFile, key: str) -> np.ndarray:
-    try:
-        array = archive[key]
-    except Exception as error:  # so do zlib and NumPy
-        raise UserError(
-            f"{path}: {key!r} is damaged or not a plain array ({error}); save numbers and "
-            "fixed-width text, no objects"
-        ) from error
-    if not isinstance(array, np.ndarray):
-        raise UserError(f"{path}: {key!r} is no array; the file was not made by numpy.savez")
-    return array
+    def _get(self, key: str, size: int | None, ndim: int) -> np.ndarray:
+        if key not in self.arrays:
+            raise UserError(f"{self.path}: no key {key!r}; the file holds {', '.join(self.arrays)}")
+        array = self.arrays[key]
+        if array.ndim != ndim or (size is not None and len(array) != size):
+            expected = f"{size} entries" if size is not None else f"{ndim} axes"
+            raise UserError(f"{self.path}: {key!r} has shape {array.shape}, expected {expected}")
+        return array
 
+    def numbers(
+        self, key: str, size: int | None = None, *, ndim: int = 1, kinds: str = "fiu"
+    ) -> np.ndarray:
+        """Finite numbers of these kinds of dtype, `size` of them along the first axis."""
+        array = self._get(key, size, ndim)
+        if array.dtype.kind not in kinds:
+            raise UserError(f"{self.path}: {key!r} is of type {array.dtype}, expected numbers")
+        if not np.isfinite(array).all():
+            place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+            raise UserError(
+                f"{self.path}: {key!r} holds {array[place]} at {place}; remove the sentence"
+            )
+        return array
 
-def _array(
-    path: pathlib.Path, arrays: dict[str, np.ndarray], key: str, *, ndim: int, size: int | None
-) -> np.ndarray:
-    if key not in arrays:
-        raise UserError(f"{path}: no key {key!r}; the file holds {', '.join(arrays)}")
-    array = arrays[key]
-    if array.ndim != ndim or (size is not None and len(array) != size):
-        expected = f"{size} entries" if size is not None else f"{ndim} axes"
-        raise UserError(f"{path}: {key!r} has shape {array.shape}, expected {expected}")
-    return array
-
-
-def _numbers(
-    path: pathlib.Path,
-    arrays: dict[str, np.ndarray],
-    key: str,
-    *,
-    ndim: int = 1,
-    size: int | None = None,
-    kinds: str = "fiu",
-) -> np.ndarray:
-    array = _array(path, arrays, key, ndim=ndim, size=size)
-    if array.dtype.kind not in kinds:
-        raise UserError(f"{path}: {key!r} is of type {array.dtype}, expected numbers")
-    if not np.isfinite(array).all():
-        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise UserError(f"{path}: {key!r} holds {array[place]} at {place}; remove the sentence")
-    return array
-
-
-def _text(
-    path: pathlib.Path, arrays: dict[str, np.ndarray], key: str, *, size: int | None
-) -> np.ndarray:
-    array = _array(path, arrays, key, ndim=1, size=size)
-    if array.dtype.kind != "U":
-        raise UserError(f"{path}: {key!r} is of type {array.dtype}, expected text")
-    return array
-
-
-def _fps(path: pathlib.Path, arrays: dict[str, np.ndarray], num_videos: int) -> np.ndarray:
-    """[V] frames per second: `video_fps`, one number or one per video, else 30."""
-    if "video_fps" not in arrays:
-        return np.full(num_videos, DEFAULT_FPS)
-    values = arrays["video_fps"]
-    if values.ndim == 0:
-        arrays = {"video_fps": np.full(num_videos, values)}
-    fps = _numbers(path, arrays, "video_fps", size=num_videos).astype(np.float64)
-    if not (fps > 0).all():
-        raise UserError(f"{path}: 'video_fps' must be positive")
-    return fps
+    def text(self, key: str, size: int | None = None) -> np.ndarray:
+        """One axis of text."""
+        array = self._get(key, size, 1)
+        if array.dtype.kind != "U":
+            raise UserError(f"{self.path}: {key!r} is of type {array.dtype}, expected text")
+        return array

@@ -4,10 +4,13 @@ import pathlib
 import struct
 import zlib
 
+import hypothesis
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 
-from data_prep.annotations import Annotations, read_annotations, read_concatenation
+from data_prep.annotations import Annotations, read_annotations
+from data_prep.annotations.record import to_span
 from data_prep.dataset.videos import Span
 from refinevad_jax.errors import UserError
 
@@ -179,6 +182,51 @@ def test_json_spans_in_frames_and_in_seconds(tmp_path):
     assert seconds.in_frames(fps=30).spans == {"a": (Span(90, 270),), "b": ()}
 
 
+def test_the_last_unit_in_the_name_counts(tmp_path):
+    content = '{"a": [[3.2, 9]]}'
+    assert read(tmp_path, content, "seconds_intervals_frames.json").spans == {"a": (Span(3, 9),)}
+    assert read(tmp_path, content, "frames_intervals_seconds.json").unit == "seconds"
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "frames", "expected"),
+    [
+        (1.00, 1.01, 30, (30, 31)),  # shorter than a frame: one frame
+        (0.41, 2.0, 30, (12, 60)),  # 12.3 down
+        (0.31, 0.9, 30, (9, 27)),
+        (0.02, 0.05, 30, (1, 2)),  # .6 up, 1.5 to the even frame
+        (1.0, 1.0, 30, (30, 30)),  # empty stays empty
+        (0.5, 1.0, 25, (12, 25)),  # 12.5 to the even frame
+        (3, 9, 1, (3, 9)),
+        (0.1168555, 0.1699716, 1412, (165, 240)),  # shares of Abuse028
+    ],
+)
+def test_seconds_and_shares_become_the_nearest_frames(start, end, frames, expected):
+    assert to_span(start, end, frames, "Abuse") == Span(*expected, "Abuse")
+
+
+times = st.floats(0, 1e5)
+
+
+@hypothesis.given(times, times, st.floats(0.1, 240))
+def test_a_stretch_that_is_not_empty_never_vanishes(one, other, fps):
+    start, end = sorted((one, other))
+    span = to_span(start, end, fps)
+    assert (span.start < span.end) == (start < end)
+    assert abs(span.start - start * fps) <= 0.5
+    assert abs(span.end - end * fps) <= 0.5 or span.end == span.start + 1
+
+
+def test_every_grammar_rounds_alike(tmp_path):
+    """Seconds 1.00 to 1.01 at 30 frames per second, and the same as shares of 30 seconds."""
+    entry = {"n_frames": 900, "fps": 30, "label": ["x"], "events": [[1.0, 1.01]]}
+    lagovad = [{"path": "a.npy", "class_name": "x", "anomaly_span": [[1 / 30, 1.01 / 30]]}]
+    activitynet = {"a": {"annotations": [{"segment": [1.0, 1.01], "label": "x"}]}}
+    for content in ({"a": [[1.0, 1.01]]}, {"a": entry}, lagovad, activitynet):
+        truth = read(tmp_path, json.dumps(content), "truth.json").in_frames({"a": 900}, 30)
+        assert [(span.start, span.end) for span in truth.spans["a"]] == [(30, 31)]
+
+
 def test_masks_in_a_folder_and_packed(tmp_path):
     mask = np.array([0, 1, 1, 0, 1], np.uint8)
     np.save(tmp_path / "01_0014.npy", mask)
@@ -233,12 +281,8 @@ def test_mat_files(tmp_path):
             read_annotations(tmp_path / "a.mat")
 
 
-def test_concatenation_is_cut_by_the_list(tmp_path):
+def test_a_concatenation_cannot_be_read_by_itself(tmp_path):
     np.save(tmp_path / "gt.npy", np.array([0.0, 1, 1, 1, 0]))
-    truth = read_concatenation(tmp_path / "gt.npy", {"b": 2, "a": 3})
-    assert truth.spans == {"b": (Span(1, 2),), "a": (Span(0, 2),)}
-    with pytest.raises(UserError, match=r"shape \(5,\), the list has 6 frames in 2 videos"):
-        read_concatenation(tmp_path / "gt.npy", {"b": 2, "a": 4})
     with pytest.raises(UserError, match="a lone vector"):
         read_annotations(tmp_path / "gt.npy")
 
@@ -257,7 +301,7 @@ def test_pickles_are_never_opened(tmp_path):
     [
         ("", "empty"),
         ("a.mp4 Theft 5 3\n", "line 1: span 5 3 of a"),
-        ("a.mp4 Theft 5 9\na.mp4 Theft 5 8\n", "line 2: a stands twice"),
+        ("a.mp4 Theft 5 9\na.mp4 Theft 5 8\n", "line 2: a appears twice"),
         ("a Theft 5 9\nb Theft 5 9\nc Theft 5\n", "line 3: does not fit .* as 2 of 3 lines do"),
         ("a Theft 5 99999999999\n", "line 1: no temporal annotation"),
         ("a Theft 5 9999999999\n", "line 1: span 5 9999999999 of a"),
@@ -265,8 +309,8 @@ def test_pickles_are_never_opened(tmp_path):
         ("path,label\nx.npy,Abuse\n", "--list"),
         ('{"a": ', "line 1: not JSON"),
         ('{"a": 3}', "known JSON grammar"),
-        ('{"a": [[3, "b"]]}', "'b' where a"),
-        ('{"a": [[3]]}', "lacks what its grammar promises"),
+        ('{"a": [[3, "b"]]}', r"is not a list of \[start, end\]"),
+        ('{"a": [[3]]}', r"is not a list of \[start, end\]"),
         ('[{"path": "a.npy", "anomaly_span": []}]', "KeyError: 'class_name'"),
         ('{"a": {"num_frames": 3, "labels": [0, 1]}}', "2 labels for num_frames 3"),
         ('{"a": {"num_frames": 2, "labels": [0, 2]}}', "one 0 or 1 per frame"),

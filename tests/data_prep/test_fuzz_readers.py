@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from data_prep.annotations import Annotations, read_annotations
 from data_prep.checks.findings import Section, render
 from data_prep.checks.run import run_checks
-from data_prep.sources.released_features import load_file, read_shape
-from data_prep.sources.released_lists import ReleasedList, read_released_list
+from data_prep.sources.features import load_file, read_shape
+from data_prep.sources.lists import ReleasedList, read_released_list
 from refinevad_jax.errors import UserError
 
 FIXTURES = sorted(

@@ -69,6 +69,27 @@ def test_own_data_become_a_data_set(own_data):
     assert "made from other input" in other.stderr
 
 
+def test_the_spellings_of_the_source_mean_the_same(own_data):
+    flags = [*flags_for(own_data, source=""), "--modality=visual=4", "--modality=text=2"]
+    (own_data / "audio").mkdir()
+    for index, name in enumerate("abcd"):  # one segment longer
+        np.save(own_data / "audio" / f"{name}__vggish.npy", np.ones((index + 3, 3), np.float32))
+    flags.append(f"--extra_features=audio={own_data / 'audio'}")
+    (own_data / "frames.txt").write_text("a@40\nb@50\nc@60\nd@70\n")
+    flags.append(f"--frame_counts={own_data / 'frames.txt'}")
+    done = package(*flags)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "D = 9 (visual 4 + text 2 + audio 3)" in done.stdout
+    bags = read_split(str(own_data / "data"), "shop", "test")
+    assert [(bag.num_frames, bag.features.shape) for bag in bags] == [
+        (60, (5, 4, 9)),
+        (70, (5, 5, 9)),
+    ]
+    for source in ("features", "release"):
+        assert "nothing to do" in package(*flags, f"--source={source}").stdout
+    refuse("both name text", *flags, f"--extra_features=text={own_data / 'audio'}")
+
+
 def refuse(message: str, *flags: str) -> None:
     """Checks for one line on stderr, exit code 2 and silence on stdout."""
     done = package(*flags)
@@ -83,6 +104,9 @@ def test_misuse_ends_in_one_line(own_data):
     refuse("--source=features needs --features", *flags_for(own_data, features=""))
     refuse("--input has no effect with --source=features", *flags_for(own_data, input="x"))
     refuse("--list has no effect with", *flags_for(own_data, source="timed_text", input="x"))
+    refuse("--list needs --features", *flags_for(own_data, source="", features=""))
+    refuse("--input has no effect with --list", *flags_for(own_data, source="", input="x"))
+    refuse("nothing to package: give --list", *flags_for(own_data, source="")[2:])
     refuse("<features|release|timed_text>", *flags_for(own_data, source="video"))
     refuse("--taxonomy must have a value", *flags_for(own_data, taxonomy=""))
     refuse("neither built in", *flags_for(own_data, taxonomy="none.json"))
@@ -91,7 +115,7 @@ def test_misuse_ends_in_one_line(own_data):
 
 def test_bad_data_end_in_one_line_and_leave_nothing(own_data):
     refuse("cannot be read (No such file", *flags_for(own_data), "--list=val=none.csv")
-    refuse("truth.csv: no such file", *flags_for(own_data, annotations="truth.csv"))
+    refuse("truth.csv: cannot be read (No such file", *flags_for(own_data, annotations="truth.csv"))
     np.save(own_data / "d.npy", np.full((5, 4, 6), np.nan))
     refuse("d.npy: nan at crop 0, segment 0, channel 0", *flags_for(own_data))
     (own_data / "test.csv").write_text("c.npy,flood\n")
@@ -101,7 +125,6 @@ def test_bad_data_end_in_one_line_and_leave_nothing(own_data):
 
 def test_real_timed_text_is_packaged(shared_data, tmp_path):
     done = package(
-        "--source=timed_text",
         f"--input={shared_data / 'ucf_crime_text'}",
         "--name=ucf_text",
         "--taxonomy=ucf_crime",

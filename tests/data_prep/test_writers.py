@@ -10,7 +10,7 @@ from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
 from data_prep.catalogue.xd_violence import TAXONOMY as XD_VIOLENCE
 from data_prep.dataset.videos import Span, Video
 from data_prep.dataset.write import write_dataset
-from data_prep.sources.releases import Release, read_release
+from data_prep.sources.package import Request, read_request
 from data_prep.writers import WRITERS, write_lagovad, write_vadclip
 from refinevad_jax.data.bags import Bag, BagsInfo, Modality, read_info, read_split
 from refinevad_jax.errors import UserError
@@ -70,7 +70,7 @@ def test_out_and_in_again_is_the_same(tmp_path, writer, list_file, annotation, c
     if list_file is None:  # a truth without features
         write_vadclip(out, bags, info)
         list_file = "list.csv"
-    release = Release(
+    request = Request(
         {"test": out / list_file},
         {"visual": out / "features"},
         name="again",
@@ -78,7 +78,7 @@ def test_out_and_in_again_is_the_same(tmp_path, writer, list_file, annotation, c
         annotations=out / annotation,
         frame_counts=out / "num_frames.txt",
     )
-    again_info, videos = read_release(release)
+    again_info, videos = read_request(request)
     write_dataset(str(tmp_path / "data"), again_info, videos)
     for bag, again in zip(bags, read_split(str(tmp_path / "data"), "again", "test"), strict=True):
         assert_same(bag, again, categories=categories)

@@ -19,11 +19,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from benchmarks import event_choice
-from data_prep.annotations.intervals import find_interval_files, read_intervals
+from data_prep.annotations import read_annotations
 from data_prep.catalogue.lookup import load_taxonomy
 from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
 from data_prep.extraction.video_lists import read_videos
-from data_prep.sources.list_files import read_rows
+from data_prep.sources.lists import read_released_list
 from data_prep.sources.timed_text import read_npz
 from refinevad_jax import config as config_lib
 from refinevad_jax.data.bags import read_info
@@ -153,12 +153,12 @@ FILES: dict[str, tuple[bytes, Callable[[pathlib.Path], Any]]] = {
     "a.srt": (SRT, read_sentences),
     "a.vtt": (VTT, read_sentences),
     "a.jsonl": (LINES, read_sentences),
-    "list.csv": (b"path,label\na.npy,Abuse\nb/c.npy,Normal\n", read_rows),
+    "list.csv": (b"path,label\na.npy,Abuse\nb/c.npy,Normal\n", read_released_list),
     "videos.txt": (b"a.mp4\nb/c.mp4\n/abs/d.mp4\n", read_videos),
     "taxonomy.json": (json.dumps(UCF_CRIME.to_dict()).encode(), lambda p: load_taxonomy(str(p))),
     "intervals.json": (
-        b'{"a": {"timestamps": [[0, 1]], "duration": 3, "sentences": ["x"]}}',
-        lambda path: read_intervals(find_interval_files(path.parent)),
+        b'{"a": [[0, 1.5], [3, 4]], "b": []}',
+        read_annotations,
     ),
     "failure.npz": (npz(facts=np.array("{}"), features=np.ones((2, 3, 4))), failures.read),
 }

@@ -14,7 +14,7 @@ from data_prep.annotations.mat import MAX_BYTES
 from data_prep.catalogue.lookup import load_taxonomy
 from data_prep.dataset.videos import Span, Video
 from data_prep.dataset.write import write_dataset
-from data_prep.sources.feature_lists import FeatureLists, read_feature_lists
+from data_prep.sources.package import Request, read_request
 from data_prep.writers import WRITERS
 from refinevad_jax.data.bags import BagsInfo, Modality, read_info, read_split
 from refinevad_jax.data.taxonomy import Taxonomy
@@ -189,12 +189,10 @@ def test_names_of_files(trained: pathlib.Path, tmp_path: pathlib.Path) -> None:
                 given.append(str(path))
         row = tmp_path / "out" / f"{index}.csv"
         row.write_bytes(f'"{name}.npy",a\n'.encode(errors="surrogatepass"))
-        lists = FeatureLists(
-            name="named", root=inputs, modalities=[], lists={"test": row}, taxonomy=TAXONOMY
-        )
+        request = Request({"test": row}, {"visual": inputs}, "named", TAXONOMY)
         listed += not refused(
-            lambda lists=lists: write_dataset(
-                str(tmp_path / "out" / "data"), *read_feature_lists(lists), overwrite=True
+            lambda request=request: write_dataset(
+                str(tmp_path / "out" / "data"), *read_request(request), overwrite=True
             )
         )
     assert listed > 5 and len(given) > 10

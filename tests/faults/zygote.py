@@ -26,7 +26,7 @@ LIBRARIES = (
     "refinevad_jax.detection.run_detection",
     "refinevad_jax.evaluation.seeds",
     "refinevad_jax.training.loop",
-    "data_prep.sources.feature_lists",
+    "data_prep.sources.package",
 )
 
 

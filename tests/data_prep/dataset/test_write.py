@@ -17,7 +17,7 @@ from refinevad_jax.data.bags import BagsInfo, Modality, dataset_dir, read_info, 
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import file_sha256
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = pathlib.Path(__file__).resolve().parents[3]
 INFO = BagsInfo(
     name="tiny",
     taxonomy=XD_VIOLENCE,
@@ -140,7 +140,7 @@ def test_unusable_videos_are_refused(changes, message):
     ("info", "videos", "message"),
     [
         (INFO, [], "no videos"),
-        (INFO, [video("a"), video("a", split="test")], "a stands twice .*train and test"),
+        (INFO, [video("a"), video("a", split="test")], "a appears twice .*train and test"),
         (INFO, [video("")], "without a name"),
         (INFO, [video(split="../x")], "split '../x'"),
         (dataclasses.replace(INFO, name="../x"), [video()], "--name='../x'"),

@@ -1,0 +1,326 @@
+"""Feature files in every released layout: found for the rows of a list, told apart, loaded.
+
+Layouts of a video: (T, D) in one file; (T, D) in a file per crop, `<video>__<k>.npy`, crop 0 with
+or without number; (T, crops, D) or (crops, T, D) in one file; Sultani's text, 32 lines x D.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import pathlib
+import re
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+import tqdm
+
+from data_prep.catalogue.video_names import match_key, parse_path
+from data_prep.sources.lists import ListEntry
+from refinevad_jax.data.bags import Modality
+from refinevad_jax.errors import UserError
+from refinevad_jax.files.arrays import Header, load_array, read_header
+
+SUFFIXES = (".npy", ".txt")
+CROP_COUNTS = (1, 5, 10)
+LAYOUTS = ("auto", "crops_first", "time_first")
+Shapes = dict[pathlib.Path, tuple[int, ...]]
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureFile:
+    """A file below the feature folder.
+
+    Attributes:
+        path: where it is.
+        video_id: read from its name.
+        crop: crop index, None if the name has none.
+    """
+
+    path: pathlib.Path
+    video_id: str
+    crop: int | None
+
+
+class FeatureFolder:
+    """A folder of feature files, and which of them the rows of a list mean.
+
+    A row that names a .npy or .txt file means the one at its path below the folder, or else the one
+    at the longest ending of its path that exists there. Other rows are found by the video's name: a
+    row with a crop means that crop's file, a row without means all crops that are there, and files
+    without crops (audio, text) serve all rows of the video.
+    """
+
+    def __init__(self, root: pathlib.Path) -> None:
+        if not root.is_dir():
+            raise UserError(f"{root}: no such folder; --features names the one with the files")
+        self.root = root
+
+    @functools.cached_property
+    def index(self) -> dict[str, list[FeatureFile]]:
+        """Every .npy and .txt file below the folder, by match_key of its video, in path order.
+
+        Raises UserError if there is none.
+        """
+        found: dict[str, list[FeatureFile]] = {}
+        for path in sorted(self.root.rglob("*")):
+            if path.suffix.lower() in SUFFIXES and path.is_file():
+                name = parse_path(path.name)
+                file = FeatureFile(path, name.video_id, name.crop)
+                found.setdefault(match_key(name.video_id), []).append(file)
+        if not found:
+            raise UserError(f"{self.root}: no .npy or .txt file below it; name the feature folder")
+        return found
+
+    def find(self, entries: Sequence[ListEntry], source: str) -> tuple[pathlib.Path, ...]:
+        """The files of one video, in crop order; () if there is none.
+
+        Args:
+            entries: the video's rows, one per crop.
+            source: the list, for errors.
+
+        Raises UserError naming both files if two fit a row equally well.
+        """
+        rows = {entry.crop or 0: entry for entry in entries}
+        found = {crop: path for crop, row in rows.items() if (path := self._at_path(row.path))}
+        if len(found) < len(rows):
+            files = self.index.get(match_key(entries[0].video_id), ())
+            if all(file.crop is None for file in files):
+                rows = {0: entries[0]}
+            elif len(entries) == 1 and entries[0].crop is None:
+                rows |= {file.crop or 0: entries[0] for file in files}
+            for crop, row in rows.items():
+                fitting = [file.path for file in files if (file.crop or 0) == crop]
+                if crop not in found and fitting:
+                    found[crop] = _most_alike(fitting, row, source)
+        return tuple(found[crop] for crop in sorted(found))
+
+    def _at_path(self, written: str) -> pathlib.Path | None:
+        """The file at a path, or at its longest ending: lists hold their authors' folders."""
+        parts = [part for part in re.split(r"[/\\]", written) if part not in ("", ".")]
+        if not parts or not parts[-1].lower().endswith(SUFFIXES):
+            return None
+        for first in range(len(parts)):
+            candidate = self.root.joinpath(*parts[first:])
+            with contextlib.suppress(OSError):  # longer than a name may be
+                if candidate.is_file() and not (first and parts[first] == ".."):
+                    return candidate
+        return None
+
+
+def _most_alike(paths: Sequence[pathlib.Path], row: ListEntry, source: str) -> pathlib.Path:
+    """The path whose folders end most like the row's: RGB/ lies beside Flow/."""
+    folders = re.split(r"[/\\]", row.path)[-2::-1]
+
+    def common(path: pathlib.Path) -> int:
+        count = 0
+        for mine, theirs in zip(path.parts[-2::-1], folders, strict=False):
+            if mine != theirs:
+                break
+            count += 1
+        return count
+
+    best = max(map(common, paths))
+    first, *others = [path for path in paths if common(path) == best]
+    if others:
+        raise UserError(
+            f"{others[0]}: {first} is the same crop of {row.video_id} ({source}:{row.line}); name "
+            "the folder of one encoder only"
+        )
+    return first
+
+
+def read_shapes(bags: Collection[Sequence[pathlib.Path]]) -> Shapes:
+    """Shapes of all feature files, from their headers alone; a bag is one video's files.
+
+    Raises UserError as read_shape does, and if the crops of a video differ in shape.
+    """
+    shapes: Shapes = {}
+    # disable=None: no bar if stderr is a file.
+    for files in tqdm.tqdm(bags, "reading headers", unit="video", leave=False, disable=None):
+        for path in files:
+            header = read_shape(path)
+            if len(files) > 1 and len(header.shape) > 2:
+                raise UserError(
+                    f"{path}: {header.dtype} of shape {header.shape}; expected (T, D), since other "
+                    "crops have files of their own"
+                )
+            shapes[path] = header.shape
+        if len({shapes[path] for path in files}) > 1:
+            differing = ", ".join(f"{path.name} {shapes[path]}" for path in files)
+            raise UserError(
+                f"{files[0]}: crops differ in shape: {differing}; extract the video again"
+            )
+    return shapes
+
+
+def read_shape(path: pathlib.Path) -> Header:
+    """Shape and dtype of a feature file, from the header of .npy, by counting in text.
+
+    Raises UserError if the file is damaged, empty or does not hold numbers in two or three axes.
+    """
+    header = read_header(path) if path.suffix.lower() != ".txt" else _text_shape(path)
+    if header.dtype.kind not in "fiu" or len(header.shape) not in (2, 3):
+        raise UserError(
+            f"{path}: {header.dtype} of shape {header.shape}; expected numbers of shape (T, D), "
+            "(T, crops, D) or (crops, T, D)"
+        )
+    if 0 in header.shape:
+        raise UserError(f"{path}: no segments (shape {header.shape}); leave the video out")
+    return header
+
+
+def _text_shape(path: pathlib.Path) -> Header:
+    widths: dict[int, int] = {}
+    try:
+        with path.open(encoding="ascii") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    widths[number] = len(line.split())
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read as text ({error})") from error
+    if len(set(widths.values())) != 1:
+        first = next(iter(widths.values()), 0)
+        line_number = next((n for n, width in widths.items() if width != first), 1)
+        raise UserError(
+            f"{path}, line {line_number}: {widths.get(line_number, 0)} numbers, but the first line "
+            f"has {first}; copy the file again"
+        )
+    return Header((len(widths), next(iter(widths.values()))), np.dtype(np.float32))
+
+
+def choose_layout(layout: str, shapes: Mapping[pathlib.Path, tuple[int, ...]]) -> str:
+    """Which of the first two axes of three-dimensional files is the crops.
+
+    "auto" takes the axis that has the same size, 1, 5 or 10, in all files. Returns "crops_first" or
+    "time_first"; "none" if no file has three axes. Raises UserError if it cannot be told.
+    """
+    stacked = [shape for shape in shapes.values() if len(shape) == 3]
+    if not stacked:
+        return "none"
+    if layout != "auto":
+        return layout
+    sizes = [{shape[axis] for shape in stacked} for axis in (0, 1)]
+    fits = [len(size) == 1 and min(size) in CROP_COUNTS for size in sizes]
+    if fits[0] == fits[1]:
+        example = next(path for path, shape in shapes.items() if len(shape) == 3)
+        problem = "both of the first two axes" if fits[0] else "neither of the first two axes"
+        raise UserError(
+            f"{example}: shape {shapes[example]}; {problem} can be the crops in all files; pass "
+            "--layout=crops_first or --layout=time_first"
+        )
+    return "crops_first" if fits[0] else "time_first"
+
+
+def num_segments(shape: tuple[int, ...], layout: str) -> int:
+    """T of a feature file, from its shape."""
+    return shape[1] if len(shape) == 3 and layout == "crops_first" else shape[0]
+
+
+def parse_modalities(
+    texts: Sequence[str],
+    shapes: Mapping[pathlib.Path, tuple[int, ...]],
+    name: str = "visual",
+) -> tuple[Modality, ...]:
+    """The modalities in the files of one folder.
+
+    Args:
+        texts: `name=width` each, in the order of the channels; none: one modality of all channels.
+        shapes: of all files.
+        name: of that one modality.
+
+    Raises UserError if a text is malformed or a file has another D than the widths add up to.
+    """
+    modalities: list[Modality] = []
+    for text in texts:
+        match = re.fullmatch(r"(\w+)=([1-9]\d{0,5})", text)
+        if not match:
+            raise UserError(f"--modality={text}: expected name=width, as in visual=1024")
+        if match[1] in [modality.name for modality in modalities]:
+            raise UserError(f"--modality={text}: {match[1]} appears twice")
+        modalities.append(Modality(match[1], int(match[2])))
+    first = next(iter(shapes))
+    if not modalities:
+        modalities = [Modality(name, shapes[first][-1])]
+    width = sum(modality.width for modality in modalities)
+    for path, shape in shapes.items():
+        if shape[-1] != width:
+            expected = (
+                f"--modality adds up to {width}"
+                if texts
+                else f"{first} has D = {width}; give one folder per encoder"
+            )
+            raise UserError(f"{path}: shape {shape}, D = {shape[-1]}, but {expected}")
+    return tuple(modalities)
+
+
+def load_video(
+    files: Sequence[Sequence[pathlib.Path]], layouts: Sequence[str], num_crops: int
+) -> np.ndarray:
+    """Reads one video: [N, T, D], the channels of all its folders side by side.
+
+    Args:
+        files: those of each feature folder, in crop order. A folder with one crop serves all crops
+            of the others; if T differs by one segment, the longer is cut, as the field's loaders
+            do.
+        layouts: of each folder, see choose_layout.
+        num_crops: how many crops to keep, from the first; 0: all.
+
+    Raises UserError if T of two folders differs by more than one segment, or their crops differ.
+    """
+    parts = [
+        load_crops(paths, layout, num_crops) for paths, layout in zip(files, layouts, strict=True)
+    ]
+    lengths = [part.shape[1] for part in parts]
+    if max(lengths) - min(lengths) > 1:
+        raise UserError(
+            f"{files[lengths.index(min(lengths))][0]}: {min(lengths)} segments, "
+            f"{files[lengths.index(max(lengths))][0]} has {max(lengths)}; extract the video again"
+        )
+    crops = max(part.shape[0] for part in parts)
+    for paths, part in zip(files, parts, strict=True):
+        if part.shape[0] not in (1, crops):
+            raise UserError(
+                f"{paths[0]}: {part.shape[0]} crops, another modality has {crops}; give it all or 1"
+            )
+    wide = [
+        np.broadcast_to(part[:, : min(lengths)], (crops, min(lengths), part.shape[2]))
+        for part in parts
+    ]
+    return np.concatenate(wide, axis=2) if len(wide) > 1 else wide[0]
+
+
+def load_crops(files: Sequence[pathlib.Path], layout: str, num_crops: int = 0) -> np.ndarray:
+    """One video's files of one folder as [N, T, D]; arguments as of load_video."""
+    if len(files) > 1:
+        files = files[: num_crops or None]
+        arrays = [load_file(path) for path in files]
+        if len({array.shape for array in arrays}) > 1 or arrays[0].ndim != 2:
+            shapes = ", ".join(f"{p.name} {a.shape}" for p, a in zip(files, arrays, strict=True))
+            raise UserError(f"{files[0]}: the crops differ in shape: {shapes}")
+        return np.stack(arrays)
+    features = load_file(files[0])
+    if features.ndim == 2:
+        return features[None]
+    if layout == "time_first":
+        features = features.swapaxes(0, 1)
+    return features[: num_crops or None]
+
+
+def load_file(path: pathlib.Path) -> np.ndarray:
+    """All of a feature file. Raises UserError naming it, for text with the line."""
+    if path.suffix.lower() != ".txt":
+        return load_array(path)
+    rows = []
+    try:
+        lines = path.read_text(encoding="ascii").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read as text ({error})") from error
+    for number, line in enumerate(lines, 1):
+        try:
+            rows.append(np.array(line.split(), dtype=np.float32))
+        except ValueError as error:
+            raise UserError(f"{path}, line {number}: {error}; copy the file again") from error
+    rows = [row for row in rows if row.size]
+    if not rows or len({row.size for row in rows}) > 1:
+        raise UserError(f"{path}: lines of different length; copy the file again")
+    return np.stack(rows)

@@ -1,0 +1,193 @@
+"""Reads lists: which videos, which crops of them, and their labels.
+
+Grammars: CSV with a header that begins with `path` (VadCLIP, DSANet, IEF-VAD, your own), or without
+a header if the paths end in a file suffix; CSV `video-id` (S3R, GlanceVAD); one path or name per
+line (UR-DMU, PEL4VAD, XDVioDet, RTFM, MGFN, MSAD); `path 0` or `path 1` (PEL4VAD ShanghaiTech); and
+every annotation file, read as the list of its videos (MIST, UMIL, TAD, AnomalyCLIP, LaGoVAD).
+"""
+
+import csv
+import dataclasses
+import pathlib
+import re
+from collections.abc import Iterable, Sequence
+
+from data_prep.annotations import read_annotations
+from data_prep.annotations.reading import read_lines
+from data_prep.catalogue.lookup import data_set_of, label_from_name
+from data_prep.catalogue.video_names import is_normal_label, parse_path
+from refinevad_jax.errors import UserError
+
+_FILE = re.compile(r"\.(npy|txt|mp4|avi|mkv|mov|webm|m4v|mpe?g|ts|flv|wmv)$", re.IGNORECASE)
+# (line, path, label or None)
+_Row = tuple[int, str, str | None]
+
+
+@dataclasses.dataclass(frozen=True)
+class ListEntry:
+    """One row of a list.
+
+    Attributes:
+        path: as written.
+        video_id: read from the path.
+        crop: crop index, None if the name has none.
+        label: label string, from the row or, if it has none, from the name; None if neither says.
+            Never from the position in the list.
+        line: 1-based line, or entry of a JSON file.
+    """
+
+    path: str
+    video_id: str
+    crop: int | None
+    label: str | None
+    line: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ReleasedList:
+    """A list, read.
+
+    Attributes:
+        grammar: for people.
+        source: the file.
+        entries: in file order.
+        labels_stated: whether the file states labels, not only the names.
+    """
+
+    grammar: str
+    source: str
+    entries: tuple[ListEntry, ...]
+    labels_stated: bool = False
+
+    @property
+    def videos(self) -> dict[str, tuple[ListEntry, ...]]:
+        """Rows of each video, the videos in the order of their first row."""
+        rows: dict[str, list[ListEntry]] = {}
+        for entry in self.entries:
+            rows.setdefault(entry.video_id, []).append(entry)
+        return {video: tuple(entries) for video, entries in rows.items()}
+
+    @property
+    def labels(self) -> dict[str, str | None]:
+        """Label string of each video, the first row's."""
+        return {video: entries[0].label for video, entries in self.videos.items()}
+
+    @property
+    def data_set(self) -> str:
+        """The data set whose naming all ids follow, "" if they do not agree or none is known."""
+        names = {data_set_of(video) for video in self.videos}
+        return names.pop() if len(names) == 1 else ""
+
+
+def parse_lists(texts: Sequence[str]) -> dict[str, pathlib.Path]:
+    """Reads `split=file` texts of the command line. Raises UserError for a malformed one."""
+    lists: dict[str, pathlib.Path] = {}
+    for text in texts:
+        split, separator, path = text.partition("=")
+        if not (split and separator and path):
+            raise UserError(f"--list={text}: expected SPLIT=FILE, as in train=train.csv")
+        if split in lists:
+            raise UserError(f"--list={text}: split {split} appears twice; join the lists")
+        lists[split] = pathlib.Path(path)
+    return lists
+
+
+def read_released_list(path: pathlib.Path) -> ReleasedList:
+    """Reads a list in any grammar.
+
+    Accepted everywhere: CRLF, a byte order mark, blank lines, `# comments`, a missing final
+    newline, back-slashes and folders of other machines in paths, paths with and without suffix; in
+    CSV also quotes, and `;` for the comma. Raises UserError naming file and line if the file is not
+    a list.
+    """
+    content = read_lines(path)
+    numbered = enumerate((line.strip() for line in content.split("\n")), 1)
+    lines = [(i, line) for i, line in numbered if not re.fullmatch(r"[\s,;]*|#\s.*", line)]
+    if not lines:
+        raise UserError(f"{path}: lists no video; check that this is the right file")
+    if content.lstrip()[:1] in ("{", "["):
+        return _from_annotations(path)
+    unquoted = re.sub('"[^"]*"', "", lines[0][1])
+    delimiter = ";" if ";" in unquoted and "," not in unquoted else ","
+    first = _fields(*lines[0], path, delimiter)
+    columns = [field.lower() for field in first[:2]]
+    if columns[0] == "path" or columns == ["video-id"]:
+        return _read_csv(lines[1:], path, delimiter, first)
+    if len(first) > 1 and _FILE.search(first[0]):
+        return _read_csv(lines, path, delimiter, ["path", "label"])
+    if all(_is_one_name(line) for _, line in lines):
+        names = [(number, line, None) for number, line in lines]
+        return _build("a path or name per line", path, names)
+    if all(re.fullmatch(r"\S+\.npy\s+[01](\.0)?", line) for _, line in lines):
+        rows = [(i, line.split()[0], _binary_label(line.split()[1])) for i, line in lines]
+        return _build("path and 0 or 1 per line", path, rows)
+    return _from_annotations(path)
+
+
+def _fields(number: int, line: str, path: pathlib.Path, delimiter: str) -> list[str]:
+    try:
+        row = next(csv.reader([line], strict=True, delimiter=delimiter))
+    except csv.Error as error:
+        raise UserError(f"{path}:{number}: not a CSV row ({error})") from error
+    return [field.strip() for field in row]
+
+
+def _read_csv(
+    lines: Sequence[tuple[int, str]], path: pathlib.Path, delimiter: str, header: Sequence[str]
+) -> ReleasedList:
+    """Rows of the path, the label if the header has a second column, and what is not read here."""
+    columns = ",".join(header[:2]).lower()
+    rows: list[_Row] = []
+    for number, line in lines:
+        fields = _fields(number, line, path, delimiter)
+        if len(fields) != len(header) or not all(fields[:2]):
+            raise UserError(f"{path}:{number}: {line[:80]!r} is not '{columns}'")
+        rows.append((number, fields[0], fields[1] if len(fields) > 1 else None))
+    return _build(f"CSV {columns}", path, rows)
+
+
+def _is_one_name(line: str) -> bool:
+    if _FILE.search(line):
+        return True
+    # uws4vad's `name@frames` is not a name; `CLE@GSW` in an XD-Violence title is.
+    return re.fullmatch(r"[^\s,]+", line) is not None and not re.search(r"@\d+$", line)
+
+
+def _binary_label(field: str) -> str:
+    return "Normal" if is_normal_label(field) else "Abnormal"
+
+
+def _from_annotations(path: pathlib.Path) -> ReleasedList:
+    try:
+        annotations = read_annotations(path)
+    except UserError as error:
+        raise UserError(
+            f"{error} (read as a list; lists of files begin with a header path,label)"
+        ) from error
+    rows = [
+        (i, video, annotations.labels.get(video))
+        for i, video in enumerate(annotations.video_ids, 1)
+    ]
+    return _build(f"annotation file, {annotations.grammar}", path, rows)
+
+
+def _build(grammar: str, path: pathlib.Path, rows: Iterable[_Row]) -> ReleasedList:
+    entries = []
+    stated = False
+    for number, written, label in rows:
+        name = parse_path(written)
+        if not name.video_id:
+            raise UserError(f"{path}:{number}: {written[:80]!r} names no video")
+        stated = stated or label is not None
+        entries.append(
+            ListEntry(
+                path=written,
+                video_id=name.video_id,
+                crop=name.crop,
+                label=label or label_from_name(name.video_id),
+                line=number,
+            )
+        )
+    if not entries:
+        raise UserError(f"{path}: lists no video; check that this is the right file")
+    return ReleasedList(grammar, str(path), tuple(entries), stated)

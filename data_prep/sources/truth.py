@@ -1,0 +1,136 @@
+"""The truth of listed videos: read in frames, given to the videos, named."""
+
+import dataclasses
+import pathlib
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from data_prep.annotations import Annotations, read_annotations
+from data_prep.annotations.truths import name_truth, official, span_hash
+from data_prep.catalogue.lookup import data_set_of
+from data_prep.catalogue.video_names import match_key
+from data_prep.dataset.videos import Video, read_label
+from refinevad_jax.data.bags import BagsInfo
+from refinevad_jax.errors import UserError
+
+
+def read_frame_counts(path: pathlib.Path | None) -> dict[str, int]:
+    """Frame counts of a file by match_key, of None none. Raises UserError if it states none."""
+    if path is None:
+        return {}
+    read = read_annotations(path)
+    if not read.num_frames or read.frames_from_segments:
+        raise UserError(
+            f"{path}: states no frame counts; 'name@frames' per line does, or 'name frames'"
+        )
+    return _by_key(read.num_frames)
+
+
+def read_truth(
+    path: pathlib.Path, counts: Mapping[str, int], fps: float | None = None
+) -> Annotations:
+    """Annotations in frames.
+
+    Args:
+        path: what read_annotations reads.
+        counts: frames by match_key, for shares of the video; UCF-Crime's test videos are known.
+        fps: frames per second, for seconds if the file does not state them.
+    """
+    truth = read_annotations(path)
+    known = official(data_set_of(next(iter(truth.stretches), "")))
+    return truth.in_frames({**(known.num_frames if known else {}), **counts}, fps)
+
+
+def describe_truth(truth: Annotations) -> dict[str, str]:
+    """Grammar, version by name, and hash of the spans, for the provenance of a data set."""
+    data_sets = {data_set_of(video) for video in truth.spans}
+    data_set = data_sets.pop() if len(data_sets) == 1 else ""
+    lengths = truth.num_frames if truth.frames_from_segments else None
+    return {
+        "grammar": truth.grammar,
+        "version": name_truth(truth.spans, data_set, lengths),
+        "span_sha256": span_hash(truth.spans),
+    }
+
+
+def add_truth(videos: Sequence[Video], annotations: Annotations, info: BagsInfo) -> list[Video]:
+    """Gives the videos their spans, and the frame counts and rates that the annotations state.
+
+    The truth of a video is known if the annotations name it, and for a normal video also if they
+    name any other of its split: some files list anomalous videos only. Warns on stderr of what is
+    odd but usable. Raises UserError if not one video is annotated.
+    """
+    if not annotations.spans:
+        raise UserError(f"--annotations: no spans in it ({annotations.grammar}); leave it out")
+    annotated = {v.video_id for v in videos if annotations.spans_of(v.video_id) is not None}
+    if not annotated:
+        raise UserError(
+            f"--annotations: none of its {len(annotations.spans)} videos "
+            f"({_names(list(annotations.spans))}) is in a list ({videos[0].video_id}, ...)"
+        )
+    annotated_splits = {video.split for video in videos if video.video_id in annotated}
+    # The segments of another feature release say nothing about these files.
+    counts = {} if annotations.frames_from_segments else _by_key(annotations.num_frames)
+    rates = _by_key(annotations.fps)
+    for note in annotations.notes:
+        print(f"note: {annotations.source}: {note}", file=sys.stderr)
+    complete = []
+    for video in videos:
+        normal = not read_label(video, info.taxonomy).any()
+        spans = annotations.spans_of(
+            video.video_id, normal=normal and video.split in annotated_splits
+        )
+        complete.append(
+            dataclasses.replace(
+                video,
+                spans=spans,
+                num_frames=counts.get(match_key(video.video_id), video.num_frames),
+                fps=rates.get(match_key(video.video_id), video.fps),
+            )
+        )
+    _warn_of_unlisted(videos, annotations)
+    _warn_of_contradictions(videos, complete, info)
+    return complete
+
+
+_Number = TypeVar("_Number", int, float)
+
+
+def _by_key(table: Mapping[str, _Number]) -> dict[str, _Number]:
+    return {match_key(video_id): value for video_id, value in table.items()}
+
+
+def _warn_of_unlisted(videos: Sequence[Video], annotations: Annotations) -> None:
+    known = {match_key(video.video_id) for video in videos}
+    unlisted = [video_id for video_id in annotations.spans if match_key(video_id) not in known]
+    _warn(unlisted, "annotated, but in no list")
+
+
+def _warn_of_contradictions(
+    videos: Sequence[Video], complete: Sequence[Video], info: BagsInfo
+) -> None:
+    lengths, spanless, spanned = [], [], []
+    for before, after in zip(videos, complete, strict=True):
+        anomalous = read_label(after, info.taxonomy).any()
+        # Releases count floor(n/16), ceil(n/16) or one less; two segments are no longer that.
+        difference = abs((before.num_frames or 0) - (after.num_frames or 0))
+        if difference >= 2 * info.frames_per_segment:
+            lengths.append(after.video_id)
+        if after.spans is not None and anomalous and not after.spans:
+            spanless.append(after.video_id)
+        if after.spans and not anomalous:
+            spanned.append(after.video_id)
+    _warn(lengths, "features and annotated frames differ by two segments or more")
+    _warn(spanless, "labelled anomalous, annotated without an anomalous span")
+    _warn(spanned, "labelled normal, annotated with an anomalous span")
+
+
+def _warn(video_ids: Sequence[str], problem: str) -> None:
+    if video_ids:
+        count = f"{len(video_ids)} in all"
+        print(f"warning: {problem}: {_names(video_ids)} ({count})", file=sys.stderr)
+
+
+def _names(video_ids: Sequence[str]) -> str:
+    return ", ".join([*video_ids[:3], *(["..."] if len(video_ids) > 3 else [])])
