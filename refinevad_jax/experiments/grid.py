@@ -7,11 +7,11 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from refinevad_jax.data.bags import read_info
-from refinevad_jax.evaluation.run import Settings
-from refinevad_jax.evaluation.seeds import evaluate_seeds, stored_seeds
+from refinevad_jax.evaluation.run import Settings, evaluate_seeds
 from refinevad_jax.experiments.ladder_rows import Row, changed
 from refinevad_jax.files.staged import locked
 from refinevad_jax.runs.checkpoints import Checkpoints
+from refinevad_jax.runs.evaluations import stored_seeds
 from refinevad_jax.runs.metric_rows import read_rows
 from refinevad_jax.runs.run import Run, write_run
 from refinevad_jax.training import loop
@@ -23,7 +23,7 @@ def run_rows(
 ) -> dict[str, list[dict[str, Any]]]:
     """Runs every row in WORKDIR/<row>. Returns the metrics.json of each seed by row name.
 
-    Raises UserError where a folder holds a run of other settings.
+    Raises UserError if a folder holds a run of other settings.
     """
     info = read_info(config.data.data_dir, config.data.dataset)
     with locked(workdir):
@@ -47,7 +47,7 @@ def run_rows(
 def _finished(
     config: ConfigDict, folder: pathlib.Path, info: Any, split: str
 ) -> list[dict[str, Any]] | None:
-    """The stored results of a row, where all its seeds are trained to the end and evaluated."""
+    """The stored results of a row, if all its seeds are trained to the end and evaluated."""
     for own, workdir in seed_configs(config, folder):
         if not (workdir / "config.json").exists():
             return None
