@@ -10,7 +10,6 @@ import pytest
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation.comparison import comparison, read_run
 from refinevad_jax.evaluation.run import Settings, evaluate, evaluate_scores
-from refinevad_jax.runs.evaluations import find_evaluation
 
 QUICK = Settings(num_curves=0, report=False)
 
@@ -83,17 +82,6 @@ def test_another_truth_leaves_video_level_numbers(folders) -> None:
     (found,) = comparison([run, other])["differences"]
     assert set(found["rows"]) == {"video_auc", "video_ap"}
     assert "other frame truth" in found["reason"]
-
-
-def test_a_workdir_stands_for_its_only_evaluation(folders, tmp_path: pathlib.Path) -> None:
-    assert find_evaluation(folders["run"]) == folders["run"]
-    shutil.copytree(folders["run"], tmp_path / "eval" / "one")
-    assert find_evaluation(tmp_path) == tmp_path / "eval" / "one"
-    shutil.copytree(folders["run"], tmp_path / "eval" / "two")
-    with pytest.raises(UserError, match=r"2 evaluations; name one of .*one, .*two"):
-        find_evaluation(tmp_path)
-    with pytest.raises(UserError, match=r"no metrics\.json"):
-        find_evaluation(tmp_path / "nothing")
 
 
 def test_damaged_folders_and_other_categories_are_refused(folders, tmp_path: pathlib.Path) -> None:
