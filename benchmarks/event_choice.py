@@ -38,10 +38,10 @@ def read_scored(folder: pathlib.Path) -> ScoredSplit:
 
     Raises UserError if it is damaged, of a test split, or without truth.
     """
-    evaluation = read_evaluation(folder)
+    metrics, arrays = read_evaluation(folder)
     with damaged(folder):
-        of_test = evaluation.metrics["split"] == "test"
-        split = stored_split(evaluation)
+        of_test = metrics["split"] == "test"
+        split = stored_split(metrics, arrays)
     if of_test:
         raise UserError(f"{folder}: of a test split; nothing is chosen on it, evaluate val")
     if len(split.known) < 2:

@@ -36,9 +36,9 @@ class ComparedRun:
 
 def read_run(name: str, folder: pathlib.Path) -> ComparedRun:
     """Reads an evaluation folder. Raises UserError if it is missing or damaged."""
-    evaluation = read_evaluation(folder)
+    metrics, arrays = read_evaluation(folder)
     with damaged(folder):
-        return ComparedRun(name, folder, evaluation.metrics, stored_split(evaluation))
+        return ComparedRun(name, folder, metrics, stored_split(metrics, arrays))
 
 
 def comparison(runs: Sequence[ComparedRun]) -> dict[str, Any]:
@@ -75,10 +75,11 @@ def comparison(runs: Sequence[ComparedRun]) -> dict[str, Any]:
 def paired(first: ComparedRun, second: ComparedRun) -> dict[str, Any]:
     """Second minus first on the same draws of videos, or why they cannot be paired."""
     found: dict[str, Any] = {"name": second.name, "against": first.name, "reason": "", "rows": {}}
-    one, other = first.split, second.split
-    if [bag.video_id for bag in one.bags] != [bag.video_id for bag in other.bags]:
+    ids = [[bag.video_id for bag in run.split.bags] for run in (first, second)]
+    if ids[0] != ids[1]:
         return found | {"reason": "other videos, or in another order"}
-    once = np.ones(len(one.bags), np.int64)
+    one, other = first.split.arrays, second.split.arrays
+    once = np.ones(len(one.labels), np.int64)
     found["rows"] = _differences(
         names.VIDEO, one.anomalous, one.video_scores, other.video_scores, once
     )
@@ -109,9 +110,10 @@ def _row(found: bootstrap.Comparison) -> dict[str, float | None]:
 
 
 def _roc(split: ScoredSplit) -> dict[str, list[float]] | None:
-    if not split.truth.any() or split.truth.all():
+    truth = split.arrays.truth
+    if not truth.any() or truth.all():
         return None
-    x, y, _ = roc_curve(split.truth, split.scores)
+    x, y, _ = roc_curve(truth, split.arrays.scores)
     grid = np.unique(np.linspace(0, len(x) - 1, CURVE_POINTS).astype(int))
     return {"x": x[grid].round(5).tolist(), "y": y[grid].round(5).tolist()}
 

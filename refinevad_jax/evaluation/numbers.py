@@ -25,6 +25,7 @@ from refinevad_jax.metrics.frames import (
     threshold_at_false_alarm_rate,
 )
 from refinevad_jax.metrics.localization import IOU_THRESHOLDS, Detections, Truth
+from refinevad_jax.metrics.names import SplitArrays
 from refinevad_jax.metrics.truth import frame_truth, truth_hash, truth_runs
 from refinevad_jax.metrics.videos import category_average_precisions
 
@@ -37,18 +38,20 @@ def measure(
     split: ScoredSplit, *, target_false_alarm_rate: float = TARGET_FALSE_ALARM_RATE
 ) -> dict[str, Any]:
     """Every number of the evaluation and what it was measured on, as JSON values."""
+    arrays = split.arrays
+    undefined = {metric.key: math.nan for metric in names.METRICS if metric.function}
     return without_nan(
         {
-            **names.measured(split.arrays),
-            "operating_point": operating_point(split, target_false_alarm_rate),
+            **(undefined | names.measured(arrays)),
+            "operating_point": operating_point(arrays, target_false_alarm_rate),
             "per_category": per_category(split),
             "localization": localization_metrics(split),
-            "intervals": intervals(split),
+            "intervals": intervals(arrays),
             "num_videos": len(split.bags),
-            "num_anomalous_videos": int(split.anomalous.sum()),
+            "num_anomalous_videos": int(arrays.anomalous.sum()),
             "num_videos_with_truth": len(split.known),
-            "num_frames": len(split.truth),
-            "num_positive_frames": int(split.truth.sum()),
+            "num_frames": len(arrays.truth),
+            "num_positive_frames": int(arrays.truth.sum()),
             "truth_hash": truth_hash(
                 (split.bags[i].video_id, split.evaluated_frames(i), split.bags[i].spans)
                 for i in split.known
@@ -63,20 +66,20 @@ def measure(
     )
 
 
-def operating_point(split: ScoredSplit, target: float) -> dict[str, float]:
+def operating_point(arrays: SplitArrays, target: float) -> dict[str, float]:
     """The lowest threshold that keeps false alarms on normal videos at or below a target rate.
 
     `refinevad_jax.detect` takes it as its threshold. The detection rate is the share of the
     anomalous frames at or above it.
     """
-    threshold = threshold_at_false_alarm_rate(split.normal_scores, target)
-    detected = split.scores[split.truth] >= threshold
+    threshold = threshold_at_false_alarm_rate(arrays.normal_scores, target)
+    detected = arrays.scores[arrays.truth] >= threshold
     return {
         "threshold": threshold,
         "target_false_alarm_rate": target,
-        "false_alarm_rate": false_alarm_rate(split.normal_scores, threshold),
+        "false_alarm_rate": false_alarm_rate(arrays.normal_scores, threshold),
         "detection_rate": float(detected.mean()) if len(detected) else math.nan,
-        "num_normal_frames": len(split.normal_scores),
+        "num_normal_frames": len(arrays.normal_scores),
     }
 
 
@@ -85,14 +88,15 @@ def per_category(split: ScoredSplit) -> dict[str, Any]:
 
     One-vs-rest needs spans with categories, and scores of them.
     """
-    columns: dict[str, np.ndarray] = {"num_videos": split.labels.sum(axis=0)}
-    in_category = np.stack([split.of_known(column) for column in split.labels.T])
+    arrays = split.arrays
+    columns: dict[str, np.ndarray] = {"num_videos": arrays.labels.sum(axis=0)}
+    in_category = np.stack([arrays.per_frame(column) for column in arrays.labels.T])
     columns["against_normal_auc"], columns["against_normal_ap"] = category_against_normal(
-        split.truth, split.scores, in_category, split.of_known(~split.anomalous)
+        arrays.truth, arrays.scores, in_category, arrays.per_frame(~arrays.anomalous)
     )
     if split.has_categories:
         columns["one_vs_rest_auc"], columns["one_vs_rest_ap"] = _one_vs_rest(split)
-        columns["video_ap"] = category_average_precisions(split.category_probs, split.labels)
+        columns["video_ap"] = category_average_precisions(arrays.category_probs, arrays.labels)
     rows = [
         {"category": name} | {key: column[c].item() for key, column in columns.items()}
         for c, name in enumerate(split.info.taxonomy.display_names)
@@ -170,7 +174,9 @@ def _why_no_categories(split: ScoredSplit) -> str:
 def _truth(split: ScoredSplit) -> Truth:
     normal_lengths = None
     if split.info.taxonomy.name == XD_VIOLENCE.name:  # only there are normal videos annotated
-        normal_lengths = [split.evaluated_frames(i) * (not split.anomalous[i]) for i in split.known]
+        normal_lengths = [
+            split.evaluated_frames(i) * (not split.bags[i].anomalous) for i in split.known
+        ]
     return localization.truth_from_spans([split.bags[i].spans for i in split.known], normal_lengths)
 
 
@@ -215,7 +221,7 @@ def _legacy(split: ScoredSplit, maps: list[np.ndarray]) -> tuple[Detections, Det
     if split.resampled:
         maps = [split.on_frames(i, m) for i, m in zip(split.known, maps, strict=True)]
         frames = 1
-    chosen = np.flatnonzero(split.anomalous[split.known])
+    chosen = np.flatnonzero(split.arrays.anomalous[split.known])
     return (
         legacy_localization.legacy_detections(maps, frames_per_segment=frames),
         legacy_localization.legacy_detections(
@@ -227,7 +233,7 @@ def _legacy(split: ScoredSplit, maps: list[np.ndarray]) -> tuple[Detections, Det
 def _both(split: ScoredSplit, rows: np.ndarray) -> tuple[Detections, Detections]:
     video, category, start, end = rows[:, :4].T.astype(np.int64)
     every = Detections(video, category, start, end, rows[:, 4])
-    return every, every.select(split.anomalous[split.known][video])
+    return every, every.select(split.arrays.anomalous[split.known][video])
 
 
 def _rows(video: int, events: list[Event]) -> np.ndarray:
@@ -244,21 +250,22 @@ def _with_mean(values: np.ndarray) -> Any:
     return {"at": values.tolist(), "mean": mean}
 
 
-def intervals(split: ScoredSplit) -> dict[str, dict[str, float]]:
+def intervals(arrays: SplitArrays) -> dict[str, dict[str, float]]:
     """95 % bootstrap intervals over videos, by the key of the metric."""
-    found = _resampled(names.FRAME, split.truth, split.scores, split.lengths)
-    chosen, in_anomalous = split.of_known(split.anomalous), split.anomalous[split.known]
-    lengths = split.lengths[in_anomalous]
-    if len(lengths):
+    truth, scores, lengths = arrays.truth, arrays.scores, arrays.lengths
+    found = _resampled(names.FRAME, truth, scores, lengths)
+    chosen = arrays.per_frame(arrays.anomalous)
+    own_lengths = lengths[arrays.anomalous[arrays.with_truth]]
+    if len(own_lengths):
         found["anomalous_frame_auc"] = bootstrap.confidence_intervals(
-            split.truth[chosen], split.scores[chosen], lengths, num_resamples=NUM_RESAMPLES
+            truth[chosen], scores[chosen], own_lengths, num_resamples=NUM_RESAMPLES
         )["roc_auc"]
-    once = np.ones(len(split.bags), np.int64)
-    found |= _resampled(names.VIDEO, split.anomalous, split.video_scores, once)
-    if split.has_categories:
-        right = split.labels[np.arange(len(split.bags)), split.category_probs.argmax(axis=1)]
+    once = np.ones(len(arrays.labels), np.int64)
+    found |= _resampled(names.VIDEO, arrays.anomalous, arrays.video_scores, once)
+    if arrays.category_probs.shape[1]:
+        right = arrays.labels[np.arange(len(once)), arrays.category_probs.argmax(axis=1)]
         found["category_accuracy"] = bootstrap.mean_interval(
-            right[split.anomalous], num_resamples=NUM_RESAMPLES
+            right[arrays.anomalous], num_resamples=NUM_RESAMPLES
         )
     return {key: dataclasses.asdict(interval) for key, interval in found.items()}
 
@@ -283,7 +290,7 @@ def gate_statistics(split: ScoredSplit) -> dict[str, float]:
     joined = np.concatenate(ratios)
     gate, share = [np.zeros(0)], [np.zeros(0)]
     for index in split.known:
-        if split.anomalous[index]:
+        if split.bags[index].anomalous:
             truth, ratio = split.frame_truth(index), ratios[index]
             gate.append(ratio)
             edges = np.linspace(0, len(truth), len(ratio) + 1).astype(int)

@@ -64,17 +64,19 @@ def video_rows(split: ScoredSplit, outcomes: Sequence[Outcome]) -> list[dict[str
     categories = split.info.taxonomy.categories
     rows = []
     for index, (bag, outcome) in enumerate(zip(split.bags, outcomes, strict=True)):
-        result, probs = split.results[index], split.category_probs[index]
-        best = int(probs.argmax())
-        named, auc = split.has_categories, outcome.frame_auc
+        result, auc = split.results[index], outcome.frame_auc
+        category = probability = ""
+        if split.has_categories:
+            best = int(result.category_probs.argmax())
+            category, probability = categories[best], f"{result.category_probs[best]:.6f}"
         rows.append(
             {
                 "video_id": bag.video_id,
                 "label": bag.label,
                 "video_score": f"{result.video_score:.6f}",
                 "highest_score": f"{result.scores.max():.6f}",
-                "category": categories[best] if named else "",
-                "category_prob": f"{probs[best]:.6f}" if named else "",
+                "category": category,
+                "category_prob": probability,
                 "num_segments": bag.num_segments,
                 "num_frames": bag.num_frames,
                 "evaluated_frames": split.evaluated_frames(index),

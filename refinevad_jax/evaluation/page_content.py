@@ -49,14 +49,15 @@ def page_content(
 
 def curves(split: ScoredSplit) -> dict[str, Any]:
     """ROC and precision-recall as x, y and threshold; empty where they are not defined."""
-    if not split.truth.any() or split.truth.all():
+    truth, scores = split.arrays.truth, split.arrays.scores
+    if not truth.any() or truth.all():
         return {}
-    fpr, tpr, roc_thresholds = roc_curve(split.truth, split.scores)
-    precision, recall, thresholds = precision_recall_curve(split.truth, split.scores)
+    fpr, tpr, roc_thresholds = roc_curve(truth, scores)
+    precision, recall, thresholds = precision_recall_curve(truth, scores)
     return {
         "roc": _thinned(fpr, tpr, roc_thresholds),
         "pr": _thinned(recall, precision, thresholds),
-        "positive_share": float(split.truth.mean()),
+        "positive_share": float(truth.mean()),
     }
 
 
@@ -64,7 +65,8 @@ def _projection(split: ScoredSplit) -> dict[str, Any]:
     """Places of categories and videos, or the reason why there are none."""
     if split.prototypes is None:
         return {"reason": "the scores come without category prototypes"}
-    places = project(split.prototypes, split.category_weights)
+    weights = np.stack([result.category_weights for result in split.results])
+    places = project(split.prototypes, weights)
     if places is None:
         return {"reason": WHY_NOT}
     places = places.round(2)
@@ -113,7 +115,6 @@ def _video(split: ScoredSplit, index: int, outcome: Outcome) -> dict[str, Any]:
     bag, result = split.bags[index], split.results[index]
     scores = _shown(split, result.scores)
     shift = _shown(split, result.shift_ratio) if np.ptp(result.shift_ratio) else None
-    probs = split.category_probs[index]
     return {
         "id": bag.video_id,
         "label": bag.label,
@@ -124,7 +125,7 @@ def _video(split: ScoredSplit, index: int, outcome: Outcome) -> dict[str, Any]:
         "auc": None if math.isnan(outcome.frame_auc) else round(outcome.frame_auc, 4),
         "frames": split.evaluated_frames(index),
         "fps": bag.fps,
-        "probs": np.round(probs, 4).tolist() if split.has_categories else None,
+        "probs": (np.round(result.category_probs, 4).tolist() if split.has_categories else None),
         "spans": bag.spans.tolist() if bag.has_truth else None,
         "events": [
             [event.start, event.end, event.category, round(event.score, 4)]

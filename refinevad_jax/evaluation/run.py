@@ -15,7 +15,7 @@ from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation import page_content, score_files
 from refinevad_jax.evaluation.numbers import TARGET_FALSE_ALARM_RATE, measure, without_nan
 from refinevad_jax.evaluation.outcomes import event_list, outcomes, video_rows
-from refinevad_jax.evaluation.scored_split import ScoredSplit
+from refinevad_jax.evaluation.scored_split import ScoredSplit, stored_arrays
 from refinevad_jax.evaluation.scoring import Scorer, VideoScores
 from refinevad_jax.report import tables
 from refinevad_jax.report.page import write_page
@@ -200,7 +200,8 @@ def write_evaluation(
 
     names = evaluations.write_evaluation(
         folder,
-        evaluations.Evaluation(content, split.info.taxonomy.categories, split.stored()),
+        content,
+        stored_arrays(split),
         rows=video_rows(split, found),
         events=event_list(split, found, content),
         draw=draw,

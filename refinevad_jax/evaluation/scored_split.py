@@ -5,6 +5,9 @@ V videos, T segments, F frames, C categories.
 
 import dataclasses
 import functools
+import itertools
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +17,6 @@ from refinevad_jax.evaluation.scoring import VideoScores
 from refinevad_jax.metrics import truth as protocol
 from refinevad_jax.metrics.events import RULE, Event, ProposalRule, propose_events
 from refinevad_jax.metrics.names import SplitArrays
-from refinevad_jax.runs.evaluations import Evaluation, StoredVideo
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,134 +106,105 @@ class ScoredSplit:
         return [index for index, bag in enumerate(self.bags) if bag.has_truth]
 
     @functools.cached_property
-    def lengths(self) -> np.ndarray:
-        """[len(known)] evaluated frames of the known videos."""
-        return np.array([self.evaluated_frames(index) for index in self.known], np.int64)
-
-    @functools.cached_property
-    def truth(self) -> np.ndarray:
-        """[F] bool over all known videos, one after the other."""
-        parts = [self.frame_truth(index) for index in self.known]
-        return np.concatenate([np.zeros(0, bool), *parts])
-
-    @functools.cached_property
-    def scores(self) -> np.ndarray:
-        """[F] float32 over all known videos, one after the other."""
-        parts = [self.on_frames(index, self.results[index].scores) for index in self.known]
-        return np.concatenate([np.zeros(0, np.float32), *parts])
+    def arrays(self) -> SplitArrays:
+        """What the metrics of `metrics.names` are computed from."""
+        videos = range(len(self.bags))
+        no_probs = np.zeros((len(videos), 0))
+        probs = [result.category_probs for result in self.results]
+        truth = [self.frame_truth(index) for index in self.known]
+        return SplitArrays(
+            labels=np.stack([bag.labels for bag in self.bags]),
+            video_scores=np.array([result.video_score for result in self.results]),
+            category_probs=np.stack(probs) if self.has_categories else no_probs,
+            truth=np.concatenate([np.zeros(0, bool), *truth]),
+            scores=self._frame_scores(self.known),
+            lengths=np.array([self.evaluated_frames(index) for index in self.known], np.int64),
+            with_truth=np.array([bag.has_truth for bag in self.bags], bool),
+            normal_scores=self._frame_scores([i for i in videos if not self.bags[i].anomalous]),
+        )
 
     def frame_truth(self, index: int) -> np.ndarray:
         """[F] bool of one video."""
         return protocol.frame_truth(self.bags[index].spans, self.evaluated_frames(index))
 
-    def of_known(self, values: np.ndarray) -> np.ndarray:
-        """[F] from one value per video [V]: repeated over the frames of the known ones."""
-        return protocol.per_frame(np.asarray(values)[self.known], self.lengths)
-
-    @functools.cached_property
-    def anomalous(self) -> np.ndarray:
-        """[V] bool, by label."""
-        return np.array([bag.anomalous for bag in self.bags], bool)
-
-    @functools.cached_property
-    def labels(self) -> np.ndarray:
-        """[V, C] bool."""
-        return np.stack([bag.labels for bag in self.bags])
-
-    @functools.cached_property
-    def video_scores(self) -> np.ndarray:
-        """[V] scores of whole videos."""
-        return np.array([result.video_score for result in self.results])
-
-    @functools.cached_property
-    def category_probs(self) -> np.ndarray:
-        """[V, C] p_c of whole videos; 0 without categories."""
-        if not self.has_categories:
-            return np.zeros(self.labels.shape, np.float32)
-        return np.stack([result.category_probs for result in self.results])
-
-    @functools.cached_property
-    def category_weights(self) -> np.ndarray:
-        """[V, C] w_c of whole videos; 0 without categories."""
-        if not self.has_categories:
-            return np.zeros(self.labels.shape, np.float32)
-        return np.stack([result.category_weights for result in self.results])
-
-    @functools.cached_property
-    def normal_scores(self) -> np.ndarray:
-        """[F] of all videos labelled normal: their truth follows from the label."""
-        chosen = np.flatnonzero(~self.anomalous).tolist()
-        parts = [self.on_frames(index, self.results[index].scores) for index in chosen]
+    def _frame_scores(self, indices: list[int]) -> np.ndarray:
+        parts = [self.on_frames(index, self.results[index].scores) for index in indices]
         return np.concatenate([np.zeros(0, np.float32), *parts])
 
-    @functools.cached_property
-    def arrays(self) -> SplitArrays:
-        """What the metrics of `metrics.names` are computed from."""
-        return SplitArrays(
-            labels=self.labels,
-            video_scores=self.video_scores,
-            category_probs=self.category_probs[:, : None if self.has_categories else 0],
-            truth=self.truth,
-            scores=self.scores,
-            lengths=self.lengths,
-            with_truth=np.array([bag.has_truth for bag in self.bags], bool),
-            normal_scores=self.normal_scores,
-        )
 
-    def stored(self) -> list[StoredVideo]:
-        """The videos as an evaluation folder keeps them."""
-        return [
-            StoredVideo(
-                video_id=bag.video_id,
-                labels=bag.labels,
-                scores=result.scores,
-                video_score=result.video_score,
-                category_probs=self.category_probs[index],
-                category_weights=self.category_weights[index],
-                shift_ratio=result.shift_ratio,
-                spans=bag.spans,
-                has_truth=bag.has_truth,
-                evaluated_frames=self.evaluated_frames(index),
-                category_map=self.category_maps[index] if self.category_maps else None,
-            )
-            for index, (bag, result) in enumerate(zip(self.bags, self.results, strict=True))
-        ]
+def stored_arrays(split: ScoredSplit) -> dict[str, np.ndarray]:
+    """What scores.npz holds.
 
-
-def stored_split(evaluation: Evaluation) -> ScoredSplit:
-    """The split that was evaluated, from its folder: without features, labels as text and fps.
-
-    Raises ValueError, LookupError or TypeError for files that do not fit together.
+    Scores, shift ratios and given category maps of video i are entries offsets[i] to
+    offsets[i + 1], its annotated spans (start, end, category) are entries span_offsets[i] to
+    span_offsets[i + 1]. Without categories their probabilities and weights are 0.
     """
-    name, size = str(evaluation.metrics["dataset"]), int(evaluation.metrics["frames_per_segment"])
-    taxonomy = Taxonomy(name, evaluation.categories, evaluation.categories)
-    maps = [video.category_map for video in evaluation.videos if video.category_map is not None]
-    return ScoredSplit(
-        info=BagsInfo(name, taxonomy, (), frames_per_segment=size),
-        bags=[
+    bags, results = split.bags, split.results
+    none = np.zeros(split.arrays.labels.shape, np.float32)
+    named, maps = split.has_categories, split.category_maps
+    return {
+        "video_ids": np.array([bag.video_id for bag in bags]),
+        "offsets": np.cumsum([0, *(len(result.scores) for result in results)]),
+        "scores": np.concatenate([result.scores for result in results]),
+        "shift_ratio": np.concatenate([result.shift_ratio for result in results]),
+        "evaluated_frames": np.array([split.evaluated_frames(i) for i in range(len(bags))]),
+        "spans": np.concatenate([bag.spans for bag in bags]),
+        "span_offsets": np.cumsum([0, *(len(bag.spans) for bag in bags)]),
+        "has_truth": split.arrays.with_truth,
+        "labels": split.arrays.labels,
+        "video_scores": split.arrays.video_scores,
+        "category_probs": split.arrays.category_probs if named else none,
+        "category_weights": np.stack([r.category_weights for r in results]) if named else none,
+        "categories": np.array(split.info.taxonomy.categories),
+        **({"category_maps": np.concatenate(maps)} if maps else {}),
+    }
+
+
+def stored_split(metrics: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> ScoredSplit:
+    """The split of an evaluation folder, from metrics.json and scores.npz: no features, no fps.
+
+    Raises ValueError, LookupError or TypeError if the files do not fit together.
+    """
+    name, size = str(metrics["dataset"]), int(metrics["frames_per_segment"])
+    categories = tuple(arrays["categories"].tolist())
+    own, spans = _slices(arrays["offsets"]), _slices(arrays["span_offsets"])
+    bags, results = [], []
+    for i, video_id in enumerate(map(str, arrays["video_ids"])):
+        frames = int(arrays["evaluated_frames"][i])
+        bags.append(
             Bag(
-                video_id=video.video_id,
+                video_id=video_id,
                 label="",
-                labels=video.labels,
-                features=np.zeros((1, video.evaluated_frames // size, 0), np.float16),
-                num_frames=video.evaluated_frames,
+                labels=arrays["labels"][i],
+                features=np.zeros((1, frames // size, 0), np.float16),
+                num_frames=frames,
                 fps=0.0,
-                spans=video.spans,
-                has_truth=video.has_truth,
+                spans=arrays["spans"][spans[i]],
+                has_truth=bool(arrays["has_truth"][i]),
             )
-            for video in evaluation.videos
-        ],
-        results=[
+        )
+        results.append(
             VideoScores(
-                scores=video.scores,
-                video_score=video.video_score,
-                category_probs=video.category_probs,
-                category_weights=video.category_weights,
-                shift_ratio=video.shift_ratio,
+                scores=arrays["scores"][own[i]],
+                video_score=float(arrays["video_scores"][i]),
+                category_probs=arrays["category_probs"][i],
+                category_weights=arrays["category_weights"][i],
+                shift_ratio=arrays["shift_ratio"][own[i]],
             )
-            for video in evaluation.videos
-        ],
+        )
+        shapes = {bags[i].labels.shape, results[i].category_probs.shape, (len(categories),)}
+        if len(shapes) > 1 or not len(results[i].scores):
+            raise ValueError(f"arrays of video {i}")
+    given = "category_maps" in arrays
+    return ScoredSplit(
+        info=BagsInfo(name, Taxonomy(name, categories, categories), (), frames_per_segment=size),
+        bags=bags,
+        results=results,
         resampled=True,
-        has_categories=evaluation.metrics["category_accuracy"] is not None,
-        category_maps=maps or None,
+        has_categories=metrics["category_accuracy"] is not None,
+        category_maps=[arrays["category_maps"][part] for part in own] if given else None,
     )
+
+
+def _slices(offsets: np.ndarray) -> list[slice]:
+    return [slice(*pair) for pair in itertools.pairwise(offsets.tolist())]

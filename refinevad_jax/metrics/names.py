@@ -9,7 +9,6 @@ V videos, K of them with frame truth, F evaluated frames of these K, C categorie
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -70,15 +69,14 @@ class SplitArrays:
         """Of all videos, by label."""
         return frames.rank(self.anomalous, self.video_scores)
 
-    @functools.cached_property
-    def in_anomalous(self) -> np.ndarray:
-        """[F] bool, frame of a video labelled anomalous."""
-        return per_frame(self.anomalous[self.with_truth], self.lengths)
+    def per_frame(self, values: np.ndarray) -> np.ndarray:
+        """[F] from one value per video [V]: repeated over the frames of those with truth."""
+        return per_frame(np.asarray(values)[self.with_truth], self.lengths)
 
     @functools.cached_property
     def anomalous_auc(self) -> float:
         """Ano-AUC by label, which is nearly always that by truth as well."""
-        return frames.anomalous_videos_auc(self.truth, self.scores, self.in_anomalous)
+        return frames.anomalous_videos_auc(self.truth, self.scores, self.per_frame(self.anomalous))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +112,7 @@ class Metric:
 
 def _anomalous_auc_by_truth(arrays: SplitArrays) -> float:
     own = per_frame(has_anomalous_frame(arrays.truth, arrays.lengths), arrays.lengths)
-    if np.array_equal(own, arrays.in_anomalous):
+    if np.array_equal(own, arrays.per_frame(arrays.anomalous)):
         return arrays.anomalous_auc
     return frames.anomalous_videos_auc(arrays.truth, arrays.scores, own)
 
@@ -227,14 +225,16 @@ def shown_in(table: str) -> list[Metric]:
     return [metric for metric in METRICS if table in metric.tables]
 
 
-def measured(arrays: SplitArrays) -> dict[str, float]:
-    """Every metric that has a function, by key; nan if it is not defined."""
+def measured(arrays: SplitArrays, table: str = "") -> dict[str, float]:
+    """Every metric that has a function, or those of one table, by key; nan if not defined.
+
+    Scores that name no category are left without the metrics of CATEGORY.
+    """
+    left_out = "" if arrays.category_probs.shape[1] else CATEGORY
     return {
-        metric.key: math.nan
-        if metric.level == CATEGORY and not arrays.category_probs.shape[1]
-        else metric.function(arrays)
-        for metric in METRICS
-        if metric.function is not None
+        metric.key: metric.function(arrays)
+        for metric in (shown_in(table) if table else METRICS)
+        if metric.function and metric.level != left_out
     }
 
 
@@ -243,17 +243,12 @@ def selection_metrics(
 ) -> dict[str, float]:
     """The metrics that training logs and may select by: they need video-level labels only.
 
-    labels: [V, C] bool; video_scores: [V]; category_probs: [V, C], or None without categories,
-    whose metrics are then left out.
+    labels: [V, C] bool; video_scores: [V]; category_probs: [V, C], or None without categories.
     """
     none, with_truth = np.zeros(0), np.zeros(len(labels), bool)
     probs = np.zeros((len(labels), 0)) if category_probs is None else category_probs
     arrays = SplitArrays(labels, video_scores, probs, none, none, none, with_truth, none)
-    return {
-        metric.key: metric.function(arrays)
-        for metric in shown_in(SELECTION)
-        if metric.function and (metric.level != CATEGORY or category_probs is not None)
-    }
+    return measured(arrays, SELECTION)
 
 
 def resampled(level: str) -> dict[str, str]:

@@ -1,16 +1,13 @@
 """The evaluation folder: what is in it, and the only place that writes and reads it.
 
 metrics.json    every number, and what it was measured on
-scores.npz      what was said of each video, segment by segment, with its annotated spans
+scores.npz      arrays: what was said of each video, and its annotated spans
 videos.csv      one row per video
 events.json     the events found at the operating point
 report.html, curves/, curves.png, figures/    drawn by the caller
-
-Axis letters: V videos, T scores of a video, C categories.
 """
 
 import csv
-import dataclasses
 import io
 import json
 import pathlib
@@ -26,46 +23,6 @@ from refinevad_jax.files.staged import replace_folder, staging_folder, write_jso
 from refinevad_jax.runs.run import refuse_several_seeds, seed_workdirs
 
 
-@dataclasses.dataclass(frozen=True)
-class StoredVideo:
-    """One video of scores.npz.
-
-    Attributes:
-        video_id: unique name.
-        labels: [C] bool, all False for a normal video.
-        scores: [T], spread evenly over the evaluated frames.
-        video_score: of the whole video.
-        category_probs: [C] p_c, 0 if the scores name no category.
-        category_weights: [C] w_c, likewise.
-        shift_ratio: [T] r_t.
-        spans: [S, 3] int, frames [start, end) and category index (-1: not stated).
-        has_truth: whether the spans are known.
-        evaluated_frames: number of frames that count.
-        category_map: [T, 1 + C] probabilities, normal first, if they were given as such.
-    """
-
-    video_id: str
-    labels: np.ndarray
-    scores: np.ndarray
-    video_score: float
-    category_probs: np.ndarray
-    category_weights: np.ndarray
-    shift_ratio: np.ndarray
-    spans: np.ndarray
-    has_truth: bool
-    evaluated_frames: int
-    category_map: np.ndarray | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Evaluation:
-    """What metrics.json and scores.npz hold: numbers, names of C categories, V videos."""
-
-    metrics: dict[str, Any]
-    categories: tuple[str, ...]
-    videos: list[StoredVideo]
-
-
 def evaluation_folder(workdir: pathlib.Path, name: str) -> pathlib.Path:
     """Where an evaluation of a run lies."""
     return workdir / "eval" / name
@@ -73,7 +30,8 @@ def evaluation_folder(workdir: pathlib.Path, name: str) -> pathlib.Path:
 
 def write_evaluation(
     folder: pathlib.Path,
-    evaluation: Evaluation,
+    metrics: Mapping[str, Any],
+    arrays: Mapping[str, Any],
     *,
     rows: Sequence[Mapping[str, Any]],
     events: Mapping[str, Any],
@@ -81,20 +39,19 @@ def write_evaluation(
 ) -> list[str]:
     """Writes the folder whole or not at all; an earlier one stays until the new one is complete.
 
-    rows: of videos.csv, one per video; events: content of events.json; draw: writes figures and
-    pages into a folder. Returns the names of what is in the folder. Raises UserError if the folder
-    cannot be written.
+    metrics: content of metrics.json; arrays: of scores.npz; rows: of videos.csv, one per video;
+    events: content of events.json; draw: writes figures and pages into a folder. Returns the names
+    of what is in the folder. Raises UserError if the folder cannot be written.
     """
     try:
         with staging_folder(folder) as staging:
             new = staging / "results"
             new.mkdir()
-            arrays: dict[str, Any] = _packed(evaluation)
             np.savez_compressed(new / "scores.npz", **arrays)
             (new / "videos.csv").write_text(_csv(rows), encoding="utf-8")
             write_json(new / "events.json", events)
             draw(new)
-            write_json(new / "metrics.json", evaluation.metrics)
+            write_json(new / "metrics.json", metrics)
             names = sorted(path.name + "/" * path.is_dir() for path in new.iterdir())
             replace_folder(new, folder)
     except OSError as error:
@@ -128,13 +85,11 @@ def read_metrics(folder: pathlib.Path) -> dict[str, Any]:
         return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
-def read_evaluation(folder: pathlib.Path) -> Evaluation:
-    """Reads metrics.json and scores.npz. Raises UserError if one is missing or damaged."""
+def read_evaluation(folder: pathlib.Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """metrics.json and the arrays of scores.npz. Raises UserError if one is missing or damaged."""
     metrics = read_metrics(folder)
     with damaged(folder):
-        arrays = load_packed(folder / "scores.npz")
-        videos = [_unpacked(arrays, number) for number in range(len(arrays["video_ids"]))]
-        return Evaluation(metrics, tuple(arrays["categories"].tolist()), videos)
+        return metrics, load_packed(folder / "scores.npz")
 
 
 def stored_seeds(workdir: pathlib.Path, name: str) -> list[dict[str, Any]]:
@@ -174,56 +129,6 @@ def _missing(folder: pathlib.Path) -> UserError:
 
 def _folders(workdir: pathlib.Path) -> list[pathlib.Path]:
     return sorted(path.parent for path in workdir.glob("eval/*/metrics.json"))
-
-
-def _packed(evaluation: Evaluation) -> dict[str, np.ndarray]:
-    """What scores.npz holds.
-
-    Scores, shift ratios and category maps of video i are entries offsets[i] to offsets[i + 1], its
-    annotated spans are entries span_offsets[i] to span_offsets[i + 1].
-    """
-    videos = evaluation.videos
-    maps = [video.category_map for video in videos if video.category_map is not None]
-    return {
-        "video_ids": np.array([video.video_id for video in videos]),
-        "offsets": np.cumsum([0, *(len(video.scores) for video in videos)]),
-        "scores": np.concatenate([video.scores for video in videos]),
-        "shift_ratio": np.concatenate([video.shift_ratio for video in videos]),
-        "evaluated_frames": np.array([video.evaluated_frames for video in videos]),
-        "spans": np.concatenate([video.spans for video in videos]),
-        "span_offsets": np.cumsum([0, *(len(video.spans) for video in videos)]),
-        "has_truth": np.array([video.has_truth for video in videos]),
-        "labels": np.stack([video.labels for video in videos]),
-        "video_scores": np.array([video.video_score for video in videos]),
-        "category_probs": np.stack([video.category_probs for video in videos]),
-        "category_weights": np.stack([video.category_weights for video in videos]),
-        "categories": np.array(evaluation.categories),
-        **({"category_maps": np.concatenate(maps)} if maps else {}),
-    }
-
-
-def _unpacked(arrays: Mapping[str, np.ndarray], number: int) -> StoredVideo:
-    """Raises what `damaged` catches if the arrays do not fit together."""
-    own = slice(*arrays["offsets"][number : number + 2].tolist())
-    spans = slice(*arrays["span_offsets"][number : number + 2].tolist())
-    video = StoredVideo(
-        video_id=str(arrays["video_ids"][number]),
-        labels=arrays["labels"][number],
-        scores=arrays["scores"][own],
-        video_score=float(arrays["video_scores"][number]),
-        category_probs=arrays["category_probs"][number],
-        category_weights=arrays["category_weights"][number],
-        shift_ratio=arrays["shift_ratio"][own],
-        spans=arrays["spans"][spans],
-        has_truth=bool(arrays["has_truth"][number]),
-        evaluated_frames=int(arrays["evaluated_frames"][number]),
-        category_map=arrays["category_maps"][own] if "category_maps" in arrays else None,
-    )
-    width, length = (len(arrays["categories"]),), (len(video.scores),)
-    fits = video.labels.shape == video.category_probs.shape == video.category_weights.shape == width
-    if not fits or not len(video.scores) or video.shift_ratio.shape != length:
-        raise ValueError(f"arrays of video {number} do not fit together")
-    return video
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:

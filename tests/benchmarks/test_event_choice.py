@@ -11,10 +11,10 @@ from refinevad_jax.data.bags import Bag, BagsInfo, Modality
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation.numbers import mean_average_precisions
-from refinevad_jax.evaluation.scored_split import ScoredSplit
+from refinevad_jax.evaluation.scored_split import ScoredSplit, stored_arrays
 from refinevad_jax.evaluation.scoring import VideoScores
 from refinevad_jax.metrics.events import ProposalRule
-from refinevad_jax.runs.evaluations import Evaluation, write_evaluation
+from refinevad_jax.runs.evaluations import write_evaluation
 
 TAXONOMY = Taxonomy("own", ("fire", "flood"), ("fire", "flood"))
 
@@ -57,8 +57,8 @@ def folder(tmp_path: pathlib.Path) -> pathlib.Path:
 def store(split: ScoredSplit, tmp_path: pathlib.Path) -> pathlib.Path:
     order = ["dataset", "split", "frames_per_segment", "category_accuracy"]
     metrics = dict(zip(order, ["own", "val", 16, 0.5], strict=True))
-    evaluation = Evaluation(metrics, TAXONOMY.categories, split.stored())
-    write_evaluation(tmp_path / "eval", evaluation, rows=[{"video_id": "v"}], events={})
+    arrays = stored_arrays(split)
+    write_evaluation(tmp_path / "eval", metrics, arrays, rows=[{"video_id": "v"}], events={})
     return tmp_path / "eval"
 
 

@@ -47,8 +47,8 @@ def folders(
 
 def test_stored_frames_give_the_numbers_of_the_evaluation(folders) -> None:
     run = read_run("run", folders["run"])
-    assert len(run.split.truth) == run.metrics["num_frames"]
-    assert run.split.truth.sum() == run.metrics["num_positive_frames"]
+    assert len(run.split.arrays.truth) == run.metrics["num_frames"]
+    assert run.split.arrays.truth.sum() == run.metrics["num_positive_frames"]
     found = comparison([run, run])["differences"][0]["rows"]
     assert found["frame_auc"]["value"] == 0
     assert found["frame_auc"]["p_value"] == 1

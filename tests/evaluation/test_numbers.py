@@ -74,7 +74,7 @@ def test_the_published_numbers_are_those_of_the_published_evaluator(taxonomy) ->
     expected = published_report(
         [split.category_map(i) for i in range(len(noisy))],
         [bag.spans for bag in split.bags],
-        anomalous=split.anomalous,
+        anomalous=split.arrays.anomalous,
         normal_has_truth=taxonomy is XD_VIOLENCE,
     )
     found = localization_metrics(split)["legacy"]
