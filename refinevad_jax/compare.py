@@ -4,8 +4,8 @@
   python -m refinevad_jax.compare base=runs/base/eval/ucf-test-best theirs=theirs-ucf-test \
       --output=compare.html
 
-A run is an evaluation folder, or a workdir with one evaluation; NAME=FOLDER names it. Differences
-are those to the first.
+A run is an evaluation folder, or a workdir with one evaluation; NAME=FOLDER gives it a name. The
+others are compared with the first.
 """
 
 import pathlib

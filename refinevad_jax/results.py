@@ -16,7 +16,7 @@ from refinevad_jax.errors import UserError
 from refinevad_jax.runtime import command_line
 
 ROW = flags.DEFINE_multi_string("row", [], "NAME=PATTERN of evaluation folders, once per row.")
-OUTPUT = flags.DEFINE_string("output", "", "Markdown file to write; printed when not given.")
+OUTPUT = flags.DEFINE_string("output", "", "Markdown file to write; printed if not given.")
 BEFORE = flags.DEFINE_string("before", "", "Markdown file that is put before the table.")
 
 

@@ -13,7 +13,6 @@ from refinevad_jax.metrics import bootstrap, names
 from refinevad_jax.metrics.frames import roc_curve
 from refinevad_jax.runs.evaluations import damaged, read_evaluation
 
-NUM_RESAMPLES = 1000
 CURVE_POINTS = 400
 
 
@@ -94,7 +93,7 @@ def _differences(
     level: str, truth: np.ndarray, one: np.ndarray, other: np.ndarray, lengths: np.ndarray
 ) -> dict[str, dict[str, float | None]]:
     """A row for every metric of a level that draws of videos give."""
-    found = bootstrap.compare(truth, one, other, lengths, num_resamples=NUM_RESAMPLES)
+    found = bootstrap.compare(truth, one, other, lengths)
     return {key: _row(found[name]) for key, name in names.resampled(level).items()}
 
 

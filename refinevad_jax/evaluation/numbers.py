@@ -1,6 +1,6 @@
 """The numbers of metrics.json, from a scored split.
 
-The metrics of `metrics.names`, and what is no single number: the operating point, tables by
+The metrics of `metrics.names`, and what is not a single number: the operating point, tables by
 category, mAP@IoU, intervals, and what was measured. docs/metrics.md says what each one means and
 who else reports it under which name. A number that is not defined, because a class is absent, is
 None.
@@ -30,7 +30,6 @@ from refinevad_jax.metrics.truth import frame_truth, truth_hash, truth_runs
 from refinevad_jax.metrics.videos import category_average_precisions
 
 TARGET_FALSE_ALARM_RATE = 0.01
-NUM_RESAMPLES = 1000
 NO_CATEGORY = np.zeros(0)  # evidence
 
 
@@ -258,15 +257,13 @@ def intervals(arrays: SplitArrays) -> dict[str, dict[str, float]]:
     own_lengths = lengths[arrays.anomalous[arrays.with_truth]]
     if len(own_lengths):
         found["anomalous_frame_auc"] = bootstrap.confidence_intervals(
-            truth[chosen], scores[chosen], own_lengths, num_resamples=NUM_RESAMPLES
+            truth[chosen], scores[chosen], own_lengths
         )["roc_auc"]
     once = np.ones(len(arrays.labels), np.int64)
     found |= _resampled(names.VIDEO, arrays.anomalous, arrays.video_scores, once)
     if arrays.category_probs.shape[1]:
         right = arrays.labels[np.arange(len(once)), arrays.category_probs.argmax(axis=1)]
-        found["category_accuracy"] = bootstrap.mean_interval(
-            right[arrays.anomalous], num_resamples=NUM_RESAMPLES
-        )
+        found["category_accuracy"] = bootstrap.mean_interval(right[arrays.anomalous])
     return {key: dataclasses.asdict(interval) for key, interval in found.items()}
 
 
@@ -276,7 +273,7 @@ def _resampled(
     """Intervals of the metrics of a level; none without videos."""
     if not len(lengths):
         return {}
-    found = bootstrap.confidence_intervals(truth, scores, lengths, num_resamples=NUM_RESAMPLES)
+    found = bootstrap.confidence_intervals(truth, scores, lengths)
     return {key: found[name] for key, name in names.resampled(level).items()}
 
 

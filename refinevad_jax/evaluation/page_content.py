@@ -48,7 +48,7 @@ def page_content(
 
 
 def curves(split: ScoredSplit) -> dict[str, Any]:
-    """ROC and precision-recall as x, y and threshold; empty where they are not defined."""
+    """ROC and precision-recall as x, y and threshold; empty if they are not defined."""
     truth, scores = split.arrays.truth, split.arrays.scores
     if not truth.any() or truth.all():
         return {}

@@ -49,12 +49,6 @@ class ScoredSplit:
             self.bags[index].num_segments, self.info.frames_per_segment
         )
 
-    def frames_per_score(self, index: int) -> float:
-        """Frames that one score of a video stands for."""
-        if not self.resampled:
-            return self.info.frames_per_segment
-        return self.evaluated_frames(index) / len(self.results[index].scores)
-
     def on_frames(self, index: int, values: np.ndarray) -> np.ndarray:
         """[F] or [F, C] from values [T] or [T, C] of a video."""
         length = self.evaluated_frames(index)
@@ -91,11 +85,13 @@ class ScoredSplit:
         scores: [T], others than the video's own; evidence: others than `category_evidence`;
         threshold and rule as there.
         """
+        scores = self.results[index].scores if scores is None else scores
+        frames = self.evaluated_frames(index)
         return propose_events(
-            self.results[index].scores if scores is None else scores,
+            scores,
             self.category_evidence(index) if evidence is None else evidence,
-            frames_per_segment=self.frames_per_score(index),
-            num_frames=self.evaluated_frames(index),
+            frames_per_segment=frames / len(scores),
+            num_frames=frames,
             threshold=threshold,
             rule=rule,
         )

@@ -1,4 +1,4 @@
-"""Trains and evaluates rows of configurations, several seeds each; done rows are not done again."""
+"""Trains and evaluates rows of configurations, several seeds each; finished rows are kept."""
 
 import pathlib
 from collections.abc import Sequence

@@ -59,7 +59,10 @@ class Ranking:
         return float((steps * self.precision()).sum() / self.num_positives)
 
     def precision_recall_auc(self) -> float:
-        """Area under the precision-recall curve by the trapezoid rule, from (0, 1) on."""
+        """Area under the precision-recall curve by the trapezoid rule, from (0, 1) on.
+
+        RTFM, UR-DMU, BN-WVAD, XDVioDet, PEL4VAD and PLOVAD call this AP.
+        """
         if not self.num_positives:
             return float("nan")
         precision = np.concatenate(([1.0], self.precision()))
@@ -159,14 +162,6 @@ def average_precision(truth: np.ndarray, scores: np.ndarray) -> float:
     VadCLIP, DSANet, LaGoVAD and AnomalyCLIP call this AP.
     """
     return rank(truth, scores).average_precision()
-
-
-def precision_recall_auc(truth: np.ndarray, scores: np.ndarray) -> float:
-    """Trapezoid area under the precision-recall curve; nan if no frame is anomalous.
-
-    RTFM, UR-DMU, BN-WVAD, XDVioDet, PEL4VAD and PLOVAD call this AP.
-    """
-    return rank(truth, scores).precision_recall_auc()
 
 
 def roc_curve(truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

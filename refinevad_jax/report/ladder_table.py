@@ -3,11 +3,12 @@
 import csv
 import dataclasses
 import datetime
+import functools
 import io
 import math
 import pathlib
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from refinevad_jax.files.staged import write_text
@@ -16,7 +17,6 @@ from refinevad_jax.metrics.names import Metric
 from refinevad_jax.report.page import write_html
 from refinevad_jax.report.tables import markdown_line, measured_on, spread
 
-AGAINST_BASE = "frame_auc"  # the metric whose difference from the base has a column
 LEVEL = 0.95
 NOTE = (
     "Mean ± standard deviation over the seeds; differences are paired by seed, with the 95 % t "
@@ -61,14 +61,15 @@ def write(folder: pathlib.Path, rows: Sequence[LadderRow], *, base: str, full: s
     text = markdown(rows, base=base, full=full)
     write_text(folder / "ladder.md", text)
     write_text(folder / "ladder.csv", csv_table(rows))
+    columns = _columns(rows, base=base, full=full)
     write_html(
         folder / "ladder.html",
         "ladder",
         title="Ablation ladder",
         data={},
         plots=False,
-        header=_header(rows, base),
-        rows=[_cells(row, rows, base=base, full=full) for row in rows],
+        header=list(columns),
+        rows=[[cell(row) for cell in columns.values()] for row in rows],
         verdicts=verdicts(rows, full=full),
         facts=facts(rows),
         note=NOTE,
@@ -96,7 +97,7 @@ def paired(one: Sequence[float], other: Sequence[float]) -> Difference | None:
 
 def verdicts(rows: Sequence[LadderRow], *, full: str) -> list[str]:
     """A sentence per part: whether full is better with it, by the paired differences."""
-    whole = _named(rows, full)
+    whole = next(row for row in rows if row.name == full)
     found = []
     for row in rows:
         if row.part:
@@ -136,9 +137,9 @@ def facts(rows: Sequence[LadderRow]) -> str:
 
 def markdown(rows: Sequence[LadderRow], *, base: str, full: str) -> str:
     """The table, what was measured, and the verdicts."""
-    header = _header(rows, base)
-    lines = [markdown_line(header), "|" + "---|" * len(header)]
-    lines += [markdown_line(_cells(row, rows, base=base, full=full)) for row in rows]
+    columns = _columns(rows, base=base, full=full)
+    lines = [markdown_line(list(columns)), "|" + "---|" * len(columns)]
+    lines += [markdown_line([cell(row) for cell in columns.values()]) for row in rows]
     found = [f"- {verdict}" for verdict in verdicts(rows, full=full)]
     return "\n".join([*lines, "", facts(rows), NOTE, "", *found]) + "\n"
 
@@ -156,42 +157,30 @@ def csv_table(rows: Sequence[LadderRow]) -> str:
     return text.getvalue()
 
 
-def _header(rows: Sequence[LadderRow], base: str) -> list[str]:
-    against = [f"{_metric(AGAINST_BASE).title} minus {base}"]
-    return [
-        "row",
-        *(metric.title for metric in names.shown_in(names.RESULTS)),
-        *(against if any(row.name == base for row in rows) else []),
-        *(f"{metric.title} minus full" for metric in names.shown_in(names.VERDICTS)),
-        "paper, AUC",
-    ]
+def _columns(
+    rows: Sequence[LadderRow], *, base: str, full: str
+) -> dict[str, Callable[[LadderRow], str]]:
+    """Title of each column, and what it says of a row."""
+    named = {row.name: row for row in rows}
+    columns: dict[str, Callable[[LadderRow], str]] = {"row": lambda row: row.name}
+    for metric in names.shown_in(names.RESULTS):
+        columns[metric.title] = functools.partial(_spread, metric)
+    compared = [(metric, full) for metric in names.shown_in(names.VERDICTS)]
+    if base in named:
+        compared.insert(0, (compared[0][0], base))
+    for metric, other in compared:
+        columns[f"{metric.title} minus {other}"] = functools.partial(_against, metric, named[other])
+    return columns | {
+        "paper, AUC": lambda row: "–" if row.paper_auc is None else f"{row.paper_auc:.2f} %"
+    }
 
 
-def _cells(row: LadderRow, rows: Sequence[LadderRow], *, base: str, full: str) -> list[str]:
-    cells = [
-        row.name,
-        *(
-            spread([metric.of(content) for content in row.contents])
-            for metric in names.shown_in(names.RESULTS)
-        ),
-    ]
-    if any(other.name == base for other in rows):
-        cells.append(_against(row, _named(rows, base), _metric(AGAINST_BASE)))
-    whole = _named(rows, full)
-    cells += [_against(row, whole, metric) for metric in names.shown_in(names.VERDICTS)]
-    return [*cells, "–" if row.paper_auc is None else f"{row.paper_auc:.2f} %"]
+def _spread(metric: Metric, row: LadderRow) -> str:
+    return spread([metric.of(content) for content in row.contents])
 
 
-def _against(row: LadderRow, other: LadderRow, metric: Metric) -> str:
+def _against(metric: Metric, other: LadderRow, row: LadderRow) -> str:
     if row is other:
         return "–"
     difference = paired(row.values(metric), other.values(metric))
     return "–" if difference is None else str(difference)
-
-
-def _metric(key: str) -> Metric:
-    return next(metric for metric in names.METRICS if metric.key == key)
-
-
-def _named(rows: Sequence[LadderRow], name: str) -> LadderRow:
-    return next(row for row in rows if row.name == name)

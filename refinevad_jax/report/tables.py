@@ -35,7 +35,7 @@ def percent(value: float | None) -> str:
 
 
 def mean_and_deviation(values: Sequence[float | None]) -> tuple[float, float] | None:
-    """Mean and standard deviation (of a sample; 0 of one value); None if a value is None."""
+    """Mean and standard deviation (of a sample; 0 for one value); None if a value is None."""
     known = [value for value in values if value is not None]
     if not known or len(known) < len(values):
         return None
@@ -43,7 +43,7 @@ def mean_and_deviation(values: Sequence[float | None]) -> tuple[float, float] | 
 
 
 def spread(values: Sequence[float | None]) -> str:
-    """Mean ± standard deviation, the mean alone of one value, or a dash if one is not defined."""
+    """Mean ± standard deviation, only the mean for one value, or a dash if one is not defined."""
     found = mean_and_deviation(values)
     if found is None:
         return "–"
