@@ -4,8 +4,8 @@
   python -m benchmarks.choose_events runs/ucf_text/seed*/eval/ucf_text-val-best
 
 The folders are evaluations of one split by several seeds. Parameters are chosen on one half of the
-videos and measured on the other, beside the published rule and the rule as it stands, and the other
-way round. Nothing is written; the values belong in refinevad_jax/metrics/events.py.
+videos and measured on the other, then the other way round; the published rule and the present rule
+are measured beside them. Nothing is written; the values belong in refinevad_jax/metrics/events.py.
 """
 
 import pathlib

@@ -1,26 +1,24 @@
 """Chooses the parameters of `propose_events` on one half of a split, measures on the other.
 
-Videos are halved in turn, in the order of their ids. The choice goes parameter by parameter, from
-the first value of each, and takes what raises the mean of mAP@IoU by category and without.
+In the order of their ids, videos go to the two halves in turn. The choice starts with the first
+value of every parameter. It goes through the parameters one after the other and takes the value
+that raises the mean of mAP@IoU, by category and without.
 """
 
 import dataclasses
-import json
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from refinevad_jax.data.bags import Bag, BagsInfo
-from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
-from refinevad_jax.evaluation.event_metrics import mean_average_precisions
-from refinevad_jax.evaluation.scored_split import ScoredSplit
-from refinevad_jax.evaluation.scoring import VideoScores
-from refinevad_jax.files.arrays import load_packed
+from refinevad_jax.evaluation.numbers import mean_average_precisions
+from refinevad_jax.evaluation.scored_split import ScoredSplit, stored_split
 from refinevad_jax.metrics.events import RULE, ProposalRule
 from refinevad_jax.metrics.localization import IOU_THRESHOLDS
+from refinevad_jax.report.tables import markdown_line
+from refinevad_jax.runs.evaluations import damaged, read_evaluation
 
 # The first values are where the choice starts.
 VALUES: dict[str, tuple[Any, ...]] = {
@@ -38,48 +36,42 @@ CONVENTIONS = ("anomaly", "class_agnostic")
 def read_scored(folder: pathlib.Path) -> ScoredSplit:
     """The videos with truth of an evaluation folder, in the order of their ids; no features.
 
-    Raises UserError where it is damaged, of a test split, or without truth.
+    Raises UserError if it is damaged, of a test split, or without truth.
     """
-    try:
-        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-        arrays = load_packed(folder / "scores.npz")
-        if metrics["split"] == "test":
-            raise UserError(f"{folder}: of a test split; nothing is chosen on it, evaluate val")
-        known = np.flatnonzero(arrays["has_truth"]).tolist()
-        if len(known) < 2:
-            raise UserError(f"{folder}: {len(known)} videos with annotated frames; two are needed")
-        videos = sorted((_video(arrays, i, metrics) for i in known), key=lambda v: v[0].video_id)
-        categories = tuple(arrays["categories"].tolist())
-        named = metrics["category_accuracy"] is not None
-        name = str(metrics["dataset"])
-        info = BagsInfo(name, Taxonomy(name, categories, categories), ())
-        info = dataclasses.replace(info, frames_per_segment=int(metrics["frames_per_segment"]))
-    except (OSError, ValueError, LookupError, TypeError, ArithmeticError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{folder}: no evaluation that can be read ({reason})") from error
-    bags, results, maps = zip(*videos, strict=True)
-    given = list(maps) if maps[0] is not None else None
-    return ScoredSplit(info, list(bags), list(results), True, named, given)
+    metrics, arrays = read_evaluation(folder)
+    with damaged(folder):
+        of_test = metrics["split"] == "test"
+        split = stored_split(metrics, arrays)
+    if of_test:
+        raise UserError(f"{folder}: of a test split; nothing is chosen on it, evaluate val")
+    if len(split.known) < 2:
+        raise UserError(
+            f"{folder}: {len(split.known)} videos with annotated frames; two are needed"
+        )
+    return chosen(split, sorted(split.known, key=lambda index: split.bags[index].video_id))
 
 
 def halves(split: ScoredSplit) -> tuple[ScoredSplit, ScoredSplit]:
-    """Every second video from the first on, and from the second on."""
-    first, second = (
-        dataclasses.replace(
-            split,
-            bags=split.bags[i::2],
-            results=split.results[i::2],
-            category_maps=split.category_maps and split.category_maps[i::2],
-        )
-        for i in (0, 1)
-    )
+    """Every second video: from the first on, and from the second on."""
+    first, second = (chosen(split, range(start, len(split.bags), 2)) for start in (0, 1))
     return first, second
+
+
+def chosen(split: ScoredSplit, indices: Sequence[int]) -> ScoredSplit:
+    """A split of some of the videos, in that order."""
+    maps = split.category_maps
+    return dataclasses.replace(
+        split,
+        bags=[split.bags[index] for index in indices],
+        results=[split.results[index] for index in indices],
+        category_maps=maps and [maps[index] for index in indices],
+    )
 
 
 def choose(
     splits: Sequence[ScoredSplit], progress: Callable[[str], Any] = lambda text: None
 ) -> ProposalRule:
-    """The parameters that do best over splits, the same videos scored by several seeds."""
+    """The best parameters over splits, which are the same videos scored by several seeds."""
     rule = ProposalRule(**{key: values[0] for key, values in VALUES.items()})
     best = quality(splits, rule)
     for key, values in VALUES.items():
@@ -116,7 +108,7 @@ def report(splits: Sequence[ScoredSplit], progress: Callable[[str], Any]) -> str
     """
     first, second = zip(*map(halves, splits), strict=True)
     header = ["measured on", "rule", "convention", *map(str, IOU_THRESHOLDS), "mean"]
-    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    lines = [markdown_line(header), "|" + "---|" * len(header)]
     notes = []
     parts = (("first half", first, second), ("second half", second, first), ("all", splits, ()))
     for name, own, others in parts:
@@ -129,48 +121,15 @@ def report(splits: Sequence[ScoredSplit], progress: Callable[[str], Any]) -> str
             lines += _rows(place, "published", measured(others, "legacy"))
             lines += _rows(place, f"chosen on {name}", measured(others, "proposals", rule))
     lines += _rows("all", "published", measured(splits, "legacy"))
-    lines += _rows("all", "as it stands", measured(splits, "proposals"))
+    lines += _rows("all", "as it is", measured(splits, "proposals"))
     notes.append(f"- mean over {len(splits)} evaluations of {splits[0].info.name}")
     return "\n".join([*lines, "", *notes]) + "\n"
 
 
 def _rows(place: str, rule: str, values: dict[str, np.ndarray]) -> list[str]:
     return [
-        f"| {place} | {rule} | {convention} | "
-        + " | ".join(f"{100 * v:.2f}" for v in [*value, value.mean()])
-        + " |"
+        markdown_line(
+            [place, rule, convention, *(f"{100 * v:.2f}" for v in [*value, value.mean()])]
+        )
         for convention, value in values.items()
     ]
-
-
-def _video(
-    arrays: dict[str, np.ndarray], i: int, metrics: dict[str, Any]
-) -> tuple[Bag, VideoScores, np.ndarray | None]:
-    own = slice(*arrays["offsets"][i : i + 2])
-    scores = arrays["scores"][own]
-    spans = arrays["spans"][slice(*arrays["span_offsets"][i : i + 2])]
-    frames = int(arrays["evaluated_frames"][i])
-    segments = frames // metrics["frames_per_segment"]
-    bag = Bag(
-        video_id=str(arrays["video_ids"][i]),
-        label="",
-        labels=arrays["labels"][i],
-        features=np.zeros((1, segments, 0), np.float16),
-        num_frames=frames,
-        fps=0.0,
-        spans=spans,
-        has_truth=True,
-    )
-    result = VideoScores(
-        scores=scores,
-        video_score=float(arrays["video_scores"][i]),
-        category_probs=arrays["category_probs"][i],
-        category_weights=arrays["category_weights"][i],
-        shift_ratio=np.zeros_like(scores),
-    )
-    return bag, result, _of(arrays, "category_maps", own)
-
-
-def _of(arrays: dict[str, np.ndarray], name: str, own: slice) -> np.ndarray | None:
-    """The rows of a video in an array that not every evaluation has."""
-    return arrays[name][own] if name in arrays else None

@@ -24,7 +24,7 @@ from refinevad_jax.data.batches import resample
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation.scored_split import ScoredSplit
 from refinevad_jax.evaluation.scoring import VideoScores
-from refinevad_jax.metrics.frames import average_precision, roc_auc
+from refinevad_jax.metrics.names import measured
 from refinevad_jax.runtime.command_line import run
 
 DATA_DIR = flags.DEFINE_string("data_dir", "data", "Where data sets were packaged.")
@@ -35,6 +35,7 @@ STEPS = flags.DEFINE_integer("steps", 700, "Steps of each seed.", lower_bound=5)
 
 NUM_SEGMENTS, HALF_BATCH, TOP = 32, 32, 3
 LOOK_EVERY = 5
+KEYS = ("video_auc", "frame_auc", "frame_ap", "anomalous_frame_auc")
 COLUMNS = ("video AUC", "frame AUC", "frame AP", "AUC, anomalous videos")
 
 
@@ -46,13 +47,8 @@ def judged(info: BagsInfo, bags: list[Bag], scores: np.ndarray) -> list[float]:
         for row in scores
     ]
     split = ScoredSplit(info, bags, results, resampled=True, has_categories=False)
-    anomalous = split.of_known(split.anomalous)
-    return [
-        roc_auc(split.anomalous, split.video_scores),
-        roc_auc(split.truth, split.scores),
-        average_precision(split.truth, split.scores),
-        roc_auc(split.truth[anomalous], split.scores[anomalous]),
-    ]
+    found = measured(split.arrays)
+    return [found[key] for key in KEYS]
 
 
 def resampled(bags: list[Bag]) -> np.ndarray:

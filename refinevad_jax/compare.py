@@ -4,8 +4,8 @@
   python -m refinevad_jax.compare base=runs/base/eval/ucf-test-best theirs=theirs-ucf-test \
       --output=compare.html
 
-A run is an evaluation folder, or a workdir with one evaluation; NAME=FOLDER names it. Differences
-are those to the first.
+A run is an evaluation folder, or a workdir with one evaluation; NAME=FOLDER gives it a name. The
+others are compared with the first.
 """
 
 import pathlib
@@ -22,14 +22,14 @@ def main(*arguments: str) -> None:
     """Reads, compares, prints and writes."""
     from refinevad_jax.evaluation import comparison
     from refinevad_jax.report import compare_page
+    from refinevad_jax.runs.evaluations import find_evaluation
 
     if len(arguments) < 2:
         raise UserError("two runs or more are needed: python -m refinevad_jax.compare RUN RUN ...")
     runs = []
     for text in arguments:
         name, _, path = text.rpartition("=")
-        folder = comparison.find_evaluation(pathlib.Path(path))
-        runs.append(comparison.read_evaluation(name or path, folder))
+        runs.append(comparison.read_run(name or path, find_evaluation(pathlib.Path(path))))
     names = [run.name for run in runs]
     for name in names:
         if names.count(name) > 1:

@@ -5,9 +5,9 @@
   python -m refinevad_jax.evaluate --workdir=runs/ucf --dataset=other --data_dir=data
   python -m refinevad_jax.evaluate --scores=theirs.npz --dataset=ucf --data_dir=data
 
-A run remembers its data set and settings. Of a run with several seeds every one is evaluated, and
-mean and deviation are printed. Results go to WORKDIR/eval/<dataset>-<split>-<step>/, those of a
-file of scores to --output: metrics.json, report.html, scores.npz, videos.csv, events.json, figures
+A run remembers its data set and settings. If it has several seeds, each is evaluated, and mean and
+deviation are printed. Results go to WORKDIR/eval/<dataset>-<split>-<step>/, those of a file of
+scores to --output: metrics.json, report.html, scores.npz, videos.csv, events.json, figures
 and score curves.
 """
 
@@ -25,9 +25,13 @@ SCORES = flags.DEFINE_string(
 OUTPUT = flags.DEFINE_string("output", "", "With --scores: folder; FILE-DATASET-SPLIT if empty.")
 SPLIT = flags.DEFINE_string("split", "test", "Split to evaluate.")
 STEP = flags.DEFINE_string("step", "best", "Checkpoint: best, last, or a step number.")
-DATASET = flags.DEFINE_string("dataset", "", "Data set; that of the run when not given.")
-DATA_DIR = flags.DEFINE_string("data_dir", "", "Where it lies; as in the run when not given.")
-RESAMPLED = "Segments each video is resampled to, 0 for the full sequence; as in the run."
+DATASET = flags.DEFINE_string("dataset", "", "Data set; that of the run if not given.")
+DATA_DIR = flags.DEFINE_string(
+    "data_dir", "", "Folder of the data set; that of the run if not given."
+)
+RESAMPLED = (
+    "Segments each video is resampled to, 0 for the full sequence; as in the run if not given."
+)
 NUM_SEGMENTS = flags.DEFINE_integer("num_segments", None, RESAMPLED, 0, 100_000)
 FALSE_ALARM_RATE = flags.DEFINE_float(
     "false_alarm_rate", 0.01, "Of the operating point: share of normal videos' frames.", 0.0, 1.0
@@ -48,8 +52,7 @@ def main() -> None:
         if flag.present:
             what = "--scores" if SCORES.value else "--workdir: results go into it, below eval/"
             raise UserError(f"--{flag.name} has no effect with {what}")
-    from refinevad_jax.evaluation import seeds
-    from refinevad_jax.evaluation.run import Settings, evaluate_scores
+    from refinevad_jax.evaluation.run import Settings, evaluate_scores, evaluate_seeds
     from refinevad_jax.runtime.compiler import enable_cache
 
     settings = Settings(NUM_CURVES.value, FALSE_ALARM_RATE.value, REPORT.value)
@@ -68,7 +71,7 @@ def main() -> None:
         )
         return
     enable_cache(CACHE.value)
-    seeds.evaluate_seeds(
+    evaluate_seeds(
         pathlib.Path(WORKDIR.value),
         split=SPLIT.value,
         step=STEP.value,

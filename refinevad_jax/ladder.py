@@ -5,8 +5,8 @@ r"""Trains and evaluates every row of the ablation ladder, several seeds each, i
       --rows=base,constant-shift --config.num_seeds=5
 
 The configuration is the full model; each row changes a part of it (docs/method.md, section 7). The
-same command goes on where it was stopped. WORKDIR receives a run a row, and ladder.md, ladder.csv
-and ladder.html: mean and spread, paired differences, and what does not help.
+same command goes on where it was stopped. WORKDIR receives one run per row, and ladder.md,
+ladder.csv and ladder.html: mean and spread, paired differences, and what does not help.
 """
 
 import pathlib
@@ -20,8 +20,8 @@ from refinevad_jax.runtime import command_line
 CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Configuration file, for instance configs/ucf_text.py.", lock_config=True
 )
-WORKDIR = flags.DEFINE_string("workdir", "", "Folder of all runs; made when it does not exist.")
-ROWS = flags.DEFINE_list("rows", [], "Rows to run besides full; all when not given.")
+WORKDIR = flags.DEFINE_string("workdir", "", "Folder of all runs; made if it does not exist.")
+ROWS = flags.DEFINE_list("rows", [], "Rows to run besides full; all if not given.")
 SPLIT = flags.DEFINE_string("split", "test", "Split to evaluate; never used to select.")
 LIST = flags.DEFINE_bool("list", False, "Print the rows and what they change, and end.")
 CACHE = command_line.cache_flag()
@@ -51,7 +51,7 @@ def main() -> None:
             print(f"{row.name:24s} {row.changes or 'the configuration as it is'}")
         return
     if not WORKDIR.value:
-        raise UserError("--workdir=FOLDER is needed: it receives a run a row and the table")
+        raise UserError("--workdir=FOLDER is needed: it receives one run per row, and the table")
     enable_cache(CACHE.value)
     folder = pathlib.Path(WORKDIR.value)
     contents = grid.run_rows(settings, rows, folder, split=SPLIT.value)

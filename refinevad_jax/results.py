@@ -1,8 +1,10 @@
-r"""Writes a table of results from evaluated runs: one row a model, mean and spread over its seeds.
+r"""Writes a table of results from evaluated runs: a row per model, mean and spread over seeds.
 
-python -m refinevad_jax.results --output=docs/results.md --before=docs/results_notes.md \
+  python -m refinevad_jax.results --output=docs/results.md --before=docs/results_notes.md \
       --row='full=runs/ucf_text/full-seed*/eval/ucf_text-val-best' \
       --row='base=runs/ucf_text/base-seed*/eval/ucf_text-val-best'
+
+The folders of a row are the evaluations of its seeds.
 """
 
 import glob
@@ -14,14 +16,15 @@ from refinevad_jax.errors import UserError
 from refinevad_jax.runtime import command_line
 
 ROW = flags.DEFINE_multi_string("row", [], "NAME=PATTERN of evaluation folders, once per row.")
-OUTPUT = flags.DEFINE_string("output", "", "Markdown file to write; printed when not given.")
+OUTPUT = flags.DEFINE_string("output", "", "Markdown file to write; printed if not given.")
 BEFORE = flags.DEFINE_string("before", "", "Markdown file that is put before the table.")
 
 
 def main() -> None:
     """Reads metrics.json files and writes the page."""
     from refinevad_jax.files.staged import write_text
-    from refinevad_jax.report.result_table import result_table
+    from refinevad_jax.report.tables import result_table
+    from refinevad_jax.runs.evaluations import read_metrics
 
     rows = {}
     for row in ROW.value:
@@ -31,7 +34,7 @@ def main() -> None:
         folders = sorted(pathlib.Path(folder) for folder in glob.glob(pattern))  # noqa: PTH207
         if not folders:
             raise UserError(f"--row={row}: no folder matches {pattern!r}")
-        rows[name] = folders
+        rows[name] = {folder: read_metrics(folder) for folder in folders}
     if not rows:
         raise UserError("--row=NAME=PATTERN is needed, at least once")
     text = ""

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import json
 import math
 import pathlib
 from typing import Any
@@ -11,10 +10,11 @@ import numpy as np
 
 from refinevad_jax.data.bags import Bag, Modality
 from refinevad_jax.errors import UserError
-from refinevad_jax.evaluation.numbers import FALSE_ALARM_THRESHOLD
 from refinevad_jax.evaluation.run import check_features
 from refinevad_jax.evaluation.scoring import Scorer, VideoScores
 from refinevad_jax.metrics.events import Event, propose_events
+from refinevad_jax.metrics.frames import ALARM_THRESHOLD
+from refinevad_jax.runs import evaluations
 from refinevad_jax.runs.checkpoints import restore
 from refinevad_jax.runs.run import read_run
 
@@ -109,10 +109,10 @@ class Detector:
         if value is not None:
             return Threshold(value, "given")
         if false_alarm_rate is None:
-            return Threshold(FALSE_ALARM_THRESHOLD, "default")
+            return Threshold(ALARM_THRESHOLD, "default")
         found = [
-            (content["split"] == "test", path, content)
-            for path, content in self._evaluations
+            (content["split"] == "test", folder, content)
+            for folder, content in self._evaluations
             if content["step"] == self.step
             and content["dataset"] == self.run.config.data.dataset
             and not content["num_segments"]
@@ -128,23 +128,13 @@ class Detector:
                 f"--workdir={self.workdir} --false_alarm_rate={false_alarm_rate:g}{full}"
             )
         # One of a validation split before one of a test split.
-        _, path, content = min(found, key=lambda item: item[:2])
-        source = f"false-alarm rate {false_alarm_rate:g} on {path.parent.name}"
+        _, folder, content = min(found, key=lambda item: item[:2])
+        source = f"false-alarm rate {false_alarm_rate:g} on {folder.name}"
         return Threshold(float(content["operating_point"]["threshold"]), source)
 
     @functools.cached_property
     def _evaluations(self) -> list[tuple[pathlib.Path, dict[str, Any]]]:
-        found = []
-        for path in sorted(self.workdir.glob("eval/*/metrics.json")):
-            try:
-                content = json.loads(path.read_text(encoding="utf-8"))
-                stored = content["operating_point"]
-                float(stored["threshold"]), float(stored["target_false_alarm_rate"])
-                content["step"], content["split"], content["dataset"], content["num_segments"]
-            except (OSError, ValueError, KeyError, TypeError):
-                continue  # of an older version, or without normal videos: no threshold in it
-            found.append((path, content))
-        return found
+        return evaluations.operating_points(self.workdir)
 
 
 def _bag(features: np.ndarray, num_categories: int) -> Bag:

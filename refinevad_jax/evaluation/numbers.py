@@ -1,7 +1,11 @@
-"""Every number of metrics.json, from a scored split.
+"""The numbers of metrics.json, from a scored split.
 
-C categories. A number that is not defined, because a class is absent, is NaN here and null in the
-file. docs/metrics.md says what each one means and who else reports it under which name.
+The metrics of `metrics.names`, and what is not a single number: the operating point, tables by
+category, mAP@IoU, intervals, and what was measured. docs/metrics.md says what each one means and
+who else reports it under which name. A number that is not defined, because a class is absent, is
+None.
+
+V videos, T segments, F frames, C categories.
 """
 
 import dataclasses
@@ -10,107 +14,71 @@ from typing import Any
 
 import numpy as np
 
-from refinevad_jax.evaluation.event_metrics import localization_metrics
+from refinevad_jax.data.taxonomy import NORMAL_HAS_TRUTH
 from refinevad_jax.evaluation.scored_split import ScoredSplit
-from refinevad_jax.metrics import bootstrap
+from refinevad_jax.metrics import bootstrap, legacy_localization, localization, names
+from refinevad_jax.metrics.events import RULE, Event, ProposalRule
 from refinevad_jax.metrics.frames import (
-    anomalous_videos_auc,
-    average_precision,
     category_against_normal,
     category_one_vs_rest,
     false_alarm_rate,
-    rank,
-    roc_auc,
     threshold_at_false_alarm_rate,
 )
-from refinevad_jax.metrics.truth import frame_truth, has_anomalous_frame, per_frame, truth_hash
-from refinevad_jax.metrics.videos import (
-    category_accuracy,
-    category_average_precisions,
-    category_mean_average_precision,
-)
+from refinevad_jax.metrics.localization import IOU_THRESHOLDS, Detections, Truth
+from refinevad_jax.metrics.names import SplitArrays
+from refinevad_jax.metrics.truth import frame_truth, truth_hash, truth_runs
+from refinevad_jax.metrics.videos import category_average_precisions
 
-FALSE_ALARM_THRESHOLD = 0.5
 TARGET_FALSE_ALARM_RATE = 0.01
-NUM_RESAMPLES = 1000
+NO_CATEGORY = np.zeros(0)  # evidence
 
 
-def metrics(
+def measure(
     split: ScoredSplit, *, target_false_alarm_rate: float = TARGET_FALSE_ALARM_RATE
 ) -> dict[str, Any]:
-    """Every number of the evaluation, and what it was measured on."""
-    return {
-        **frame_level(split),
-        **video_level(split),
-        "operating_point": operating_point(split, target_false_alarm_rate),
-        "per_category": per_category(split),
-        "localization": localization_metrics(split),
-        "intervals": intervals(split),
-        "num_videos": len(split.bags),
-        "num_anomalous_videos": int(split.anomalous.sum()),
-        "num_videos_with_truth": len(split.known),
-        "num_frames": len(split.truth),
-        "num_positive_frames": int(split.truth.sum()),
-        "truth_hash": truth_hash(
-            (split.bags[i].video_id, split.evaluated_frames(i), split.bags[i].spans)
-            for i in split.known
-        ),
-        "gate": gate_statistics(split),
-    }
-
-
-def frame_level(split: ScoredSplit) -> dict[str, float]:
-    """AUC, both AP, AUC on anomalous videos by label and by truth, false alarms at 0.5."""
-    truth, scores = split.truth, split.scores
-    ranking = rank(truth, scores)
-    by_label = split.of_known(split.anomalous)
-    by_truth = per_frame(
-        has_anomalous_frame(truth, split.lengths) if split.known else np.zeros(0, bool),
-        split.lengths,
+    """Every number of the evaluation and what it was measured on, as JSON values."""
+    arrays = split.arrays
+    undefined = {metric.key: math.nan for metric in names.METRICS if metric.function}
+    return without_nan(
+        {
+            **(undefined | names.measured(arrays)),
+            "operating_point": operating_point(arrays, target_false_alarm_rate),
+            "per_category": per_category(split),
+            "localization": localization_metrics(split),
+            "intervals": intervals(arrays),
+            "num_videos": len(split.bags),
+            "num_anomalous_videos": int(arrays.anomalous.sum()),
+            "num_videos_with_truth": len(split.known),
+            "num_frames": len(arrays.truth),
+            "num_positive_frames": int(arrays.truth.sum()),
+            "truth_hash": truth_hash(
+                (split.bags[i].video_id, split.evaluated_frames(i), split.bags[i].spans)
+                for i in split.known
+            ),
+            "gate": gate_statistics(split),
+            "simulated": split.info.simulated,
+            "frames_per_segment": split.info.frames_per_segment,
+            "end_convention": split.info.end_convention,
+            "num_crops": split.bags[0].features.shape[0],
+            "encoder": split.info.encoder,
+        }
     )
-    in_anomalous = anomalous_videos_auc(truth, scores, by_label)
-    same = np.array_equal(by_label, by_truth)
-    return {
-        "frame_auc": ranking.roc_auc(),
-        "frame_ap": ranking.average_precision(),
-        "frame_pr_auc": ranking.precision_recall_auc(),
-        "anomalous_frame_auc": in_anomalous,
-        "anomalous_frame_auc_by_truth": in_anomalous
-        if same
-        else anomalous_videos_auc(truth, scores, by_truth),
-        "false_alarm_rate": false_alarm_rate(split.normal_scores, FALSE_ALARM_THRESHOLD),
-    }
 
 
-def video_level(split: ScoredSplit) -> dict[str, float]:
-    """Numbers that need video-level labels only; all videos count."""
-    found = {
-        "video_auc": roc_auc(split.anomalous, split.video_scores),
-        "video_ap": average_precision(split.anomalous, split.video_scores),
-        "category_accuracy": math.nan,
-        "category_map": math.nan,
-    }
-    if split.has_categories:
-        probs, labels = split.category_probs, split.labels
-        found["category_accuracy"] = category_accuracy(probs, labels)
-        found["category_map"] = category_mean_average_precision(probs, labels)
-    return found
-
-
-def operating_point(split: ScoredSplit, target: float) -> dict[str, float]:
+def operating_point(arrays: SplitArrays, target: float) -> dict[str, float]:
     """The lowest threshold that keeps false alarms on normal videos at or below a target rate.
 
-    What `refinevad_jax.detect` takes as its threshold. The detection rate is the share of the
+    `refinevad_jax.detect` takes it as its threshold. The detection rate is the share of the
     anomalous frames at or above it.
     """
-    threshold = threshold_at_false_alarm_rate(split.normal_scores, target)
-    detected = split.scores[split.truth] >= threshold
+    threshold = threshold_at_false_alarm_rate(arrays.normal_scores, target)
+    detected = arrays.scores[arrays.truth] >= threshold
     return {
         "threshold": threshold,
         "target_false_alarm_rate": target,
-        "false_alarm_rate": false_alarm_rate(split.normal_scores, threshold),
+        "false_alarm_rate": false_alarm_rate(arrays.normal_scores, threshold),
         "detection_rate": float(detected.mean()) if len(detected) else math.nan,
-        "num_normal_frames": len(split.normal_scores),
+        "num_normal_frames": len(arrays.normal_scores),
     }
 
 
@@ -119,25 +87,25 @@ def per_category(split: ScoredSplit) -> dict[str, Any]:
 
     One-vs-rest needs spans with categories, and scores of them.
     """
-    names = split.info.taxonomy.display_names
-    columns: dict[str, np.ndarray] = {"num_videos": split.labels.sum(axis=0)}
-    in_category = np.stack([split.of_known(column) for column in split.labels.T])
+    arrays = split.arrays
+    columns: dict[str, np.ndarray] = {"num_videos": arrays.labels.sum(axis=0)}
+    in_category = np.stack([arrays.per_frame(column) for column in arrays.labels.T])
     columns["against_normal_auc"], columns["against_normal_ap"] = category_against_normal(
-        split.truth, split.scores, in_category, split.of_known(~split.anomalous)
+        arrays.truth, arrays.scores, in_category, arrays.per_frame(~arrays.anomalous)
     )
     if split.has_categories:
         columns["one_vs_rest_auc"], columns["one_vs_rest_ap"] = _one_vs_rest(split)
-        columns["video_ap"] = category_average_precisions(split.category_probs, split.labels)
+        columns["video_ap"] = category_average_precisions(arrays.category_probs, arrays.labels)
     rows = [
         {"category": name} | {key: column[c].item() for key, column in columns.items()}
-        for c, name in enumerate(names)
+        for c, name in enumerate(split.info.taxonomy.display_names)
     ]
     means = {key: _mean(column) for key, column in columns.items() if key != "num_videos"}
     return {"categories": rows, "mean": means}
 
 
 def _one_vs_rest(split: ScoredSplit) -> tuple[np.ndarray, np.ndarray]:
-    """AUC [C] and AP [C]; category by category, so that [C, F] never lies in memory."""
+    """AUC [C] and AP [C]; category by category, so that [C, F] is never in memory."""
     maps = [split.category_map(i) for i in split.known]
     aucs, aps = [], []
     for category in range(split.info.taxonomy.num_categories):
@@ -153,46 +121,164 @@ def _one_vs_rest(split: ScoredSplit) -> tuple[np.ndarray, np.ndarray]:
     return np.array(aucs), np.array(aps)
 
 
-def intervals(split: ScoredSplit) -> dict[str, dict[str, float]]:
-    """95 % bootstrap intervals over videos of the headline numbers, by their name."""
-    found: dict[str, bootstrap.Interval] = {}
-    chosen = split.of_known(split.anomalous)
-    in_anomalous = split.anomalous[split.known]
-    frames = (
-        ("frame_auc", "frame_ap", split.truth, split.scores, split.lengths),
-        (
-            "anomalous_frame_auc",
-            "",
-            split.truth[chosen],
-            split.scores[chosen],
-            split.lengths[in_anomalous],
-        ),
-        (
-            "video_auc",
-            "video_ap",
-            split.anomalous,
-            split.video_scores,
-            np.ones(len(split.bags), np.int64),
+def localization_metrics(split: ScoredSplit) -> dict[str, Any]:
+    """Everything under "localization" in metrics.json; fractions in [0, 1].
+
+    By rule (`names.RULES`) and convention (`names.CONVENTIONS`) the mAP at each IoU and their mean,
+    and the AP of every category. If the scores or the annotation name no category, numbers by
+    category are left out and "no_categories" has the reason; it is empty otherwise.
+    """
+    reason = _why_no_categories(split)
+    found: dict[str, Any] = {"iou_thresholds": list(IOU_THRESHOLDS), "no_categories": reason}
+    if not split.known:
+        return found
+    for rule in names.RULES:
+        values = mean_average_precisions(split, rule)
+        found[rule] = {name: _with_mean(value) for name, value in values.items()}
+    return found
+
+
+def mean_average_precisions(
+    split: ScoredSplit, rule: str, parameters: ProposalRule = RULE
+) -> dict[str, np.ndarray]:
+    """By convention, [5] mAP at each IoU; "per_category" is [C, 5].
+
+    rule: a key of `names.RULES`, which makes the detections; parameters: of proposals. The
+    conventions are those of `legacy_localization.conventions`, which need categories, and
+    "class_agnostic", which asks for the place alone.
+    """
+    values = {"class_agnostic": _class_agnostic(split, rule, parameters)}
+    if _why_no_categories(split):
+        return values
+    every, on_anomalous = _detections(split, rule, parameters)
+    return values | legacy_localization.conventions(
+        every, on_anomalous, _truth(split), num_categories=split.info.taxonomy.num_categories + 1
+    )
+
+
+def _why_no_categories(split: ScoredSplit) -> str:
+    if not split.known:
+        return "no video has annotated frames"
+    if not split.has_categories:
+        return "the scores name no category"
+    unnamed = [i for i in split.known if (split.bags[i].spans[:, 2] < 0).any()]
+    if unnamed:
+        return (
+            f"{len(unnamed)} videos have annotated spans without a category, "
+            f"{split.bags[unnamed[0]].video_id} the first"
+        )
+    return ""
+
+
+def _truth(split: ScoredSplit) -> Truth:
+    normal_lengths = None
+    if split.info.taxonomy.name in NORMAL_HAS_TRUTH:
+        normal_lengths = [
+            split.evaluated_frames(i) * (not split.bags[i].anomalous) for i in split.known
+        ]
+    return localization.truth_from_spans([split.bags[i].spans for i in split.known], normal_lengths)
+
+
+def _detections(
+    split: ScoredSplit, rule: str, parameters: ProposalRule
+) -> tuple[Detections, Detections]:
+    """Detections by category in all known videos, and in those labelled anomalous."""
+    if rule == "legacy":
+        return _legacy(split, [split.category_map(i) for i in split.known])
+    rows = []
+    for number, index in enumerate(split.known):
+        quiet = 1 - split.results[index].scores
+        normal = split.events(index, scores=quiet, evidence=NO_CATEGORY, rule=parameters)
+        found = split.events(index, rule=parameters)
+        named = [event for event in found if event.category >= 0]
+        rows.append(_rows(number, [*normal, *named]))
+    return _both(split, np.concatenate(rows))
+
+
+def _class_agnostic(split: ScoredSplit, rule: str, parameters: ProposalRule) -> np.ndarray:
+    """[5] AP of one category, "anomalous", against the runs of anomalous frames."""
+    if rule == "legacy":
+        scores = (split.results[i].scores for i in split.known)
+        every, _ = _legacy(split, [np.stack([1 - s, s], axis=1) for s in scores])
+    else:
+        rows = [
+            _rows(number, split.events(index, evidence=NO_CATEGORY, rule=parameters))
+            for number, index in enumerate(split.known)
+        ]
+        every, _ = _both(split, np.concatenate(rows))
+        every = dataclasses.replace(every, category=np.ones_like(every.category))
+    spans = [
+        np.pad(truth_runs(split.frame_truth(index)), ((0, 0), (0, 1))) for index in split.known
+    ]
+    truth = localization.truth_from_spans(spans)
+    return localization.average_precisions(every, truth, num_categories=2)[1]
+
+
+def _legacy(split: ScoredSplit, maps: list[np.ndarray]) -> tuple[Detections, Detections]:
+    """The published detections, from one [T, columns] per known video, in their order."""
+    frames = split.info.frames_per_segment
+    if split.resampled:
+        maps = [split.on_frames(i, m) for i, m in zip(split.known, maps, strict=True)]
+        frames = 1
+    chosen = np.flatnonzero(split.arrays.anomalous[split.known])
+    return (
+        legacy_localization.legacy_detections(maps, frames_per_segment=frames),
+        legacy_localization.legacy_detections(
+            [maps[v] for v in chosen], videos=chosen.tolist(), frames_per_segment=frames
         ),
     )
-    for auc, ap, truth, scores, lengths in frames:
-        if len(lengths):
-            both = bootstrap.confidence_intervals(
-                truth, scores, lengths, num_resamples=NUM_RESAMPLES
-            )
-            found[auc] = both["roc_auc"]
-            if ap:
-                found[ap] = both["average_precision"]
-    if split.has_categories:
-        right = split.labels[np.arange(len(split.bags)), split.category_probs.argmax(axis=1)]
-        found["category_accuracy"] = bootstrap.mean_interval(
-            right[split.anomalous], num_resamples=NUM_RESAMPLES
-        )
-    return {name: dataclasses.asdict(interval) for name, interval in found.items()}
+
+
+def _both(split: ScoredSplit, rows: np.ndarray) -> tuple[Detections, Detections]:
+    video, category, start, end = rows[:, :4].T.astype(np.int64)
+    every = Detections(video, category, start, end, rows[:, 4])
+    return every, every.select(split.arrays.anomalous[split.known][video])
+
+
+def _rows(video: int, events: list[Event]) -> np.ndarray:
+    """[E, 5] video, column, start, end, score; events without a category are in column 0."""
+    rows = [(video, event.category + 1, event.start, event.end, event.score) for event in events]
+    return np.array(rows, np.float64).reshape(-1, 5)
+
+
+def _with_mean(values: np.ndarray) -> Any:
+    """[5] as {"at": [...], "mean": ...}; [C, 5] as a list of those."""
+    if values.ndim == 2:
+        return [_with_mean(row) for row in values]
+    mean = float(values.mean()) if not np.isnan(values).any() else math.nan
+    return {"at": values.tolist(), "mean": mean}
+
+
+def intervals(arrays: SplitArrays) -> dict[str, dict[str, float]]:
+    """95 % bootstrap intervals over videos, by the key of the metric."""
+    truth, scores, lengths = arrays.truth, arrays.scores, arrays.lengths
+    found = _resampled(names.FRAME, truth, scores, lengths)
+    chosen = arrays.per_frame(arrays.anomalous)
+    own_lengths = lengths[arrays.anomalous[arrays.with_truth]]
+    if len(own_lengths):
+        found["anomalous_frame_auc"] = bootstrap.confidence_intervals(
+            truth[chosen], scores[chosen], own_lengths
+        )["roc_auc"]
+    once = np.ones(len(arrays.labels), np.int64)
+    found |= _resampled(names.VIDEO, arrays.anomalous, arrays.video_scores, once)
+    if arrays.category_probs.shape[1]:
+        right = arrays.labels[np.arange(len(once)), arrays.category_probs.argmax(axis=1)]
+        found["category_accuracy"] = bootstrap.mean_interval(right[arrays.anomalous])
+    return {key: dataclasses.asdict(interval) for key, interval in found.items()}
+
+
+def _resampled(
+    level: str, truth: np.ndarray, scores: np.ndarray, lengths: np.ndarray
+) -> dict[str, bootstrap.Interval]:
+    """Intervals of the metrics of a level; none without videos."""
+    if not len(lengths):
+        return {}
+    found = bootstrap.confidence_intervals(truth, scores, lengths)
+    return {key: found[name] for key, name in names.resampled(level).items()}
 
 
 def gate_statistics(split: ScoredSplit) -> dict[str, float]:
-    """Whether the shift adapts: its mean, spread, span inside a video, and tie to the truth.
+    """Whether the shift adapts: mean, spread, span inside a video, and tie to the truth.
 
     The correlation is Pearson's of r_t with the segment's share of anomalous frames, over the
     segments of the anomalous videos with truth; NaN for a constant gate.
@@ -201,7 +287,7 @@ def gate_statistics(split: ScoredSplit) -> dict[str, float]:
     joined = np.concatenate(ratios)
     gate, share = [np.zeros(0)], [np.zeros(0)]
     for index in split.known:
-        if split.anomalous[index]:
+        if split.bags[index].anomalous:
             truth, ratio = split.frame_truth(index), ratios[index]
             gate.append(ratio)
             edges = np.linspace(0, len(truth), len(ratio) + 1).astype(int)
@@ -216,7 +302,7 @@ def gate_statistics(split: ScoredSplit) -> dict[str, float]:
 
 
 def _mean(values: np.ndarray) -> float:
-    """Mean of what is defined; nan where nothing is."""
+    """Mean of what is defined; nan if nothing is."""
     defined = values[~np.isnan(values)]
     return float(defined.mean()) if len(defined) else math.nan
 
@@ -225,3 +311,12 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> float:
     if len(a) < 2 or not a.std() or not b.std():
         return math.nan
     return float(np.corrcoef(a, b)[0, 1])
+
+
+def without_nan(value: Any) -> Any:
+    """NaN to None, through dicts and lists: JSON has no NaN."""
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

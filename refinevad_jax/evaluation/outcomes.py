@@ -1,10 +1,15 @@
-"""What became of each video at the operating point: events, hit or miss, and how far off."""
+"""What became of each video at the operating point: events, hit or miss, and how far off.
+
+Also the content of videos.csv and events.json, which say it.
+"""
 
 import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from refinevad_jax.evaluation.event_metrics import proposals
 from refinevad_jax.evaluation.scored_split import ScoredSplit
 from refinevad_jax.metrics.events import Event
 from refinevad_jax.metrics.frames import roc_auc
@@ -18,13 +23,13 @@ class Outcome:
 
     Attributes:
         events: disjoint, in the order of time.
-        kind: of an anomalous video "detected" where an event overlaps an annotated span (where
-            spans are not known: where there is an event), else "missed"; of a normal one "false
-            alarm" where there is an event, else "quiet".
+        kind: an anomalous video is "detected" if an event overlaps an annotated span (if spans are
+            not known: if there is an event), else "missed"; a normal one is a "false alarm" if
+            there is an event, else "quiet".
         error: how far the highest score is from what it should be, in [0, 1] for scores in [0, 1]:
-            of a normal video the highest score, of an anomalous one 1 less the highest score inside
-            the spans.
-        frame_auc: of the video alone; nan where it has frames of one class only.
+            the highest score of a normal video; 1 less the highest score inside the spans of an
+            anomalous one.
+        frame_auc: of the video alone; nan if it has frames of one class only.
     """
 
     events: list[Event]
@@ -33,14 +38,14 @@ class Outcome:
     frame_auc: float
 
 
-def outcomes(split: ScoredSplit, threshold: float) -> list[Outcome]:
-    """One for each video of the split. No events where the threshold is nan."""
+def outcomes(split: ScoredSplit, threshold: float | None) -> list[Outcome]:
+    """One per video of the split. There are no events if the threshold is None."""
     return [_outcome(split, index, threshold) for index in range(len(split.bags))]
 
 
-def _outcome(split: ScoredSplit, index: int, threshold: float) -> Outcome:
+def _outcome(split: ScoredSplit, index: int, threshold: float | None) -> Outcome:
     bag = split.bags[index]
-    events = [] if np.isnan(threshold) else proposals(split, index, threshold)
+    events = [] if threshold is None else split.events(index, threshold=threshold)
     scores = split.on_frames(index, split.results[index].scores)
     truth = split.frame_truth(index) if bag.has_truth else np.zeros(0, bool)
     inside = scores[truth] if truth.any() else scores
@@ -52,3 +57,64 @@ def _outcome(split: ScoredSplit, index: int, threshold: float) -> Outcome:
         kind, error = ("false alarm" if events else "quiet"), highest
     auc = roc_auc(truth, scores) if len(truth) else float("nan")
     return Outcome(events, kind, error, auc)
+
+
+def video_rows(split: ScoredSplit, outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    """The rows of videos.csv: label, prediction, scores and outcome of each video."""
+    categories = split.info.taxonomy.categories
+    rows = []
+    for index, (bag, outcome) in enumerate(zip(split.bags, outcomes, strict=True)):
+        result, auc = split.results[index], outcome.frame_auc
+        category = probability = ""
+        if split.has_categories:
+            best = int(result.category_probs.argmax())
+            category, probability = categories[best], f"{result.category_probs[best]:.6f}"
+        rows.append(
+            {
+                "video_id": bag.video_id,
+                "label": bag.label,
+                "video_score": f"{result.video_score:.6f}",
+                "highest_score": f"{result.scores.max():.6f}",
+                "category": category,
+                "category_prob": probability,
+                "num_segments": bag.num_segments,
+                "num_frames": bag.num_frames,
+                "evaluated_frames": split.evaluated_frames(index),
+                "has_truth": int(bag.has_truth),
+                "frame_auc": "" if math.isnan(auc) else f"{auc:.6f}",
+                "outcome": outcome.kind,
+                "num_events": len(outcome.events),
+                "error": f"{outcome.error:.6f}",
+            }
+        )
+    return rows
+
+
+def event_list(
+    split: ScoredSplit, outcomes: Sequence[Outcome], metrics: dict[str, Any]
+) -> dict[str, Any]:
+    """events.json: what `propose_events` finds at the operating point, video by video.
+
+    metrics: what metrics.json holds. Frames are end exclusive; seconds are null if the frame rate
+    is not known.
+    """
+    categories = split.info.taxonomy.categories
+    videos = {}
+    for bag, outcome in zip(split.bags, outcomes, strict=True):
+        videos[bag.video_id] = [
+            {
+                "start_frame": event.start,
+                "end_frame": event.end,
+                "start_seconds": event.start / bag.fps if bag.fps else None,
+                "end_seconds": event.end / bag.fps if bag.fps else None,
+                "category": categories[event.category] if event.category >= 0 else None,
+                "score": event.score,
+            }
+            for event in outcome.events
+        ]
+    return {
+        "threshold": metrics["operating_point"]["threshold"],
+        "dataset": metrics["dataset"],
+        "split": metrics["split"],
+        "videos": videos,
+    }

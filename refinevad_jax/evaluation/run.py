@@ -1,4 +1,4 @@
-"""One evaluation, of a workdir or of a file of scores, to its folder of results."""
+"""Evaluates a run, all seeds of a run, or a file of scores; each into its evaluation folder."""
 
 import dataclasses
 import pathlib
@@ -12,24 +12,24 @@ from flax import nnx
 from refinevad_jax.data.bags import BagsInfo, read_info, read_split
 from refinevad_jax.data.taxonomy import in_words, mapped, matching
 from refinevad_jax.errors import UserError
-from refinevad_jax.evaluation import results, score_files
-from refinevad_jax.evaluation.numbers import TARGET_FALSE_ALARM_RATE, metrics
-from refinevad_jax.evaluation.outcomes import outcomes
-from refinevad_jax.evaluation.page_content import page_content
-from refinevad_jax.evaluation.scored_split import ScoredSplit
+from refinevad_jax.evaluation import page_content, score_files
+from refinevad_jax.evaluation.numbers import TARGET_FALSE_ALARM_RATE, measure, without_nan
+from refinevad_jax.evaluation.outcomes import event_list, outcomes, video_rows
+from refinevad_jax.evaluation.scored_split import ScoredSplit, stored_arrays
 from refinevad_jax.evaluation.scoring import Scorer, VideoScores
-from refinevad_jax.files.staged import replace_folder, staging_folder, write_json
+from refinevad_jax.report import tables
 from refinevad_jax.report.page import write_page
+from refinevad_jax.runs import evaluations
 from refinevad_jax.runs.checkpoints import restore
-from refinevad_jax.runs.run import Run, read_run
+from refinevad_jax.runs.run import Run, read_run, seed_workdirs
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What may be chosen of an evaluation besides what is evaluated.
+    """What a user may choose besides what is evaluated.
 
     Attributes:
-        num_curves: score curves to draw.
+        num_curves: score curves to draw; with 0 no figures are drawn either.
         target_false_alarm_rate: of the operating point, a share of the frames of normal videos.
         report: whether report.html is written.
         verbose: whether the table is printed.
@@ -39,6 +39,20 @@ class Settings:
     target_false_alarm_rate: float = TARGET_FALSE_ALARM_RATE
     report: bool = True
     verbose: bool = True
+
+
+def evaluate_seeds(workdir: pathlib.Path, **options: Any) -> list[dict[str, Any]]:
+    """Evaluates the run in workdir, or every seed of it; options as of `evaluate`.
+
+    Returns what metrics.json holds, by seed. Raises UserError if there is no run.
+    """
+    folders = seed_workdirs(workdir)
+    if not folders:
+        read_run(workdir)  # says what is missing
+    contents = [evaluate(folder, **options) for folder in folders]
+    if len(contents) > 1:
+        print(f"\n{tables.seeds_table(contents)}", flush=True)
+    return contents
 
 
 def evaluate(
@@ -54,8 +68,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Scores a split with a checkpoint, prints a table and writes the result folder.
 
-    dataset, data_dir and num_segments are those of the run where not given. Returns what
-    metrics.json holds. Raises UserError for bad input; earlier results then stay as they were.
+    dataset, data_dir and num_segments are those of the run if not given. Returns what metrics.json
+    holds. Raises UserError for bad input; earlier results then stay as they were.
     """
     run = read_run(workdir)
     dataset = dataset or run.config.data.dataset
@@ -80,7 +94,7 @@ def evaluate(
     name = f"{dataset}-{split}-{step}" + (
         "" if num_segments is None else f"-{segments or 'full'}segments"
     )
-    folder = workdir / "eval" / re.sub(r"[^A-Za-z0-9_.-]", "_", name)
+    folder = evaluations.evaluation_folder(workdir, re.sub(r"[^A-Za-z0-9_.-]", "_", name))
     return write_evaluation(scored, protocol, folder, settings or Settings())
 
 
@@ -95,7 +109,7 @@ def evaluate_scores(
 ) -> dict[str, Any]:
     """The same report for a file of anybody's scores, see `score_files`.
 
-    Raises UserError for bad input and where the folder exists: nothing is written over.
+    Raises UserError for bad input, and if the folder exists: nothing is overwritten.
     """
     if folder.exists():
         raise UserError(f"{folder} exists; choose another --output or remove it")
@@ -171,36 +185,31 @@ def write_evaluation(
     split: ScoredSplit, protocol: dict[str, Any], folder: pathlib.Path, settings: Settings
 ) -> dict[str, Any]:
     """Measures, writes the folder whole or not at all, prints; what metrics.json holds."""
-    numbers = metrics(split, target_false_alarm_rate=settings.target_false_alarm_rate)
-    content = results.without_nan(numbers | _data_facts(split) | protocol)
-    found = outcomes(split, numbers["operating_point"]["threshold"])
-    try:
-        with staging_folder(folder) as staging:
-            new = staging / "results"
-            new.mkdir()
-            results.write_files(split, found, content, new, num_curves=settings.num_curves)
-            write_json(new / "metrics.json", content)
-            if settings.report:
-                write_page(new / "report.html", page_content(split, found, content))
-            names = sorted(path.name + "/" * path.is_dir() for path in new.iterdir())
-            replace_folder(new, folder)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be written ({error.strerror or error})") from error
+    numbers = measure(split, target_false_alarm_rate=settings.target_false_alarm_rate)
+    content = numbers | without_nan(protocol)
+    found = outcomes(split, content["operating_point"]["threshold"])
+
+    def draw(new: pathlib.Path) -> None:
+        curves = page_content.curves(split) if settings.report or settings.num_curves else {}
+        if settings.num_curves:
+            page_content.draw_score_curves(split, found, new, num_curves=settings.num_curves)
+            page_content.draw_metrics(content, curves, new / "figures")
+        if settings.report:
+            page = page_content.page_content(split, found, content, curves)
+            write_page(new / "report.html", page)
+
+    names = evaluations.write_evaluation(
+        folder,
+        content,
+        stored_arrays(split),
+        rows=video_rows(split, found),
+        events=event_list(split, found, content),
+        draw=draw,
+    )
     if settings.verbose:
-        print(results.table(content))
+        print(tables.evaluation_table(content))
         print(f"{folder}: {', '.join(names)}")
     return content
-
-
-def _data_facts(split: ScoredSplit) -> dict[str, Any]:
-    info = split.info
-    return {
-        "simulated": info.simulated,
-        "frames_per_segment": info.frames_per_segment,
-        "end_convention": info.end_convention,
-        "num_crops": split.bags[0].features.shape[0],
-        "encoder": info.encoder,
-    }
 
 
 def check_features(trained: BagsInfo, found: BagsInfo, *, allow_mismatch: bool) -> None:
@@ -221,7 +230,7 @@ def check_features(trained: BagsInfo, found: BagsInfo, *, allow_mismatch: bool) 
             f"data set {found.name!r} was encoded by {found.encoder!r}, the run was trained on "
             f"{trained.encoder!r}; --allow_mismatch evaluates all the same"
         )
-    for modality, norm in found.normalization.items():  # empty where it was never measured
+    for modality, norm in found.normalization.items():  # empty if it was never measured
         before = trained.normalization.get(modality, norm)
         if norm != before and not allow_mismatch:
             raise UserError(

@@ -1,7 +1,6 @@
 """Anybody's scores of a split: an .npz by video, or one .npy over the videos in the list's order.
 
-V videos, T segments, F = T x frames_per_segment evaluated frames, C categories. Nothing is
-unpickled.
+V videos, L scores of a video, C categories. Nothing is unpickled.
 """
 
 import dataclasses
@@ -29,7 +28,7 @@ class GivenScores:
     Attributes:
         split: the videos with these scores.
         resolution: what one score stands for, in words.
-        num_segments: scores of every video where all have as many, else 0.
+        num_segments: number of scores of every video if all have the same, else 0.
         notes: what had to be done to the scores, one sentence each.
         sha256: of the file.
     """
@@ -44,11 +43,11 @@ class GivenScores:
 def read_scores(path: pathlib.Path, info: BagsInfo, bags: list[Bag]) -> GivenScores:
     """Reads a file of scores for the videos of a split.
 
-    .npz: one array a video under its id. .npy: one array, the videos in the order of the split's
+    .npz: one array per video under its id. .npy: one array, the videos in the order of the split's
     list. An array is [L], higher is more anomalous, or [L, 1 + C], probabilities with normal first;
     its score is then 1 - normal. L is the video's segments, evaluated frames or frames, or the same
-    number for all. Raises UserError naming and counting the videos that are unknown, missing, of a
-    wrong length or not finite.
+    number for all. Raises UserError that counts and names the videos that are unknown, missing, of
+    a wrong length or not finite.
     """
     frames = np.array([evaluated_length(bag.num_segments, info.frames_per_segment) for bag in bags])
     expected = {
@@ -64,7 +63,7 @@ def read_scores(path: pathlib.Path, info: BagsInfo, bags: list[Bag]) -> GivenSco
         segments = [_as_segments(array, info.frames_per_segment) for array in arrays]
         if all(part is not None for part in segments):
             arrays, resolution = [part for part in segments if part is not None], "segment"
-            notes.append(f"one score for {info.frames_per_segment} frames, repeated")
+            notes.append(f"one score per {info.frames_per_segment} frames, repeated")
     elif resolution == "segment":
         lengths = expected["segment"]
         arrays = [_of_length(array, length) for array, length in zip(arrays, lengths, strict=True)]
@@ -85,7 +84,7 @@ def read_scores(path: pathlib.Path, info: BagsInfo, bags: list[Bag]) -> GivenSco
 def _read_arrays(
     path: pathlib.Path, ids: Sequence[str], expected: Mapping[str, np.ndarray]
 ) -> list[np.ndarray]:
-    """One array a video, in the order of ids."""
+    """One array per video, in the order of ids."""
     if path.suffix not in (".npz", ".npy"):
         raise UserError(f"{path}: scores are read from .npz (by video) or .npy (one array)")
     if path.suffix == ".npy":
@@ -172,11 +171,11 @@ def _resolution(
             target = expected["segment" if name == "segment" else "evaluated frame"]
             return name, _tail_notes(lengths - target, name)
     if len(set(lengths.tolist())) == 1 and len(arrays) > 1:
-        return "equal part of a video", [f"{lengths[0]} scores a video, spread evenly over it"]
+        return "equal part of a video", [f"{lengths[0]} scores per video, spread evenly over it"]
     values, counts = np.unique(lengths, return_counts=True)
     usual = values[counts.argmax()]
-    readings = {f"one score a {name}": other for name, other in expected.items()}
-    readings[f"{usual} scores a video"] = np.full_like(lengths, usual)
+    readings = {f"one score per {name}": other for name, other in expected.items()}
+    readings[f"{usual} scores per video"] = np.full_like(lengths, usual)
     best = min(readings, key=lambda name: int((lengths != readings[name]).sum()))
     wrong = np.flatnonzero(lengths != readings[best])
     named = ", ".join(
@@ -192,17 +191,12 @@ def _resolution(
 def _tail_notes(off: np.ndarray, name: str) -> list[str]:
     """off: [V] scores too many."""
     unit = "segments" if name == "segment" else "frames"
-    notes = []
-    if (off > 0).any():
-        notes.append(
-            f"{(off > 0).sum()} videos have up to {off.max()} {unit} more than are evaluated: cut"
-        )
-    if (off < 0).any():
-        notes.append(
-            f"{(off < 0).sum()} videos have up to {-off.min()} {unit} less than are evaluated: the "
-            "last score is repeated"
-        )
-    return notes
+    kinds = ((off, "more", "cut"), (-off, "less", "the last score is repeated"))
+    return [
+        f"{(by > 0).sum()} videos have up to {by.max()} {unit} {word} than are evaluated: {done}"
+        for by, word, done in kinds
+        if (by > 0).any()
+    ]
 
 
 def _range_note(arrays: Sequence[np.ndarray]) -> list[str]:
@@ -223,7 +217,7 @@ def _of_length(array: np.ndarray, length: int) -> np.ndarray:
 
 
 def _as_segments(array: np.ndarray, frames_per_segment: int) -> np.ndarray | None:
-    """One entry a segment where the frames of each are equal, else None."""
+    """One entry per segment if the frames of each are equal, else None."""
     blocks = array.reshape(-1, frames_per_segment, *array.shape[1:])
     return blocks[:, 0] if (blocks == blocks[:, :1]).all() else None
 

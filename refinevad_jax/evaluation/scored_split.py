@@ -1,16 +1,22 @@
-"""A split with what is said of its videos and the truth that counts: what every metric reads.
+"""A split with what is said of its videos and the truth that counts: what every number is made of.
 
 V videos, T segments, F frames, C categories.
 """
 
 import dataclasses
 import functools
+import itertools
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from refinevad_jax.data.bags import Bag, BagsInfo
+from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.evaluation.scoring import VideoScores
 from refinevad_jax.metrics import truth as protocol
+from refinevad_jax.metrics.events import RULE, Event, ProposalRule, propose_events
+from refinevad_jax.metrics.names import SplitArrays
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,13 +27,12 @@ class ScoredSplit:
         info: the data set's description.
         bags: V videos.
         results: V scores, in the same order.
-        resampled: whether each video has a number of scores of its own, spread over its frames,
-            instead of one a segment.
-        category_maps: V probabilities [T, 1 + C], normal first, where they were given as such; else
-            they follow from the video's category probabilities. None for a network without
-            category outputs (has_categories says which).
+        resampled: whether the scores of a video are spread evenly over its frames, however many
+            there are, instead of one per segment.
         has_categories: whether anything is said of categories.
-        prototypes: [C, H] of CORE, where the network has them.
+        category_maps: V probabilities [T, 1 + C], normal first, if they were given as such; else
+            None, and they follow from the video's category probabilities.
+        prototypes: [C, H] of CORE, if the network has them.
     """
 
     info: BagsInfo
@@ -43,12 +48,6 @@ class ScoredSplit:
         return protocol.evaluated_length(
             self.bags[index].num_segments, self.info.frames_per_segment
         )
-
-    def frames_per_score(self, index: int) -> float:
-        """Frames that one score of a video stands for."""
-        if not self.resampled:
-            return self.info.frames_per_segment
-        return self.evaluated_frames(index) / len(self.results[index].scores)
 
     def on_frames(self, index: int, values: np.ndarray) -> np.ndarray:
         """[F] or [F, C] from values [T] or [T, C] of a video."""
@@ -72,59 +71,136 @@ class ScoredSplit:
             return self.category_maps[index][:, 1:]
         return self.results[index].category_probs
 
+    def events(
+        self,
+        index: int,
+        *,
+        scores: np.ndarray | None = None,
+        evidence: np.ndarray | None = None,
+        threshold: float | None = None,
+        rule: ProposalRule = RULE,
+    ) -> list[Event]:
+        """What `propose_events` finds in a video.
+
+        scores: [T], others than the video's own; evidence: others than `category_evidence`;
+        threshold and rule as there.
+        """
+        scores = self.results[index].scores if scores is None else scores
+        frames = self.evaluated_frames(index)
+        return propose_events(
+            scores,
+            self.category_evidence(index) if evidence is None else evidence,
+            frames_per_segment=frames / len(scores),
+            num_frames=frames,
+            threshold=threshold,
+            rule=rule,
+        )
+
     @functools.cached_property
     def known(self) -> list[int]:
         """Indices of the videos whose spans are known."""
         return [index for index, bag in enumerate(self.bags) if bag.has_truth]
 
     @functools.cached_property
-    def lengths(self) -> np.ndarray:
-        """[len(known)] evaluated frames of the known videos."""
-        return np.array([self.evaluated_frames(index) for index in self.known], np.int64)
-
-    @functools.cached_property
-    def truth(self) -> np.ndarray:
-        """[F] bool over all known videos, one after the other."""
-        parts = [self.frame_truth(index) for index in self.known]
-        return np.concatenate([np.zeros(0, bool), *parts])
-
-    @functools.cached_property
-    def scores(self) -> np.ndarray:
-        """[F] float32 over all known videos, one after the other."""
-        parts = [self.on_frames(index, self.results[index].scores) for index in self.known]
-        return np.concatenate([np.zeros(0, np.float32), *parts])
+    def arrays(self) -> SplitArrays:
+        """What the metrics of `metrics.names` are computed from."""
+        videos = range(len(self.bags))
+        no_probs = np.zeros((len(videos), 0))
+        probs = [result.category_probs for result in self.results]
+        truth = [self.frame_truth(index) for index in self.known]
+        return SplitArrays(
+            labels=np.stack([bag.labels for bag in self.bags]),
+            video_scores=np.array([result.video_score for result in self.results]),
+            category_probs=np.stack(probs) if self.has_categories else no_probs,
+            truth=np.concatenate([np.zeros(0, bool), *truth]),
+            scores=self._frame_scores(self.known),
+            lengths=np.array([self.evaluated_frames(index) for index in self.known], np.int64),
+            with_truth=np.array([bag.has_truth for bag in self.bags], bool),
+            normal_scores=self._frame_scores([i for i in videos if not self.bags[i].anomalous]),
+        )
 
     def frame_truth(self, index: int) -> np.ndarray:
         """[F] bool of one video."""
         return protocol.frame_truth(self.bags[index].spans, self.evaluated_frames(index))
 
-    def of_known(self, values: np.ndarray) -> np.ndarray:
-        """[F] from one value a video [V]: repeated over the frames of the known ones."""
-        return protocol.per_frame(np.asarray(values)[self.known], self.lengths)
-
-    @functools.cached_property
-    def anomalous(self) -> np.ndarray:
-        """[V] bool, by label."""
-        return np.array([bag.anomalous for bag in self.bags], bool)
-
-    @functools.cached_property
-    def labels(self) -> np.ndarray:
-        """[V, C] bool."""
-        return np.stack([bag.labels for bag in self.bags])
-
-    @functools.cached_property
-    def video_scores(self) -> np.ndarray:
-        """[V] scores of whole videos."""
-        return np.array([result.video_score for result in self.results])
-
-    @functools.cached_property
-    def category_probs(self) -> np.ndarray:
-        """[V, C] of whole videos."""
-        return np.stack([result.category_probs for result in self.results])
-
-    @functools.cached_property
-    def normal_scores(self) -> np.ndarray:
-        """[F] of all videos labelled normal: their truth follows from the label."""
-        chosen = np.flatnonzero(~self.anomalous).tolist()
-        parts = [self.on_frames(index, self.results[index].scores) for index in chosen]
+    def _frame_scores(self, indices: list[int]) -> np.ndarray:
+        parts = [self.on_frames(index, self.results[index].scores) for index in indices]
         return np.concatenate([np.zeros(0, np.float32), *parts])
+
+
+def stored_arrays(split: ScoredSplit) -> dict[str, np.ndarray]:
+    """What scores.npz holds.
+
+    Scores, shift ratios and given category maps of video i are entries offsets[i] to
+    offsets[i + 1], its annotated spans (start, end, category) are entries span_offsets[i] to
+    span_offsets[i + 1]. Without categories their probabilities and weights are 0.
+    """
+    bags, results = split.bags, split.results
+    none = np.zeros(split.arrays.labels.shape, np.float32)
+    named, maps = split.has_categories, split.category_maps
+    return {
+        "video_ids": np.array([bag.video_id for bag in bags]),
+        "offsets": np.cumsum([0, *(len(result.scores) for result in results)]),
+        "scores": np.concatenate([result.scores for result in results]),
+        "shift_ratio": np.concatenate([result.shift_ratio for result in results]),
+        "evaluated_frames": np.array([split.evaluated_frames(i) for i in range(len(bags))]),
+        "spans": np.concatenate([bag.spans for bag in bags]),
+        "span_offsets": np.cumsum([0, *(len(bag.spans) for bag in bags)]),
+        "has_truth": split.arrays.with_truth,
+        "labels": split.arrays.labels,
+        "video_scores": split.arrays.video_scores,
+        "category_probs": split.arrays.category_probs if named else none,
+        "category_weights": np.stack([r.category_weights for r in results]) if named else none,
+        "categories": np.array(split.info.taxonomy.categories),
+        **({"category_maps": np.concatenate(maps)} if maps else {}),
+    }
+
+
+def stored_split(metrics: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> ScoredSplit:
+    """The split of an evaluation folder, from metrics.json and scores.npz: no features, no fps.
+
+    Raises ValueError, LookupError or TypeError if the files do not fit together.
+    """
+    name, size = str(metrics["dataset"]), int(metrics["frames_per_segment"])
+    categories = tuple(arrays["categories"].tolist())
+    own, spans = _slices(arrays["offsets"]), _slices(arrays["span_offsets"])
+    bags, results = [], []
+    for i, video_id in enumerate(map(str, arrays["video_ids"])):
+        frames = int(arrays["evaluated_frames"][i])
+        bags.append(
+            Bag(
+                video_id=video_id,
+                label="",
+                labels=arrays["labels"][i],
+                features=np.zeros((1, frames // size, 0), np.float16),
+                num_frames=frames,
+                fps=0.0,
+                spans=arrays["spans"][spans[i]],
+                has_truth=bool(arrays["has_truth"][i]),
+            )
+        )
+        results.append(
+            VideoScores(
+                scores=arrays["scores"][own[i]],
+                video_score=float(arrays["video_scores"][i]),
+                category_probs=arrays["category_probs"][i],
+                category_weights=arrays["category_weights"][i],
+                shift_ratio=arrays["shift_ratio"][own[i]],
+            )
+        )
+        shapes = {bags[i].labels.shape, results[i].category_probs.shape, (len(categories),)}
+        if len(shapes) > 1 or not len(results[i].scores):
+            raise ValueError(f"arrays of video {i}")
+    given = "category_maps" in arrays
+    return ScoredSplit(
+        info=BagsInfo(name, Taxonomy(name, categories, categories), (), frames_per_segment=size),
+        bags=bags,
+        results=results,
+        resampled=True,
+        has_categories=metrics["category_accuracy"] is not None,
+        category_maps=[arrays["category_maps"][part] for part in own] if given else None,
+    )
+
+
+def _slices(offsets: np.ndarray) -> list[slice]:
+    return [slice(*pair) for pair in itertools.pairwise(offsets.tolist())]

@@ -1,4 +1,4 @@
-"""Trains and evaluates rows of configurations, several seeds each; done rows are not done again."""
+"""Trains and evaluates rows of configurations, several seeds each; finished rows are kept."""
 
 import pathlib
 from collections.abc import Sequence
@@ -7,11 +7,11 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from refinevad_jax.data.bags import read_info
-from refinevad_jax.evaluation.run import Settings
-from refinevad_jax.evaluation.seeds import evaluate_seeds, stored_seeds
+from refinevad_jax.evaluation.run import Settings, evaluate_seeds
 from refinevad_jax.experiments.ladder_rows import Row, changed
 from refinevad_jax.files.staged import locked
 from refinevad_jax.runs.checkpoints import Checkpoints
+from refinevad_jax.runs.evaluations import stored_seeds
 from refinevad_jax.runs.metric_rows import read_rows
 from refinevad_jax.runs.run import Run, write_run
 from refinevad_jax.training import loop

@@ -1,9 +1,9 @@
 """How far a frame metric depends on which videos happen to be in the test set.
 
-Videos are drawn anew with replacement, whole, because the frames of a video are not independent,
-and the metric is computed on each draw. The values are exact: scores are not binned, ties count as
-in `frame_metrics`. Speed comes from sorting once, and from keeping of the normal frames only
-between which two scores of anomalous frames they lie, which is all that AUC and AP depend on.
+Whole videos are drawn anew with replacement, because the frames of a video are not independent,
+and the metric is computed on each draw. The values are exact: scores are not binned, and ties count
+as in `frames`. It is fast because it sorts once, and because it notes of a normal frame only
+between which two scores of anomalous frames it lies: AUC and AP depend on nothing else.
 
 The spread between training seeds is not in these intervals; run several seeds for that.
 """
@@ -61,7 +61,7 @@ class VideoCounts:
         """Counts the frames.
 
         truth: [F] bool; scores: [F]; lengths: [V] frames of each video, in the order of the frames.
-        Raises ValueError where they do not fit together, a score is NaN or there is no video.
+        Raises ValueError if they do not fit together, a score is NaN or there is no video.
         """
         truth, scores, lengths = np.asarray(truth, bool), np.asarray(scores), np.asarray(lengths)
         if not len(lengths):
@@ -84,9 +84,9 @@ class VideoCounts:
         )
 
     def metrics(self, draws: np.ndarray) -> tuple[float, float]:
-        """ROC AUC and average precision where video v counts draws[v] times: [V] int64.
+        """ROC AUC and average precision if video v counts draws[v] times: draws is [V] int64.
 
-        nan where a class is absent, as in `frame_metrics`.
+        nan if a class is absent, as in `frames`.
         """
         up_to = self._positives.running_sums(draws)
         at_or_below = self._negatives.running_sums(draws)
@@ -100,7 +100,7 @@ class VideoCounts:
             won_twice = int(np.dot(positives, below + tied_or_below))
             auc = won_twice / (2 * num_positives * num_negatives)
         true_positives = num_positives - up_to + positives
-        # Where nothing is let through, no anomalous frame is gained either: any divisor will do.
+        # If nothing is let through, no anomalous frame is gained either: any divisor will do.
         let_through = np.maximum(true_positives + num_negatives - below, 1)
         precision = true_positives / let_through
         # A plain sum: np.dot would wake BLAS threads for every draw.
@@ -116,7 +116,7 @@ class _Tally:
         keys, self._counts = np.unique(places * num_videos + videos, return_counts=True)
         self._videos = keys % num_videos
         self._ends = np.searchsorted(keys, np.arange(1, num_places + 1) * num_videos)
-        # One buffer for all draws: asking for new pages would take longer than the sums.
+        # One buffer for all draws: new memory for each would take longer than the sums.
         self._sums = np.zeros(len(keys) + 1, np.int64)
 
     def running_sums(self, draws: np.ndarray) -> np.ndarray:
@@ -135,7 +135,7 @@ def draw_videos(num_videos: int, num_resamples: int, seed: int) -> np.ndarray:
 
 
 def resampled_metrics(counts: VideoCounts, *, num_resamples: int, seed: int) -> np.ndarray:
-    """The metrics of METRICS on every resample: [num_resamples, 2], nan where undefined."""
+    """The metrics of METRICS on every resample: [num_resamples, 2], nan if undefined."""
     draws = draw_videos(counts.num_videos, num_resamples, seed)
     return np.array([counts.metrics(draw) for draw in draws]).reshape(-1, len(METRICS))
 
@@ -194,9 +194,9 @@ def compare(
 def mean_interval(
     values: np.ndarray, *, num_resamples: int = 1000, level: float = 0.95, seed: int = 0
 ) -> Interval:
-    """The interval of a mean over videos: values [V], such as 1 where a category is right.
+    """The interval of a mean over videos: values [V], such as 1 if a category is right.
 
-    nan where there are no videos.
+    nan if there are no videos.
     """
     values = np.asarray(values, np.float64)
     if not len(values):
@@ -206,7 +206,7 @@ def mean_interval(
 
 
 def percentile_interval(value: float, resampled: np.ndarray, level: float) -> Interval:
-    """The interval of the given level: resampled [R], where nan is left out and counted.
+    """The interval of the given level: resampled [R]; nan is left out and counted.
 
     Raises ValueError for a level outside (0, 1).
     """

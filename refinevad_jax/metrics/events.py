@@ -1,10 +1,10 @@
 """From the scores of one video to events: (start, end, category, score).
 
-Three rules. `legacy_events` is the published one (docs/metrics.md, "Temporal localisation"): one
-threshold relative to the range of a column, so that flat scores, and with them videos that are
-anomalous from end to end, give nothing. `propose_events` looks at several thresholds, keeps the
-stretches that stand out from what surrounds them, and takes a whole video for a stretch like any
-other: candidates for ranking metrics. With a threshold it gives alarms, what a user wants to see.
+The published rule (`legacy_localization.legacy_detections`) has one threshold relative to the range
+of a column, so that flat scores give nothing, nor do videos that are anomalous from end to end.
+`propose_events` looks at several thresholds and keeps the stretches that stand out from what
+surrounds them. To it a whole video is a stretch like any other. These are candidates for ranking
+metrics; with a threshold it gives alarms, which is what a user wants to see.
 Arrays in, events out; T segments, C categories.
 """
 
@@ -12,10 +12,8 @@ import dataclasses
 
 import numpy as np
 
-from refinevad_jax.metrics.legacy_localization import legacy_detections
-
 ALARM_SMOOTHING = 0.02  # standard deviation, as a share of the video
-ALARM_PEAK_WEIGHT = 0.5  # of an alarm's highest score beside its mean
+ALARM_PEAK_WEIGHT = 0.5  # of an alarm's highest score; its mean has the rest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,11 +24,11 @@ class ProposalRule:
         smoothing: standard deviation of the Gaussian before thresholds, as a share of the video.
         relative_levels: thresholds as shares of a video's range; 0 gives the whole video.
         absolute_levels: thresholds on the scores themselves.
-        merge_gap: runs of one level are joined over a gap of up to this share of their lengths
-            together; the joined run is a candidate beside them.
-        peak_weight: of a stretch's highest score beside its mean.
-        surroundings: share of a stretch's length that is looked at on either side.
-        max_overlap: IoU from which on the weaker of two proposals is dropped.
+        merge_gap: two runs of one level are joined if the gap between them is at most this share of
+            the sum of their lengths; the joined run is one more candidate.
+        peak_weight: weight of a stretch's highest score; its mean has the rest.
+        surroundings: how far to look on either side, as a share of the stretch's length.
+        max_overlap: above this IoU the weaker of two proposals is dropped.
     """
 
     smoothing: float = 0.04
@@ -52,7 +50,7 @@ class Event:
     Attributes:
         start: first frame.
         end: end in frames, exclusive.
-        category: index in [0, C), or -1 where the network names none.
+        category: index in [0, C), or -1 if the network names none.
         score: in [0, 1] for proposals; higher is more certain.
     """
 
@@ -73,18 +71,19 @@ def propose_events(
 ) -> list[Event]:
     """Finds stretches at several thresholds and keeps those that stand out.
 
-    Candidates are the runs of the smoothed scores at or above levels of their range, the lowest
-    being the whole video, and above absolute levels, and neighbours of one level joined. A
+    Candidates are runs of the smoothed scores: those at or above levels of their range (the lowest
+    gives the whole video), those above absolute levels, and neighbours of one level joined. A
     candidate's worth is its mean with a part of its highest score, less the mean of what surrounds
-    it on either side (nothing where the video ends). Its score for a category is the worth times
-    the category's share of the evidence inside. Of two that overlap, the one of less worth goes.
+    it on either side (nothing beyond the ends of the video). Its score for a category is the worth
+    times the category's share of the evidence inside. If two overlap too much, the one of less
+    worth goes.
 
     scores: [T] in [0, 1]. category_probs: [C] of the video or [T, C] of its segments, not negative;
-    all zero or C = 0 where the network names no category.
+    all zero or C = 0 if the network names no category.
     frames_per_segment: frames that one score stands for; num_frames / T for resampled videos.
     num_frames: length of the video; events end there, and scores beyond it do not count.
-    threshold: None gives every proposal, for every category with evidence, overlapping up to an IoU
-    of rule.max_overlap, as ranking metrics want. A number gives disjoint events in the order of
+    threshold: None gives every proposal for every category with evidence; two may overlap up to an
+    IoU of rule.max_overlap, as ranking metrics need. A number gives disjoint events in the order of
     time, of one category each: the runs of segments whose score, or smoothed score, reaches it.
     Every alarm lies in an event, and a short dip does not split one. Such an event scores half its
     mean plus half its highest score.
@@ -123,18 +122,6 @@ def propose_events(
     return sorted(events, key=lambda event: (-event.score, event.start, event.category))
 
 
-def legacy_events(category_map: np.ndarray, *, frames_per_segment: int = 16) -> list[Event]:
-    """The published rule for one video, as events of the anomaly categories.
-
-    category_map: [T, 1 + C], normal first. Returns events by category, then by falling score, which
-    here is up to 1.7. Raises ValueError for NaN or a video of less than 16 frames.
-    """
-    found = legacy_detections([category_map], frames_per_segment=frames_per_segment)
-    columns = (found.start, found.end, found.category, found.score)
-    rows = zip(*(column.tolist() for column in columns), strict=True)
-    return [Event(start, end, column - 1, score) for start, end, column, score in rows if column]
-
-
 def _checked(scores: np.ndarray, category_probs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     scores, probs = np.asarray(scores, np.float64), np.asarray(category_probs, np.float64)
     if scores.ndim != 1 or not len(scores) or np.isnan(scores).any():
@@ -158,7 +145,7 @@ def _candidates(smooth: np.ndarray, rule: ProposalRule) -> np.ndarray:
 
 
 def _joined(runs: np.ndarray, level: np.ndarray, merge_gap: float) -> np.ndarray:
-    """[J, 2] neighbours of one level as one run, where the gap is a small share of them."""
+    """[J, 2] neighbours of one level as one run, if the gap between them is small."""
     start, end = runs.T
     length = end - start
     near = start[1:] - end[:-1] <= merge_gap * (length[1:] + length[:-1])
@@ -168,7 +155,7 @@ def _joined(runs: np.ndarray, level: np.ndarray, merge_gap: float) -> np.ndarray
 
 
 def _smoothed(scores: np.ndarray, sigma: float) -> np.ndarray:
-    """[T] after a Gaussian of sigma segments; beyond the ends the outermost scores go on."""
+    """[T] after a Gaussian of sigma segments; the outermost scores continue beyond the ends."""
     reach = int(3 * sigma) + 1
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(sigma, 1e-9)) ** 2)
     padded = np.pad(scores, reach, mode="edge")
@@ -208,7 +195,7 @@ def _worth(scores: np.ndarray, runs: np.ndarray, rule: ProposalRule) -> np.ndarr
 
 
 def _shares(category_probs: np.ndarray, runs: np.ndarray) -> np.ndarray:
-    """[R, C] each category's share of the evidence inside a run; 0 where there is none."""
+    """[R, C] each category's share of the evidence inside a run; 0 if there is none."""
     sums = np.concatenate((np.zeros((1, category_probs.shape[1])), category_probs.cumsum(axis=0)))
     inside = np.maximum(sums[runs[:, 1]] - sums[runs[:, 0]], 0.0)
     total = inside.sum(axis=1, keepdims=True)
@@ -216,7 +203,7 @@ def _shares(category_probs: np.ndarray, runs: np.ndarray) -> np.ndarray:
 
 
 def _order(runs: np.ndarray, worth: np.ndarray) -> np.ndarray:
-    """By falling worth; among equals the longer one first."""
+    """By falling worth; if several are equal, the longer one first."""
     return np.lexsort((runs[:, 0], runs[:, 0] - runs[:, 1], -worth))
 
 

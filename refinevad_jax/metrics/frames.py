@@ -4,14 +4,16 @@ Every function takes truth [F] bool (frame is anomalous) and scores [F] (higher 
 over all evaluated frames of all videos, one after the other in any order. Frames with equal scores
 share a threshold, as in scikit-learn, whose numbers these are.
 
-Where a number is not defined it is `nan`, never 0: the ROC needs frames of both classes, precision
-and recall need an anomalous frame, false alarms need a normal one.
+A number that is not defined is `nan`, never 0: the ROC needs frames of both classes, precision and
+recall need an anomalous frame, false alarms need a normal one.
 """
 
 import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
+
+ALARM_THRESHOLD = 0.5  # of the false alarms that papers report, and of detection by default
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +59,10 @@ class Ranking:
         return float((steps * self.precision()).sum() / self.num_positives)
 
     def precision_recall_auc(self) -> float:
-        """Area under the precision-recall curve by the trapezoid rule, from (0, 1) on."""
+        """Area under the precision-recall curve by the trapezoid rule, from (0, 1) on.
+
+        RTFM, UR-DMU, BN-WVAD, XDVioDet, PEL4VAD and PLOVAD call this AP.
+        """
         if not self.num_positives:
             return float("nan")
         precision = np.concatenate(([1.0], self.precision()))
@@ -72,7 +77,7 @@ class Ranking:
 def rank(truth: np.ndarray, scores: np.ndarray) -> Ranking:
     """Sorts the frames once.
 
-    Raises ValueError where the shapes differ or a score is NaN, which has no place in an order.
+    Raises ValueError if the shapes differ or a score is NaN, which has no place in an order.
     """
     truth, scores = _checked(truth, scores)
     # Two sorts of values and a merge take half the time of one sort that returns positions.
@@ -88,7 +93,7 @@ class _Runs:
 
 
 def _sorted_runs(scores: np.ndarray) -> _Runs:
-    # Frames of one segment share a score: only one entry of such a run has to be sorted.
+    # Frames of one segment share a score: one entry per run is enough to sort.
     starts = np.flatnonzero(np.append(True, scores[1:] != scores[:-1])[: len(scores)])
     if 2 * len(starts) > len(scores):
         values = np.sort(scores)
@@ -109,7 +114,7 @@ def _joined(values: np.ndarray, counts: np.ndarray) -> _Runs:
 def _merged(positive: _Runs, negative: _Runs) -> Ranking:
     """The ranking of anomalous and normal frames that were sorted apart."""
     values = np.concatenate([positive.values, negative.values])
-    # Stable: merges parts that are in order already instead of sorting anew.
+    # Stable: it merges parts that are already in order instead of sorting again.
     order = np.argsort(values, kind="stable")[::-1]
     descending = values[order]
     last_of_ties = np.append(descending[1:] != descending[:-1], True)[: len(order)]
@@ -147,31 +152,23 @@ def _areas(positive: _Runs, negatives: Sequence[_Runs]) -> tuple[float, float]:
 
 
 def roc_auc(truth: np.ndarray, scores: np.ndarray) -> float:
-    """Area under the ROC curve, in [0, 1]; nan where a class is absent."""
+    """Area under the ROC curve, in [0, 1]; nan if a class is absent."""
     return rank(truth, scores).roc_auc()
 
 
 def average_precision(truth: np.ndarray, scores: np.ndarray) -> float:
-    """Average precision as a sum of steps, in [0, 1]; nan where no frame is anomalous.
+    """Average precision as a sum of steps, in [0, 1]; nan if no frame is anomalous.
 
     VadCLIP, DSANet, LaGoVAD and AnomalyCLIP call this AP.
     """
     return rank(truth, scores).average_precision()
 
 
-def precision_recall_auc(truth: np.ndarray, scores: np.ndarray) -> float:
-    """Trapezoid area under the precision-recall curve; nan where no frame is anomalous.
-
-    RTFM, UR-DMU, BN-WVAD, XDVioDet, PEL4VAD and PLOVAD call this AP.
-    """
-    return rank(truth, scores).precision_recall_auc()
-
-
 def roc_curve(truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """False positive rate [M], true positive rate [M] and thresholds [M], descending.
 
     Starts at (0, 0) with an infinite threshold. Points in the middle of a straight line are left
-    out, which changes no area. All nan where a class is absent.
+    out, which changes no area. All nan if a class is absent.
     """
     ranking = rank(truth, scores)
     if not ranking.num_positives or not ranking.num_negatives:
@@ -189,7 +186,7 @@ def precision_recall_curve(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Precision [M], recall [M] (ascending) and thresholds [M] (descending).
 
-    Starts at recall 0, precision 1 with an infinite threshold. All nan where no frame is anomalous.
+    Starts at recall 0, precision 1 with an infinite threshold. All nan if no frame is anomalous.
     """
     ranking = rank(truth, scores)
     if not ranking.num_positives:
@@ -200,7 +197,7 @@ def precision_recall_curve(
 
 
 def false_alarm_rate(normal_scores: np.ndarray, threshold: float) -> float:
-    """Share of the frames of normal videos with score >= threshold; nan where there are none.
+    """Share of the frames of normal videos with score >= threshold; nan if there are none.
 
     normal_scores: [F]. PEL4VAD prints it in percent, for threshold 0.5.
     """
@@ -213,9 +210,9 @@ def false_alarm_rate(normal_scores: np.ndarray, threshold: float) -> float:
 def threshold_at_false_alarm_rate(normal_scores: np.ndarray, rate: float) -> float:
     """The lowest threshold whose false alarm rate on these frames is at most rate.
 
-    normal_scores: [F]. Returns one of the scores, or the next number above the highest where even
-    that one lets too many frames through; nan where there are no frames. Raises ValueError for a
-    rate outside [0, 1].
+    normal_scores: [F]. Returns one of the scores, or the next number above the highest if even the
+    highest lets too many frames through; nan if there are no frames. Raises ValueError for a rate
+    outside [0, 1].
     """
     if not 0 <= rate <= 1:
         raise ValueError(f"false alarm rate {rate} is not in [0, 1]")
@@ -268,11 +265,11 @@ def category_against_normal(
 
 
 def anomalous_videos_auc(truth: np.ndarray, scores: np.ndarray, anomalous: np.ndarray) -> float:
-    """Ano-AUC: ROC AUC over the frames of anomalous videos; nan where a class is absent.
+    """Ano-AUC: ROC AUC over the frames of anomalous videos; nan if a class is absent.
 
     truth: [F] bool; scores: [F]; anomalous: [F] bool, frame lies in an anomalous video: by label
-    (BN-WVAD, GlanceVAD), or by truth, at least one anomalous frame (PEL4VAD). `protocol.per_frame`
-    makes either mask. The two differ only where a video's spans are all cut away.
+    (BN-WVAD, GlanceVAD), or by truth, at least one anomalous frame (PEL4VAD). `truth.per_frame`
+    makes either mask. The two differ only if a video's spans are all cut away.
     """
     kept = np.asarray(anomalous, bool)
     return roc_auc(np.asarray(truth)[kept], np.asarray(scores)[kept])

@@ -1,8 +1,8 @@
 """The mAP@IoU that papers of the field print: VadCLIP's evaluator, step by step.
 
 DSANet, DeSC and TrCLIP-VAD carry the same code. docs/metrics.md says what it measures, and what it
-does not: `localization_report` gives the published number beside three that repair it. All values
-are fractions in [0, 1]. Columns are normal (0), then the C anomaly categories.
+does not: `conventions` gives the published number beside three that repair it. All values are
+fractions in [0, 1]. Columns are normal (0), then the C anomaly categories.
 """
 
 import dataclasses
@@ -16,11 +16,10 @@ from refinevad_jax.metrics.localization import (
     Truth,
     anomaly_mean_average_precision,
     average_precisions,
-    truth_from_spans,
 )
 
 DEPTH = np.float64(0.6)  # the threshold lies this share of the range below the maximum
-TOP_SHARE = 16  # a video's score is the mean of its highest sixteenth of frames
+TOP_SHARE = 16  # a video's score is the mean of the highest sixteenth of its frames
 VIDEO_WEIGHT = 0.7
 MIN_FRAMES = 2
 
@@ -40,9 +39,9 @@ def legacy_detections(
     threshold never overlap.
 
     probs: one [T, columns] per video, each row standing for frames_per_segment frames.
-    videos: [V] numbers of these videos, 0 to V-1 where not given; a subset is what the published
-    `excludeNormal=True` does with its first 140 or 500 videos.
-    Returns detections in frames, by column, then by falling score. They lie in the order in which
+    videos: [V] numbers of these videos, 0 to V-1 if not given; the published `excludeNormal=True`
+    takes its first 140 or 500 videos.
+    Returns detections in frames, by column, then by falling score. They are in the order in which
     the published code visits them, equal scores included, so that its number comes out to the bit.
     Raises ValueError for NaN, or a video of less than 16 frames.
     """
@@ -75,7 +74,7 @@ def _video_detections(probs: np.ndarray, video: int, frames_per_segment: int) ->
     kept = (end - start) * frames_per_segment >= MIN_FRAMES
     category, start, end = category[kept], start[kept], end[kept]
 
-    # reduceat over (start, end) pairs of the columns laid end to end; every other value is a run's.
+    # reduceat over (start, end) pairs of the joined columns: every second value is a run's.
     columns = np.append(probs.T.ravel(), probs.dtype.type(0))
     bounds = (category * len(probs))[:, None] + np.stack([start, end], axis=1)
     run_max = np.maximum.reduceat(columns, bounds.ravel())[::2] if len(bounds) else columns[:0]
@@ -110,7 +109,7 @@ def legacy_mean_average_precision(
 ) -> np.ndarray:
     """The published mAP@IoU over all columns, normal included. Returns [thresholds] in [0, 1].
 
-    A column without truth counts as 0, and the whole is 0 as soon as one column has no detection.
+    A column without truth counts as 0. If one column has no detection, the whole mean is 0.
     """
     if len(np.unique(detections.category)) < num_categories:
         return np.zeros(len(iou_thresholds))
@@ -120,39 +119,14 @@ def legacy_mean_average_precision(
     return np.array([np.mean(column) for column in np.nan_to_num(values).T])
 
 
-def localization_report(
-    probs: Sequence[np.ndarray],
-    spans: Sequence[np.ndarray],
-    *,
-    anomalous: np.ndarray,
-    normal_has_truth: bool,
-    frames_per_segment: int = 16,
-) -> dict[str, np.ndarray]:
-    """The published mAP and the three that repair it, at IoU 0.1 to 0.5, as docs/metrics.md says.
-
-    probs: [T, 1 + C] per video, normal first. spans: [S, 3] per video, categories from 0.
-    anomalous: [V] bool, by label. normal_has_truth: True on XD-Violence, False on UCF-Crime.
-    Returns [5] for each mAP, and [C, 5] under "per_category" (those of "anomaly").
-    """
-    probs, anomalous = list(probs), np.asarray(anomalous, bool)
-    lengths = [len(p) * frames_per_segment * (not a) for p, a in zip(probs, anomalous, strict=True)]
-    truth = truth_from_spans(spans, lengths if normal_has_truth else None)
-    columns = probs[0].shape[1]
-    chosen = np.flatnonzero(anomalous)
-    every = legacy_detections(probs, frames_per_segment=frames_per_segment)
-    on_anomalous = legacy_detections(
-        [probs[v] for v in chosen], videos=chosen.tolist(), frames_per_segment=frames_per_segment
-    )
-    return conventions(every, on_anomalous, truth, num_categories=columns)
-
-
 def conventions(
     every: Detections, on_anomalous: Detections, truth: Truth, *, num_categories: int
 ) -> dict[str, np.ndarray]:
     """The mAP of detections under every convention, as docs/metrics.md says.
 
-    every: detections in all videos, on_anomalous: in those labelled anomalous; num_categories: of
-    columns, normal included. Returns [5] for each mAP, and [C, 5] under "per_category".
+    every: detections in all videos; on_anomalous: those in videos labelled anomalous;
+    num_categories: number of columns, normal included. Returns [5] for each mAP, and [C, 5] under
+    "per_category" (those of "anomaly").
     """
     stepwise, restricted, smooth = (
         average_precisions(

@@ -1,8 +1,8 @@
 """Temporal localisation: mAP@IoU of (video, category, start, end, score) detections.
 
-Where the detections come from is not asked here (`legacy_localization.py` has the published way of
-making them). All values are fractions in [0, 1]; papers print percent. A category is a column
-number; where there is a column for normal it is column 0, and the anomaly categories follow.
+The detections may come from anywhere; `legacy_localization.py` makes them in the published way. All
+values are fractions in [0, 1]; papers print percent. A category is a column number. If there is a
+column for normal, it is column 0, and the anomaly categories follow.
 """
 
 import dataclasses
@@ -32,9 +32,9 @@ class Truth:
 
 @dataclasses.dataclass(frozen=True)
 class Detections:
-    """Detected stretches, one per entry, all fields [N], as in Truth, with a score each.
+    """Detected stretches, one per entry: all fields are [N], as in Truth, and each has a score.
 
-    Among equal scores the earlier entry counts first.
+    If several scores are equal, the earlier entry counts first.
     """
 
     video: np.ndarray
@@ -52,12 +52,12 @@ class Detections:
 def truth_from_spans(
     spans: Sequence[np.ndarray], normal_lengths: Sequence[int] | None = None
 ) -> Truth:
-    """The truth in columns where normal is column 0.
+    """The truth in columns; normal is column 0.
 
     spans: one [S, 3] int per video, (start, end, category) with categories from 0. Spans may reach
     past the evaluated frames, as they do in the published evaluation.
-    normal_lengths: where, as on XD-Violence, a normal video is one stretch of column 0: the frames
-    of every normal video, 0 for the others. None where, as on UCF-Crime, that column has no truth.
+    normal_lengths: if a normal video is one stretch of column 0, as on XD-Violence: [V] frames of
+    the normal videos, 0 for the others. None if that column has no truth, as on UCF-Crime.
     Raises ValueError for a span without a category, which has no column.
     """
     rows = []
@@ -82,9 +82,9 @@ def average_precisions(
     """Average precision of every category at every IoU.
 
     Detections of a category, highest score first, each take the best free annotated stretch of
-    their video and category with IoU >= threshold, or are wrong. AP is the sum of precision at the
-    right ones over the number of annotated stretches; interpolated (ActivityNet, Pascal VOC) takes
-    at each the highest precision reached there or later.
+    their video and category with IoU >= threshold, or are wrong. AP is the sum of the
+    precision at each right detection, divided by the number of annotated stretches. interpolated
+    (ActivityNet, Pascal VOC) takes at each the highest precision reached there or later.
 
     Returns [num_categories, len(iou_thresholds)] in [0, 1], nan for a category without truth.
     Raises ValueError for a category out of range, a NaN score or an IoU outside (0, 1].
@@ -135,7 +135,7 @@ def _overlapping_pairs(
 def temporal_iou(
     start: np.ndarray, end: np.ndarray, other_start: np.ndarray, other_end: np.ndarray
 ) -> np.ndarray:
-    """Intersection over union of stretches [start, end), elementwise; 0 where both are empty."""
+    """Intersection over union of stretches [start, end), elementwise; 0 if both are empty."""
     shared = np.maximum(np.minimum(end, other_end) - np.maximum(start, other_start), 0)
     union = np.maximum(end - start, 0) + np.maximum(other_end - other_start, 0) - shared
     return np.divide(shared, union, out=np.zeros(np.shape(union)), where=union > 0)
@@ -149,7 +149,7 @@ def _greedy_matches(
     threshold: float,
     num_detections: int,
 ) -> np.ndarray:
-    """Gives each detection in turn its best free stretch. Returns [N] bool, which are right."""
+    """Gives each detection in turn its best free stretch. Returns [N] bool, whether it is right."""
     enough = iou >= threshold
     right = np.zeros(num_detections, bool)
     taken: set[int] = set()

@@ -1,24 +1,215 @@
-"""What the first tables of a page say, from metrics.json: plain rows, no HTML.
+"""The table of metrics: every number that metrics.json gives of a split, and which tables show it.
 
-Keys are those of `evaluation.metrics`; docs/metrics.md explains them at length.
+A new metric is a function in frames.py or videos.py, an entry in METRICS, and a test. The entry
+alone brings it into metrics.json and into the tables that it names. docs/metrics.md explains what
+each number means and who else reports it under which name.
+
+V videos, K of them with frame truth, F evaluated frames of these K, C categories.
 """
 
-from collections.abc import Mapping
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
-# Key of metrics.json: name, and what a reader has to know to compare it.
-HEADLINE = {
-    "frame_auc": ("Frame AUC", "all frames of all videos with truth"),
-    "frame_ap": ("Frame AP, steps", "average_precision_score; VadCLIP, DSANet, LaGoVAD"),
-    "frame_pr_auc": ("Frame AP, trapezoid", "auc(recall, precision); RTFM, UR-DMU, BN-WVAD"),
-    "anomalous_frame_auc": ("Ano-AUC, by label", "frames of videos labelled anomalous"),
-    "anomalous_frame_auc_by_truth": ("Ano-AUC, by truth", "frames of videos with anomalous frames"),
-    "false_alarm_rate": ("False alarms at 0.5", "share of the frames of normal videos"),
-    "video_auc": ("Video AUC", "mean of the top k segments against the label"),
-    "video_ap": ("Video AP", "the same, average precision"),
-    "category_accuracy": ("Category accuracy", "anomalous videos, most probable among the labels"),
-    "category_map": ("Category mAP", "multi-label, over all videos, normal ones as negatives"),
-}
+import numpy as np
+
+from refinevad_jax.metrics import frames, videos
+from refinevad_jax.metrics.truth import has_anomalous_frame, per_frame
+
+# What a metric is computed from.
+FRAME = "frame"  # truth and scores of frames
+VIDEO = "video"  # video-level labels and scores
+CATEGORY = "category"  # video-level labels and category probabilities
+LOCALIZATION = "localization"  # events: evaluation/numbers.py computes these apart
+# The tables besides metrics.json.
+EVALUATION = "evaluation"  # printed by an evaluation, report.html and compare.html
+SEEDS = "seeds"  # mean and deviation over the seeds of a run
+RESULTS = "results"  # columns of the results page and of the ladder
+VERDICTS = "verdicts"  # what the ladder judges a part of the model by
+SELECTION = "selection"  # logged in training, where a checkpoint is chosen by one of them
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitArrays:
+    """A scored split as plain arrays: what the function of a metric takes.
+
+    Attributes:
+        labels: [V, C] bool, all False for a normal video.
+        video_scores: [V].
+        category_probs: [V, C]; [V, 0] for scores that name no category.
+        truth: [F] bool, frames of the K videos with truth, one video after the other.
+        scores: [F], of the same frames.
+        lengths: [K] frames of each of these videos.
+        with_truth: [V] bool, whether a video is one of the K.
+        normal_scores: scores of all frames of all videos labelled normal.
+    """
+
+    labels: np.ndarray
+    video_scores: np.ndarray
+    category_probs: np.ndarray
+    truth: np.ndarray
+    scores: np.ndarray
+    lengths: np.ndarray
+    with_truth: np.ndarray
+    normal_scores: np.ndarray
+
+    @functools.cached_property
+    def anomalous(self) -> np.ndarray:
+        """[V] bool, by label."""
+        return np.asarray(self.labels.any(axis=1))
+
+    @functools.cached_property
+    def ranking(self) -> frames.Ranking:
+        """Of all frames: one sort that several metrics share."""
+        return frames.rank(self.truth, self.scores)
+
+    @functools.cached_property
+    def video_ranking(self) -> frames.Ranking:
+        """Of all videos, by label."""
+        return frames.rank(self.anomalous, self.video_scores)
+
+    def per_frame(self, values: np.ndarray) -> np.ndarray:
+        """[F] from one value per video [V]: repeated over the frames of those with truth."""
+        return per_frame(np.asarray(values)[self.with_truth], self.lengths)
+
+    @functools.cached_property
+    def anomalous_auc(self) -> float:
+        """Ano-AUC by label, which is nearly always that by truth as well."""
+        return frames.anomalous_videos_auc(self.truth, self.scores, self.per_frame(self.anomalous))
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """One number of a split.
+
+    Attributes:
+        key: where it lies in metrics.json, dots between the levels.
+        title: in tables.
+        note: what a reader has to know to compare it.
+        level: what it is computed from: FRAME, VIDEO, CATEGORY or LOCALIZATION.
+        function: computes it, nan if it is not defined; None for LOCALIZATION.
+        tables: those that show it.
+        resampled: its name in `bootstrap.METRICS`, if draws of videos give its interval and its
+            paired differences; "" otherwise. For FRAME and VIDEO only.
+    """
+
+    key: str
+    title: str
+    note: str
+    level: str
+    function: Callable[[SplitArrays], float] | None
+    tables: tuple[str, ...] = (EVALUATION,)
+    resampled: str = ""
+
+    def of(self, content: Mapping[str, Any]) -> Any:
+        """The number in the content of a metrics.json; None if it is not defined there."""
+        found: Any = content
+        for part in self.key.split("."):
+            found = (found or {}).get(part)
+        return found
+
+
+def _anomalous_auc_by_truth(arrays: SplitArrays) -> float:
+    own = per_frame(has_anomalous_frame(arrays.truth, arrays.lengths), arrays.lengths)
+    if np.array_equal(own, arrays.per_frame(arrays.anomalous)):
+        return arrays.anomalous_auc
+    return frames.anomalous_videos_auc(arrays.truth, arrays.scores, own)
+
+
+METRICS = (
+    Metric(
+        "frame_auc",
+        "frame AUC",
+        "all frames of all videos with truth",
+        FRAME,
+        lambda arrays: arrays.ranking.roc_auc(),
+        (EVALUATION, SEEDS, RESULTS, VERDICTS),
+        "roc_auc",
+    ),
+    Metric(
+        "frame_ap",
+        "frame AP",
+        "sum of steps, average_precision_score; VadCLIP, DSANet, LaGoVAD",
+        FRAME,
+        lambda arrays: arrays.ranking.average_precision(),
+        (EVALUATION, SEEDS, RESULTS, VERDICTS),
+        "average_precision",
+    ),
+    Metric(
+        "frame_pr_auc",
+        "frame AP, trapezoid",
+        "auc(recall, precision); RTFM, UR-DMU, BN-WVAD",
+        FRAME,
+        lambda arrays: arrays.ranking.precision_recall_auc(),
+    ),
+    Metric(
+        "anomalous_frame_auc",
+        "AUC, anomalous videos",
+        "Ano-AUC: frames of videos labelled anomalous",
+        FRAME,
+        lambda arrays: arrays.anomalous_auc,
+        (EVALUATION, SEEDS, RESULTS),
+    ),
+    Metric(
+        "anomalous_frame_auc_by_truth",
+        "AUC, anomalous videos by truth",
+        "Ano-AUC: frames of videos with anomalous frames",
+        FRAME,
+        _anomalous_auc_by_truth,
+    ),
+    Metric(
+        "false_alarm_rate",
+        "false alarms at 0.5",
+        "share of the frames of normal videos",
+        FRAME,
+        lambda arrays: frames.false_alarm_rate(arrays.normal_scores, frames.ALARM_THRESHOLD),
+    ),
+    Metric(
+        "video_auc",
+        "video AUC",
+        "mean of the top k segments against the label",
+        VIDEO,
+        lambda arrays: arrays.video_ranking.roc_auc(),
+        (EVALUATION, SEEDS, RESULTS, SELECTION),
+        "roc_auc",
+    ),
+    Metric(
+        "video_ap",
+        "video AP",
+        "the same, average precision",
+        VIDEO,
+        lambda arrays: arrays.video_ranking.average_precision(),
+        (EVALUATION, SEEDS, SELECTION),
+        "average_precision",
+    ),
+    Metric(
+        "category_accuracy",
+        "category accuracy",
+        "anomalous videos, most probable among the labels",
+        CATEGORY,
+        lambda arrays: videos.category_accuracy(arrays.category_probs, arrays.labels),
+        (EVALUATION, SEEDS, RESULTS, SELECTION),
+    ),
+    Metric(
+        "category_map",
+        "category mAP",
+        "multi-label, over all videos, normal ones as negatives",
+        CATEGORY,
+        lambda arrays: videos.category_mean_average_precision(arrays.category_probs, arrays.labels),
+        (EVALUATION, SEEDS),
+    ),
+    Metric(
+        "localization.proposals.anomaly.mean",
+        "mAP@IoU",
+        "by proposals, mean over IoU 0.1 to 0.5 and the anomaly categories",
+        LOCALIZATION,
+        None,
+        (RESULTS, VERDICTS),
+    ),
+)
+# mAP@IoU: how detections are made, and how their mean is taken.
+RULES = {"legacy": "published rule", "proposals": "our proposals"}
 CONVENTIONS = {
     "legacy": "published evaluator, bit for bit: all columns, normal included",
     "legacy_exclude_normal": "the same with excludeNormal=True",
@@ -27,69 +218,39 @@ CONVENTIONS = {
     "anomaly_interpolated": "the same, interpolated AP as in ActivityNet",
     "class_agnostic": "place alone: one category against the anomalous runs",
 }
-RULES = {"legacy": "published rule", "proposals": "our proposals"}
 
 
-def rows(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The headline numbers: name, note, value, and the interval's ends or None."""
-    found = []
-    for key, (name, note) in HEADLINE.items():
-        interval = metrics["intervals"].get(key) or {}
-        found.append(
-            {
-                "key": key,
-                "name": name,
-                "note": note,
-                "value": metrics[key],
-                "low": interval.get("low"),
-                "high": interval.get("high"),
-            }
-        )
-    return found
+def shown_in(table: str) -> list[Metric]:
+    """The metrics of a table, in order."""
+    return [metric for metric in METRICS if table in metric.tables]
 
 
-def facts(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What was measured on what: the protocol every number of the page shares."""
-    segments = metrics["num_segments"]
-    return [
-        ("Data set", f"{metrics['dataset']}, split {metrics['split']}"),
-        ("Scores", metrics["scored_by"]),
-        ("Selection rule", metrics["selection"]),
-        (
-            "Videos",
-            f"{metrics['num_videos']}, {metrics['num_anomalous_videos']} anomalous; "
-            f"{metrics['num_videos_with_truth']} with frame truth",
-        ),
-        (
-            "Frames",
-            f"{metrics['num_frames']:,}, {metrics['num_positive_frames']:,} anomalous",
-        ),
-        ("Truth hash", metrics["truth_hash"]),
-        ("End of a span", metrics["end_convention"]),
-        ("Frames a segment", str(metrics["frames_per_segment"])),
-        ("Resolution", f"{segments} scores a video" if segments else "full sequences"),
-        ("Crops", f"{metrics['num_crops']}, scores averaged"),
-        ("Features", metrics["encoder"]),
-        ("Seed", "–" if metrics["seed"] is None else str(metrics["seed"])),
-        ("Trained by commit", metrics.get("commit") or "not known"),
-    ]
+def measured(arrays: SplitArrays, table: str = "") -> dict[str, float]:
+    """Every metric that has a function, or those of one table, by key; nan if not defined.
+
+    Scores that name no category are left without the metrics of CATEGORY.
+    """
+    left_out = "" if arrays.category_probs.shape[1] else CATEGORY
+    return {
+        metric.key: metric.function(arrays)
+        for metric in (shown_in(table) if table else METRICS)
+        if metric.function and metric.level != left_out
+    }
 
 
-def localization_rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """mAP@IoU: rule, convention, values at each IoU and their mean."""
-    return [
-        {"rule": RULES[rule], "key": key, "note": note, **found[rule][key]}
-        for key, note in CONVENTIONS.items()
-        for rule in RULES
-        if key in found.get(rule, {})
-    ]
+def selection_metrics(
+    labels: np.ndarray, video_scores: np.ndarray, category_probs: np.ndarray | None
+) -> dict[str, float]:
+    """The metrics that training logs and may select by: they need video-level labels only.
+
+    labels: [V, C] bool; video_scores: [V]; category_probs: [V, C], or None without categories.
+    """
+    none, with_truth = np.zeros(0), np.zeros(len(labels), bool)
+    probs = np.zeros((len(labels), 0)) if category_probs is None else category_probs
+    arrays = SplitArrays(labels, video_scores, probs, none, none, none, with_truth, none)
+    return measured(arrays, SELECTION)
 
 
-def number(value: float | None, digits: int = 4) -> str:
-    """A fraction, or a dash where it is not defined."""
-    return "–" if value is None else f"{value:.{digits}f}"
-
-
-def percent(value: float | None) -> str:
-    """A fraction in percent, as papers print mAP."""
-    return "–" if value is None else f"{100 * value:.2f}"
+def resampled(level: str) -> dict[str, str]:
+    """Metrics of a level whose intervals come from draws of videos: key to bootstrap name."""
+    return {m.key: m.resampled for m in METRICS if m.level == level and m.resampled}

@@ -1,6 +1,6 @@
 """What is evaluated: lengths, frame truth, frame scores, and the hash that names a truth.
 
-The field evaluates T x frames_per_segment frames of a video, whatever its true length: later frames
+The field evaluates T x frames_per_segment frames of a video, whatever its true length. Later frames
 are left out, and each segment's score is repeated. A span (s, e) covers frames s .. e-1.
 """
 
@@ -42,9 +42,9 @@ def truth_runs(truth: np.ndarray) -> np.ndarray:
 def segment_to_frame_scores(
     scores: np.ndarray, num_frames: int, frames_per_segment: int = FRAMES_PER_SEGMENT
 ) -> np.ndarray:
-    """Repeats each segment's score, as every released evaluator does.
+    """Repeats each segment's score over its frames, as every released evaluator does.
 
-    scores: [T] or [T, C]. Returns [num_frames] or [num_frames, C]. Raises ValueError where the
+    scores: [T] or [T, C]. Returns [num_frames] or [num_frames, C]. Raises ValueError if the
     segments do not reach num_frames.
     """
     scores = np.asarray(scores)
@@ -73,7 +73,7 @@ def resampled_to_frame_scores(scores: np.ndarray, num_frames: int) -> np.ndarray
     """Spreads a fixed number of scores over a video: frame f of L takes scores[f * S // L].
 
     scores: [S] or [S, C], as models with a fixed number of segments give. Returns [num_frames] or
-    [num_frames, C]. Raises ValueError where there are no scores.
+    [num_frames, C]. Raises ValueError if there are no scores.
     """
     scores = np.asarray(scores)
     if not len(scores):
@@ -85,7 +85,7 @@ def resampled_to_frame_scores(scores: np.ndarray, num_frames: int) -> np.ndarray
 def per_frame(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Repeats one value per video over its frames: values [V], lengths [V]. Returns [F].
 
-    Of `labels.any(axis=1)` it makes the mask of the frames of videos labelled anomalous.
+    Given `labels.any(axis=1)`, it makes the mask of the frames of videos labelled anomalous.
     """
     return np.repeat(np.asarray(values), np.asarray(lengths))
 
@@ -93,7 +93,7 @@ def per_frame(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 def has_anomalous_frame(truth: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Which videos have an anomalous frame: truth [F] bool, lengths [V]. Returns [V] bool.
 
-    Differs from the label where the evaluated length cuts away every span of an anomalous video.
+    It differs from the label if the evaluated length cuts away every span of an anomalous video.
     """
     counts = np.concatenate(([0], np.cumsum(np.asarray(truth, bool), dtype=np.int64)))
     ends = np.cumsum(lengths)
@@ -109,14 +109,14 @@ def truth_hash(videos: Iterable[tuple[str, int, np.ndarray]]) -> str:
         <video_id> TAB <frames> TAB <start>-<end>[,<start>-<end> ...] LF
 
     where the pairs are the runs of anomalous frames (end exclusive, clipped to the video, touching
-    and overlapping spans merged), ascending; nothing stands there for a video without one. The
-    hash thus depends on the frame truth alone, not on how spans were written down.
-    Raises ValueError for an id that stands twice or holds a tab or line break.
+    and overlapping spans merged), ascending; a video without one has nothing there. The hash thus
+    depends on the frame truth alone, not on how spans were written down.
+    Raises ValueError for an id that appears twice or holds a tab or line break.
     """
     lines: dict[str, str] = {}
     for video_id, num_frames, spans in videos:
         if video_id in lines or any(mark in video_id for mark in "\t\n\r"):
-            raise ValueError(f"video id {video_id!r} stands twice or holds a tab or line break")
+            raise ValueError(f"video id {video_id!r} appears twice or holds a tab or line break")
         runs = truth_runs(frame_truth(spans, num_frames)).tolist()
         pairs = ",".join(f"{start}-{end}" for start, end in runs)
         lines[video_id] = f"{video_id}\t{num_frames}\t{pairs}\n"

@@ -4,36 +4,33 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from refinevad_jax.errors import UserError, as_damaged
-from refinevad_jax.metrics import names as headline
+from refinevad_jax.errors import as_damaged
+from refinevad_jax.metrics import names
 from refinevad_jax.report.page import write_html
+from refinevad_jax.report.tables import facts, localization_rows, metric_rows, number
 
 
 def write_page(path: pathlib.Path, content: Mapping[str, Any]) -> None:
-    """Writes the page whole. Raises UserError where its folder cannot be written."""
+    """Writes the page whole. Raises UserError if a metrics.json is damaged."""
     from jinja2 import UndefinedError
 
-    damaged = "metrics.json of a run is damaged or of an older release; evaluate again"
-    try:
-        with as_damaged(damaged, UndefinedError):
-            _write(path, content)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
+    with as_damaged("metrics.json of a run is damaged; evaluate again", UndefinedError):
+        write_html(
+            path,
+            "compare",
+            title="Runs side by side",
+            data=content,
+            names=[run["name"] for run in content["runs"]],
+            headline=_headline(content),
+            facts=_facts(content),
+            localization=_localization(content),
+            differences=content["differences"],
+            metric_names=_titles(),
+        )
 
 
-def _write(path: pathlib.Path, content: Mapping[str, Any]) -> None:
-    write_html(
-        path,
-        "compare",
-        title="Runs side by side",
-        data=content,
-        names=[run["name"] for run in content["runs"]],
-        headline=_headline(content),
-        facts=_facts(content),
-        localization=_localization(content),
-        differences=content["differences"],
-        metric_names={key: name for key, (name, _) in headline.HEADLINE.items()},
-    )
+def _titles() -> dict[str, str]:
+    return {metric.key: metric.title for metric in names.METRICS}
 
 
 def table(content: Mapping[str, Any]) -> str:
@@ -44,18 +41,17 @@ def table(content: Mapping[str, Any]) -> str:
         if found["reason"]:
             lines.append(f"  {found['reason']}")
         for key, row in found["rows"].items():
-            name = headline.HEADLINE[key][0]
-            low, high = headline.number(row["low"]), headline.number(row["high"])
+            low, high = number(row["low"]), number(row["high"])
             lines.append(
-                f"  {name:20s} {headline.number(row['value']):>8}  [{low}, {high}]  "
-                f"p = {headline.number(row['p_value'], 3)}"
+                f"  {_titles()[key]:20s} {number(row['value']):>8}  [{low}, {high}]  "
+                f"p = {number(row['p_value'], 3)}"
             )
     return "\n".join(lines)
 
 
 def _headline(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Rows of one metric, a value and interval for each run."""
-    columns = [headline.rows(run["metrics"]) for run in content["runs"]]
+    columns = [metric_rows(run["metrics"]) for run in content["runs"]]
     return [
         {"name": cells[0]["name"], "note": cells[0]["note"], "cells": cells}
         for cells in zip(*columns, strict=True)
@@ -64,7 +60,7 @@ def _headline(content: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _facts(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Rows of one fact, and whether it is the same for all runs."""
-    columns = [headline.facts(run["metrics"]) for run in content["runs"]]
+    columns = [facts(run["metrics"]) for run in content["runs"]]
     rows = []
     for cells in zip(*columns, strict=True):
         values = [value for _, value in cells]
@@ -77,7 +73,7 @@ def _localization(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     found = [
         {
             (row["rule"], row["key"]): row["mean"]
-            for row in headline.localization_rows(run["metrics"]["localization"])
+            for row in localization_rows(run["metrics"]["localization"])
         }
         for run in content["runs"]
     ]

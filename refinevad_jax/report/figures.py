@@ -1,7 +1,7 @@
-"""Score curves as PNG or SVG files.
+"""Figures as PNG or SVG files: score curves, ROC, precision-recall, bars per class.
 
 matplotlib is used without pyplot, so that no display and no global state is involved, and is
-imported only where a figure is drawn.
+imported only when a figure is drawn.
 """
 
 import dataclasses
@@ -46,7 +46,7 @@ class Panel:
         unit: "seconds", "frames" or "segments".
         truth: annotated stretches.
         events: detected stretches.
-        threshold: the score from which on something is detected; None draws no line.
+        threshold: something is detected at scores from here on; None draws no line.
         series: further curves by name, [T] each (such as the shift ratio), drawn below the scores.
     """
 
@@ -80,7 +80,7 @@ def save_score_curve(path: str | os.PathLike[str], panel: Panel) -> None:
 
     Raises UserError for a suffix other than .png and .svg, or a folder that cannot be written to.
     """
-    path = checked(path)
+    path = _checked(path)
     from matplotlib.figure import Figure
 
     categories = list(dict.fromkeys(i.category for i in (*panel.truth, *panel.events)))
@@ -102,19 +102,19 @@ def save_score_curve(path: str | os.PathLike[str], panel: Panel) -> None:
     _label_time(axes[-1], panel)
     figure.align_ylabels(axes)
     _add_legend(figure, axes[:2])
-    save(figure, path)
+    _save(figure, path)
 
 
 def save_score_grid(
     path: str | os.PathLike[str], panels: Sequence[Panel], *, title: str = ""
 ) -> None:
-    """Draws a contact sheet of up to 12 videos, three in a row; series are left out.
+    """Draws a contact sheet of up to 12 videos, three per row; series are left out.
 
     Raises ValueError for no or too many panels, UserError as save_score_curve does.
     """
     if not 1 <= len(panels) <= MAX_GRID_PANELS:
         raise ValueError(f"{len(panels)} panels: a sheet holds 1 to {MAX_GRID_PANELS}")
-    path = checked(path)
+    path = _checked(path)
     from matplotlib.figure import Figure
 
     columns = min(3, len(panels))
@@ -135,7 +135,62 @@ def save_score_grid(
     if title:
         figure.suptitle(title, fontsize=12, x=0.01, ha="left")
     _add_legend(figure, cells.flat[: len(panels)])
-    save(figure, path)
+    _save(figure, path)
+
+
+def save_curves(path: str | os.PathLike[str], curves: Mapping[str, Any]) -> None:
+    """Draws ROC and precision-recall side by side.
+
+    curves: "roc" and "pr" with x and y, "positive_share"; of `evaluation.page_content.curves`.
+    Raises UserError as save_score_curve does.
+    """
+    path = _checked(path)
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3.8), layout="constrained")
+    share = curves["positive_share"]
+    labels = {
+        "roc": ("false positive rate", "true positive rate", [0, 1]),
+        "pr": ("recall", "precision", [share, share]),
+    }
+    for axes, (key, (x, y, chance)) in zip(figure.subplots(1, 2), labels.items(), strict=True):
+        axes.plot(curves[key]["x"], curves[key]["y"], color=SCORE_COLOR, linewidth=1.6)
+        axes.plot([0, 1], chance, color="0.5", linewidth=0.9, linestyle=(0, (4, 3)))
+        axes.set(xlabel=x, ylabel=y, xlim=(0, 1), ylim=(0, 1.01))
+        axes.spines[["top", "right"]].set_visible(False)
+    _save(figure, path)
+
+
+def save_class_bars(
+    path: str | os.PathLike[str],
+    categories: Sequence[str],
+    series: Mapping[str, Sequence[float | None]],
+    *,
+    label: str,
+) -> None:
+    """Draws one group of bars per category: series by name, C values in [0, 1], None for no bar.
+
+    Raises UserError as save_score_curve does.
+    """
+    path = _checked(path)
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(max(4.0, 0.62 * len(categories) + 1), 3.4), layout="constrained")
+    axes = figure.subplots()
+    width = 0.8 / len(series)
+    colors = (SCORE_COLOR, TRUTH_COLOR, EVENT_COLOR)
+    for number, (name, values) in enumerate(series.items()):
+        places = [i + (number - (len(series) - 1) / 2) * width for i in range(len(categories))]
+        heights = [value or 0.0 for value in values]
+        axes.bar(places, heights, width, color=colors[number % len(colors)], label=name)
+    axes.set_xticks(range(len(categories)), labels=categories, rotation=35, ha="right")
+    axes.set(ylabel=label, ylim=(0, 1))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="0.5", alpha=0.2)
+    axes.set_axisbelow(True)
+    if len(series) > 1:
+        axes.legend(frameon=False, fontsize=8)
+    _save(figure, path)
 
 
 def _draw_scores(axes: Any, panel: Panel, *, small: bool = False) -> None:
@@ -241,7 +296,7 @@ def _strip(axes: Any, *, small: bool = False) -> None:
 
 
 def _add_legend(figure: Any, all_axes: Any) -> None:
-    """One legend for all axes, above them; none where the score is all there is."""
+    """One legend for all axes, above them; none if there is only the score."""
     entries: dict[str, Any] = {}
     for axes in all_axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
@@ -262,7 +317,7 @@ def _shortened(title: str, limit: int) -> str:
     return f"{title[: kept - kept // 2]}…{title[-(kept // 2) :]}"
 
 
-def checked(path: str | os.PathLike[str]) -> pathlib.Path:
+def _checked(path: str | os.PathLike[str]) -> pathlib.Path:
     """The path of a figure. Raises UserError for a suffix that is not in SUFFIXES."""
     path = pathlib.Path(path)
     if path.suffix not in SUFFIXES:
@@ -270,21 +325,21 @@ def checked(path: str | os.PathLike[str]) -> pathlib.Path:
     return path
 
 
-def save(figure: Any, path: pathlib.Path) -> None:
+def _save(figure: Any, path: pathlib.Path) -> None:
     """Writes the figure beside its name, then renames, so that no half file is ever seen."""
     import matplotlib as mpl
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
-        text.set_parse_math(False)  # a $ in a video's name is no formula
-    # No date and no random ids: the same figure gives the same bytes. Text stays text in SVG, for
-    # searching and reading aloud.
+        text.set_parse_math(False)  # a $ in a video's name is not a formula
+    # No date and no random ids: the same figure gives the same bytes. Text stays text in SVG, so
+    # that it can be searched and read aloud.
     metadata = {"Date": None} if path.suffix == ".svg" else {}
     temporary = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
     try:
         style = mpl.rc_context({"svg.hashsalt": "refinevad_jax", "svg.fonttype": "none"})
         with style, warnings.catch_warnings():
-            # A name in a script or of signs that the font lacks is drawn as boxes.
+            # Signs that the font lacks are drawn as boxes.
             warnings.filterwarnings("ignore", message="(?s)Glyph .* missing", category=UserWarning)
             figure.savefig(temporary, dpi=150, metadata=metadata)
         temporary.replace(path)

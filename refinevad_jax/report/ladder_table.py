@@ -3,18 +3,20 @@
 import csv
 import dataclasses
 import datetime
+import functools
 import io
 import math
 import pathlib
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from refinevad_jax.files.staged import write_text
+from refinevad_jax.metrics import names
+from refinevad_jax.metrics.names import Metric
 from refinevad_jax.report.page import write_html
-from refinevad_jax.report.result_table import COLUMNS, spread, value
+from refinevad_jax.report.tables import markdown_line, measured_on, spread
 
-COMPARED = ("frame_auc", "frame_ap", "localization.proposals.anomaly.mean")
 LEVEL = 0.95
 NOTE = (
     "Mean ± standard deviation over the seeds; differences are paired by seed, with the 95 % t "
@@ -48,10 +50,10 @@ class LadderRow:
     paper_auc: float | None
     contents: Sequence[Mapping[str, Any]]
 
-    def values(self, key: str) -> list[float]:
-        """A metric of every seed; empty where one is not defined."""
-        values = [value(content, key) for content in self.contents]
-        return [known for known in values if known is not None] if None not in values else []
+    def values(self, metric: Metric) -> list[float]:
+        """A metric of every seed; empty if one is not defined."""
+        values = [metric.of(content) for content in self.contents]
+        return [] if None in values else values
 
 
 def write(folder: pathlib.Path, rows: Sequence[LadderRow], *, base: str, full: str) -> str:
@@ -59,14 +61,15 @@ def write(folder: pathlib.Path, rows: Sequence[LadderRow], *, base: str, full: s
     text = markdown(rows, base=base, full=full)
     write_text(folder / "ladder.md", text)
     write_text(folder / "ladder.csv", csv_table(rows))
+    columns = _columns(rows, base=base, full=full)
     write_html(
         folder / "ladder.html",
         "ladder",
         title="Ablation ladder",
         data={},
         plots=False,
-        header=_header(rows, base),
-        rows=[_cells(row, rows, base=base, full=full) for row in rows],
+        header=list(columns),
+        rows=[[cell(row) for cell in columns.values()] for row in rows],
         verdicts=verdicts(rows, full=full),
         facts=facts(rows),
         note=NOTE,
@@ -77,7 +80,7 @@ def write(folder: pathlib.Path, rows: Sequence[LadderRow], *, base: str, full: s
 def paired(one: Sequence[float], other: Sequence[float]) -> Difference | None:
     """One minus the other over the same seeds, with the 95 % t interval of the mean.
 
-    None where a metric is not defined in one of them.
+    None if a metric is not defined in one of them.
     """
     if not one or not other:
         return None
@@ -93,18 +96,18 @@ def paired(one: Sequence[float], other: Sequence[float]) -> Difference | None:
 
 
 def verdicts(rows: Sequence[LadderRow], *, full: str) -> list[str]:
-    """A sentence a part: whether full is better with it, by the paired differences."""
-    whole = _named(rows, full)
+    """A sentence per part: whether full is better with it, by the paired differences."""
+    whole = next(row for row in rows if row.name == full)
     found = []
     for row in rows:
         if row.part:
-            words = [_verdict(whole, row, key) for key in COMPARED]
+            words = [_verdict(whole, row, metric) for metric in names.shown_in(names.VERDICTS)]
             found.append(f"{row.part} (full minus {row.name}): {'; '.join(filter(None, words))}")
     return found
 
 
-def _verdict(whole: LadderRow, row: LadderRow, key: str) -> str:
-    difference = paired(whole.values(key), row.values(key))
+def _verdict(whole: LadderRow, row: LadderRow, metric: Metric) -> str:
+    difference = paired(whole.values(metric), row.values(metric))
     if difference is None:
         return ""
     if difference.low is None or difference.high is None:
@@ -115,7 +118,7 @@ def _verdict(whole: LadderRow, row: LadderRow, key: str) -> str:
         word = "hurts"
     else:
         word = "no effect shown"
-    return f"{COLUMNS[key]} {difference}, {word}"
+    return f"{metric.title} {difference}, {word}"
 
 
 def facts(rows: Sequence[LadderRow]) -> str:
@@ -126,10 +129,7 @@ def facts(rows: Sequence[LadderRow]) -> str:
     simulated = " (simulated data)" if first["simulated"] else ""
     return (
         f"{first['dataset']}{simulated}, split {first['split']}, features {first['encoder']}; "
-        f"{first['num_videos']} videos, {first['num_videos_with_truth']} with frame truth "
-        f"({first['num_frames']:,} frames, {first['num_positive_frames']:,} anomalous, truth "
-        f"{first['truth_hash'][:12]}); checkpoint {first['step_chosen_as']} by "
-        f"{first['selection']}; seeds {', '.join(str(content['seed']) for content in contents)}; "
+        f"{measured_on(first)}; seeds {', '.join(str(content['seed']) for content in contents)}; "
         f"trained by commit {', '.join(sorted(commits))}, table of "
         f"{datetime.date.today().isoformat()}."
     )
@@ -137,64 +137,50 @@ def facts(rows: Sequence[LadderRow]) -> str:
 
 def markdown(rows: Sequence[LadderRow], *, base: str, full: str) -> str:
     """The table, what was measured, and the verdicts."""
-    header = _header(rows, base)
-    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    for row in rows:
-        lines.append("| " + " | ".join(_cells(row, rows, base=base, full=full)) + " |")
-    return (
-        "\n".join(
-            [
-                *lines,
-                "",
-                facts(rows),
-                NOTE,
-                "",
-                *(f"- {v}" for v in verdicts(rows, full=full)),
-            ]
-        )
-        + "\n"
-    )
+    columns = _columns(rows, base=base, full=full)
+    lines = [markdown_line(list(columns)), "|" + "---|" * len(columns)]
+    lines += [markdown_line([cell(row) for cell in columns.values()]) for row in rows]
+    found = [f"- {verdict}" for verdict in verdicts(rows, full=full)]
+    return "\n".join([*lines, "", facts(rows), NOTE, "", *found]) + "\n"
 
 
 def csv_table(rows: Sequence[LadderRow]) -> str:
-    """The numbers behind it as CSV, a line a row and seed."""
+    """The numbers behind it as CSV, one line per row and seed."""
+    metrics = names.shown_in(names.RESULTS)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["row", "seed", *COLUMNS])
+    writer.writerow(["row", "seed", *(metric.key for metric in metrics)])
     for row in rows:
         for content in row.contents:
-            writer.writerow([row.name, content["seed"], *(value(content, key) for key in COLUMNS)])
+            values = [metric.of(content) for metric in metrics]
+            writer.writerow([row.name, content["seed"], *values])
     return text.getvalue()
 
 
-def _header(rows: Sequence[LadderRow], base: str) -> list[str]:
-    against = [f"AUC minus {base}"] if any(row.name == base for row in rows) else []
-    return [
-        "row",
-        *COLUMNS.values(),
-        *against,
-        *(f"{name} minus full" for name in ("AUC", "AP", "mAP")),
-        "paper, AUC",
-    ]
+def _columns(
+    rows: Sequence[LadderRow], *, base: str, full: str
+) -> dict[str, Callable[[LadderRow], str]]:
+    """Title of each column, and what it says of a row."""
+    named = {row.name: row for row in rows}
+    columns: dict[str, Callable[[LadderRow], str]] = {"row": lambda row: row.name}
+    for metric in names.shown_in(names.RESULTS):
+        columns[metric.title] = functools.partial(_spread, metric)
+    compared = [(metric, full) for metric in names.shown_in(names.VERDICTS)]
+    if base in named:
+        compared.insert(0, (compared[0][0], base))
+    for metric, other in compared:
+        columns[f"{metric.title} minus {other}"] = functools.partial(_against, metric, named[other])
+    return columns | {
+        "paper, AUC": lambda row: "–" if row.paper_auc is None else f"{row.paper_auc:.2f} %"
+    }
 
 
-def _cells(row: LadderRow, rows: Sequence[LadderRow], *, base: str, full: str) -> list[str]:
-    cells = [
-        row.name,
-        *(spread([value(content, key) for content in row.contents]) for key in COLUMNS),
-    ]
-    if any(other.name == base for other in rows):
-        cells.append(_against(row, _named(rows, base), "frame_auc"))
-    cells += [_against(row, _named(rows, full), key) for key in COMPARED]
-    return [*cells, "–" if row.paper_auc is None else f"{row.paper_auc:.2f} %"]
+def _spread(metric: Metric, row: LadderRow) -> str:
+    return spread([metric.of(content) for content in row.contents])
 
 
-def _against(row: LadderRow, other: LadderRow, key: str) -> str:
+def _against(metric: Metric, other: LadderRow, row: LadderRow) -> str:
     if row is other:
         return "–"
-    difference = paired(row.values(key), other.values(key))
+    difference = paired(row.values(metric), other.values(metric))
     return "–" if difference is None else str(difference)
-
-
-def _named(rows: Sequence[LadderRow], name: str) -> LadderRow:
-    return next(row for row in rows if row.name == name)

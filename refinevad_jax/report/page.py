@@ -12,13 +12,13 @@ from typing import Any
 
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import write_text
-from refinevad_jax.metrics.names import facts, localization_rows, number, percent, rows
+from refinevad_jax.report.tables import facts, localization_rows, metric_rows, number, percent
 
 FOLDER = pathlib.Path(__file__).parent / "pages"
 
 
 def write_page(path: pathlib.Path, content: Mapping[str, Any]) -> None:
-    """Writes report.html of one evaluation; content as `evaluation.page_content` makes it."""
+    """Writes report.html of one evaluation; content: of `evaluation.page_content.page_content`."""
     metrics = content["metrics"]
     name = metrics["dataset"]
     write_html(
@@ -27,7 +27,7 @@ def write_page(path: pathlib.Path, content: Mapping[str, Any]) -> None:
         title=f"{name}, {metrics['split']}",
         data=content,
         metrics=metrics,
-        headline=rows(metrics),
+        headline=metric_rows(metrics),
         facts=facts(metrics),
         localization=localization_rows(metrics["localization"]),
         config=json.dumps(metrics.get("config") or metrics.get("scores") or {}, indent=1),
@@ -42,8 +42,8 @@ def write_html(
 ) -> None:
     """Renders pages/<name>.html with pages/<name>.js and the common style, and writes it whole.
 
-    data: JSON values the script reads; plots: whether it draws any. Raises UserError where jinja2
-    or plotly is not installed.
+    data: JSON values the script reads; plots: whether it draws any. Raises UserError if jinja2 or
+    plotly is not installed.
     """
     template = environment(FOLDER).get_template(f"{name}.html")
     text = template.render(
@@ -59,7 +59,7 @@ def write_html(
 
 
 def script_json(value: Any) -> str:
-    """JSON that may stand inside a script element: no <, >, & or line separators."""
+    """JSON that may be inside a script element: no <, >, & or line separators."""
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")

@@ -16,8 +16,7 @@ from refinevad_jax.data.bags import Bag, read_info
 from refinevad_jax.data.batches import training_bags
 from refinevad_jax.errors import NumericalError, StoppedError
 from refinevad_jax.evaluation.scoring import Scorer
-from refinevad_jax.metrics.frames import average_precision, roc_auc
-from refinevad_jax.metrics.videos import category_accuracy
+from refinevad_jax.metrics.names import selection_metrics
 from refinevad_jax.model.refinevad import abstract, create
 from refinevad_jax.runs.checkpoints import TrainState, abstract_state, fresh_state
 from refinevad_jax.runtime import processes
@@ -239,18 +238,12 @@ class Training:
             columns=self._columns,
             num_segments=self._config.data.num_segments,
         )
-        truth = np.array([bag.anomalous for bag in selection])
-        scores = np.array([result.video_score for result in results])
-        metrics = {
-            "video_auc": roc_auc(truth, scores),
-            "video_ap": average_precision(truth, scores),
-        }
-        if self._members[0].run.model_config.has_core:
-            metrics["category_accuracy"] = category_accuracy(
-                np.stack([result.category_probs for result in results]),
-                np.stack([bag.labels for bag in selection]),
-            )
-        return metrics
+        has_core = self._members[0].run.model_config.has_core
+        return selection_metrics(
+            np.stack([bag.labels for bag in selection]),
+            np.array([result.video_score for result in results]),
+            np.stack([result.category_probs for result in results]) if has_core else None,
+        )
 
     def _selection_name(self) -> str:
         data = self._config.data

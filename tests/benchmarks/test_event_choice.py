@@ -1,7 +1,6 @@
 """Choosing the rule for events: on one half, measured on the other, never on a test split."""
 
 import dataclasses
-import json
 import pathlib
 
 import numpy as np
@@ -11,11 +10,11 @@ from benchmarks import event_choice
 from refinevad_jax.data.bags import Bag, BagsInfo, Modality
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
-from refinevad_jax.evaluation.event_metrics import mean_average_precisions
-from refinevad_jax.evaluation.results import score_arrays
-from refinevad_jax.evaluation.scored_split import ScoredSplit
+from refinevad_jax.evaluation.numbers import mean_average_precisions
+from refinevad_jax.evaluation.scored_split import ScoredSplit, stored_arrays
 from refinevad_jax.evaluation.scoring import VideoScores
 from refinevad_jax.metrics.events import ProposalRule
+from refinevad_jax.runs.evaluations import write_evaluation
 
 TAXONOMY = Taxonomy("own", ("fire", "flood"), ("fire", "flood"))
 
@@ -38,19 +37,14 @@ def split_of(num_videos: int = 8) -> ScoredSplit:
     return ScoredSplit(info, bags, results, False, True)
 
 
-def by_segment(split: ScoredSplit, kind: str) -> ScoredSplit:
-    """The same scores with categories that change within a video."""
+def by_segment(split: ScoredSplit) -> ScoredSplit:
+    """The same scores with given categories that change within a video."""
     rng = np.random.default_rng(1)
-    evidence = [rng.uniform(0.1, 0.9, (32, 2)).astype(np.float32) for _ in split.bags]
-    if kind == "segments":
-        results = [
-            dataclasses.replace(result, segment_category_probs=found)
-            for result, found in zip(split.results, evidence, strict=True)
-        ]
-        return dataclasses.replace(split, results=results)
     maps = [
-        np.concatenate([1 - result.scores[:, None], found], axis=1)
-        for result, found in zip(split.results, evidence, strict=True)
+        np.concatenate(
+            [1 - result.scores[:, None], rng.uniform(0.1, 0.9, (32, 2)).astype(np.float32)], axis=1
+        )
+        for result in split.results
     ]
     return dataclasses.replace(split, category_maps=maps)
 
@@ -61,12 +55,11 @@ def folder(tmp_path: pathlib.Path) -> pathlib.Path:
 
 
 def store(split: ScoredSplit, tmp_path: pathlib.Path) -> pathlib.Path:
-    arrays = score_arrays(split)
     order = ["dataset", "split", "frames_per_segment", "category_accuracy"]
     metrics = dict(zip(order, ["own", "val", 16, 0.5], strict=True))
-    np.savez(tmp_path / "scores.npz", **arrays)  # type: ignore[arg-type]
-    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
-    return tmp_path
+    arrays = stored_arrays(split)
+    write_evaluation(tmp_path / "eval", metrics, arrays, rows=[{"video_id": "v"}], events={})
+    return tmp_path / "eval"
 
 
 def test_a_stored_evaluation_gives_the_numbers_of_the_split_it_was_made_of(
@@ -79,11 +72,8 @@ def test_a_stored_evaluation_gives_the_numbers_of_the_split_it_was_made_of(
             np.testing.assert_allclose(found[name], value, err_msg=name)
 
 
-@pytest.mark.parametrize("kind", ["segments", "given maps"])
-def test_categories_by_segment_are_those_of_the_evaluation(
-    kind: str, tmp_path: pathlib.Path
-) -> None:
-    split = by_segment(split_of(), kind)
+def test_categories_by_segment_are_those_of_the_evaluation(tmp_path: pathlib.Path) -> None:
+    split = by_segment(split_of())
     stored = event_choice.read_scored(store(split, tmp_path))
     for rule in ("legacy", "proposals"):
         found, expected = (mean_average_precisions(s, rule) for s in (stored, split))
@@ -92,8 +82,7 @@ def test_categories_by_segment_are_those_of_the_evaluation(
         assert (found["anomaly"] != plain["anomaly"]).any()
     first, second = event_choice.halves(stored)
     assert len(first.bags) == len(second.bags) == 4
-    if kind == "given maps":
-        np.testing.assert_array_equal(second.category_map(0), split.category_map(1))
+    np.testing.assert_array_equal(second.category_map(0), split.category_map(1))
 
 
 def test_the_halves_share_no_video(folder: pathlib.Path) -> None:
@@ -124,5 +113,5 @@ def test_nothing_is_chosen_on_a_test_split_or_a_damaged_folder(folder: pathlib.P
     with pytest.raises(UserError, match="of a test split; nothing is chosen on it"):
         event_choice.read_scored(folder)
     (folder / "scores.npz").write_bytes(b"PK")
-    with pytest.raises(UserError, match=r"no evaluation that can be read|not an \.npz"):
+    with pytest.raises(UserError, match=r"damaged; evaluate again .*not an \.npz"):
         event_choice.read_scored(folder)

@@ -13,7 +13,7 @@ from data_prep.catalogue import lookup
 from data_prep.catalogue.lookup import fit_rule, label_from_name, load_taxonomy, name_features
 from data_prep.catalogue.video_names import match_key
 from data_prep.dataset.videos import Span
-from data_prep.sources.released_lists import read_released_list
+from data_prep.sources.lists import read_released_list
 from refinevad_jax.data.taxonomy import NORMAL_HAS_TRUTH, Taxonomy
 from refinevad_jax.errors import UserError
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from refinevad_jax.errors import UserError
-from refinevad_jax.evaluation.comparison import comparison, find_evaluation, read_evaluation
+from refinevad_jax.evaluation.comparison import comparison, read_run
 from refinevad_jax.evaluation.run import Settings, evaluate, evaluate_scores
 
 QUICK = Settings(num_curves=0, report=False)
@@ -46,16 +46,16 @@ def folders(
 
 
 def test_stored_frames_give_the_numbers_of_the_evaluation(folders) -> None:
-    run = read_evaluation("run", folders["run"])
-    assert len(run.truth) == run.metrics["num_frames"]
-    assert run.truth.sum() == run.metrics["num_positive_frames"]
+    run = read_run("run", folders["run"])
+    assert len(run.split.arrays.truth) == run.metrics["num_frames"]
+    assert run.split.arrays.truth.sum() == run.metrics["num_positive_frames"]
     found = comparison([run, run])["differences"][0]["rows"]
     assert found["frame_auc"]["value"] == 0
     assert found["frame_auc"]["p_value"] == 1
 
 
 def test_differences_are_those_of_the_numbers_and_keep_their_sign(folders) -> None:
-    runs = [read_evaluation(name, folders[name]) for name in ("run", "same", "worse")]
+    runs = [read_run(name, folders[name]) for name in ("run", "same", "worse")]
     content = comparison(runs)
     same, worse = (found["rows"] for found in content["differences"])
     for key in ("frame_auc", "frame_ap", "video_auc", "video_ap"):
@@ -69,38 +69,27 @@ def test_differences_are_those_of_the_numbers_and_keep_their_sign(folders) -> No
 
 
 def test_other_videos_are_not_paired(folders) -> None:
-    runs = [read_evaluation(name, folders[name]) for name in ("run", "val")]
+    runs = [read_run(name, folders[name]) for name in ("run", "val")]
     (found,) = comparison(runs)["differences"]
     assert found["rows"] == {}
     assert found["reason"] == "other videos, or in another order"
 
 
 def test_another_truth_leaves_video_level_numbers(folders) -> None:
-    run = read_evaluation("run", folders["run"])
-    other = read_evaluation("other", folders["same"])
+    run = read_run("run", folders["run"])
+    other = read_run("other", folders["same"])
     other.metrics["truth_hash"] = "0" * 64
     (found,) = comparison([run, other])["differences"]
     assert set(found["rows"]) == {"video_auc", "video_ap"}
     assert "other frame truth" in found["reason"]
 
 
-def test_a_workdir_stands_for_its_only_evaluation(folders, tmp_path: pathlib.Path) -> None:
-    assert find_evaluation(folders["run"]) == folders["run"]
-    shutil.copytree(folders["run"], tmp_path / "eval" / "one")
-    assert find_evaluation(tmp_path) == tmp_path / "eval" / "one"
-    shutil.copytree(folders["run"], tmp_path / "eval" / "two")
-    with pytest.raises(UserError, match=r"2 evaluations; name one of .*one, .*two"):
-        find_evaluation(tmp_path)
-    with pytest.raises(UserError, match=r"no metrics\.json"):
-        find_evaluation(tmp_path / "nothing")
-
-
 def test_damaged_folders_and_other_categories_are_refused(folders, tmp_path: pathlib.Path) -> None:
     shutil.copytree(folders["run"], tmp_path / "run")
     (tmp_path / "run" / "scores.npz").write_bytes(b"PK nothing")
-    with pytest.raises(UserError, match="damaged or of an older release"):
-        read_evaluation("run", tmp_path / "run")
-    run, other = (read_evaluation(name, folders["run"]) for name in ("run", "other"))
+    with pytest.raises(UserError, match="run: damaged; evaluate again"):
+        read_run("run", tmp_path / "run")
+    run, other = (read_run(name, folders["run"]) for name in ("run", "other"))
     other.metrics["per_category"]["categories"][0]["category"] = "Z"
     with pytest.raises(UserError, match="other knows the categories Z, B, C"):
         comparison([run, other])

@@ -79,7 +79,7 @@ def test_repeated_frames_are_segments_again(tmp_path: pathlib.Path) -> None:
     values = {name: np.repeat(ramp(length), 16) for name, length in LENGTHS.items()}
     found = read_scores(save(tmp_path, **values), INFO, bags())
     assert found.resolution == "segment"
-    assert found.notes == ["one score for 16 frames, repeated"]
+    assert found.notes == ["one score per 16 frames, repeated"]
     np.testing.assert_allclose(found.split.results[1].scores, ramp(5), rtol=1e-6)
 
 
@@ -112,10 +112,10 @@ def test_scores_outside_the_unit_interval_are_named(tmp_path: pathlib.Path) -> N
 WRONG = {
     "unknown": ({"v9": ramp(3), "v8": ramp(2)}, r"2 unknown videos \(v9, v8\) for a split of 3"),
     "missing": ({"v2": None}, r"1 missing videos \(v2\)"),
-    "length": ({"v2": ramp(9)}, r"1 of 3 videos .* one score a segment \(v2 9 instead of 5\)"),
+    "length": ({"v2": ramp(9)}, r"1 of 3 videos .* one score per segment \(v2 9 instead of 5\)"),
     "odd": (
         {"v1": ramp(32), "v2": ramp(32), "v3": ramp(31)},
-        r"1 of 3 videos .* for 32 scores a video \(v3 31 instead of 32\)",
+        r"1 of 3 videos .* for 32 scores per video \(v3 31 instead of 32\)",
     ),
     "nan": ({"v1": np.array([0, np.nan, 1])}, r"1 videos with NaN or infinite scores \(v1\)"),
     "text": ({"v1": np.array(["a", "b", "c"])}, r"1 videos without numbers \(v1\)"),

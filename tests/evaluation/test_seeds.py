@@ -6,9 +6,9 @@ import shutil
 import pytest
 
 from refinevad_jax.errors import UserError
-from refinevad_jax.evaluation import seeds
-from refinevad_jax.evaluation.comparison import find_evaluation
-from refinevad_jax.evaluation.run import Settings
+from refinevad_jax.evaluation.run import Settings, evaluate_seeds
+from refinevad_jax.report.tables import seeds_summary
+from refinevad_jax.runs.evaluations import find_evaluation, stored_seeds
 from refinevad_jax.runs.run import read_run
 from refinevad_jax.training import loop
 from tests.conftest import make_tiny_config
@@ -21,11 +21,11 @@ def test_every_seed_is_evaluated_and_the_mean_printed(
     config.num_seeds = 2
     loop.train(config, tmp_path)
     quick = Settings(num_curves=0, report=False, verbose=False)
-    contents = seeds.evaluate_seeds(tmp_path, split="test", step="best", settings=quick)
+    contents = evaluate_seeds(tmp_path, split="test", step="best", settings=quick)
     assert [content["seed"] for content in contents] == [0, 1]
     assert "mean ± deviation over seeds 0, 1" in capsys.readouterr().out
-    assert seeds.stored_seeds(tmp_path, "tiny-test-best") == contents
-    mean, spread = seeds.summary(contents)["frame_auc"]
+    assert stored_seeds(tmp_path, "tiny-test-best") == contents
+    mean, spread = seeds_summary(contents)["frame_auc"]
     one, other = (content["frame_auc"] for content in contents)
     assert mean == pytest.approx((one + other) / 2)
     assert spread == pytest.approx(abs(one - other) / 2**0.5)
@@ -43,4 +43,4 @@ def test_a_run_of_several_seeds_says_so_where_one_is_needed(
 
 def test_a_folder_without_a_run_says_what_is_missing(tmp_path: pathlib.Path) -> None:
     with pytest.raises(UserError, match=r"is not a workdir \(no config.json\)"):
-        seeds.evaluate_seeds(tmp_path, split="test", step="best")
+        evaluate_seeds(tmp_path, split="test", step="best")

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from refinevad_jax.evaluation.seeds import evaluate_seeds
+from refinevad_jax.evaluation.run import evaluate_seeds
 from tests.conftest import ROOT
 from tests.faults.scenarios import Ground, make_ground
 

@@ -35,7 +35,8 @@ from refinevad_jax.evaluation import comparison, score_files
 from refinevad_jax.files.arrays import load_array, load_packed
 from refinevad_jax.files.hashes import json_sha256
 from refinevad_jax.metrics.events import propose_events
-from refinevad_jax.report import compare_page, result_table
+from refinevad_jax.report import compare_page, tables
+from refinevad_jax.runs.evaluations import read_metrics
 from refinevad_jax.runs.run import read_run
 from refinevad_jax.runtime.command_line import one_line
 from refinevad_jax.training import failures
@@ -241,7 +242,7 @@ def test_evaluations_and_their_pages(ground: Ground, tmp_path: pathlib.Path) -> 
     scores = dict(np.load(folder / "scores.npz"))
 
     def page() -> None:
-        run = comparison.read_evaluation("one", folder)
+        run = comparison.read_run("one", folder)
         content = {"runs": [{"name": "one", "metrics": run.metrics, "roc": None}]}
         content |= {"categories": comparison.comparison([run])["categories"], "differences": []}
         compare_page.write_page(tmp_path / "page.html", content)
@@ -259,7 +260,9 @@ def test_evaluations_and_their_pages(ground: Ground, tmp_path: pathlib.Path) -> 
         (folder / "scores.npz").write_bytes(npz(**arrays))
         ends_well("comparison page", page)
         ends_well("choice of events", lambda: event_choice.read_scored(folder))
-        ends_well("metrics.json", lambda: result_table.result_table({"one": [folder]}))
+        ends_well(
+            "metrics.json", lambda: tables.result_table({"one": {folder: read_metrics(folder)}})
+        )
 
     run()
 

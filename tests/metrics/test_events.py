@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from refinevad_jax.metrics.events import Event, ProposalRule, legacy_events, propose_events
+from refinevad_jax.metrics.events import Event, ProposalRule, propose_events
+from refinevad_jax.metrics.legacy_localization import legacy_detections
 
 PROBS = np.array([0.8, 0.1, 0.1])
 
@@ -63,7 +64,7 @@ def test_absolute_levels_find_what_the_range_of_a_video_hides():
 
 def test_a_flat_confident_video_is_one_event_where_the_published_rule_finds_none():
     flat = np.full(10, 0.9)
-    assert not legacy_events(np.stack([1 - flat, flat], axis=1))
+    assert not len(legacy_detections([np.stack([1 - flat, flat], axis=1)]).score)
     assert propose(flat, np.ones(1), threshold=0.5) == [Event(0, 160, 0, pytest.approx(0.9))]
     assert propose(flat, np.ones(1))[0] == Event(0, 160, 0, pytest.approx(0.9))
 
@@ -156,10 +157,3 @@ def test_hundred_thousand_noisy_frames_are_no_trouble():
 def test_bad_input_is_refused(scores, probs, message):
     with pytest.raises(ValueError, match=message):
         propose(scores, probs)
-
-
-def test_legacy_events_are_the_anomalous_columns():
-    probs = np.array([[0.9, 0.1, 0.0], [0.1, 0.9, 0.0], [0.9, 0.1, 0.0]])
-    (event,) = legacy_events(probs)
-    assert (event.start, event.end, event.category) == (16, 32, 0)
-    assert event.score == pytest.approx(0.9 + 0.7 * 0.9)

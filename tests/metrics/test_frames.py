@@ -23,6 +23,10 @@ frames = st.lists(
 ).filter(lambda pairs: len({truth for truth, _ in pairs}) == 2)
 
 
+def precision_recall_auc(truth, scores):
+    return frame_metrics.rank(truth, scores).precision_recall_auc()
+
+
 @given(frames)
 @settings(deadline=None)
 def test_areas_equal_scikit_learn(pairs):
@@ -36,7 +40,7 @@ def test_areas_equal_scikit_learn(pairs):
     ours = (
         frame_metrics.roc_auc(truth, scores),
         frame_metrics.average_precision(truth, scores),
-        frame_metrics.precision_recall_auc(truth, scores),
+        precision_recall_auc(truth, scores),
     )
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-12)
 
@@ -70,13 +74,13 @@ def test_hand_values():
     assert frame_metrics.average_precision(truth, scores) == pytest.approx((1 + 2 / 3) / 2)
     # Points (recall, precision): (0, 1), (.5, 1), (.5, .5), (1, 2/3), (1, .5).
     expected = 0.5 + 0.5 * (0.5 + 2 / 3) / 2
-    assert frame_metrics.precision_recall_auc(truth, scores) == pytest.approx(expected)
+    assert precision_recall_auc(truth, scores) == pytest.approx(expected)
 
 
 def test_the_two_definitions_of_average_precision_differ():
     truth, scores = np.array([False, True]), np.array([0.9, 0.1])
     assert frame_metrics.average_precision(truth, scores) == 0.5
-    assert frame_metrics.precision_recall_auc(truth, scores) == 0.25
+    assert precision_recall_auc(truth, scores) == 0.25
 
 
 def test_constant_scores_are_chance():
@@ -104,9 +108,8 @@ def test_roc_is_nan_without_both_classes(metric, truth):
     assert np.isnan(metric(np.array(truth, bool), np.zeros(len(truth)))).all()
 
 
-@pytest.mark.parametrize("metric", ["average_precision", "precision_recall_auc"])
+@pytest.mark.parametrize("metric", [frame_metrics.average_precision, precision_recall_auc])
 def test_precision_is_nan_without_anomalous_frames_only(metric):
-    metric = getattr(frame_metrics, metric)
     assert math.isnan(metric(np.zeros(3, bool), np.arange(3.0)))
     assert math.isnan(metric(np.zeros(0, bool), np.zeros(0)))
     assert metric(np.ones(3, bool), np.arange(3.0)) == 1.0
@@ -231,7 +234,7 @@ def test_golden_values_of_the_published_evaluators(shared_data, name):
         "pos": truth.sum(),
         "roc_auc_score": frame_metrics.roc_auc(truth, score),
         "average_precision_score": frame_metrics.average_precision(truth, score),
-        "auc(pr_curve)": frame_metrics.precision_recall_auc(truth, score),
+        "auc(pr_curve)": precision_recall_auc(truth, score),
         "ano_auc": frame_metrics.anomalous_videos_auc(truth, score, anomalous),
         "ano_ap": frame_metrics.average_precision(truth[anomalous], score[anomalous]),
         "FAR@0.5_normal_videos": frame_metrics.false_alarm_rate(score[~anomalous], 0.5),
@@ -253,7 +256,7 @@ def test_real_scores_of_ucf_crime(ucf_model):
 
 def test_numbers_that_docs_metrics_quotes_for_them(ucf_model):
     truth, scores, lengths = ucf_model.truth, ucf_model.scores, ucf_model.lengths
-    assert round(frame_metrics.precision_recall_auc(truth, scores), 4) == 0.1911
+    assert round(precision_recall_auc(truth, scores), 4) == 0.1911
     anomalous = per_frame(ucf_model.labelled, lengths)
     assert round(frame_metrics.anomalous_videos_auc(truth, scores, anomalous), 4) == 0.6209
     normal_scores = scores[~anomalous]

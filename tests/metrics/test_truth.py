@@ -97,7 +97,7 @@ def test_hash_depends_on_frames_alone():
 
 
 def test_hash_refuses_ambiguous_ids():
-    with pytest.raises(ValueError, match="'a' stands twice"):
+    with pytest.raises(ValueError, match="'a' appears twice"):
         truth_hash([("a", 1, np.zeros((0, 2)))] * 2)
     with pytest.raises(ValueError, match="tab"):
         truth_hash([("a\tb", 1, np.zeros((0, 2)))])

@@ -8,7 +8,6 @@ from refinevad_jax.metrics.videos import (
     category_accuracy,
     category_average_precisions,
     category_mean_average_precision,
-    confusion_matrix,
 )
 
 PROBS = np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6], [0.5, 0.4, 0.1], [0.2, 0.2, 0.6]])
@@ -46,15 +45,10 @@ def test_category_without_a_video_is_left_out_of_the_mean():
     assert math.isnan(category_mean_average_precision(PROBS, labels & False))
 
 
-def test_confusion_matrix_counts_single_label_videos():
-    expected = [[1, 0, 0], [1, 0, 0], [0, 0, 0]]
-    np.testing.assert_array_equal(confusion_matrix(PROBS, LABELS), expected)
-
-
 def test_bad_input_is_refused():
     with pytest.raises(ValueError, match=r"must be \[V, C\]"):
         category_accuracy(PROBS[:, :2], LABELS)
     with pytest.raises(ValueError, match="video 2: NaN"):
         probs = PROBS.copy()
         probs[2, 1] = np.nan
-        confusion_matrix(probs, LABELS)
+        category_accuracy(probs, LABELS)

@@ -11,8 +11,9 @@ from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.evaluation.run import Settings, write_evaluation
 from refinevad_jax.evaluation.scored_split import ScoredSplit
 from refinevad_jax.evaluation.scoring import VideoScores
-from refinevad_jax.metrics.names import HEADLINE, number, percent
+from refinevad_jax.metrics.names import EVALUATION, shown_in
 from refinevad_jax.report.page import script_json
+from refinevad_jax.report.tables import number, percent
 from tests.browser import Browser
 
 EVIL = "</script><script>faults.push('name ran')</script><img src=x onerror=faults.push(1)>&amp;é"
@@ -81,8 +82,8 @@ def test_names_cannot_leave_the_data(page: pathlib.Path) -> None:
 
 def test_headline_rows_have_intervals_where_there_are_any(page: pathlib.Path) -> None:
     text = page.read_text(encoding="utf-8")
-    for name, _ in HEADLINE.values():
-        assert name in text
+    for metric in shown_in(EVALUATION):
+        assert metric.title in text
     assert number(None) == "–"
     assert percent(0.12345) == "12.35"
 

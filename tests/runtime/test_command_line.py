@@ -68,7 +68,7 @@ def test_help_teaches(module: str) -> None:
         ("refinevad_jax.export", ["--workdir=nowhere", "--output=x"], "nowhere"),
         ("refinevad_jax.ladder", ["--config=configs/demo.py", "--config.data.data_dir=no"], "no"),
         ("benchmarks.choose_events", [], "evaluation folders are needed"),
-        ("benchmarks.choose_events", ["nowhere"], "no evaluation that can be read"),
+        ("benchmarks.choose_events", ["nowhere"], "nowhere: no metrics.json"),
         ("refinevad_jax.compare", ["nowhere"], "two runs"),
         ("refinevad_jax.compare", ["nowhere", "a=b", "--output=x"], "nowhere: no metrics.json"),
     ],

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from refinevad_jax.evaluation.projection import project
+from refinevad_jax.evaluation.page_content import project
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 

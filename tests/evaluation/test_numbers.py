@@ -8,10 +8,10 @@ import pytest
 from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
 from data_prep.catalogue.xd_violence import TAXONOMY as XD_VIOLENCE
 from refinevad_jax.data.bags import Bag, BagsInfo, Modality
-from refinevad_jax.evaluation.event_metrics import localization_metrics
+from refinevad_jax.evaluation.numbers import localization_metrics
 from refinevad_jax.evaluation.scored_split import ScoredSplit
 from refinevad_jax.evaluation.scoring import VideoScores
-from refinevad_jax.metrics.legacy_localization import localization_report
+from tests.metrics.test_legacy_localization import published_report
 
 LENGTH = 20
 
@@ -72,10 +72,10 @@ def test_the_published_numbers_are_those_of_the_published_evaluator(taxonomy) ->
         for result in split.results
     ]
     split = dataclasses.replace(split, results=noisy)
-    expected = localization_report(
+    expected = published_report(
         [split.category_map(i) for i in range(len(noisy))],
         [bag.spans for bag in split.bags],
-        anomalous=split.anomalous,
+        anomalous=split.arrays.anomalous,
         normal_has_truth=taxonomy is XD_VIOLENCE,
     )
     found = localization_metrics(split)["legacy"]

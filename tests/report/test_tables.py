@@ -6,7 +6,8 @@ import pathlib
 import pytest
 
 from refinevad_jax.errors import UserError
-from refinevad_jax.report.result_table import result_table, spread
+from refinevad_jax.report.tables import result_table, spread
+from refinevad_jax.runs.evaluations import read_metrics
 from tests.conftest import call
 
 
@@ -24,8 +25,12 @@ def folder(path: pathlib.Path, seed: int, auc: float, **changes: object) -> path
     return path
 
 
+def table(folders: list[pathlib.Path]) -> str:
+    return result_table({"full": {path: read_metrics(path) for path in folders}})
+
+
 def test_mean_and_spread_by_hand(tmp_path: pathlib.Path) -> None:
-    text = result_table({"full": [folder(tmp_path / str(i), i, 0.8 + i / 10) for i in range(2)]})
+    text = table([folder(tmp_path / str(i), i, 0.8 + i / 10) for i in range(2)])
     assert "| full | 32 segments | 0, 1 | 0.850 ± 0.071 | 0.500 ± 0.000 |" in text
     assert "| – |" in text
     assert "simulated" in text
@@ -35,12 +40,12 @@ def test_mean_and_spread_by_hand(tmp_path: pathlib.Path) -> None:
 def test_seeds_of_different_truth_do_not_share_a_row(tmp_path: pathlib.Path) -> None:
     folders = [folder(tmp_path / "a", 0, 0.5), folder(tmp_path / "b", 1, 0.5, truth_hash="x")]
     with pytest.raises(UserError, match="truth_hash"):
-        result_table({"full": folders})
+        table(folders)
 
 
 def test_a_folder_without_results_is_named(tmp_path: pathlib.Path) -> None:
     with pytest.raises(UserError, match=r"metrics\.json"):
-        result_table({"full": [tmp_path]})
+        table([tmp_path])
 
 
 @pytest.mark.parametrize(

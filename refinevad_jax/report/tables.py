@@ -1,0 +1,219 @@
+"""The tables made of metrics.json: of one evaluation, of the seeds of a run, of many runs.
+
+Which metrics a table shows, and under which title, is in `metrics.names`. The functions take the
+content of metrics.json files; a missing key means a damaged file and raises KeyError.
+"""
+
+import pathlib
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from refinevad_jax.errors import UserError, as_damaged
+from refinevad_jax.metrics import names
+
+# What must agree in all runs of one row.
+SAME = (
+    "dataset",
+    "split",
+    "truth_hash",
+    "num_frames",
+    "num_segments",
+    "selection",
+    "end_convention",
+)
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A fraction, or a dash if it is not defined."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def percent(value: float | None) -> str:
+    """A fraction in percent, as papers print mAP."""
+    return "–" if value is None else f"{100 * value:.2f}"
+
+
+def mean_and_deviation(values: Sequence[float | None]) -> tuple[float, float] | None:
+    """Mean and standard deviation (of a sample; 0 for one value); None if a value is None."""
+    known = [value for value in values if value is not None]
+    if not known or len(known) < len(values):
+        return None
+    return statistics.mean(known), statistics.stdev(known) if len(known) > 1 else 0.0
+
+
+def spread(values: Sequence[float | None]) -> str:
+    """Mean ± standard deviation, only the mean for one value, or a dash if one is not defined."""
+    found = mean_and_deviation(values)
+    if found is None:
+        return "–"
+    mean, deviation = found
+    return f"{mean:.3f} ± {deviation:.3f}" if len(values) > 1 else f"{mean:.3f}"
+
+
+def metric_rows(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The metrics of an evaluation: title, note, value, and the interval's ends or None."""
+    rows = []
+    for metric in names.shown_in(names.EVALUATION):
+        interval = metrics["intervals"].get(metric.key) or {}
+        rows.append(
+            {
+                "name": metric.title,
+                "note": metric.note,
+                "value": metric.of(metrics),
+                "low": interval.get("low"),
+                "high": interval.get("high"),
+            }
+        )
+    return rows
+
+
+def localization_rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """mAP@IoU: rule, convention, values at each IoU and their mean."""
+    return [
+        {"rule": title, "key": key, "note": note, **found[rule][key]}
+        for key, note in names.CONVENTIONS.items()
+        for rule, title in names.RULES.items()
+        if key in found.get(rule, {})
+    ]
+
+
+def facts(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What was measured on what: the protocol that every number of the page shares."""
+    segments = metrics["num_segments"]
+    return [
+        ("Data set", f"{metrics['dataset']}, split {metrics['split']}"),
+        ("Scores", metrics["scored_by"]),
+        ("Selection rule", metrics["selection"]),
+        (
+            "Videos",
+            f"{metrics['num_videos']}, {metrics['num_anomalous_videos']} anomalous; "
+            f"{metrics['num_videos_with_truth']} with frame truth",
+        ),
+        (
+            "Frames",
+            f"{metrics['num_frames']:,}, {metrics['num_positive_frames']:,} anomalous",
+        ),
+        ("Truth hash", metrics["truth_hash"]),
+        ("End of a span", metrics["end_convention"]),
+        ("Frames per segment", str(metrics["frames_per_segment"])),
+        ("Resolution", f"{segments} scores per video" if segments else "full sequences"),
+        ("Crops", f"{metrics['num_crops']}, scores averaged"),
+        ("Features", metrics["encoder"]),
+        ("Seed", "–" if metrics["seed"] is None else str(metrics["seed"])),
+        ("Trained by commit", metrics.get("commit") or "not known"),
+    ]
+
+
+def measured_on(content: Mapping[str, Any]) -> str:
+    """The videos, the frames and the truth of an evaluation, and how its checkpoint was chosen."""
+    return (
+        f"{content['num_videos']} videos, {content['num_videos_with_truth']} with frame truth "
+        f"({content['num_frames']:,} frames, {content['num_positive_frames']:,} anomalous, truth "
+        f"{content['truth_hash'][:12]}); checkpoint {content['step_chosen_as']} by "
+        f"{content['selection']}"
+    )
+
+
+def evaluation_table(content: Mapping[str, Any]) -> str:
+    """The metrics of an evaluation as text, with what they were measured on."""
+    simulated = " (simulated data)" if content["simulated"] else ""
+    segments = content["num_segments"]
+    resolution = f"{segments} segments per video" if segments else "full sequences"
+    lines = [
+        f"{content['dataset']}, split {content['split']}{simulated}, {content['scored_by']}, "
+        f"{resolution}",
+        f"{content['num_videos']} videos ({content['num_anomalous_videos']} anomalous), "
+        f"{content['num_videos_with_truth']} with frame truth: {content['num_frames']:,} frames, "
+        f"{content['num_positive_frames']:,} anomalous, truth {content['truth_hash'][:12]}, ends "
+        f"{content['end_convention']}, {content['num_crops']} crops",
+    ]
+    for row in metric_rows(content):
+        has_interval = row["low"] is not None
+        interval = f"  [{number(row['low'])}, {number(row['high'])}]" if has_interval else ""
+        value = "not defined" if row["value"] is None else number(row["value"])
+        lines.append(f"  {row['name']:38s} {value}{interval}")
+    point = content["operating_point"]
+    name = f"threshold for {point['target_false_alarm_rate']:.1%} false alarms"
+    rate = number(point["detection_rate"])
+    lines.append(f"  {name:38s} {number(point['threshold'])}  (anomalous frames found: {rate})")
+    return "\n".join([*lines, *_localization_lines(content["localization"])])
+
+
+def _localization_lines(found: Mapping[str, Any]) -> list[str]:
+    """mAP@IoU, one line per rule and convention, in percent as papers print it."""
+    lines = []
+    for row in localization_rows(found):
+        cells = "".join(f"{percent(value):>6}" for value in [*row["at"], row["mean"]])
+        lines.append(f"  {row['rule']:14s} {row['key']:27s} {cells}")
+    if lines:
+        ious = "".join(f"{iou:6.1f}" for iou in found["iou_thresholds"])
+        lines.insert(0, f"  {'mAP@IoU, percent':42s} {ious}  mean")
+    if found["no_categories"]:
+        lines.append(f"  no mAP by category: {found['no_categories']}")
+    return lines
+
+
+def seeds_summary(contents: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, float]]:
+    """Mean and deviation over the seeds of a run of every metric that is defined in all, by key."""
+    found = {
+        metric.key: mean_and_deviation([metric.of(content) for content in contents])
+        for metric in names.shown_in(names.SEEDS)
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def seeds_table(contents: Sequence[Mapping[str, Any]]) -> str:
+    """The summary as text."""
+    first, found = contents[0], seeds_summary(contents)
+    seeds = ", ".join(str(content["seed"]) for content in contents)
+    lines = [f"{first['dataset']}, split {first['split']}: mean ± deviation over seeds {seeds}"]
+    for metric in names.shown_in(names.SEEDS):
+        if metric.key in found:
+            mean, deviation = found[metric.key]
+            lines.append(f"  {metric.title:24s} {mean:.4f} ± {deviation:.4f}")
+    return "\n".join(lines)
+
+
+def result_table(rows: Mapping[str, Mapping[pathlib.Path, Mapping[str, Any]]]) -> str:
+    """The results page: a Markdown table with a line per row on what was measured.
+
+    rows: name of a row to the evaluation folders of its seeds with their metrics.json. Raises
+    UserError for a damaged file, or if seeds of a row were measured on different things.
+    """
+    metrics = names.shown_in(names.RESULTS)
+    header = ["model", "test resolution", "seeds", *(metric.title for metric in metrics)]
+    lines, notes = [markdown_line(header), "|" + "---|" * len(header)], []
+    for name, evaluations in rows.items():
+        _check_same(name, evaluations)
+        contents = list(evaluations.values())
+        with as_damaged(f"{next(iter(evaluations))}: damaged; evaluate again"):
+            first = contents[0]
+            segments = f"{first['num_segments']} segments" if first["num_segments"] else "full"
+            seeds = ", ".join(str(content["seed"]) for content in contents)
+            cells = [spread([metric.of(content) for content in contents]) for metric in metrics]
+            lines.append(markdown_line([name, segments, seeds, *cells]))
+            simulated = ", simulated data" if first["simulated"] else ""
+            notes.append(
+                f"- {name}: {first['dataset']}, split {first['split']}{simulated}, "
+                f"{measured_on(first)}, steps {', '.join(str(item['step']) for item in contents)}; "
+                f"trained by commit {first.get('commit') or 'not known'}."
+            )
+    return "\n".join([*lines, "", "Mean ± standard deviation over the seeds.", "", *notes]) + "\n"
+
+
+def markdown_line(cells: Sequence[str]) -> str:
+    """A row of a Markdown table."""
+    return "| " + " | ".join(cells) + " |"
+
+
+def _check_same(name: str, evaluations: Mapping[pathlib.Path, Mapping[str, Any]]) -> None:
+    """Raises UserError if the seeds of one row were not measured on the same thing."""
+    first, content = next(iter(evaluations.items()))
+    for key in SAME:
+        for folder, other in evaluations.items():
+            if other.get(key) != content.get(key):
+                raise UserError(
+                    f"row {name!r}: {key} is {other.get(key)!r} in {folder} and "
+                    f"{content.get(key)!r} in {first}; evaluate them the same way"
+                )
