@@ -19,10 +19,10 @@ from absl import app, flags
 from benchmarks import records
 from benchmarks.limits import best, matmul_flops
 from refinevad_jax.encoders import i3d
+from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
 from refinevad_jax.encoders.segments import ahead, batched, read_segments
 from refinevad_jax.encoders.video import Video
 from refinevad_jax.encoders.video_writer import write_video
-from refinevad_jax.encoders.visual import FRAMES_PER_SEGMENT
 
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "segments a call", 1)
 SEGMENTS = flags.DEFINE_integer("segments", 24, "segments of the video", 1)
@@ -66,7 +66,7 @@ def main(argv: list[str]) -> None:
 
         def extract() -> None:
             with Video(path) as video:
-                for some in batched(ahead(read_segments(video), 8), BATCH_SIZE.value):
+                for some in batched(ahead([read_segments(video)], 8), BATCH_SIZE.value):
                     rows = np.zeros(shape, np.uint8)
                     rows[: len(some)] = [segment.crops[0] for segment in some]
                     i3d.encode(weights, rows).block_until_ready()

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from refinevad_jax.detection.inputs import Features
+from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
 from refinevad_jax.encoders.video import Video
 from refinevad_jax.encoders.video_writer import write_video
-from refinevad_jax.encoders.visual import FRAMES_PER_SEGMENT
 
 _EVENT = (224, 130, 20)
 _SCORE = (90, 170, 250)

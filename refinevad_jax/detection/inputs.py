@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from refinevad_jax.encoders import clip, i3d
+from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, VisualEncoder
 from refinevad_jax.encoders.segments import Segment, ahead, batched, read_segments
 from refinevad_jax.encoders.video import SUFFIXES, Video, find_videos
-from refinevad_jax.encoders.visual import FRAMES_PER_SEGMENT, VisualEncoder
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.arrays import load_array
 from refinevad_jax.files.hashes import file_sha256
@@ -142,9 +142,9 @@ def encode_video(
     thumbnails: list[bytes] = []
     last = 0.0
     with Video(path) as video:
-        segments = ahead(read_segments(video, num_crops), _AHEAD)
+        segments = ahead([read_segments(video, num_crops)], _AHEAD)
         for some in batched(segments, batch_size):
-            rows.append(encode_padded(encoder, some, batch_size))
+            rows.append(encoder.encode_segments([segment.crops for segment in some], batch_size))
             for segment in some:
                 starts.append(float(segment.seconds[0]))
                 last = float(segment.seconds[-1])
@@ -166,15 +166,6 @@ def encode_video(
         thumbnails=thumbnails,
         warnings=video.warnings,
     )
-
-
-def encode_padded(encoder: VisualEncoder, segments: list[Segment], batch_size: int) -> np.ndarray:
-    """Features [S, N, D] of at most batch_size segments, in calls of one shape."""
-    crops = np.stack([segment.crops for segment in segments])
-    padded = np.zeros((batch_size, *crops.shape[1:]), np.uint8)
-    padded[: len(crops)] = crops
-    encoded = encoder.encode(padded.reshape(-1, *crops.shape[2:]))
-    return encoded.reshape(batch_size, crops.shape[1], -1)[: len(crops)]
 
 
 def _thumbnail(segment: Segment) -> bytes:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from refinevad_jax.detection.inputs import Features
+from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
 from refinevad_jax.encoders.video import Video, import_av
 from refinevad_jax.encoders.video_writer import write_video
-from refinevad_jax.encoders.visual import FRAMES_PER_SEGMENT
 from refinevad_jax.evaluation.scoring import VideoScores
 from refinevad_jax.files.staged import write_text
 from refinevad_jax.report.page import environment, script_json

@@ -19,7 +19,8 @@ from refinevad_jax.detection.inputs import (
 )
 from refinevad_jax.detection.page import playable, transcode, write_page
 from refinevad_jax.encoders.crops import NUM_CROPS
-from refinevad_jax.encoders.visual import FRAMES_PER_SEGMENT, VisualEncoder, load_visual_encoder
+from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, VisualEncoder
+from refinevad_jax.encoders.loading import load_visual_encoder
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import write_json, write_text
 

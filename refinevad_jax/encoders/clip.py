@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from refinevad_jax.encoders.text import TextEncoder
-from refinevad_jax.encoders.visual import VisualEncoder
+from refinevad_jax.encoders.encoder import TextEncoder, VisualEncoder
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import file_sha256
 

@@ -8,7 +8,7 @@ the extras `tokenizers` and `safetensors`.
 import dataclasses
 import importlib.util
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -29,18 +29,6 @@ _MAX_TOKENS = 256  # what the model was trained with; longer sentences are cut
 _SENTENCES_PER_CALL = 32
 
 Weights = dict[str, jax.Array]
-
-
-@dataclasses.dataclass(frozen=True)
-class TextEncoder:
-    """A sentence encoder as extraction asks for it: S sentences to [S, D] float32.
-
-    name: as data sets and checkpoints record it; weights_sha256: digest of the weight file.
-    """
-
-    name: str
-    weights_sha256: str
-    encode: Callable[[Sequence[str]], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -36,7 +36,6 @@ def write_video(
     av = import_av()
     count = 0
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with staged_file(path):
             staged = staging_path(path)
             with av.open(str(staged), "w", options={"fflags": "+bitexact"}) as container:

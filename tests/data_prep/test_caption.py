@@ -12,7 +12,7 @@ import pytest
 
 from data_prep.extraction.captions import check_frames
 from refinevad_jax.encoders.captions import squared
-from refinevad_jax.encoders.timed_text import read_sentences
+from refinevad_jax.encoders.subtitles import read_sentences
 from refinevad_jax.encoders.video_writer import write_video
 from refinevad_jax.errors import UserError
 from tests.conftest import call

@@ -15,8 +15,8 @@ import pytest
 from refinevad_jax.detection import run_detection
 from refinevad_jax.detection.detector import Detector
 from refinevad_jax.detection.inputs import encode_video, find_inputs, read_features
+from refinevad_jax.encoders.encoder import VisualEncoder
 from refinevad_jax.encoders.segments import ahead
-from refinevad_jax.encoders.visual import VisualEncoder
 from refinevad_jax.errors import UserError
 from tests.detection.conftest import WIDTH, coloured
 
@@ -250,7 +250,7 @@ def test_the_decoder_is_only_a_little_ahead() -> None:
             produced.append(i)
             yield i
 
-    items = ahead(numbers(), 3)
+    items = ahead([numbers()], 3)
     assert [next(items) for _ in range(5)] == list(range(5))
     items.close()
     assert len(produced) <= 5 + 3 + 2
@@ -260,7 +260,7 @@ def test_the_decoder_is_only_a_little_ahead() -> None:
         raise UserError("broken")
 
     with pytest.raises(UserError, match="broken"):
-        list(ahead(failing(), 3))
+        list(ahead([failing()], 3))
 
 
 @pytest.mark.parametrize(

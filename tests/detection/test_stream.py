@@ -10,8 +10,8 @@ from refinevad_jax.detection import stream
 from refinevad_jax.detection.detector import Detector
 from refinevad_jax.detection.inputs import encode_video
 from refinevad_jax.detection.stream import CausalScorer, causal_scores, watch
+from refinevad_jax.encoders.encoder import VisualEncoder
 from refinevad_jax.encoders.video_writer import write_video
-from refinevad_jax.encoders.visual import VisualEncoder
 from refinevad_jax.errors import UserError
 from tests.detection.conftest import WIDTH, coloured
 from tests.detection.rtsp_server import RtspServer

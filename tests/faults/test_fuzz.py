@@ -20,14 +20,14 @@ from hypothesis import strategies as st
 
 from benchmarks import event_choice
 from data_prep.annotations.intervals import find_interval_files, read_intervals
-from data_prep.extraction.video_lists import read_videos
+from data_prep.extraction.jobs import read_videos
 from data_prep.sources.list_files import read_rows
 from data_prep.sources.timed_text import read_npz
 from refinevad_jax import config as config_lib
 from refinevad_jax.data.bags import read_info
 from refinevad_jax.data.taxonomy import UCF_CRIME, load_taxonomy
 from refinevad_jax.detection.inputs import read_features
-from refinevad_jax.encoders.timed_text import read_sentences
+from refinevad_jax.encoders.subtitles import read_sentences
 from refinevad_jax.encoders.video import Video
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation import comparison, score_files

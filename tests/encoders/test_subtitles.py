@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from refinevad_jax.encoders.timed_text import Sentence, read_sentences
+from refinevad_jax.encoders.subtitles import Sentence, read_sentences
 from refinevad_jax.errors import UserError
 
 FILES = {
