@@ -73,8 +73,7 @@ def staged_file(path: pathlib.Path) -> Iterator[IO[bytes]]:
                 return
     except OSError as error:
         if error.filename in (None, str(staged)):  # the user knows the file by its own name
-            error.filename = str(path)
-            error.filename2 = None
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
 
