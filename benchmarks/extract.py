@@ -14,7 +14,7 @@ import tempfile
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 from benchmarks import records
 from benchmarks.limits import best, matmul_flops
@@ -23,6 +23,7 @@ from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
 from refinevad_jax.encoders.segments import ahead, batched, read_segments
 from refinevad_jax.encoders.video import Video
 from refinevad_jax.encoders.video_writer import write_video
+from refinevad_jax.runtime import command_line
 
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "segments a call", 1)
 SEGMENTS = flags.DEFINE_integer("segments", 24, "segments of the video", 1)
@@ -47,9 +48,8 @@ def make_video(folder: pathlib.Path) -> pathlib.Path:
     return path
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     """Measures and prints."""
-    del argv
     weights = i3d.load_weights()
     shape = (BATCH_SIZE.value, FRAMES_PER_SEGMENT, 224, 224, 3)
     batch = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
@@ -88,4 +88,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command_line.run(main)

@@ -11,9 +11,9 @@ import json
 from typing import Any
 
 import jinja2
-from absl import app
 
 from benchmarks.records import FOLDER
+from refinevad_jax.runtime import command_line
 
 # Of NVIDIA's data sheet for the H100 SXM, dense: products of float32 inputs in TF32, and bfloat16.
 H100_TFLOPS = {"tf32": 495.0, "bfloat16": 989.0}
@@ -46,9 +46,8 @@ def load(result: dict[str, Any]) -> str:
     )
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     """Writes both pages."""
-    del argv
     # Markdown, from the numbers of our own records.
     environment = jinja2.Environment(  # nosec B701
         loader=jinja2.FileSystemLoader(FOLDER),
@@ -72,4 +71,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command_line.run(main)

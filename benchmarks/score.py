@@ -24,7 +24,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 from benchmarks import records
 from benchmarks.limits import SIDE, matmul
@@ -32,6 +32,7 @@ from benchmarks.made_up_run import test_lengths, write_data, write_workdir
 from refinevad_jax.data.bags import Bag, read_split
 from refinevad_jax.evaluation import scoring
 from refinevad_jax.runs.checkpoints import restore
+from refinevad_jax.runtime import command_line
 
 NUM_CHANNELS = flags.DEFINE_integer("num_channels", 1024, "D.", lower_bound=8)
 NUM_VIDEOS = flags.DEFINE_integer("num_videos", 290, "Videos.", lower_bound=4)
@@ -182,9 +183,8 @@ def score(bags: list[Bag], workdir: pathlib.Path) -> dict[str, Any]:
     return found
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     """Measures and prints."""
-    del argv
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         info = write_data(folder / "data", NUM_CHANNELS.value, NUM_VIDEOS.value)
@@ -196,4 +196,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command_line.run(main)

@@ -8,11 +8,12 @@ compiling is reported apart. The last line is JSON.
 
 import time
 
-from absl import app, flags
+from absl import flags
 
 from benchmarks import records
 from benchmarks.programs import made_up_bags, program
 from configs import ucf_text
+from refinevad_jax.runtime import command_line
 
 NUM_SEEDS = flags.DEFINE_integer("num_seeds", 5, "Seeds.", lower_bound=2)
 NUM_STEPS = flags.DEFINE_integer("num_steps", 20, "Steps of one measurement.", lower_bound=1)
@@ -35,9 +36,8 @@ class Program:
         return time.perf_counter() - start
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     """Measures both in turn."""
-    del argv
     together, alone = Program(NUM_SEEDS.value), Program(1)
     compiling = together.seconds(), alone.seconds()
     pairs = [(together.seconds(), alone.seconds()) for _ in range(REPEATS.value)]
@@ -56,4 +56,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command_line.run(main)

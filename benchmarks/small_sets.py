@@ -1,4 +1,4 @@
-"""Packages two small sets of real bags, on which a configuration can be tried without tuning it.
+r"""Packages two small sets of real bags, on which a configuration can be tried without tuning it.
 
 They are another kind of data than the one a configuration was chosen on, and a run takes seconds.
 

@@ -17,9 +17,10 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 
 from benchmarks import records
+from refinevad_jax.runtime import command_line
 
 NUM_CHANNELS = flags.DEFINE_integer("num_channels", 1024, "D.", lower_bound=8)
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "B.", lower_bound=2)
@@ -69,9 +70,8 @@ def profiled(run: Any, kinds: Mapping[str, str]) -> dict[str, float]:
     return dict(seconds)
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     """Measures and prints."""
-    del argv
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before XLA makes its threads
     from benchmarks.limits import matmul_flops
     from benchmarks.programs import made_up_bags, program
@@ -103,4 +103,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command_line.run(main)

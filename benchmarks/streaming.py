@@ -15,7 +15,7 @@ import tempfile
 from typing import Any
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 from benchmarks import records
 from benchmarks.made_up_run import test_lengths
@@ -26,6 +26,7 @@ from data_prep.dataset.write import write_dataset
 from refinevad_jax.data.bags import BagsInfo, Modality, read_split
 from refinevad_jax.data.batches import training_bags
 from refinevad_jax.data.taxonomy import UCF_CRIME
+from refinevad_jax.runtime import command_line
 from refinevad_jax.training.dispatch import Dispatch
 
 NUM_VIDEOS = flags.DEFINE_integer("num_videos", 400, "Bags.", lower_bound=64)
@@ -81,9 +82,8 @@ class Way:
         self._step += NUM_STEPS.value
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     """Measures and prints."""
-    del argv
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         write(folder)
@@ -123,4 +123,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command_line.run(main)

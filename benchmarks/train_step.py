@@ -20,7 +20,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from absl import app, flags
+from absl import flags
 from flax import nnx
 
 from benchmarks import records
@@ -28,6 +28,7 @@ from benchmarks.limits import SIDE, matmul
 from benchmarks.programs import NUM_CATEGORIES, made_up_bags, program
 from configs import ucf
 from refinevad_jax.model.refinevad import ModelConfig, create
+from refinevad_jax.runtime import command_line
 from refinevad_jax.training import step as step_lib
 from refinevad_jax.training.loop import MAX_STEPS_PER_DISPATCH
 
@@ -107,9 +108,8 @@ def measure(ours: Jax, theirs: Any) -> list[dict[str, tuple[float, float]]]:
     return turns
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     """Measures and prints."""
-    del argv
     config = ucf.get_config()
     config.train.update(batch_size=BATCH_SIZE.value, precision=PRECISION.value)
     bags = made_up_bags(NUM_VIDEOS.value, config.data.num_segments, NUM_CHANNELS.value, 1)
@@ -174,4 +174,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command_line.run(main)
