@@ -2,8 +2,8 @@
 
   python -m benchmarks.extract --batch_size=4
 
-Decoding and cutting are measured on a video made here, encoding on random pixels
-(the time does not depend on the values), the whole by running both at once. The limit is the
+Decoding and cutting are measured on a video made here, encoding on random pixels (the time does not
+depend on the values), and the whole by running both at once. The limit is the
 network's multiplications and additions at the speed of a large float32 matrix product. The last
 line is JSON.
 """
@@ -25,7 +25,7 @@ from refinevad_jax.encoders.video import Video
 from refinevad_jax.encoders.video_writer import write_video
 from refinevad_jax.runtime import command_line
 
-BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "segments a call", 1)
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "segments per call", 1)
 SEGMENTS = flags.DEFINE_integer("segments", 24, "segments of the video", 1)
 HEIGHT = flags.DEFINE_integer("height", 240, "rows of the video; columns are 4/3 of them", 16)
 

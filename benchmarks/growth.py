@@ -5,7 +5,7 @@
 
 Length: scoring one video with the network of configs/ucf.py. Bags, seeds, batch: a training step
 with the network of configs/ucf_text.py. Operations and scratch memory are the compiler's; the times
-stand beside one large matrix product of the same moment. The last line is JSON.
+are given beside one large matrix product of the same moment. The last line is JSON.
 """
 
 import functools
@@ -20,7 +20,7 @@ from flax import nnx
 
 from benchmarks import records
 from benchmarks.limits import SIDE, matmul
-from benchmarks.programs import NUM_CATEGORIES, made_up_bags, program
+from benchmarks.made_up import NUM_CATEGORIES, made_up_bags, program
 from configs import ucf, ucf_text
 from refinevad_jax.model.refinevad import ModelConfig, create
 from refinevad_jax.runtime import command_line

@@ -11,7 +11,7 @@ import time
 from absl import flags
 
 from benchmarks import records
-from benchmarks.programs import made_up_bags, program
+from benchmarks.made_up import made_up_bags, program
 from configs import ucf_text
 from refinevad_jax.runtime import command_line
 
@@ -43,8 +43,8 @@ def main() -> None:
     pairs = [(together.seconds(), alone.seconds()) for _ in range(REPEATS.value)]
     ratios = [both / (NUM_SEEDS.value * one) for both, one in pairs]
     steps = NUM_STEPS.value
-    print(f"{NUM_SEEDS.value} seeds together: {pairs[-1][0] / steps * 1e3:.0f} ms a step")
-    print(f"one seed: {pairs[-1][1] / steps * 1e3:.0f} ms a step")
+    print(f"{NUM_SEEDS.value} seeds together: {pairs[-1][0] / steps * 1e3:.0f} ms per step")
+    print(f"one seed: {pairs[-1][1] / steps * 1e3:.0f} ms per step")
     print(f"first call, with compiling: {compiling[0]:.1f} s together, {compiling[1]:.1f} s alone")
     result = {
         "num_seeds": NUM_SEEDS.value,

@@ -5,8 +5,8 @@
 
 The step of benchmarks.train_step under jax.profiler on one core, where operations run one after the
 other and their times add up. Kinds follow from the compiled program: its instructions, and the
-functions they came from. The products' rate stands beside one large matrix product on that core.
-The last line is JSON.
+functions they came from. The products' rate is given beside that of one large matrix product on
+that core. The last line is JSON.
 """
 
 import collections
@@ -74,7 +74,7 @@ def main() -> None:
     """Measures and prints."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before XLA makes its threads
     from benchmarks.limits import matmul_flops
-    from benchmarks.programs import made_up_bags, program
+    from benchmarks.made_up import made_up_bags, program
     from configs import ucf
 
     config = ucf.get_config()

@@ -18,8 +18,7 @@ import numpy as np
 from absl import flags
 
 from benchmarks import records
-from benchmarks.made_up_run import test_lengths
-from benchmarks.programs import NUM_CATEGORIES, program
+from benchmarks.made_up import NUM_CATEGORIES, program, test_lengths
 from configs import ucf, ucf_text
 from data_prep.dataset.videos import Video
 from data_prep.dataset.write import write_dataset

@@ -10,8 +10,8 @@ what is reported are medians of ratios within a turn, each side warm. The proces
 beside the clock's, because other programs on the machine do not lengthen it much. Operations are
 those the compiler counts in one step. The host's gap is what a dispatch costs besides its steps,
 spread over the 25 steps of a dispatch. With --torch the same network and losses
-(benchmarks/torch_reference.py) run, in a process of their own, on bags in memory, and on one .npy
-file a video read at every step, as published loops do. The last line is JSON.
+(benchmarks/torch_reference.py) run, in another process, on bags in memory, and on one .npy file
+per video that is read at every step, as published loops do. The last line is JSON.
 """
 
 import pathlib
@@ -25,7 +25,7 @@ from flax import nnx
 
 from benchmarks import records
 from benchmarks.limits import SIDE, matmul
-from benchmarks.programs import NUM_CATEGORIES, made_up_bags, program
+from benchmarks.made_up import NUM_CATEGORIES, made_up_bags, program
 from configs import ucf
 from refinevad_jax.model.refinevad import ModelConfig, create
 from refinevad_jax.runtime import command_line
@@ -86,10 +86,10 @@ def plain_loss(
 
 
 def measure(ours: Jax, theirs: Any) -> list[dict[str, tuple[float, float]]]:
-    """Turns of (clock, processor) seconds a step, by what ran.
+    """Turns of (clock, processor) seconds per step, by what ran.
 
-    Before a side is timed it makes a step untimed: the first one after the other side's is slower
-    by a fifth, because its memory has to be found again.
+    Each side makes a step untimed before it is timed: the first one after a step of the other side
+    is slower by a fifth, because its memory has to be found again.
     """
     count, turns = NUM_STEPS.value, []
     for _ in range(REPEATS.value):

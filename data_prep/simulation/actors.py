@@ -18,14 +18,14 @@ LIGHT_SCALE = 4  # the picture of light is that much smaller
 
 @dataclasses.dataclass(frozen=True)
 class Pose:
-    """Where a person is and how it stands.
+    """Where a person is, and the posture.
 
     Attributes:
         x, y: of the feet.
-        stride: phase of the steps in radians; constant for someone who stands.
+        stride: phase of the steps in radians; constant for a person who does not walk.
         arms: how far each arm is raised, 0 hanging .. 1 level.
         tilt: turn of the body in radians around the feet, 0 upright, pi / 2 lying.
-        bag: whether a bag is carried.
+        bag: whether the person carries a bag.
     """
 
     x: float

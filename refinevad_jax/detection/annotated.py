@@ -29,7 +29,7 @@ def annotate(
     """Writes the video with a strip of scores below it and a frame around it during events.
 
     description: see refinevad_jax.detection.outputs.describe; scores: [T]. The copy has the average
-    frame rate, every frame, and no sound. Raises UserError where it cannot be written.
+    frame rate, every frame, and no sound. Raises OSError if it cannot be written.
     """
     with Video(found.path) as video:
         frames = _drawn(video, description["events"], scores, threshold)

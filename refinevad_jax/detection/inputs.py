@@ -30,10 +30,10 @@ class Features:
     Attributes:
         path: the video or feature file.
         features: [N, T, D] float32.
-        seconds: [T + 1] where each segment starts, and where the last one ends.
+        seconds: [T + 1] starts of the segments, and the end of the last one.
         num_frames: of the video; T x 16 for a feature file that does not say.
         fps: average frames per second.
-        encoder: name of the encoder, "" where not known.
+        encoder: name of the encoder, "" if not known.
         thumbnails: [T] JPEG bytes of the segments' first frames; empty for a feature file.
         warnings: what was wrong with the video.
     """
@@ -51,7 +51,7 @@ class Features:
 def find_inputs(inputs: Sequence[str]) -> dict[str, pathlib.Path]:
     """Every input by the name its outputs will have; a folder stands for the videos below it.
 
-    Raises UserError where nothing is there or two inputs would have one name.
+    Raises UserError if nothing is there or two inputs would have one name.
     """
     found: dict[str, pathlib.Path] = {}
     for text in inputs:
@@ -76,7 +76,7 @@ def find_inputs(inputs: Sequence[str]) -> dict[str, pathlib.Path]:
 def read_features(path: pathlib.Path, frames_per_segment: int = FRAMES_PER_SEGMENT) -> Features:
     """A feature file, (T, D) or (T, N, D), and what the record beside it says.
 
-    Its rows stand for frames_per_segment frames each. Raises UserError where it is no such array.
+    Its rows stand for frames_per_segment frames each. Raises UserError if it is not such an array.
     """
     array = load_array(path)
     if array.dtype.kind != "f" or array.ndim not in (2, 3):
@@ -135,7 +135,7 @@ def encode_video(
 ) -> Features:
     """Decodes and encodes a video, at the same time; memory holds features and small pictures.
 
-    Raises UserError where it cannot be read or is shorter than one segment.
+    Raises UserError if it cannot be read or is shorter than one segment.
     """
     rows: list[np.ndarray] = []
     starts: list[float] = []

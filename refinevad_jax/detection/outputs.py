@@ -1,4 +1,4 @@
-"""What detection writes: events of all inputs as JSON, scores of each as CSV, a page of each."""
+"""What detection writes: events of all inputs as JSON; per input, scores as CSV and a page."""
 
 import csv
 import io
@@ -58,7 +58,7 @@ def _shares(
 ) -> dict[str, float]:
     """Each category's share of the evidence inside an event, largest first.
 
-    Of a network that names categories for whole videos alone, these are the video's.
+    If the network names categories only for whole videos, these are the shares of the video.
     """
     evidence = scores.category_evidence
     if evidence.ndim == 2:
@@ -94,7 +94,7 @@ def run_facts(detector: Detector, threshold: Threshold) -> dict[str, Any]:
 def segment_table(
     found: Features, scores: VideoScores, events: list[Event], frames_per_segment: int
 ) -> str:
-    """The scores as CSV text, a row a segment; `event` counts from 1, empty outside."""
+    """The scores as CSV text, one row per segment; `event` counts from 1, empty outside."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(

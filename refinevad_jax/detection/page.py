@@ -35,7 +35,7 @@ def write_page(
     """Writes OUT/<name>.html whole.
 
     description, facts: see refinevad_jax.detection.outputs; video: the file that plays, None for
-    features alone. Raises UserError where jinja2 is not installed.
+    features alone. Raises UserError if jinja2 is not installed.
     """
     pictures = [_picture(found, event, facts) for event in description["events"]]
     data = {

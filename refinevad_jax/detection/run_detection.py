@@ -47,7 +47,7 @@ class DetectionSettings:
 def load_encoder(detector: Detector, settings: DetectionSettings) -> VisualEncoder:
     """The encoder that the run was trained on, or the one asked for, checked against the run.
 
-    Raises UserError where the run's features came from none of the encoders here.
+    Raises UserError if the run's features came from none of the encoders here.
     """
     if detector.frames_per_segment != FRAMES_PER_SEGMENT:
         raise UserError(
@@ -68,9 +68,9 @@ def load_encoder(detector: Detector, settings: DetectionSettings) -> VisualEncod
 
 
 def choose_crops(detector: Detector, settings: DetectionSettings) -> int:
-    """The number of crops asked for, or that of the run, 1 where it is not known.
+    """The number of crops asked for, or else that of the run, 1 if it is not known.
 
-    Raises UserError where no encoder cuts as many.
+    Raises UserError if no encoder cuts as many.
     """
     chosen = settings.num_crops or detector.run.num_crops or 1
     if chosen not in NUM_CROPS:
@@ -122,13 +122,13 @@ def detect(
 
 
 def _keep_inputs(found: dict[str, pathlib.Path], output: pathlib.Path) -> None:
-    """Raises UserError where an output would take the place of an input."""
+    """Raises UserError if an output would take the place of an input."""
     given = {path.resolve() for path in found.values()}
     for name in found:
         for path in outputs.output_paths(output, name).values():
             if path.resolve() in given:
                 raise UserError(
-                    f"--output={output}: {path} would be written over, which is an input; choose "
+                    f"--output={output}: {path} would be written over, but it is an input; choose "
                     "another folder"
                 )
 

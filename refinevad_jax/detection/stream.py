@@ -1,4 +1,4 @@
-"""Scores while a source goes on: causal, with bounded memory, one JSON line a segment.
+"""Scores while a source goes on: causal, with bounded memory, one JSON line per segment.
 
 The score of a segment is the last one of the network run over the segments up to it, at most
 `window` of them. Nothing that comes later changes it, and nothing older than the window is kept.
@@ -49,7 +49,7 @@ def watch(
     window: int,
     num_crops: int,
 ) -> Iterator[str]:
-    """JSON lines, one a segment, until the source ends.
+    """JSON lines, one per segment, until the source ends.
 
     source: a file, an address, or the number of a camera. `latency_ms` runs from the last frame of
     the segment having been decoded to its score being known. An encoder slower than the source
