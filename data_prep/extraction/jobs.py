@@ -14,7 +14,7 @@ import json
 import os
 import pathlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -64,7 +64,7 @@ class Work(Protocol):
     def parts(self, job: Job, video: Video) -> Iterator[Any]:
         """Reads the video to its end, in a decoding thread, and gives what is to be encoded."""
 
-    def encode(self, parts: list[Any]) -> Sequence[Any]:
+    def encode(self, parts: list[Any]) -> Iterable[Any]:
         """The result of each part. A UserError in place of a result fails that video alone."""
 
     def content(self, results: list[Any]) -> tuple[bytes, dict[str, Any]]:

@@ -3,7 +3,7 @@
 import dataclasses
 import queue
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -52,7 +52,7 @@ def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield batch
 
 
-def ahead(sources: Sequence[Iterable[Item]], size: int, workers: int = 1) -> Iterator[Item]:
+def ahead(sources: Sequence[Iterable[Item]], size: int, workers: int = 1) -> Generator[Item]:
     """The items of all sources, produced by threads that run at most `size` of them ahead.
 
     Each of the workers runs through one source at a time, so the items of a source keep their
