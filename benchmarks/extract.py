@@ -3,9 +3,8 @@
   python -m benchmarks.extract --batch_size=4
 
 Decoding and cutting are measured on a video made here, encoding on random pixels (the time does not
-depend on the values), and the whole by running both at once. The limit is the
-network's multiplications and additions at the speed of a large float32 matrix product. The last
-line is JSON.
+depend on the values), and the whole by running both at once. The limit is the network's
+multiplications and additions at the speed of a large float32 matrix product. The last line is JSON.
 """
 
 import pathlib

@@ -35,10 +35,12 @@ from refinevad_jax.evaluation import scoring
 from refinevad_jax.runs.checkpoints import restore
 from refinevad_jax.runtime import command_line
 
-NUM_CHANNELS = flags.DEFINE_integer("num_channels", 1024, "D.", lower_bound=8)
-NUM_VIDEOS = flags.DEFINE_integer("num_videos", 290, "Videos.", lower_bound=4)
-REPEATS = flags.DEFINE_integer("repeats", 3, "Turns.", lower_bound=1)
-TEN_MINUTES = 10 * 60 * 30 // 16  # segments at 30 frames a second
+NUM_CHANNELS = flags.DEFINE_integer(
+    "num_channels", 1024, "Channels of the features, D.", lower_bound=8
+)
+NUM_VIDEOS = flags.DEFINE_integer("num_videos", 290, "Videos to score.", lower_bound=4)
+REPEATS = flags.DEFINE_integer("repeats", 3, "Turns; the median counts.", lower_bound=1)
+TEN_MINUTES = 10 * 60 * 30 // 16  # segments at 30 frames per second
 
 
 def power_of_two(num_segments: int) -> int:

@@ -15,7 +15,7 @@ from benchmarks.made_up import made_up_bags, program
 from configs import ucf_text
 from refinevad_jax.runtime import command_line
 
-NUM_SEEDS = flags.DEFINE_integer("num_seeds", 5, "Seeds.", lower_bound=2)
+NUM_SEEDS = flags.DEFINE_integer("num_seeds", 5, "Seeds trained together.", lower_bound=2)
 NUM_STEPS = flags.DEFINE_integer("num_steps", 20, "Steps of one measurement.", lower_bound=1)
 REPEATS = flags.DEFINE_integer("repeats", 5, "Measurements of each.", lower_bound=1)
 NUM_VIDEOS, NUM_CHANNELS = 1412, 384

@@ -22,8 +22,10 @@ from absl import flags
 from benchmarks import records
 from refinevad_jax.runtime import command_line
 
-NUM_CHANNELS = flags.DEFINE_integer("num_channels", 1024, "D.", lower_bound=8)
-BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "B.", lower_bound=2)
+NUM_CHANNELS = flags.DEFINE_integer(
+    "num_channels", 1024, "Channels of the features, D.", lower_bound=8
+)
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Videos per batch, B.", lower_bound=2)
 # Parts of the name of the function that an instruction came from.
 RANDOM = ("_bernoulli", "_uniform", "threefry", "random_bits")
 # Parts of the instruction's own name.

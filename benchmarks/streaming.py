@@ -28,11 +28,13 @@ from refinevad_jax.data.taxonomy import UCF_CRIME
 from refinevad_jax.runtime import command_line
 from refinevad_jax.training.dispatch import Dispatch
 
-NUM_VIDEOS = flags.DEFINE_integer("num_videos", 400, "Bags.", lower_bound=64)
-NUM_CHANNELS = flags.DEFINE_integer("num_channels", 1024, "D.", lower_bound=8)
+NUM_VIDEOS = flags.DEFINE_integer("num_videos", 400, "Bags to train on.", lower_bound=64)
+NUM_CHANNELS = flags.DEFINE_integer(
+    "num_channels", 1024, "Channels of the features, D.", lower_bound=8
+)
 NUM_STEPS = flags.DEFINE_integer("num_steps", 4, "Steps of one measurement.", lower_bound=1)
-REPEATS = flags.DEFINE_integer("repeats", 3, "Turns.", lower_bound=1)
-SMALL = flags.DEFINE_bool("small", False, "The small network instead.")
+REPEATS = flags.DEFINE_integer("repeats", 3, "Turns; the median counts.", lower_bound=1)
+SMALL = flags.DEFINE_bool("small", False, "Train the small network of configs/ucf_text.py instead.")
 # How far bags may come, in GB: device limit, and whether they are read at all.
 WAYS = {"device": (1e9, True), "host": (0.0, True), "files": (0.0, False)}
 

@@ -32,12 +32,16 @@ from refinevad_jax.runtime import command_line
 from refinevad_jax.training import step as step_lib
 from refinevad_jax.training.loop import MAX_STEPS_PER_DISPATCH
 
-NUM_CHANNELS = flags.DEFINE_integer("num_channels", 1024, "D.", lower_bound=8)
-NUM_VIDEOS = flags.DEFINE_integer("num_videos", 1610, "Bags.", lower_bound=64)
-BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "B.", lower_bound=2)
+NUM_CHANNELS = flags.DEFINE_integer(
+    "num_channels", 1024, "Channels of the features, D.", lower_bound=8
+)
+NUM_VIDEOS = flags.DEFINE_integer("num_videos", 1610, "Bags to train on.", lower_bound=64)
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Videos per batch, B.", lower_bound=2)
 NUM_STEPS = flags.DEFINE_integer("num_steps", 3, "Steps of one measurement.", lower_bound=2)
-REPEATS = flags.DEFINE_integer("repeats", 3, "Turns.", lower_bound=1)
-PRECISION = flags.DEFINE_enum("precision", "float32", ["float32", "bfloat16"], "Of the products.")
+REPEATS = flags.DEFINE_integer("repeats", 3, "Turns; the median counts.", lower_bound=1)
+PRECISION = flags.DEFINE_enum(
+    "precision", "float32", ["float32", "bfloat16"], "Precision of matrix products."
+)
 TORCH = flags.DEFINE_bool("torch", False, "Time the PyTorch implementation in the same turns.")
 
 

