@@ -18,7 +18,7 @@ from refinevad_jax.errors import UserError
 from tests.conftest import call
 
 pytest.importorskip("av", reason="pip install av")
-TINY = pathlib.Path(__file__).parent / "fixtures" / "tiny_chat" / "modeling_tiny_chat.py"
+TINY = pathlib.Path(__file__).parents[1] / "fixtures" / "tiny_chat" / "modeling_tiny_chat.py"
 
 
 @pytest.fixture
