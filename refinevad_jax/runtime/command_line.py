@@ -30,6 +30,8 @@ DISK = {
     errno.EACCES: "choose another folder, or ask for the right to write there",
     errno.ENAMETOOLONG: "shorten the name",
     errno.EISDIR: "name a file in it",
+    errno.EEXIST: "choose another name",
+    errno.ENOTDIR: "choose another folder",
     errno.EPERM: "choose another folder, or ask for the right to write there",
 }
 
@@ -75,11 +77,11 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
             _discard_output()
             sys.exit(0)
         except flags.Error as error:
-            text = one_line(error)
-            fail(f"{_missing() if _REQUIRED in text else text}; --help lists the flags", code=2)
+            text = _missing() if _REQUIRED in str(error) else str(error)
+            fail(f"{text}; --help lists the flags", code=2)
         except (AttributeError, KeyError, TypeError, ValueError, OSError, ImportError) as error:
             # What ml_collections raises for a configuration file or key that does not exist.
-            fail(f"--config: {type(error).__name__}: {one_line(error)}; see configs/", code=2)
+            fail(f"--config: {type(error).__name__}: {error}; see configs/", code=2)
         if len(rest) > 1 and not takes_arguments:
             fail(f"unexpected argument {rest[1]!r}: flags start with --; --help lists them", code=2)
         return rest
@@ -88,7 +90,7 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
         try:
             main(*argv[1:])
         except UserError as error:
-            fail(one_line(error), code=2)
+            fail(str(error), code=2)
         except BrokenPipeError:
             _discard_output()
         except OSError as error:
@@ -97,7 +99,7 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
             cure = DISK.get(error.errno or 0, "check the path")
             fail(f"{error.filename or 'a file'}: {error.strerror}; {cure}", code=2)
         except NumericalError as error:
-            fail(one_line(error), code=1)
+            fail(str(error), code=1)
         except StoppedError as error:
             print(f"stopped: {one_line(error)}", file=sys.stderr)
             sys.exit(TRY_AGAIN)
@@ -148,7 +150,7 @@ def _notes(flag: Any) -> Iterator[str]:
     """Whether a flag is required, its limits, its default."""
     if _required(flag):
         yield "required"
-    if flag.help.endswith("values"):
+    if _words(flag.help).endswith(_REPEATED):
         yield "may be repeated"
     if " " in flag.parser.syntactic_help.removeprefix("a number").removeprefix("an integer"):
         yield flag.parser.syntactic_help
@@ -159,7 +161,7 @@ def _notes(flag: Any) -> Iterator[str]:
 
 def _explained(flag: Any) -> str:
     """The help of a flag without what absl adds to it."""
-    text = " ".join(flag.help.split()).removesuffix(_REPEATED)
+    text = _words(flag.help).removesuffix(_REPEATED)
     return text.removeprefix(f"<{_value(flag)}>: ")
 
 
@@ -171,8 +173,8 @@ def _missing() -> str:
 
 
 def fail(message: str, *, code: int) -> None:
-    """Prints `error: message` on stderr and exits with code."""
-    print(f"error: {message}", file=sys.stderr)
+    """Prints `error: message` on stderr, in one line, and exits with code."""
+    print(f"error: {one_line(message)}", file=sys.stderr)
     sys.exit(code)
 
 
@@ -221,7 +223,10 @@ def _discard_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: Exception | str) -> str:
     """What an error says, in one line that a terminal shows and does not obey."""
-    text = " ".join(str(error).split())
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in _words(str(error)))
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split())
