@@ -13,9 +13,7 @@ from absl import flags
 from refinevad_jax.errors import UserError
 from refinevad_jax.runtime import command_line
 
-ROW = flags.DEFINE_multi_string(
-    "row", None, "NAME=PATTERN of evaluation folders, once per row.", required=True
-)
+ROW = flags.DEFINE_multi_string("row", [], "NAME=PATTERN of evaluation folders, once per row.")
 OUTPUT = flags.DEFINE_string("output", "", "Markdown file to write; printed when not given.")
 BEFORE = flags.DEFINE_string("before", "", "Markdown file that is put before the table.")
 
@@ -34,6 +32,8 @@ def main() -> None:
         if not folders:
             raise UserError(f"--row={row}: no folder matches {pattern!r}")
         rows[name] = folders
+    if not rows:
+        raise UserError("--row=NAME=PATTERN is needed, at least once")
     text = ""
     if BEFORE.value:
         try:

@@ -58,7 +58,7 @@ def _shares(
 ) -> dict[str, float]:
     """Each category's share of the evidence inside an event, largest first.
 
-    If the network names categories only for whole videos, these are the shares of the video.
+    Of a network that names categories for whole videos alone, these are the video's.
     """
     evidence = scores.category_evidence
     if evidence.ndim == 2:

@@ -30,8 +30,8 @@ DISK = {
     errno.EACCES: "choose another folder, or ask for the right to write there",
     errno.ENAMETOOLONG: "shorten the name",
     errno.EISDIR: "name a file in it",
-    errno.EEXIST: "choose another name",
     errno.ENOTDIR: "choose another folder",
+    errno.EEXIST: "choose another folder",
     errno.EPERM: "choose another folder, or ask for the right to write there",
 }
 
