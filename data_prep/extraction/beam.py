@@ -104,14 +104,10 @@ def _read(words: pathlib.Path, number: int, job: Job, runner: str) -> Summary:
 
 
 def _joined(summaries: Sequence[Summary]) -> Summary:
-    failed: dict[str, str] = {}
-    warned: dict[str, list[str]] = {}
+    total = Summary()
     for one in summaries:
-        failed |= one.failed
-        warned |= one.warned
-    return Summary(
-        done=sum(one.done for one in summaries),
-        skipped=sum(one.skipped for one in summaries),
-        failed=failed,
-        warned=warned,
-    )
+        total.done += one.done
+        total.skipped += one.skipped
+        total.failed |= one.failed
+        total.warned |= one.warned
+    return total

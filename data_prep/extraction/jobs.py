@@ -74,14 +74,14 @@ class Work(Protocol):
         """
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Summary:
     """What a run did: numbers of files, and the reason for each video that failed, by name."""
 
-    done: int
-    skipped: int
-    failed: dict[str, str]
-    warned: dict[str, list[str]]
+    done: int = 0
+    skipped: int = 0
+    failed: dict[str, str] = dataclasses.field(default_factory=dict)
+    warned: dict[str, list[str]] = dataclasses.field(default_factory=dict)
 
 
 def plan_jobs(
@@ -117,12 +117,7 @@ def run(
         for job, message in messages:
             loop.receive(job, message)
         loop.encode_waiting()
-    return Summary(
-        done=loop.done,
-        skipped=loop.skipped,
-        failed=dict(sorted(loop.failed.items())),
-        warned=dict(sorted(loop.warned.items())),
-    )
+    return loop.summary
 
 
 @contextlib.contextmanager
@@ -142,14 +137,14 @@ def progress_bar(total: int, what: str, unit: str) -> Iterator[Progress]:
 
 def report(summary: Summary, output: str) -> None:
     """Prints what a run did. Raises UserError, after the list of them, if videos failed."""
-    for name, warnings in summary.warned.items():
+    for name, warnings in sorted(summary.warned.items()):
         print(f"warning: {name}: {'; '.join(warnings)}", file=sys.stderr)
     print(
         f"{output}: {summary.done} videos written, {summary.skipped} already there, "
         f"{len(summary.failed)} failed, {len(summary.warned)} with warnings"
     )
     if summary.failed:
-        for reason in summary.failed.values():
+        for _, reason in sorted(summary.failed.items()):
             print(f"failed: {reason}", file=sys.stderr)
         total = summary.done + summary.skipped + len(summary.failed)
         raise UserError(f"{len(summary.failed)} of {total} videos failed, listed above")
@@ -219,9 +214,7 @@ class _Loop:
     """Collects parts, encodes them in full calls, and writes a video once it is complete."""
 
     def __init__(self, work: Work, progress: Progress) -> None:
-        self.done = self.skipped = 0
-        self.failed: dict[str, str] = {}
-        self.warned: dict[str, list[str]] = {}
+        self.summary = Summary()
         self._work = work
         self._progress = progress
         self._waiting: list[tuple[Job, Any]] = []
@@ -230,7 +223,7 @@ class _Loop:
 
     def receive(self, job: Job, message: Any) -> None:
         """Takes a part of a video, or its end."""
-        if job.name in self.failed:
+        if job.name in self.summary.failed:
             return
         if not isinstance(message, _End):
             self._waiting.append((job, message))
@@ -239,7 +232,7 @@ class _Loop:
         elif message.error:
             self._fail(job, message.error)
         elif message.record is None:
-            self.skipped += 1
+            self.summary.skipped += 1
             self._progress(1, 0)
         else:
             self._records[job] = message.record
@@ -255,7 +248,7 @@ class _Loop:
         for (job, _), result in zip(waiting, results, strict=True):
             if isinstance(result, UserError):
                 self._fail(job, f"{job.video}: {result}")
-            else:
+            elif job.name not in self.summary.failed:
                 self._results.setdefault(job, []).append(result)
         for job in dict.fromkeys(job for job, _ in waiting):
             self._write_if_complete(job)
@@ -278,12 +271,12 @@ class _Loop:
         }
         write_json(job.record, record)
         if record["warnings"]:
-            self.warned[job.name] = record["warnings"]
-        self.done += 1
+            self.summary.warned[job.name] = record["warnings"]
+        self.summary.done += 1
         self._progress(1, 0)
 
     def _fail(self, job: Job, reason: str) -> None:
-        self.failed[job.name] = reason
+        self.summary.failed[job.name] = reason
         self._waiting = [one for one in self._waiting if one[0] != job]
         self._results.pop(job, None)
         self._records.pop(job, None)
