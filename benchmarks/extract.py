@@ -2,10 +2,9 @@
 
   python -m benchmarks.extract --batch_size=4
 
-Decoding and cutting are measured on a video made here, encoding on random pixels
-(the time does not depend on the values), the whole by running both at once. The limit is the
-network's multiplications and additions at the speed of a large float32 matrix product. The last
-line is JSON.
+Decoding and cutting are measured on a video made here, encoding on random pixels (the time does not
+depend on the values), and the whole by running both at once. The limit is the network's
+multiplications and additions at the speed of a large float32 matrix product. The last line is JSON.
 """
 
 import pathlib
@@ -14,17 +13,18 @@ import tempfile
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 from benchmarks import records
 from benchmarks.limits import best, matmul_flops
 from refinevad_jax.encoders import i3d
+from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
 from refinevad_jax.encoders.segments import ahead, batched, read_segments
 from refinevad_jax.encoders.video import Video
 from refinevad_jax.encoders.video_writer import write_video
-from refinevad_jax.encoders.visual import FRAMES_PER_SEGMENT
+from refinevad_jax.runtime import command_line
 
-BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "segments a call", 1)
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "segments per call", 1)
 SEGMENTS = flags.DEFINE_integer("segments", 24, "segments of the video", 1)
 HEIGHT = flags.DEFINE_integer("height", 240, "rows of the video; columns are 4/3 of them", 16)
 
@@ -47,9 +47,8 @@ def make_video(folder: pathlib.Path) -> pathlib.Path:
     return path
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     """Measures and prints."""
-    del argv
     weights = i3d.load_weights()
     shape = (BATCH_SIZE.value, FRAMES_PER_SEGMENT, 224, 224, 3)
     batch = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
@@ -66,7 +65,7 @@ def main(argv: list[str]) -> None:
 
         def extract() -> None:
             with Video(path) as video:
-                for some in batched(ahead(read_segments(video), 8), BATCH_SIZE.value):
+                for some in batched(ahead([read_segments(video)], 8), BATCH_SIZE.value):
                     rows = np.zeros(shape, np.uint8)
                     rows[: len(some)] = [segment.crops[0] for segment in some]
                     i3d.encode(weights, rows).block_until_ready()
@@ -88,4 +87,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command_line.run(main)

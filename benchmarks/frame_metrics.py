@@ -1,8 +1,8 @@
 """Times every frame metric, and the bootstrap, on test sets of the field's size.
 
 Scores (float32, as a network gives) and truth are drawn at random, at the lengths of XD-Violence
-(800 videos, 2.3 million frames, 6 categories): once as the field scores, one number for 16 frames,
-and once with a number of its own for each frame, the worst case for sorting. scikit-learn is timed
+(800 videos, 2.3 million frames, 6 categories): once as the field scores, one number per 16 frames,
+and once with another number for each frame, the worst case for sorting. scikit-learn is timed
 beside ours.
 
     python -m benchmarks.frame_metrics
@@ -121,7 +121,7 @@ def main() -> None:
     """Times everything and prints."""
     result: dict[str, object] = {"benchmark": "frame_metrics", "numpy": np.__version__}
     columns: dict[str, dict[str, float]] = {}
-    for kind, per_frame in (("a score for 16 frames", False), ("a score a frame", True)):
+    for kind, per_frame in (("a score per 16 frames", False), ("a score per frame", True)):
         test_set = TestSet(per_frame=per_frame)
         tasks = test_set.tasks()
         seconds = {name: median_seconds(task, REPEATS.value) for name, task in tasks.items()}

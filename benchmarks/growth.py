@@ -5,7 +5,7 @@
 
 Length: scoring one video with the network of configs/ucf.py. Bags, seeds, batch: a training step
 with the network of configs/ucf_text.py. Operations and scratch memory are the compiler's; the times
-stand beside one large matrix product of the same moment. The last line is JSON.
+are given beside one large matrix product of the same moment. The last line is JSON.
 """
 
 import functools
@@ -15,15 +15,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import app, flags
+from absl import flags
 from flax import nnx
 
 from benchmarks import records
 from benchmarks.limits import SIDE, matmul
-from benchmarks.programs import NUM_CATEGORIES, made_up_bags, program
+from benchmarks.made_up import NUM_CATEGORIES, made_up_bags, program
 from configs import ucf, ucf_text
 from refinevad_jax.model.model_config import ModelConfig
 from refinevad_jax.model.refinevad import create
+from refinevad_jax.runtime import command_line
 from refinevad_jax.runtime.compiler import compiler_options
 
 LONGEST = flags.DEFINE_integer("longest", 20_000, "Segments of the longest video.", lower_bound=200)
@@ -114,12 +115,11 @@ def over_sizes() -> dict[str, list[dict[str, float]]]:
     return found
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     """Measures and prints."""
-    del argv
     matmul()
     records.finish("growth", {"length": over_length()} | over_sizes())
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command_line.run(main)

@@ -40,7 +40,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 class Load:
-    """The commands, in one folder of their own."""
+    """The commands, in one folder."""
 
     def __init__(self, folder: pathlib.Path, scale: float) -> None:
         self.folder, self._scale = folder, scale
@@ -67,7 +67,7 @@ class Load:
         )
 
     def finish(self, process: subprocess.Popen[str]) -> float:
-        """Waits for a command; its peak memory in GB. Raises UserError where it failed."""
+        """Waits for a command; its peak memory in GB. Raises UserError if it failed."""
         assert process.stderr
         said = process.stderr.read()
         _, status, used = os.wait4(process.pid, 0)
@@ -103,39 +103,28 @@ class Load:
         )
 
     def evaluate(self, name: str, label: str) -> None:
-        """Scores and evaluates a packaged data set by a run of its own kind."""
-        workdir = apart(write_run, self.folder, name)
+        """Scores and evaluates a packaged data set by a run that fits it."""
+        workdir = apart(small_run, self.folder, name)
         flags = [f"--workdir={workdir}", "--num_segments=0", "--num_curves=0", "--noreport"]
         self.measure(label, "refinevad_jax.evaluate", *flags)
 
 
 def apart(call: Callable[..., Any], *arguments: Any) -> Any:
-    """Calls in a process of its own: a command's peak memory counts that of who starts it."""
+    """Calls in another process: the peak memory of a command counts that of its parent."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(call, *arguments).result()
 
 
-def write_run(folder: pathlib.Path, name: str) -> pathlib.Path:
+def small_run(folder: pathlib.Path, name: str) -> pathlib.Path:
     """A small run with untrained parameters on a packaged data set."""
+    from benchmarks.made_up import write_workdir
     from configs import ucf
     from refinevad_jax.data.bags import read_info
-    from refinevad_jax.model.refinevad import create
-    from refinevad_jax.runs.checkpoints import Checkpoints, fresh_state
-    from refinevad_jax.runs.run import Run, write_run
-    from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
 
-    workdir = folder / f"run-{name}"
     config = ucf.get_config()
-    config.data.update(data_dir=str(folder / "data"), dataset=name)
+    config.data.data_dir = str(folder / "data")
     config.model.update(width=32, num_layers=1, num_heads=2, mlp_width=64, scorer_width=16)
-    made = Run(config, read_info(str(folder / "data"), name), num_crops=1)
-    write_run(workdir, made)
-    _, params = create(made.model_config, 0)
-    optimizer = make_optimizer(OptimizerConfig(**config.optimizer.to_dict()), 10)
-    checkpoints = Checkpoints(workdir, metric=config.train.selection_metric, writable=True)
-    checkpoints.save(fresh_state(params, optimizer), {config.train.selection_metric: 0.5})
-    checkpoints.close()
-    return workdir
+    return write_workdir(folder / f"run-{name}", config, read_info(config.data.data_dir, name))
 
 
 def write_input(folder: pathlib.Path, name: str, lengths: list[int]) -> None:

@@ -1,6 +1,6 @@
 """Times the legacy mAP@IoU against the published algorithm written out plainly.
 
-Both get the same input: the UCF-Crime test set of the golden files where the real data is found,
+Both get the same input: the UCF-Crime test set of the golden files if the real data is found,
 else as many videos of random length. The two must agree to the bit, or the command fails.
 
     python -m benchmarks.localization
@@ -27,7 +27,7 @@ from refinevad_jax.runtime.command_line import run
 DATA = flags.DEFINE_string(
     "data",
     os.environ.get("REFINEVAD_SHARED_DATA", ""),
-    "Folder with derived/ and golden/; where it is absent, video lengths are drawn at random.",
+    "Folder with derived/ and golden/; if it is absent, video lengths are drawn at random.",
 )
 REPEATS = flags.DEFINE_integer("repeats", 5, "Times ours is run; the median counts.", lower_bound=1)
 

@@ -11,17 +11,17 @@ import json
 from typing import Any
 
 import jinja2
-from absl import app
 
 from benchmarks.records import FOLDER
+from refinevad_jax.runtime import command_line
 
 # Of NVIDIA's data sheet for the H100 SXM, dense: products of float32 inputs in TF32, and bfloat16.
 H100_TFLOPS = {"tf32": 495.0, "bfloat16": 989.0}
-# What a step reaches of the limit on this machine is assumed nowhere: a plain guess for a GPU.
+# A plain guess for a GPU; what a step reaches of the limit on this machine is not used for it.
 GPU_SHARE = 0.3
 # UCF-Crime: 800 normal and 810 anomalous training videos, a tenth held out, batch 64, 30 epochs.
 UCF_STEPS = 30 * (720 // 32)
-# A million hours at 30 frames a second, a segment of 16 frames.
+# A million hours at 30 frames per second, 16 frames per segment.
 MILLION_HOURS_SEGMENTS = 1e6 * 3600 * 30 / 16
 
 
@@ -46,9 +46,8 @@ def load(result: dict[str, Any]) -> str:
     )
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     """Writes both pages."""
-    del argv
     # Markdown, from the numbers of our own records.
     environment = jinja2.Environment(  # nosec B701
         loader=jinja2.FileSystemLoader(FOLDER),
@@ -72,4 +71,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command_line.run(main)

@@ -30,7 +30,7 @@ from refinevad_jax.runtime.command_line import run
 DATA_DIR = flags.DEFINE_string("data_dir", "data", "Where data sets were packaged.")
 DATASET = flags.DEFINE_string("dataset", "ucf_text", "Name of the data set.")
 SPLIT = flags.DEFINE_string("split", "val", "Split with frame truth, never 'test'.")
-SEEDS = flags.DEFINE_integer("seeds", 5, "Seeds 0 to this less one.", lower_bound=1)
+SEEDS = flags.DEFINE_integer("seeds", 5, "How many seeds, from 0.", lower_bound=1)
 STEPS = flags.DEFINE_integer("steps", 700, "Steps of each seed.", lower_bound=5)
 
 NUM_SEGMENTS, HALF_BATCH, TOP = 32, 32, 3

@@ -73,7 +73,7 @@ def loss(network: Network, batch: torch.Tensor, top: int) -> torch.Tensor:
 
     The segments of a video are its `top` by feature magnitude, some hidden from the choice by
     dropout: their mean score meets the label, their mean feature's norm is drawn to the margin
-    where anomalous and to 0 where normal.
+    if anomalous and to 0 if normal.
     """
     features, scores = network(batch)
     half = len(batch) // 2

@@ -5,8 +5,8 @@
 
 The untrained network of configs/ucf.py scores made-up videos of the lengths of that split. In turn
 with it: the same videos one by one at their own length, padded to a multiple of 32, as loops with a
-batch of 1 do, and one large matrix product. Then three commands as a user types them, each in a
-process of its own, first with an empty and then with a filled compilation cache: `evaluate` of the
+batch of 1 do, and one large matrix product. Then three commands as a user types them, each in its
+own process, first with an empty and then with a filled compilation cache: `evaluate` of the
 whole split, `detect` of ten minutes of features, and the import of the package. The last line is
 JSON.
 """
@@ -24,19 +24,23 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 from benchmarks import records
 from benchmarks.limits import SIDE, matmul
-from benchmarks.made_up_run import test_lengths, write_data, write_workdir
+from benchmarks.made_up import test_lengths, write_data, write_workdir
+from configs import ucf
 from refinevad_jax.data.bags import Bag, read_split
 from refinevad_jax.evaluation import scoring
 from refinevad_jax.runs.checkpoints import restore
+from refinevad_jax.runtime import command_line
 
-NUM_CHANNELS = flags.DEFINE_integer("num_channels", 1024, "D.", lower_bound=8)
-NUM_VIDEOS = flags.DEFINE_integer("num_videos", 290, "Videos.", lower_bound=4)
-REPEATS = flags.DEFINE_integer("repeats", 3, "Turns.", lower_bound=1)
-TEN_MINUTES = 10 * 60 * 30 // 16  # segments at 30 frames a second
+NUM_CHANNELS = flags.DEFINE_integer(
+    "num_channels", 1024, "Channels of the features, D.", lower_bound=8
+)
+NUM_VIDEOS = flags.DEFINE_integer("num_videos", 290, "Videos to score.", lower_bound=4)
+REPEATS = flags.DEFINE_integer("repeats", 3, "Turns; the median counts.", lower_bound=1)
+TEN_MINUTES = 10 * 60 * 30 // 16  # segments at 30 frames per second
 
 
 def power_of_two(num_segments: int) -> int:
@@ -125,7 +129,7 @@ def commands(folder: pathlib.Path, workdir: pathlib.Path) -> dict[str, Any]:
 
 
 def score(bags: list[Bag], workdir: pathlib.Path) -> dict[str, Any]:
-    """Rates of the scorer and of scoring one by one, with the machine's limit beside."""
+    """Rates of the scorer and of scoring one by one, with the machine's limit."""
     from refinevad_jax.runs.run import read_run
 
     graphdef, params, _ = restore(read_run(workdir), workdir, "last")
@@ -182,18 +186,18 @@ def score(bags: list[Bag], workdir: pathlib.Path) -> dict[str, Any]:
     return found
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     """Measures and prints."""
-    del argv
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         info = write_data(folder / "data", NUM_CHANNELS.value, NUM_VIDEOS.value)
-        workdir = folder / "run"
-        write_workdir(workdir, folder / "data", info)
+        config = ucf.get_config()
+        config.data.data_dir = str(folder / "data")
+        workdir = write_workdir(folder / "run", config, info)
         bags = read_split(str(folder / "data"), info.name, "test")
         result = score(bags, workdir) | commands(folder, workdir)
     records.finish("score", {"num_channels": NUM_CHANNELS.value} | result)
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command_line.run(main)

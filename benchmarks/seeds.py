@@ -8,13 +8,14 @@ compiling is reported apart. The last line is JSON.
 
 import time
 
-from absl import app, flags
+from absl import flags
 
 from benchmarks import records
-from benchmarks.programs import made_up_bags, program
+from benchmarks.made_up import made_up_bags, program
 from configs import ucf_text
+from refinevad_jax.runtime import command_line
 
-NUM_SEEDS = flags.DEFINE_integer("num_seeds", 5, "Seeds.", lower_bound=2)
+NUM_SEEDS = flags.DEFINE_integer("num_seeds", 5, "Seeds trained together.", lower_bound=2)
 NUM_STEPS = flags.DEFINE_integer("num_steps", 20, "Steps of one measurement.", lower_bound=1)
 REPEATS = flags.DEFINE_integer("repeats", 5, "Measurements of each.", lower_bound=1)
 NUM_VIDEOS, NUM_CHANNELS = 1412, 384
@@ -35,16 +36,15 @@ class Program:
         return time.perf_counter() - start
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     """Measures both in turn."""
-    del argv
     together, alone = Program(NUM_SEEDS.value), Program(1)
     compiling = together.seconds(), alone.seconds()
     pairs = [(together.seconds(), alone.seconds()) for _ in range(REPEATS.value)]
     ratios = [both / (NUM_SEEDS.value * one) for both, one in pairs]
     steps = NUM_STEPS.value
-    print(f"{NUM_SEEDS.value} seeds together: {pairs[-1][0] / steps * 1e3:.0f} ms a step")
-    print(f"one seed: {pairs[-1][1] / steps * 1e3:.0f} ms a step")
+    print(f"{NUM_SEEDS.value} seeds together: {pairs[-1][0] / steps * 1e3:.0f} ms per step")
+    print(f"one seed: {pairs[-1][1] / steps * 1e3:.0f} ms per step")
     print(f"first call, with compiling: {compiling[0]:.1f} s together, {compiling[1]:.1f} s alone")
     result = {
         "num_seeds": NUM_SEEDS.value,
@@ -56,4 +56,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command_line.run(main)

@@ -1,9 +1,9 @@
-"""Packages two small sets of real bags, on which a configuration can be tried without tuning it.
+r"""Packages two small sets of real bags, on which a configuration can be tried without tuning it.
 
-They are another kind of data than the one a configuration was chosen on, and a run takes seconds.
+They are of another kind than the data that a configuration was chosen on, and a run takes seconds.
 
 mitbih: ECG of the MIT-BIH Arrhythmia Database (PhysioNet, ODC-By 1.0) as bags of 32 segments of two
-seconds, 256 random convolutions a segment, five categories. Whole records are held out: of the
+seconds, 256 random convolutions per segment, five categories. Whole records are held out: of the
 sorted records every fourth from the first on is in val, every fourth from the third in test.
 survfight: I3D features of two-second surveillance clips (Akti et al., IPTA 2019) put together into
 bags of 32 snippets. Features are real, the arrangement is made up; one category. No val split.

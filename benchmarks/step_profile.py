@@ -5,8 +5,8 @@
 
 The step of benchmarks.train_step under jax.profiler on one core, where operations run one after the
 other and their times add up. Kinds follow from the compiled program: its instructions, and the
-functions they came from. The products' rate stands beside one large matrix product on that core.
-The last line is JSON.
+functions they came from. The products' rate is given beside that of one large matrix product on
+that core. The last line is JSON.
 """
 
 import collections
@@ -17,12 +17,15 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 
 from benchmarks import records
+from refinevad_jax.runtime import command_line
 
-NUM_CHANNELS = flags.DEFINE_integer("num_channels", 1024, "D.", lower_bound=8)
-BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "B.", lower_bound=2)
+NUM_CHANNELS = flags.DEFINE_integer(
+    "num_channels", 1024, "Channels of the features, D.", lower_bound=8
+)
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Videos per batch, B.", lower_bound=2)
 # Parts of the name of the function that an instruction came from.
 RANDOM = ("_bernoulli", "_uniform", "threefry", "random_bits")
 # Parts of the instruction's own name.
@@ -69,12 +72,11 @@ def profiled(run: Any, kinds: Mapping[str, str]) -> dict[str, float]:
     return dict(seconds)
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     """Measures and prints."""
-    del argv
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before XLA makes its threads
     from benchmarks.limits import matmul_flops
-    from benchmarks.programs import made_up_bags, program
+    from benchmarks.made_up import made_up_bags, program
     from configs import ucf
 
     config = ucf.get_config()
@@ -103,4 +105,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command_line.run(main)

@@ -15,24 +15,26 @@ import tempfile
 from typing import Any
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 from benchmarks import records
-from benchmarks.made_up_run import test_lengths
-from benchmarks.programs import NUM_CATEGORIES, program
+from benchmarks.made_up import NUM_CATEGORIES, program, test_lengths
 from configs import ucf, ucf_text
 from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
 from data_prep.dataset.videos import Video
 from data_prep.dataset.write import write_dataset
 from refinevad_jax.data.bags import BagsInfo, Modality, read_split
 from refinevad_jax.data.batches import training_bags
+from refinevad_jax.runtime import command_line
 from refinevad_jax.training.dispatch import Dispatch
 
-NUM_VIDEOS = flags.DEFINE_integer("num_videos", 400, "Bags.", lower_bound=64)
-NUM_CHANNELS = flags.DEFINE_integer("num_channels", 1024, "D.", lower_bound=8)
+NUM_VIDEOS = flags.DEFINE_integer("num_videos", 400, "Bags to train on.", lower_bound=64)
+NUM_CHANNELS = flags.DEFINE_integer(
+    "num_channels", 1024, "Channels of the features, D.", lower_bound=8
+)
 NUM_STEPS = flags.DEFINE_integer("num_steps", 4, "Steps of one measurement.", lower_bound=1)
-REPEATS = flags.DEFINE_integer("repeats", 3, "Turns.", lower_bound=1)
-SMALL = flags.DEFINE_bool("small", False, "The small network instead.")
+REPEATS = flags.DEFINE_integer("repeats", 3, "Turns; the median counts.", lower_bound=1)
+SMALL = flags.DEFINE_bool("small", False, "Train the small network of configs/ucf_text.py instead.")
 # How far bags may come, in GB: device limit, and whether they are read at all.
 WAYS = {"device": (1e9, True), "host": (0.0, True), "files": (0.0, False)}
 
@@ -81,9 +83,8 @@ class Way:
         self._step += NUM_STEPS.value
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     """Measures and prints."""
-    del argv
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         write(folder)
@@ -123,4 +124,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command_line.run(main)

@@ -205,7 +205,7 @@ def set_parameters(model: RefineVAD, params: Any) -> None:
 
 
 class Trainer:
-    """AdamW with clipping, on bags in memory or in one .npy file a video, as published loops do."""
+    """AdamW with clipping, on bags in memory or, as published loops, in one .npy file per video."""
 
     def __init__(self, config: Any, bags: Any, folder: pathlib.Path) -> None:
         channels, categories = bags.features.shape[-1], bags.labels.shape[-1]
@@ -256,7 +256,7 @@ class Trainer:
 
 
 class Worker:
-    """A Trainer in a process of its own: threads of one library do not slow those of another."""
+    """A Trainer in another process: threads of one library do not slow those of another."""
 
     def __init__(self, config: Any, bags: Any, folder: pathlib.Path) -> None:
         self._pool = ProcessPoolExecutor(

@@ -10,8 +10,8 @@ what is reported are medians of ratios within a turn, each side warm. The proces
 beside the clock's, because other programs on the machine do not lengthen it much. Operations are
 those the compiler counts in one step. The host's gap is what a dispatch costs besides its steps,
 spread over the 25 steps of a dispatch. With --torch the same network and losses
-(benchmarks/torch_reference.py) run, in a process of their own, on bags in memory, and on one .npy
-file a video read at every step, as published loops do. The last line is JSON.
+(benchmarks/torch_reference.py) run, in another process, on bags in memory, and on one .npy file
+per video that is read at every step, as published loops do. The last line is JSON.
 """
 
 import pathlib
@@ -20,24 +20,29 @@ from typing import Any
 
 import jax
 import numpy as np
-from absl import app, flags
+from absl import flags
 from flax import nnx
 
 from benchmarks import records
 from benchmarks.limits import SIDE, matmul
-from benchmarks.programs import NUM_CATEGORIES, made_up_bags, program
+from benchmarks.made_up import NUM_CATEGORIES, made_up_bags, program
 from configs import ucf
 from refinevad_jax.model.model_config import ModelConfig
 from refinevad_jax.model.refinevad import create
+from refinevad_jax.runtime import command_line
 from refinevad_jax.training import losses
 from refinevad_jax.training.loop import MAX_STEPS_PER_DISPATCH
 
-NUM_CHANNELS = flags.DEFINE_integer("num_channels", 1024, "D.", lower_bound=8)
-NUM_VIDEOS = flags.DEFINE_integer("num_videos", 1610, "Bags.", lower_bound=64)
-BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "B.", lower_bound=2)
+NUM_CHANNELS = flags.DEFINE_integer(
+    "num_channels", 1024, "Channels of the features, D.", lower_bound=8
+)
+NUM_VIDEOS = flags.DEFINE_integer("num_videos", 1610, "Bags to train on.", lower_bound=64)
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Videos per batch, B.", lower_bound=2)
 NUM_STEPS = flags.DEFINE_integer("num_steps", 3, "Steps of one measurement.", lower_bound=2)
-REPEATS = flags.DEFINE_integer("repeats", 3, "Turns.", lower_bound=1)
-PRECISION = flags.DEFINE_enum("precision", "float32", ["float32", "bfloat16"], "Of the products.")
+REPEATS = flags.DEFINE_integer("repeats", 3, "Turns; the median counts.", lower_bound=1)
+PRECISION = flags.DEFINE_enum(
+    "precision", "float32", ["float32", "bfloat16"], "Precision of matrix products."
+)
 TORCH = flags.DEFINE_bool("torch", False, "Time the PyTorch implementation in the same turns.")
 
 
@@ -86,10 +91,10 @@ def plain_loss(
 
 
 def measure(ours: Jax, theirs: Any) -> list[dict[str, tuple[float, float]]]:
-    """Turns of (clock, processor) seconds a step, by what ran.
+    """Turns of (clock, processor) seconds per step, by what ran.
 
-    Before a side is timed it makes a step untimed: the first one after the other side's is slower
-    by a fifth, because its memory has to be found again.
+    Each side makes a step untimed before it is timed: the first one after a step of the other side
+    is slower by a fifth, because its memory has to be found again.
     """
     count, turns = NUM_STEPS.value, []
     for _ in range(REPEATS.value):
@@ -108,9 +113,8 @@ def measure(ours: Jax, theirs: Any) -> list[dict[str, tuple[float, float]]]:
     return turns
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     """Measures and prints."""
-    del argv
     config = ucf.get_config()
     config.train.update(batch_size=BATCH_SIZE.value, precision=PRECISION.value)
     bags = made_up_bags(NUM_VIDEOS.value, config.data.num_segments, NUM_CHANNELS.value, 1)
@@ -175,4 +179,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command_line.run(main)

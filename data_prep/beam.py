@@ -23,7 +23,7 @@ def make_pipeline(runner: str, *, workers: int = 1, options: str = "") -> Any:
         workers: processes of DirectRunner; what a distributed runner starts with.
         options: further pipeline options, as on a command line.
 
-    Raises UserError where Beam is not installed or does not know the runner or an option.
+    Raises UserError if Beam is not installed or does not know the runner or an option.
     """
     if not runner:
         raise UserError("--beam_workers and --beam_options need --beam_runner, as DirectRunner")
@@ -98,9 +98,9 @@ def run_pipeline(pipeline: Any, runner: str) -> None:
 
 @contextlib.contextmanager
 def progress(count: Callable[[], int], total: int, *, what: str) -> Iterator[None]:
-    """Shows how many videos are done, once a second; nothing where stderr is a file.
+    """Shows how many videos are done, once a second; nothing if stderr is a file.
 
-    count: how many there are; what: what is being made.
+    count: says how many are done; what: what is being made.
     """
     done = threading.Event()
     with tqdm.tqdm(total=total, desc=what, unit="video", leave=False, disable=None) as bar:

@@ -6,7 +6,7 @@ r"""Describes videos in words: timed captions by InternVideo2.5, the paper's tex
 
 Writes captions/<path of the video>.jsonl, a line {"start": s, "end": s, "text": "..."} for every
 --segments x 16 frames, and a .json that says what made it. Run again, it does what is missing or
-has changed. A model of 8 billion parameters wants a GPU of 24 GB; transformers fetches it, or
+has changed. A model of 8 billion parameters needs a GPU of 24 GB; transformers fetches it, or
 --model names a folder that holds it. Its repository brings Python code, which runs only with
 --trust_remote_code; --revision names the commit that you have read.
 """
@@ -15,10 +15,8 @@ import pathlib
 
 from absl import flags
 
-from data_prep.extraction.captions import caption_videos, check_frames
-from data_prep.extraction.jobs import plan_jobs
-from data_prep.extraction.video_lists import read_videos
-from data_prep.extraction.visual import progress_bar, report
+from data_prep.extraction.captions import CaptionWork, check_frames
+from data_prep.extraction.jobs import plan_jobs, progress_bar, read_videos, report, run
 from refinevad_jax.encoders import captions
 from refinevad_jax.runtime import command_line
 
@@ -28,8 +26,8 @@ MODEL = flags.DEFINE_string("model", captions.MODEL, "repository on the Hub, or 
 REVISION = flags.DEFINE_string("revision", "", "commit of that repository, 40 digits")
 TRUST = flags.DEFINE_bool("trust_remote_code", False, "run the code that the model brings")
 PROMPT = flags.DEFINE_string("prompt", captions.PROMPT, "what the model is asked")
-SEGMENTS = flags.DEFINE_integer("segments", 1, "segments of 16 frames a caption covers", 1, 1000)
-FRAMES = flags.DEFINE_integer("frames", 8, "frames of them that the model sees", 4, 512)
+SEGMENTS = flags.DEFINE_integer("segments", 1, "segments of 16 frames per caption", 1, 1000)
+FRAMES = flags.DEFINE_integer("frames", 8, "how many of their frames the model sees", 4, 512)
 TOKENS = flags.DEFINE_integer("max_new_tokens", 96, "longest caption, in tokens", 1, 4096)
 
 
@@ -41,15 +39,9 @@ def main() -> None:
     captioner = captions.load_captioner(
         MODEL.value, revision=REVISION.value, trust_code=TRUST.value, max_new_tokens=TOKENS.value
     )
-    with progress_bar(len(jobs), "captions") as progress:
-        summary = caption_videos(
-            jobs,
-            captioner,
-            prompt=PROMPT.value,
-            segments=SEGMENTS.value,
-            frames=FRAMES.value,
-            progress=progress,
-        )
+    work = CaptionWork(captioner, PROMPT.value, SEGMENTS.value, FRAMES.value)
+    with progress_bar(len(jobs), "captions", "captions") as progress:
+        summary = run(jobs, work, progress=progress)
     report(summary, OUTPUT.value)
 
 

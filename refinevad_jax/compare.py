@@ -1,4 +1,4 @@
-"""Puts evaluated runs side by side in one page, with paired bootstrap differences.
+r"""Puts evaluated runs side by side in one page, with paired bootstrap differences.
 
   python -m refinevad_jax.compare runs/base runs/full
   python -m refinevad_jax.compare base=runs/base/eval/ucf-test-best theirs=theirs-ucf-test \

@@ -5,10 +5,11 @@ r"""Finds anomalous events in videos with a trained run.
       --false_alarm_rate=0.01
   python -m refinevad_jax.detect --workdir=runs/ucf --input=rtsp://camera/1 --stream
 
-Writes found/events.json, and for every input found/<name>.csv with the scores of its segments and
-found/<name>.html, a page on which it plays; with --annotate, found/<name>.annotated.mp4 too, the
-video with scores and events drawn in. With --stream it prints one JSON line for every segment
-of 16 frames of a live source (a file, an address, or the number of a camera) and writes nothing.
+Writes found/events.json and, for every input, found/<name>.csv with the scores of its segments and
+found/<name>.html, a page on which it plays. With --annotate it also writes
+found/<name>.annotated.mp4, the video with scores and events drawn in. With --stream it prints one
+JSON line per segment of 16 frames of a live source (a file, an address, or the number of a camera)
+and writes nothing.
 """
 
 import pathlib
@@ -18,35 +19,37 @@ from absl import flags
 from refinevad_jax.errors import UserError
 from refinevad_jax.runtime import command_line
 
-WORKDIR = flags.DEFINE_string("workdir", "", "Folder of the run, as given to refinevad_jax.main.")
-INPUT = flags.DEFINE_multi_string("input", [], "Video, folder of videos, or .npy; may be repeated.")
-OUTPUT = flags.DEFINE_string("output", "", "Folder for events, scores and pages.")
-STEP = flags.DEFINE_string("step", "best", "Checkpoint: best, last, or a step number.")
+WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Folder of the run, as given to refinevad_jax.main.", required=True
+)
+INPUT = flags.DEFINE_multi_string(
+    "input", None, "Video, folder of videos, or .npy of features.", required=True
+)
+OUTPUT = flags.DEFINE_string("output", "", "Folder for events, scores and pages; not for --stream.")
 THRESHOLD = flags.DEFINE_float("threshold", None, "Score from which on is an event.", 0.0, 1.0)
 FALSE_ALARM_RATE = flags.DEFINE_float(
     "false_alarm_rate", None, "Instead: the threshold an evaluation stored for it.", 0.0, 1.0
 )
+ANNOTATE = flags.DEFINE_bool("annotate", False, "Write each video with scores and events drawn in.")
+STREAM = flags.DEFINE_bool("stream", False, "Causal scores of a live source, as JSON lines.")
+WINDOW = flags.DEFINE_integer("window", 64, "Segments that a causal score looks back on.", 1, 4096)
+STEP = flags.DEFINE_string("step", "best", "Checkpoint: best, last, or a step number.")
 ENCODER = flags.DEFINE_enum(
-    "encoder", "", ["", "i3d", "clip"], "Encoder; that of the run if empty."
+    "encoder", "", ["", "i3d", "clip"], "Encoder of videos; if empty, the run's own."
 )
 WEIGHTS = flags.DEFINE_string("weights", "", "File of OpenAI's ViT-L/14 weights, for clip.")
 NUM_CROPS = flags.DEFINE_enum(
-    "num_crops", "0", ["0", "1", "10"], "Crops a segment, averaged; 0: as many as in training."
+    "num_crops", "0", ["0", "1", "10"], "Crops per segment, averaged; 0: as many as in training."
 )
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "Segments encoded at a time.", 1, 4096)
 ALLOW_MISMATCH = flags.DEFINE_bool(
     "allow_mismatch", False, "Accept another encoder or number of crops than in training."
 )
-ANNOTATE = flags.DEFINE_bool("annotate", False, "Write each video with scores and events drawn in.")
-STREAM = flags.DEFINE_bool("stream", False, "Causal scores of a live source, as JSON lines.")
-WINDOW = flags.DEFINE_integer("window", 64, "Segments that a causal score looks back on.", 1, 4096)
 CACHE = command_line.cache_flag()
 
 
 def main() -> None:
     """Restores the run and detects."""
-    if not WORKDIR.value or not INPUT.value:
-        raise UserError("--workdir=FOLDER (a trained run) and --input=VIDEO are needed")
     if THRESHOLD.value is not None and FALSE_ALARM_RATE.value is not None:
         raise UserError("--threshold and --false_alarm_rate: give one of them")
     if STREAM.value and (len(INPUT.value) > 1 or OUTPUT.value):
@@ -64,7 +67,7 @@ def main() -> None:
         pathlib.Path(WORKDIR.value), STEP.value, allow_mismatch=ALLOW_MISMATCH.value
     )
     threshold = detector.threshold(THRESHOLD.value, FALSE_ALARM_RATE.value)
-    settings = run_detection.Settings(
+    settings = run_detection.DetectionSettings(
         ENCODER.value, WEIGHTS.value, int(NUM_CROPS.value), BATCH_SIZE.value, ANNOTATE.value
     )
     if not STREAM.value:

@@ -14,18 +14,22 @@ import pathlib
 from absl import flags
 from ml_collections import config_flags
 
-from refinevad_jax.errors import UserError
 from refinevad_jax.runtime import command_line
 
 CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Configuration file, for instance configs/ucf.py.", lock_config=True
 )
-WORKDIR = flags.DEFINE_string("workdir", "", "Folder of the run; made when it does not exist.")
+WORKDIR = flags.DEFINE_string(
+    "workdir",
+    None,
+    "Folder of the run, for checkpoints and metrics; made if needed.",
+    required=True,
+)
 COORDINATOR = flags.DEFINE_string(
     "coordinator", "", 'With several processes: HOST:PORT of the first, or "auto" on a cluster.'
 )
 NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many of them there are.", 1)
-PROCESS_ID = flags.DEFINE_integer("process_id", None, "Which this is; 0 writes.", 0)
+PROCESS_ID = flags.DEFINE_integer("process_id", None, "Which of them this is, from 0; 0 writes.", 0)
 CACHE = command_line.cache_flag()
 
 
@@ -36,8 +40,6 @@ def main() -> None:
     from refinevad_jax.runtime.compiler import enable_cache
     from refinevad_jax.training import loop
 
-    if not WORKDIR.value:
-        raise UserError("--workdir=FOLDER is needed: it receives checkpoints and metrics")
     settings = CONFIG.value
     config.validate(settings)
     enable_cache(CACHE.value)

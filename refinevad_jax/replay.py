@@ -1,10 +1,10 @@
-"""Does the step again at which training met a value that is not finite.
+"""Repeats the step at which training met a value that is not finite.
 
   python -m refinevad_jax.replay --failure=runs/ucf/failure-step1234.npz
 
 Training wrote the file when it stopped; it holds parameters, batch and configuration, so that
 neither the data set nor the workdir is needed. Says what is not finite: features, parameters, terms
-of the loss, gradients. Exit code 1 where something is, 0 where the step is clean here.
+of the loss, gradients. Exit code 1 if something is not finite, 0 if the step is clean here.
 """
 
 import pathlib
@@ -12,16 +12,15 @@ import sys
 
 from absl import flags
 
-from refinevad_jax.errors import UserError
 from refinevad_jax.runtime import command_line
 
-FAILURE = flags.DEFINE_string("failure", "", "File that training wrote when it stopped.")
+FAILURE = flags.DEFINE_string(
+    "failure", None, "File that training wrote when it stopped.", required=True
+)
 
 
 def main() -> None:
     """Reads, computes, says what it found."""
-    if not FAILURE.value:
-        raise UserError("--failure=FILE is needed, as named by the training that stopped")
     from refinevad_jax.runtime.compiler import enable_cache
     from refinevad_jax.training import failures
 

@@ -1,8 +1,7 @@
 """Extraction on Apache Beam: single videos in many processes or on many machines.
 
-A worker loads the encoder once and then does with each video what the plain path does: skip it,
-encode it, or say what is wrong with it. Elsewhere than on one machine the videos and the output
-must be on a file system that all workers share.
+A worker loads the encoder once and then runs each video's job as the plain path does. On several
+machines the videos and the output must be on a file system that all workers share.
 """
 
 import dataclasses
@@ -15,9 +14,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from data_prep.beam import progress, run_pipeline
-from data_prep.extraction.jobs import Job
-from data_prep.extraction.visual import Summary, extract
-from refinevad_jax.encoders.visual import VisualEncoder, load_visual_encoder
+from data_prep.extraction import jobs as jobs_lib
+from data_prep.extraction.jobs import Job, Summary
+from data_prep.extraction.visual import VisualWork
+from refinevad_jax.encoders.encoder import VisualEncoder
+from refinevad_jax.encoders.loading import load_visual_encoder
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import write_bytes
 
@@ -26,7 +27,7 @@ from refinevad_jax.files.staged import write_bytes
 class Encoder:
     """What a worker needs to load an encoder and to use it as the plain path does.
 
-    name, weights: see load_visual_encoder; num_crops, batch_size: see data_prep.extraction.visual.
+    name, weights: see load_visual_encoder; num_crops, batch_size: see VisualWork.
     """
 
     name: str
@@ -40,16 +41,13 @@ def extract_on_beam(
 ) -> Summary:
     """Writes the feature file and record of every job that is not done yet.
 
-    output: the folder of the jobs; pipeline, runner: see data_prep.beam. Raises UserError where
+    output: the folder of the jobs; pipeline, runner: see data_prep.beam. Raises UserError if
     weights are missing, files cannot be written or the pipeline fails.
     """
     import apache_beam as beam
 
     words = output / f".beam-{uuid.uuid4().hex}"
-    try:
-        words.mkdir(parents=True)
-    except OSError as error:
-        raise UserError(f"{output}: cannot be written ({error.strerror})") from error
+    words.mkdir(parents=True)
     try:
         (
             pipeline
@@ -67,21 +65,17 @@ def extract_on_beam(
 def extract_one(element: tuple[int, Job], *, encoder: Encoder, words: pathlib.Path) -> None:
     """Extracts one video and writes what came of it to a file of `words`; runs in a worker.
 
-    After an error that concerns all videos the rest is left out.
+    After an error that concerns all videos the others are left out.
     """
     number, job = element
     stopped = words / "stopped"
     if stopped.exists():
         return
     try:
-        summary = extract(
-            [job],
-            _loaded(encoder.name, encoder.weights),
-            num_crops=encoder.num_crops,
-            workers=1,
-            batch_size=encoder.batch_size,
-        )
-    except UserError as error:
+        loaded = _loaded(encoder.name, encoder.weights)
+        work = VisualWork(loaded, encoder.num_crops, encoder.batch_size)
+        summary = jobs_lib.run([job], work)
+    except (UserError, OSError) as error:
         write_bytes(stopped, str(error).encode())
     else:
         content = json.dumps(dataclasses.asdict(summary))
@@ -110,14 +104,10 @@ def _read(words: pathlib.Path, number: int, job: Job, runner: str) -> Summary:
 
 
 def _joined(summaries: Sequence[Summary]) -> Summary:
-    failed: dict[str, str] = {}
-    warned: dict[str, list[str]] = {}
+    total = Summary()
     for one in summaries:
-        failed |= one.failed
-        warned |= one.warned
-    return Summary(
-        done=sum(one.done for one in summaries),
-        skipped=sum(one.skipped for one in summaries),
-        failed=failed,
-        warned=warned,
-    )
+        total.done += one.done
+        total.skipped += one.skipped
+        total.failed |= one.failed
+        total.warned |= one.warned
+    return total

@@ -1,23 +1,24 @@
-"""Turns videos into timed text, a caption every few segments: one .jsonl a video."""
+"""Videos to timed text: a caption for every few segments, one .jsonl file per video."""
 
+import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from data_prep.extraction.jobs import Job, is_done, video_facts, write_content
-from data_prep.extraction.visual import Progress, Summary
+from data_prep.extraction.jobs import Job
 from refinevad_jax.encoders.captions import FRAMES_PER_GROUP, Captioner
-from refinevad_jax.encoders.video import Frame, Video
-from refinevad_jax.encoders.visual import FRAMES_PER_SEGMENT
+from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
+from refinevad_jax.encoders.segments import batched
+from refinevad_jax.encoders.video import Video
 from refinevad_jax.errors import UserError
 
-LIBRARIES = ("av", "numpy", "torch", "transformers")
+Part = tuple[list[np.ndarray], dict[str, float]]
 
 
 def check_frames(segments: int, frames: int) -> None:
-    """Raises UserError where that many frames cannot be taken from a caption's segments."""
+    """Raises UserError if that many frames cannot be taken from a caption's segments."""
     most = segments * FRAMES_PER_SEGMENT
     if frames % FRAMES_PER_GROUP or frames > most:
         raise UserError(
@@ -26,89 +27,62 @@ def check_frames(segments: int, frames: int) -> None:
         )
 
 
-def caption_videos(
-    jobs: Sequence[Job],
-    captioner: Captioner,
-    *,
-    prompt: str,
-    segments: int,
-    frames: int,
-    progress: Progress,
-) -> Summary:
-    """Writes the captions of every job that is not done yet, and the record beside them.
+@dataclasses.dataclass(frozen=True)
+class CaptionWork:
+    """Captions in the order of time, in seconds since the first frame.
 
-    Args:
-        jobs: see data_prep.extraction.jobs.plan_jobs, with the suffix .jsonl.
+    Attributes:
         captioner: see refinevad_jax.encoders.captions.
         prompt: the question.
         segments: segments of 16 frames that a caption covers.
-        frames: frames of them that the model sees, evenly spread.
-        progress: called with videos just finished and captions just written.
-
-    A video that cannot be read is reported in the summary and the others go on. Raises UserError
-    where a file cannot be written.
+        frames: how many of these frames the model sees, evenly spread.
     """
-    wanted = {
-        "encoder": captioner.name,
-        "commit": captioner.commit,
-        "prompt": prompt,
-        "segments_per_caption": segments,
-        "frames_per_caption": frames,
-        "max_new_tokens": captioner.max_new_tokens,
-    }
-    failed: dict[str, str] = {}
-    warned: dict[str, list[str]] = {}
-    skipped = 0
-    for job in jobs:
-        if is_done(job, wanted):
-            skipped += 1
-            progress(1, 0)
-            continue
+
+    captioner: Captioner
+    prompt: str
+    segments: int
+    frames: int
+    libraries = ("av", "numpy", "torch", "transformers")
+    parts_per_call = 1
+
+    def settings(self, job: Job) -> dict[str, Any]:
+        """The model and what it is asked."""
+        return {
+            "encoder": self.captioner.name,
+            "commit": self.captioner.commit,
+            "prompt": self.prompt,
+            "segments_per_caption": self.segments,
+            "frames_per_caption": self.frames,
+            "max_new_tokens": self.captioner.max_new_tokens,
+        }
+
+    def parts(self, job: Job, video: Video) -> Iterator[Part]:
+        """The frames that the model sees of each caption, and the caption's start and end.
+
+        The last caption covers the whole segments that are left.
+        """
+        for window in batched(video, self.segments * FRAMES_PER_SEGMENT):
+            del window[len(window) // FRAMES_PER_SEGMENT * FRAMES_PER_SEGMENT :]
+            if window:
+                places = np.linspace(0, len(window) - 1, self.frames).round().astype(int)
+                first, last = window[0].seconds, window[-1].seconds
+                step = (last - first) / (len(window) - 1)
+                times = {"start": round(first, 3), "end": round(last + step, 3)}
+                yield [window[place].pixels for place in places], times
+
+    def encode(self, parts: list[Part]) -> list[dict[str, Any] | UserError]:
+        """A line per part; a video on which the model fails does not end the others."""
+        return [self._line(*part) for part in parts]
+
+    def content(self, results: list[dict[str, Any]]) -> tuple[bytes, dict[str, Any]]:
+        """The lines."""
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in results)
+        return text.encode(), {}
+
+    def _line(
+        self, pixels: list[np.ndarray], times: dict[str, float]
+    ) -> dict[str, Any] | UserError:
         try:
-            lines, facts = _captions(job, captioner, prompt, segments, frames, progress)
+            return times | {"text": self.captioner.caption(pixels, self.prompt)}
         except UserError as error:
-            failed[job.name] = str(error)
-        else:
-            content = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-            write_content(job, content.encode(), wanted | facts, LIBRARIES)
-            if facts["warnings"]:
-                warned[job.name] = facts["warnings"]
-        progress(1, 0)
-    return Summary(len(jobs) - skipped - len(failed), skipped, failed, warned)
-
-
-def _captions(
-    job: Job,
-    captioner: Captioner,
-    prompt: str,
-    segments: int,
-    frames: int,
-    progress: Progress,
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The lines of one video, seconds since its first frame, and what its record says of it."""
-    lines = []
-    with Video(job.video) as video:
-        for window in _windows(video, segments * FRAMES_PER_SEGMENT):
-            places = np.linspace(0, len(window) - 1, frames).round().astype(int)
-            text = captioner.caption([window[place].pixels for place in places], prompt)
-            last = window[-1].seconds
-            step = (last - window[0].seconds) / (len(window) - 1)
-            times = {"start": round(window[0].seconds, 3), "end": round(last + step, 3)}
-            lines.append(times | {"text": text})
-            progress(0, 1)
-    if not lines:
-        raise UserError(f"{job.video}: {video.num_frames} frames, fewer than those of one segment")
-    return lines, video_facts(job.video, video, video.num_frames // FRAMES_PER_SEGMENT)
-
-
-def _windows(video: Video, length: int) -> Iterator[list[Frame]]:
-    """Frames in groups of `length`, the last one of the whole segments that are left."""
-    window: list[Frame] = []
-    for frame in video:
-        window.append(frame)
-        if len(window) == length:
-            yield window
-            window = []
-    kept = len(window) // FRAMES_PER_SEGMENT * FRAMES_PER_SEGMENT
-    if kept:
-        yield window[:kept]
+            return error

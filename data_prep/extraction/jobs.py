@@ -1,28 +1,42 @@
-"""Feature files and the records that vouch for them: planned, recognised as done, written whole."""
+"""One loop for all extractions: a job per video, skipped if it is done, else decoded and encoded.
 
+visual.py, text.py and captions.py say what is computed of a video (Work). The loop here decodes in
+threads that are a little ahead of the encoder, fills calls of the encoder across videos, and writes
+each file whole, with a record beside it that vouches for it.
+"""
+
+import collections
+import contextlib
 import dataclasses
 import importlib.metadata
 import io
 import json
+import os
 import pathlib
-from collections.abc import Sequence
-from typing import Any
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
+import tqdm
 
+from data_prep.sources.lists import read_released_list
 from refinevad_jax import __version__
-from refinevad_jax.encoders.crops import PREPROCESSING
-from refinevad_jax.encoders.video import Video
-from refinevad_jax.encoders.visual import FRAMES_PER_SEGMENT, VisualEncoder, file_sha256
+from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
+from refinevad_jax.encoders.segments import ahead
+from refinevad_jax.encoders.video import SUFFIXES, Video, find_videos
 from refinevad_jax.errors import UserError
-from refinevad_jax.files.staged import write_bytes
+from refinevad_jax.files.hashes import file_sha256
+from refinevad_jax.files.staged import write_bytes, write_json
 
-LIBRARIES = ("av", "jax", "numpy")  # of feature files
+_AHEAD = 4  # parts that each decoding thread may be ahead of the encoder
+# Called with the videos just finished and the parts just encoded.
+Progress = Callable[[int, int], Any]
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A video and the feature file it becomes; `name` is its path without suffix, for messages."""
+    """A video and the file that it becomes; `name` is its path without suffix, for messages."""
 
     video: pathlib.Path
     target: pathlib.Path
@@ -30,14 +44,51 @@ class Job:
 
     @property
     def record(self) -> pathlib.Path:
-        """The provenance beside the feature file."""
+        """The provenance beside the file."""
         return self.target.with_suffix(".json")
+
+
+class Work(Protocol):
+    """What one extraction computes."""
+
+    @property
+    def libraries(self) -> Sequence[str]:
+        """The packages whose versions the record states."""
+
+    @property
+    def parts_per_call(self) -> int:
+        """How many parts, of one video or several, are encoded at a time."""
+
+    def settings(self, job: Job) -> dict[str, Any]:
+        """What decides the file besides the video, for the record. Raises UserError."""
+
+    def parts(self, job: Job, video: Video) -> Iterator[Any]:
+        """Reads the video to its end, in a decoding thread, and gives what is to be encoded."""
+
+    def encode(self, parts: list[Any]) -> Iterable[Any]:
+        """The result of each part. A UserError in place of a result fails that video alone."""
+
+    def content(self, results: list[Any]) -> tuple[bytes, dict[str, Any]]:
+        """The file of a video from the results of its parts, and facts of it for the record.
+
+        Raises UserError if the results are not usable.
+        """
+
+
+@dataclasses.dataclass
+class Summary:
+    """What a run did: numbers of files, and the reason for each video that failed, by name."""
+
+    done: int = 0
+    skipped: int = 0
+    failed: dict[str, str] = dataclasses.field(default_factory=dict)
+    warned: dict[str, list[str]] = dataclasses.field(default_factory=dict)
 
 
 def plan_jobs(
     videos: Sequence[tuple[pathlib.Path, str]], output: pathlib.Path, suffix: str = ".npy"
 ) -> list[Job]:
-    """One job a video. Raises UserError where two of them would write the same file."""
+    """One job per video. Raises UserError if two of them would write the same file."""
     jobs: dict[str, Job] = {}
     for video, relative in videos:
         name = str(pathlib.PurePosixPath(relative).with_suffix(""))
@@ -49,19 +100,106 @@ def plan_jobs(
     return list(jobs.values())
 
 
-def settings(encoder: VisualEncoder, num_crops: int) -> dict[str, Any]:
-    """What decides the values of a feature file besides the video; part of its record."""
-    return {
-        "encoder": encoder.name,
-        "weights_sha256": encoder.weights_sha256,
-        "num_crops": num_crops,
-        "frames_per_segment": FRAMES_PER_SEGMENT,
-        "preprocessing": PREPROCESSING,
-    }
+def run(
+    jobs: Sequence[Job],
+    work: Work,
+    *,
+    workers: int = 1,
+    progress: Progress = lambda videos, parts: None,
+) -> Summary:
+    """Writes the file and the record of every job that is not done yet.
+
+    workers: videos decoded at a time. A video that cannot be read is reported in the summary and
+    the others go on. Raises UserError if the encoder fails, OSError if a file cannot be written.
+    """
+    loop = _Loop(work, progress)
+    sources = [_read(job, work) for job in jobs]
+    with contextlib.closing(ahead(sources, _AHEAD * workers, workers)) as messages:
+        for job, message in messages:
+            loop.receive(job, message)
+        loop.encode_waiting()
+    return loop.summary
 
 
-def is_done(job: Job, wanted: dict[str, Any]) -> bool:
-    """Whether the feature file is there, whole, of this video's bytes and these settings."""
+@contextlib.contextmanager
+def progress_bar(total: int, what: str, unit: str) -> Iterator[Progress]:
+    """Shows videos and parts done, and the time that is left; unit: what the parts are called."""
+    count = 0
+    with tqdm.tqdm(total=total, desc=what, unit="video", smoothing=0) as bar:
+
+        def progress(videos: int, parts: int) -> None:
+            nonlocal count
+            count += parts
+            bar.set_postfix({unit: count}, refresh=False)
+            bar.update(videos)
+
+        yield progress
+
+
+def report(summary: Summary, output: str) -> None:
+    """Prints what a run did. Raises UserError, after the list of them, if videos failed."""
+    for name, warnings in sorted(summary.warned.items()):
+        print(f"warning: {name}: {'; '.join(warnings)}", file=sys.stderr)
+    print(
+        f"{output}: {summary.done} videos written, {summary.skipped} already there, "
+        f"{len(summary.failed)} failed, {len(summary.warned)} with warnings"
+    )
+    if summary.failed:
+        for _, reason in sorted(summary.failed.items()):
+            print(f"failed: {reason}", file=sys.stderr)
+        total = summary.done + summary.skipped + len(summary.failed)
+        raise UserError(f"{len(summary.failed)} of {total} videos failed, listed above")
+
+
+def feature_file(features: np.ndarray) -> tuple[bytes, dict[str, Any]]:
+    """A .npy file of float32, and its shape for the record. Raises UserError for NaN."""
+    if not np.isfinite(features).all():
+        raise UserError("the encoder gave values that are not finite")
+    buffer = io.BytesIO()
+    np.save(buffer, np.asarray(features, np.float32), allow_pickle=False)
+    return buffer.getvalue(), {"shape": list(features.shape)}
+
+
+@dataclasses.dataclass(frozen=True)
+class _End:
+    """How the reading of a video ended: what its record says, why it failed, or neither if done."""
+
+    record: dict[str, Any] | None = None
+    error: str = ""
+
+
+def _read(job: Job, work: Work) -> Iterator[tuple[Job, Any]]:
+    """The parts of a video and then its _End, with the job that they belong to."""
+    try:
+        wanted = work.settings(job)
+        if _is_done(job, wanted):
+            yield job, _End()
+            return
+        with Video(job.video) as video:
+            for part in work.parts(job, video):
+                yield job, part
+        num_segments = video.num_frames // FRAMES_PER_SEGMENT
+        if not num_segments:
+            raise UserError(
+                f"{job.video}: {video.num_frames} frames, fewer than the {FRAMES_PER_SEGMENT} of "
+                "one segment; leave it out"
+            )
+        facts = {
+            "video": job.video.name,
+            "video_sha256": file_sha256(job.video),
+            "num_frames": video.num_frames,
+            "fps": video.fps,
+            "num_segments": num_segments,
+            "warnings": video.warnings,
+        }
+        yield job, _End(wanted | facts)
+    except Exception as error:  # no damaged video may end the others
+        text = str(error) if isinstance(error, UserError) else f"{job.video}: {error!r}"
+        yield job, _End(error=text)
+
+
+def _is_done(job: Job, wanted: dict[str, Any]) -> bool:
+    """Whether the file is there, whole, of this video's bytes and these settings."""
     try:
         record = json.loads(job.record.read_text(encoding="utf-8"))
         return (
@@ -73,43 +211,107 @@ def is_done(job: Job, wanted: dict[str, Any]) -> bool:
         return False
 
 
-def video_facts(path: pathlib.Path, video: Video, num_segments: int) -> dict[str, Any]:
-    """What the record says of a video that has been read to its end."""
-    return {
-        "video": path.name,
-        "video_sha256": file_sha256(path),
-        "num_frames": video.num_frames,
-        "fps": video.fps,
-        "num_segments": num_segments,
-        "warnings": video.warnings,
-    }
+class _Loop:
+    """Collects parts, encodes them in full calls, and writes a video once it is complete."""
 
+    def __init__(self, work: Work, progress: Progress) -> None:
+        self.summary = Summary()
+        self._work = work
+        self._progress = progress
+        self._waiting: list[tuple[Job, Any]] = []
+        self._results: dict[Job, list[Any]] = {}
+        self._records: dict[Job, dict[str, Any]] = {}
 
-def write_features(job: Job, features: np.ndarray, record: dict[str, Any]) -> None:
-    """Writes (T, D) for one crop or (T, N, D), float32, then the record that vouches for it.
+    def receive(self, job: Job, message: Any) -> None:
+        """Takes a part of a video, or its end."""
+        if job.name in self.summary.failed:
+            return
+        if not isinstance(message, _End):
+            self._waiting.append((job, message))
+            if len(self._waiting) == self._work.parts_per_call:
+                self.encode_waiting()
+        elif message.error:
+            self._fail(job, message.error)
+        elif message.record is None:
+            self.summary.skipped += 1
+            self._progress(1, 0)
+        else:
+            self._records[job] = message.record
+            self._write_if_complete(job)
 
-    features: [T, N, D]. Raises UserError where they cannot be written.
-    """
-    array = np.asarray(features[:, 0] if features.shape[1] == 1 else features, np.float32)
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    write_content(job, buffer.getvalue(), record | {"shape": list(array.shape)}, LIBRARIES)
+    def encode_waiting(self) -> None:
+        """Encodes the parts that have come."""
+        if not self._waiting:
+            return
+        waiting, self._waiting = self._waiting, []
+        results = self._work.encode([part for _, part in waiting])
+        self._progress(0, len(waiting))
+        for (job, _), result in zip(waiting, results, strict=True):
+            if isinstance(result, UserError):
+                self._fail(job, f"{job.video}: {result}")
+            elif job.name not in self.summary.failed:
+                self._results.setdefault(job, []).append(result)
+        for job in dict.fromkeys(job for job, _ in waiting):
+            self._write_if_complete(job)
 
-
-def write_content(
-    job: Job, content: bytes, record: dict[str, Any], libraries: Sequence[str]
-) -> None:
-    """Writes a job's file, then the record that vouches for it, each whole or not at all.
-
-    libraries: whose versions the record states. Raises UserError where they cannot be written.
-    """
-    try:
+    def _write_if_complete(self, job: Job) -> None:
+        """The end of a video comes after all of its parts."""
+        if job not in self._records or any(job == other for other, _ in self._waiting):
+            return
+        record = self._records.pop(job)
+        try:
+            content, facts = self._work.content(self._results.pop(job))
+        except UserError as error:
+            self._fail(job, f"{job.video}: {error}")
+            return
         write_bytes(job.target, content)
-        record = record | {
+        versions = {name: importlib.metadata.version(name) for name in self._work.libraries}
+        record |= facts | {
             "features_sha256": file_sha256(job.target),
-            "versions": {"refinevad_jax": __version__}
-            | {name: importlib.metadata.version(name) for name in libraries},
+            "versions": {"refinevad_jax": __version__} | versions,
         }
-        write_bytes(job.record, (json.dumps(record, indent=1) + "\n").encode())
-    except OSError as error:
-        raise UserError(f"{job.target}: cannot be written ({error.strerror})") from error
+        write_json(job.record, record)
+        if record["warnings"]:
+            self.summary.warned[job.name] = record["warnings"]
+        self.summary.done += 1
+        self._progress(1, 0)
+
+    def _fail(self, job: Job, reason: str) -> None:
+        self.summary.failed[job.name] = reason
+        self._waiting = [one for one in self._waiting if one[0] != job]
+        self._results.pop(job, None)
+        self._records.pop(job, None)
+        self._progress(1, 0)
+
+
+def read_videos(source: pathlib.Path) -> list[tuple[pathlib.Path, str]]:
+    """The videos that --videos names: (file, path that its feature file will have, with suffix).
+
+    source: a folder, searched to its depths; a video file; or a list in any grammar of
+    data_prep.sources.lists, its paths relative to the list's folder. Absolute paths are cut down to
+    what follows their common folder.
+    Raises UserError if nothing is found, a path leaves the list's folder, or is listed twice.
+    """
+    if source.is_dir():
+        found = find_videos(source)
+        if not found:
+            raise UserError(f"{source}: no video in it; {', '.join(SUFFIXES)} are looked for")
+        return [(path, path.relative_to(source).as_posix()) for path in found]
+    if source.suffix.lower() in SUFFIXES:
+        return [(source, source.name)]
+    entries = [row.path.replace("\\", "/") for row in read_released_list(source).entries]
+    for entry, count in collections.Counter(entries).items():
+        if count > 1:
+            raise UserError(f"--videos={source}: {entry} is listed twice; remove one")
+    absolute = [entry for entry in entries if pathlib.PurePosixPath(entry).is_absolute()]
+    common = os.path.commonpath([str(pathlib.Path(entry).parent) for entry in absolute] or ["/"])
+    return [_entry(source, entry, common) for entry in entries]
+
+
+def _entry(source: pathlib.Path, entry: str, common: str) -> tuple[pathlib.Path, str]:
+    path = pathlib.Path(entry)
+    if path.is_absolute():
+        return path, path.relative_to(common).as_posix()
+    if ".." in path.parts:
+        raise UserError(f"--videos={source}: {entry} leaves the list's folder; write it in full")
+    return source.parent / path, path.as_posix()

@@ -18,14 +18,14 @@ LIGHT_SCALE = 4  # the picture of light is that much smaller
 
 @dataclasses.dataclass(frozen=True)
 class Pose:
-    """Where a person is and how it stands.
+    """Where a person is, and the posture.
 
     Attributes:
         x, y: of the feet.
-        stride: phase of the steps in radians; constant for someone who stands.
-        arms: how far the arms are raised, 0 hanging .. 1 level; each arm has its own.
+        stride: phase of the steps in radians; constant for a person who does not walk.
+        arms: how far each arm is raised, 0 hanging .. 1 level.
         tilt: turn of the body in radians around the feet, 0 upright, pi / 2 lying.
-        bag: whether a bag is carried.
+        bag: whether the person carries a bag.
     """
 
     x: float
@@ -54,12 +54,12 @@ class Actor:
 
 
 def perspective(y: float) -> float:
-    """Size of what stands at row y, relative to the lower edge of the picture."""
+    """Size of a thing at row y, relative to its size at the lower edge of the picture."""
     return 0.45 + 0.55 * y / 240
 
 
 def person(look: Look, pose: Callable[[int], Pose | None]) -> Actor:
-    """A person that follows `pose`; None where it is out of the picture."""
+    """A person that follows `pose`, which gives None while it is out of view."""
 
     def depth(frame: int) -> float:
         found = pose(frame)
@@ -116,7 +116,7 @@ class Drive:
 
 
 def vehicle(look: Look, drive: Callable[[int], Drive | None]) -> Actor:
-    """A vehicle that follows `drive`, with headlights; None where it is out of the picture."""
+    """A vehicle with headlights that follows `drive`, which gives None while it is out of view."""
 
     def depth(frame: int) -> float:
         found = drive(frame)

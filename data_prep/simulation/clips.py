@@ -54,7 +54,7 @@ class Clip:
         split: "train", "val" or "test".
         label: a category, or the taxonomy's word for normal.
         scene: a key of SCENES.
-        night: whether lamps are all the light there is.
+        night: whether lamps give all the light.
         num_frames: its length.
         spans: the truth, at most one span.
         seed: of everything random in its frames.
@@ -127,7 +127,7 @@ def render(clip: Clip) -> Iterator[np.ndarray]:
 
 
 def _lighting(rng: np.random.Generator, night: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Factor of the ambient light by colour, and what lamps add to it: [240, 320, 1]."""
+    """Factor of the ambient light per colour, and what lamps add to it: [240, 320, 1]."""
     if not night:
         return rng.uniform(0.8, 1.1) * np.array([1.0, 1.0, rng.uniform(0.92, 1.05)]), np.zeros(
             (HEIGHT, WIDTH, 1)
@@ -141,7 +141,7 @@ def _lighting(rng: np.random.Generator, night: bool) -> tuple[np.ndarray, np.nda
 
 
 def _background(rng: np.random.Generator, kind: str) -> Image.Image:
-    """The empty scene, with textures and colours of its own."""
+    """The empty scene, with textures and colours drawn for it."""
 
     def grey(low: int, high: int) -> tuple[int, int, int]:
         level = int(rng.integers(low, high))

@@ -25,9 +25,9 @@ SHIPPED = pathlib.Path(__file__).parent / "rendered_i3d.npz"
 
 
 def pack(clips: Sequence[Clip], features: pathlib.Path, output: pathlib.Path) -> None:
-    """Writes the features of all clips as float16, with what they were made by.
+    """Writes the features of all clips as float16, and what made them.
 
-    Raises UserError where a feature file is missing or of another length than its clip.
+    Raises UserError if a feature file is missing or of another length than its clip.
     """
     arrays, records = [], []
     for clip in clips:
@@ -55,16 +55,16 @@ def pack(clips: Sequence[Clip], features: pathlib.Path, output: pathlib.Path) ->
     np.savez_compressed(
         buffer, features=np.concatenate(arrays), facts=np.array(json.dumps(facts, sort_keys=True))
     )
-    try:
-        write_bytes(output, buffer.getvalue())
-    except OSError as error:
-        raise UserError(f"{output}: cannot be written ({error.strerror})") from error
+    write_bytes(output, buffer.getvalue())
 
 
-def read(name: str, path: pathlib.Path = SHIPPED) -> tuple[BagsInfo, list[Video]]:
+def read(
+    name: str, path: pathlib.Path = SHIPPED, *, num_clips: int | None = None
+) -> tuple[BagsInfo, list[Video]]:
     """The packed set as a data set, ready for write_dataset; labels and truth are the plan's.
 
-    Raises UserError where the file is missing, damaged, or of another generator.
+    num_clips: a smaller set, as plan_clips gives it; None for all clips of the file.
+    Raises UserError if the file is missing, damaged, or of another generator.
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
@@ -84,13 +84,14 @@ def read(name: str, path: pathlib.Path = SHIPPED) -> tuple[BagsInfo, list[Video]
     if sum(lengths) != len(features):
         raise UserError(f"{path}: {len(features)} rows, the clips have {sum(lengths)}")
     rows = np.split(features, np.cumsum(lengths)[:-1])
+    wanted = {clip.name for clip in plan_clips(num_clips or len(clips), facts["seed"])}
     info = BagsInfo(
         name=name,
         taxonomy=TAXONOMY,
         modalities=(Modality("visual", features.shape[1]),),
         frames_per_segment=FRAMES_PER_SEGMENT,
         encoder=facts["encoder"],
-        source=f"rendered clips, seed {facts['seed']}, {facts['num_clips']} videos",
+        source=f"rendered clips, seed {facts['seed']}, {len(wanted)} videos",
         simulated=True,
         provenance={"source": "rendered", "file": file_sha256(path), **facts},
     )
@@ -106,4 +107,5 @@ def read(name: str, path: pathlib.Path = SHIPPED) -> tuple[BagsInfo, list[Video]
             spans=None if clip.split == "train" else clip.spans,
         )
         for clip, part in zip(clips, rows, strict=True)
+        if clip.name in wanted
     ]

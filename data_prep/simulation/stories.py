@@ -129,7 +129,7 @@ def fall(rng: Random, start: int, end: int, floor: tuple[float, float]) -> list[
     y = float(rng.uniform(*floor))
     before = walk(rng, y)
     side = float(rng.choice([-1, 1]))
-    # Falls where everybody can see it, however the walk was drawn.
+    # The place of the fall is in full view, however the walk was drawn.
     shift = float(np.clip(before(start).x, 60, 260) - before(start).x)  # type: ignore[union-attr]
 
     def shifted(frame: int) -> Pose:
@@ -154,7 +154,7 @@ def fall(rng: Random, start: int, end: int, floor: tuple[float, float]) -> list[
 
 
 def theft(rng: Random, start: int, end: int, floor: tuple[float, float]) -> list[Actor]:
-    """A person snatches the bag of one who stands there and runs off; the other runs after."""
+    """A person snatches the bag of another and runs off; the other runs after."""
     x, y = float(rng.uniform(110, 210)), float(rng.uniform(*floor))
     side = int(rng.choice([-1, 1]))
     calm = stand(rng, x, y)
@@ -190,7 +190,7 @@ def theft(rng: Random, start: int, end: int, floor: tuple[float, float]) -> list
 
 
 def collision(rng: Random, start: int, end: int, floor: tuple[float, float]) -> list[Actor]:
-    """Two vehicles meet head-on, are thrown back, turned, and stand smoking."""
+    """Two vehicles meet head-on, are thrown back and turned, and smoke."""
     del floor
     x, y = float(rng.uniform(110, 210)), float(rng.uniform(118, 142))
     pace = float(rng.uniform(3.5, 5.0))

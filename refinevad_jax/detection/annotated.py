@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from refinevad_jax.detection.inputs import Features
+from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
 from refinevad_jax.encoders.video import Video
 from refinevad_jax.encoders.video_writer import write_video
-from refinevad_jax.encoders.visual import FRAMES_PER_SEGMENT
 
 _EVENT = (224, 130, 20)
 _SCORE = (90, 170, 250)
@@ -29,7 +29,7 @@ def annotate(
     """Writes the video with a strip of scores below it and a frame around it during events.
 
     description: see refinevad_jax.detection.outputs.describe; scores: [T]. The copy has the average
-    frame rate, every frame, and no sound. Raises UserError where it cannot be written.
+    frame rate, every frame, and no sound. Raises OSError if it cannot be written.
     """
     with Video(found.path) as video:
         frames = _drawn(video, description["events"], scores, threshold)

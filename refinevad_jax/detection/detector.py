@@ -36,7 +36,7 @@ class Detector:
     """
 
     def __init__(self, workdir: pathlib.Path, step: str, *, allow_mismatch: bool = False) -> None:
-        """Restores a checkpoint. Raises UserError where the workdir holds none."""
+        """Restores a checkpoint. Raises UserError if the workdir holds none."""
         self.workdir = workdir
         self.run = read_run(workdir)
         graphdef, self._params, self.step = restore(self.run, workdir, step)
@@ -57,7 +57,7 @@ class Detector:
     def check(self, name: str, width: int, encoder: str, num_crops: int) -> None:
         """Refuses features that do not fit the checkpoint.
 
-        name: the input, for the message; width: D; encoder: its name, "" where not known;
+        name: the input, for the message; width: D; encoder: its name, "" if not known;
         num_crops: N. Raises UserError with the reason.
         """
         trained = self.run.info
@@ -72,23 +72,15 @@ class Detector:
         check_features(trained, found, allow_mismatch=self._allow_mismatch)
         if self.run.num_crops not in (0, num_crops) and not self._allow_mismatch:
             raise UserError(
-                f"{name}: {num_crops} crops a segment, the run was trained on "
+                f"{name}: {num_crops} crops per segment, the run was trained on "
                 f"{self.run.num_crops}; extract that many, or average these with --allow_mismatch"
             )
 
     def score(self, features: np.ndarray) -> VideoScores:
         """Scores one video: [N, T, D], N crops that are averaged."""
-        return self.score_all([features])[0]
-
-    def score_all(self, videos: list[np.ndarray]) -> list[VideoScores]:
-        """Scores several sequences of features, [N, T, D] each, none seeing another."""
-        bags = [_bag(features, len(self.run.info.taxonomy.categories)) for features in videos]
-        return self._scorer(
-            self._params,
-            bags,
-            columns=self.run.columns(),
-            num_segments=0,
-        )
+        bag = _bag(features, len(self.run.info.taxonomy.categories))
+        (found,) = self._scorer(self._params, [bag], columns=self.run.columns(), num_segments=0)
+        return found
 
     def events(self, scores: VideoScores, num_frames: int, threshold: Threshold) -> list[Event]:
         """Disjoint events in the order of time."""
@@ -103,8 +95,8 @@ class Detector:
     def threshold(self, value: float | None, false_alarm_rate: float | None) -> Threshold:
         """The threshold that a user chose: itself, by its false-alarm rate, or the default.
 
-        Raises UserError where no evaluation of this checkpoint has stored that rate, on the run's
-        own data set and with a score for each segment, as detection gives them.
+        Raises UserError if no evaluation of this checkpoint has stored that rate on the run's data
+        set with one score per segment, as detection gives them.
         """
         if value is not None:
             return Threshold(value, "given")

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from refinevad_jax.encoders import clip, i3d
+from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, VisualEncoder
 from refinevad_jax.encoders.segments import Segment, ahead, batched, read_segments
 from refinevad_jax.encoders.video import SUFFIXES, Video, find_videos
-from refinevad_jax.encoders.visual import FRAMES_PER_SEGMENT, VisualEncoder
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.arrays import load_array
 from refinevad_jax.files.hashes import file_sha256
@@ -30,10 +30,10 @@ class Features:
     Attributes:
         path: the video or feature file.
         features: [N, T, D] float32.
-        seconds: [T + 1] where each segment starts, and where the last one ends.
+        seconds: [T + 1] starts of the segments, and the end of the last one.
         num_frames: of the video; T x 16 for a feature file that does not say.
         fps: average frames per second.
-        encoder: name of the encoder, "" where not known.
+        encoder: name of the encoder, "" if not known.
         thumbnails: [T] JPEG bytes of the segments' first frames; empty for a feature file.
         warnings: what was wrong with the video.
     """
@@ -51,7 +51,7 @@ class Features:
 def find_inputs(inputs: Sequence[str]) -> dict[str, pathlib.Path]:
     """Every input by the name its outputs will have; a folder stands for the videos below it.
 
-    Raises UserError where nothing is there or two inputs would have one name.
+    Raises UserError if nothing is there or two inputs would have one name.
     """
     found: dict[str, pathlib.Path] = {}
     for text in inputs:
@@ -76,7 +76,7 @@ def find_inputs(inputs: Sequence[str]) -> dict[str, pathlib.Path]:
 def read_features(path: pathlib.Path, frames_per_segment: int = FRAMES_PER_SEGMENT) -> Features:
     """A feature file, (T, D) or (T, N, D), and what the record beside it says.
 
-    Its rows stand for frames_per_segment frames each. Raises UserError where it is no such array.
+    Its rows stand for frames_per_segment frames each. Raises UserError if it is not such an array.
     """
     array = load_array(path)
     if array.dtype.kind != "f" or array.ndim not in (2, 3):
@@ -135,16 +135,16 @@ def encode_video(
 ) -> Features:
     """Decodes and encodes a video, at the same time; memory holds features and small pictures.
 
-    Raises UserError where it cannot be read or is shorter than one segment.
+    Raises UserError if it cannot be read or is shorter than one segment.
     """
     rows: list[np.ndarray] = []
     starts: list[float] = []
     thumbnails: list[bytes] = []
     last = 0.0
     with Video(path) as video:
-        segments = ahead(read_segments(video, num_crops), _AHEAD)
+        segments = ahead([read_segments(video, num_crops)], _AHEAD)
         for some in batched(segments, batch_size):
-            rows.append(encode_padded(encoder, some, batch_size))
+            rows.append(encoder.encode_segments([segment.crops for segment in some], batch_size))
             for segment in some:
                 starts.append(float(segment.seconds[0]))
                 last = float(segment.seconds[-1])
@@ -166,15 +166,6 @@ def encode_video(
         thumbnails=thumbnails,
         warnings=video.warnings,
     )
-
-
-def encode_padded(encoder: VisualEncoder, segments: list[Segment], batch_size: int) -> np.ndarray:
-    """Features [S, N, D] of at most batch_size segments, in calls of one shape."""
-    crops = np.stack([segment.crops for segment in segments])
-    padded = np.zeros((batch_size, *crops.shape[1:]), np.uint8)
-    padded[: len(crops)] = crops
-    encoded = encoder.encode(padded.reshape(-1, *crops.shape[2:]))
-    return encoded.reshape(batch_size, crops.shape[1], -1)[: len(crops)]
 
 
 def _thumbnail(segment: Segment) -> bytes:

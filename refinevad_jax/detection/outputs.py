@@ -1,4 +1,4 @@
-"""What detection writes: events of all inputs as JSON, scores of each as CSV, a page of each."""
+"""What detection writes: events of all inputs as JSON; per input, scores as CSV and a page."""
 
 import csv
 import io
@@ -86,7 +86,7 @@ def run_facts(detector: Detector, threshold: Threshold) -> dict[str, Any]:
 def segment_table(
     found: Features, scores: VideoScores, events: list[Event], frames_per_segment: int
 ) -> str:
-    """The scores as CSV text, a row a segment; `event` counts from 1, empty outside."""
+    """The scores as CSV text, one row per segment; `event` counts from 1, empty outside."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from refinevad_jax.detection.inputs import Features
+from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
 from refinevad_jax.encoders.video import Video, import_av
 from refinevad_jax.encoders.video_writer import write_video
-from refinevad_jax.encoders.visual import FRAMES_PER_SEGMENT
 from refinevad_jax.evaluation.scoring import VideoScores
 from refinevad_jax.files.staged import write_text
 from refinevad_jax.report.page import environment, script_json
@@ -35,7 +35,7 @@ def write_page(
     """Writes OUT/<name>.html whole.
 
     description, facts: see refinevad_jax.detection.outputs; video: the file that plays, None for
-    features alone. Raises UserError where jinja2 is not installed.
+    features alone. Raises UserError if jinja2 is not installed.
     """
     pictures = [_picture(found, event, facts) for event in description["events"]]
     data = {

@@ -19,17 +19,18 @@ from refinevad_jax.detection.inputs import (
 )
 from refinevad_jax.detection.page import playable, transcode, write_page
 from refinevad_jax.encoders.crops import NUM_CROPS
-from refinevad_jax.encoders.visual import FRAMES_PER_SEGMENT, VisualEncoder, load_visual_encoder
+from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, VisualEncoder
+from refinevad_jax.encoders.loading import load_visual_encoder
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import write_json, write_text
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class DetectionSettings:
     """How videos are encoded.
 
     Attributes:
-        encoder: a name of refinevad_jax.encoders.visual.NAMES, "" for the run's own.
+        encoder: a name of refinevad_jax.encoders.loading.VISUAL, "" for the one of the run.
         weights: file of weights, for the encoders that need one.
         num_crops: 1 or 10; 0 for as many as the run was trained on.
         batch_size: segments encoded at a time.
@@ -43,10 +44,10 @@ class Settings:
     annotate: bool = False
 
 
-def load_encoder(detector: Detector, settings: Settings) -> VisualEncoder:
+def load_encoder(detector: Detector, settings: DetectionSettings) -> VisualEncoder:
     """The encoder that the run was trained on, or the one asked for, checked against the run.
 
-    Raises UserError where the run's features came from none of the encoders here.
+    Raises UserError if the run's features came from none of the encoders here.
     """
     if detector.frames_per_segment != FRAMES_PER_SEGMENT:
         raise UserError(
@@ -66,15 +67,15 @@ def load_encoder(detector: Detector, settings: Settings) -> VisualEncoder:
     return encoder
 
 
-def choose_crops(detector: Detector, settings: Settings) -> int:
-    """The number of crops asked for, or that of the run, 1 where it is not known.
+def choose_crops(detector: Detector, settings: DetectionSettings) -> int:
+    """The number of crops asked for, or else that of the run, 1 if it is not known.
 
-    Raises UserError where no encoder cuts as many.
+    Raises UserError if no encoder cuts as many.
     """
     chosen = settings.num_crops or detector.run.num_crops or 1
     if chosen not in NUM_CROPS:
         raise UserError(
-            f"{detector.workdir}: trained on {chosen} crops a segment, of a video 1 or 10 are cut; "
+            f"{detector.workdir}: trained on {chosen} crops per segment, but 1 or 10 are cut; "
             "give --num_crops with --allow_mismatch"
         )
     return chosen
@@ -85,12 +86,12 @@ def detect(
     threshold: Threshold,
     inputs: Sequence[str],
     output: pathlib.Path,
-    settings: Settings,
+    settings: DetectionSettings,
 ) -> dict[str, Any]:
     """Detects in every input and writes events.json, and a CSV and a page for each.
 
-    Returns what events.json holds. An input that cannot be read is reported at the end and the
-    others go on; then, or where the output cannot be written, raises UserError.
+    Returns what events.json holds. An input that cannot be read does not end the others: UserError
+    is raised at the end. Raises OSError if the output cannot be written.
     """
     found = find_inputs(inputs)
     _keep_inputs(found, output)
@@ -108,17 +109,11 @@ def detect(
         except UserError as error:
             failed.append(str(error))
             continue
-        try:
-            described.append(_write(detector, threshold, name, features, output, settings))
-        except OSError as error:
-            raise UserError(f"{output}: cannot be written ({error.strerror})") from error
+        described.append(_write(detector, threshold, name, features, output, settings))
         print(_summary(described[-1], output))
     content = outputs.run_facts(detector, threshold) | {"videos": described}
     if described:
-        try:
-            write_json(output / "events.json", content)
-        except OSError as error:
-            raise UserError(f"{output}: cannot be written ({error.strerror})") from error
+        write_json(output / "events.json", content)
     if len(failed) == 1:
         raise UserError(failed[0])
     if failed:
@@ -127,19 +122,22 @@ def detect(
 
 
 def _keep_inputs(found: dict[str, pathlib.Path], output: pathlib.Path) -> None:
-    """Raises UserError where an output would take the place of an input."""
+    """Raises UserError if an output would take the place of an input."""
     given = {path.resolve() for path in found.values()}
     for name in found:
         for path in outputs.output_paths(output, name).values():
             if path.resolve() in given:
                 raise UserError(
-                    f"--output={output}: {path} would be written over, which is an input; choose "
+                    f"--output={output}: {path} would be written over, but it is an input; choose "
                     "another folder"
                 )
 
 
 def _features(
-    path: pathlib.Path, encoder: VisualEncoder | None, settings: Settings, frames_per_segment: int
+    path: pathlib.Path,
+    encoder: VisualEncoder | None,
+    settings: DetectionSettings,
+    frames_per_segment: int,
 ) -> Features:
     if encoder is None or path.suffix.lower() == ".npy":
         return read_features(path, frames_per_segment)
@@ -159,7 +157,7 @@ def _write(
     name: str,
     features: Features,
     output: pathlib.Path,
-    settings: Settings,
+    settings: DetectionSettings,
 ) -> dict[str, Any]:
     scores = detector.score(features.features)
     events = detector.events(scores, features.num_frames, threshold)

@@ -1,4 +1,4 @@
-"""Scores while a source goes on: causal, with bounded memory, one JSON line a segment.
+"""Scores while a source goes on: causal, with bounded memory, one JSON line per segment.
 
 The score of a segment is the last one of the network run over the segments up to it, at most
 `window` of them. Nothing that comes later changes it, and nothing older than the window is kept.
@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 
 from refinevad_jax.detection.detector import Detector, Threshold
-from refinevad_jax.detection.inputs import encode_padded
 from refinevad_jax.encoders.crops import CROP_SIZE
+from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, VisualEncoder
 from refinevad_jax.encoders.segments import Segment, ahead, read_segments
 from refinevad_jax.encoders.video import Video
-from refinevad_jax.encoders.visual import FRAMES_PER_SEGMENT, VisualEncoder
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation.scoring import bucket_length
 
@@ -41,16 +40,6 @@ class CausalScorer:
         return float(found.scores[-1]), found.category_probs
 
 
-def causal_scores(detector: Detector, features: np.ndarray, window: int) -> np.ndarray:
-    """The same scores for a video that has ended, its windows side by side: [T].
-
-    features: [N, T, D].
-    """
-    ends = range(1, features.shape[1] + 1)
-    windows = [features[:, max(0, end - window) : end] for end in ends]
-    return np.array([found.scores[-1] for found in detector.score_all(windows)])
-
-
 def watch(
     source: str,
     detector: Detector,
@@ -60,7 +49,7 @@ def watch(
     window: int,
     num_crops: int,
 ) -> Iterator[str]:
-    """JSON lines, one a segment, until the source ends.
+    """JSON lines, one per segment, until the source ends.
 
     source: a file, an address, or the number of a camera. `latency_ms` runs from the last frame of
     the segment having been decoded to its score being known. An encoder slower than the source
@@ -71,10 +60,10 @@ def watch(
     kind = "v4l2" if source.isdecimal() else ""
     address = f"/dev/video{source}" if source.isdecimal() else source
     with Video(address, live=True, kind=kind) as video:
-        segments = ahead(_stamped(read_segments(video, num_crops)), _AHEAD)
+        segments = ahead([_stamped(read_segments(video, num_crops))], _AHEAD)
         count = 0
         for count, (segment, arrived) in enumerate(segments, start=1):
-            features = encode_padded(encoder, [segment], 1)[0]
+            features = encoder.encode_segments([segment.crops], 1)[0]
             score, probs = scorer.push(features)
             latency = time.monotonic() - arrived
             line = _line(count - 1, segment, score, threshold)
@@ -90,7 +79,7 @@ def watch(
 def _compile(detector: Detector, encoder: VisualEncoder, window: int, num_crops: int) -> None:
     """Compiles what the stream will call before the source is opened, which may not wait."""
     empty = np.zeros((num_crops, FRAMES_PER_SEGMENT, CROP_SIZE, CROP_SIZE, 3), np.uint8)
-    encode_padded(encoder, [Segment(empty, np.zeros(FRAMES_PER_SEGMENT))], 1)
+    encoder.encode_segments([empty], 1)
     for length in sorted({bucket_length(count) for count in range(1, window + 1)}):
         detector.score(np.zeros((num_crops, min(length, window), encoder.width), np.float32))
 

@@ -1,8 +1,8 @@
 """Captions of a few frames by InternVideo2.5, the paper's, or a model with the same `chat`.
 
 The model is loaded by transformers with the code that its repository brings, so the caller has to
-agree to run that. Each frame is one square of the model's own size, bicubic, normalised as
-ImageNet is; the question names the frames one by one, as the model's card does.
+agree to run that. Each frame is one square of the size that the model reads, bicubic, normalised
+as for ImageNet; the question names the frames one by one, as the model's card does.
 """
 
 import dataclasses
@@ -47,7 +47,7 @@ class Captioner:
         """One line about frames in the order of time, [Y, X, 3] uint8 each.
 
         The number of frames is a multiple of FRAMES_PER_GROUP. Greedy, so that the same frames give
-        the same words. Raises UserError where the model fails.
+        the same words. Raises UserError if the model fails.
         """
         import torch
 
@@ -66,7 +66,7 @@ class Captioner:
                     history=None,
                     return_history=False,
                 )
-        except Exception as error:  # what code of the model's own may raise
+        except Exception as error:  # whatever the code of the model raises
             raise UserError(f"{self.name}: the model failed ({_first_line(error)})") from error
         return " ".join(str(answer).split())
 
@@ -82,11 +82,11 @@ def squared(frame: np.ndarray, size: int) -> np.ndarray:
 
 
 def load_captioner(name: str, *, revision: str, trust_code: bool, max_new_tokens: int) -> Captioner:
-    """Loads a model and its tokenizer, in bfloat16 onto a GPU where PyTorch has one.
+    """Loads a model and its tokenizer, in bfloat16 onto a GPU if PyTorch has one.
 
     name: repository on the Hub, fetched by transformers unless its cache has it, or a folder.
     revision: commit of that repository, so that what runs is what was read; "" for a folder.
-    trust_code: whether Python code in that repository may run. Raises UserError where a library is
+    trust_code: whether Python code in that repository may run. Raises UserError if a library is
     missing, the model cannot be loaded or has no `chat`.
     """
     try:
@@ -96,7 +96,7 @@ def load_captioner(name: str, *, revision: str, trust_code: bool, max_new_tokens
         raise UserError(f"captions need PyTorch and transformers: {_INSTALL}") from error
     if not trust_code:
         raise UserError(
-            f"--model={name}: models with a chat bring Python code of their own; read it, then "
+            f"--model={name}: models with a chat bring their own Python code; read it, then "
             "give --trust_remote_code to run it"
         )
     if not pathlib.Path(name).is_dir() and not _COMMIT.fullmatch(revision):
@@ -109,9 +109,9 @@ def load_captioner(name: str, *, revision: str, trust_code: bool, max_new_tokens
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, **pinned)  # nosec B615
         model = AutoModel.from_pretrained(name, **pinned)  # nosec B615
-    except Exception as error:  # files, network, code of the model's own
+    except Exception as error:  # files, network, the code of the model
         raise UserError(
-            f"--model={name}: cannot be loaded ({_first_line(error)}); InternVideo2.5 wants "
+            f"--model={name}: cannot be loaded ({_first_line(error)}); InternVideo2.5 needs "
             f"{_INSTALL}"
         ) from error
     if not hasattr(model, "chat"):

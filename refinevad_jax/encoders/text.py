@@ -8,7 +8,7 @@ the extras `tokenizers` and `safetensors`.
 import dataclasses
 import importlib.util
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -32,18 +32,6 @@ Weights = dict[str, jax.Array]
 
 
 @dataclasses.dataclass(frozen=True)
-class TextEncoder:
-    """A sentence encoder as extraction asks for it: S sentences to [S, D] float32.
-
-    name: as data sets and checkpoints record it; weights_sha256: digest of the weight file.
-    """
-
-    name: str
-    weights_sha256: str
-    encode: Callable[[Sequence[str]], np.ndarray]
-
-
-@dataclasses.dataclass(frozen=True)
 class SentenceEncoder:
     """Weights by their published names, and the tokenizer of the library `tokenizers`."""
 
@@ -51,7 +39,7 @@ class SentenceEncoder:
     tokenizer: Any
 
     def __call__(self, sentences: Sequence[str]) -> np.ndarray:
-        """Embeds S sentences: [S, 384] float32 of length 1, independent of what is beside them."""
+        """Embeds S sentences: [S, 384] float32 of length 1, independent of the other sentences."""
         encoded = self.tokenizer.encode_batch(list(sentences))
         embedding = np.zeros((len(sentences), WIDTH), np.float32)
         by_length = np.argsort([len(one.ids) for one in encoded], kind="stable")
@@ -60,7 +48,7 @@ class SentenceEncoder:
             shape = _power_of_two(len(chosen)), max(16, _power_of_two(len(encoded[chosen[-1]].ids)))
             tokens = np.zeros(shape, int)  # few shapes to compile
             real = np.zeros(tokens.shape, bool)
-            real[:, 0] = True  # a row without sentence must not divide by zero
+            real[:, 0] = True  # a row without a sentence must not divide by zero
             for row, index in enumerate(chosen):
                 ids = encoded[index].ids
                 tokens[row, : len(ids)], real[row, : len(ids)] = ids, True
@@ -69,7 +57,7 @@ class SentenceEncoder:
 
 
 def load_encoder() -> SentenceEncoder:
-    """Loads the installed weights. Raises UserError naming the command where they are missing."""
+    """Loads the installed weights. Raises UserError naming the command if they are missing."""
     try:
         from safetensors.numpy import load_file
         from tokenizers import Tokenizer
@@ -84,8 +72,8 @@ def load_encoder() -> SentenceEncoder:
 
 
 def weights_path() -> pathlib.Path:
-    """The installed weights. Raises UserError where the package is not installed."""
-    spec = importlib.util.find_spec(_PACKAGE)  # does not run the package, which wants PyTorch
+    """The installed weights. Raises UserError if the package is not installed."""
+    spec = importlib.util.find_spec(_PACKAGE)  # does not run the package, which needs PyTorch
     if spec is None or spec.origin is None:
         raise UserError(f"the sentence encoder is not installed: {_INSTALL}")
     return pathlib.Path(spec.origin).parent / "model" / "model.safetensors"
@@ -100,7 +88,7 @@ def _power_of_two(number: int) -> int:
 def embed(weights: Weights, tokens: jax.Array, real: jax.Array) -> jax.Array:
     """Mean over the real tokens of the last layer, scaled to length 1.
 
-    tokens: [S, L] int, real: [S, L] bool, at least one real token a row. Returns [S, 384].
+    tokens: [S, L] int, real: [S, L] bool, at least one real token per row. Returns [S, 384].
     """
     positions = weights["embeddings.position_embeddings.weight"][: tokens.shape[1]]
     kinds = weights["embeddings.token_type_embeddings.weight"][0]

@@ -32,12 +32,12 @@ class Frame:
 class Video:
     """An open video file or live source; iterate once over its frames, in order.
 
-    Memory is bounded by a few frames, however long the video. Where the decoder meets damage the
-    readable frames go on; `warnings` says in words what was lost, once the iteration is over.
+    Memory is bounded by a few frames, however long the video. If the decoder meets damage, the
+    readable frames go on; after the iteration `warnings` says in words what was lost.
 
     Attributes:
         source: the path, or the address of a live source.
-        fps: average frames per second as the file states it, 0 where it does not.
+        fps: average frames per second as the file states it, 0 if it does not.
         num_frames: frames given out so far.
         num_errors: packets that could not be decoded so far.
         num_corrupt: frames given out that the decoder marked as damaged.
@@ -51,7 +51,7 @@ class Video:
             live: a source without an end that may stall: a time-out, no look at a file.
             kind: the name of FFmpeg's input device for a camera, such as v4l2; "" lets it find out.
 
-        Raises UserError for what is no readable video: missing, empty, without a picture stream.
+        Raises UserError if there is no readable video: missing, empty, without a picture stream.
         """
         self.source = str(source)
         self.num_frames = self.num_errors = self.num_corrupt = 0
@@ -90,7 +90,7 @@ class Video:
 
     @property
     def warnings(self) -> list[str]:
-        """What went wrong while decoding, one sentence a kind, with counts."""
+        """What went wrong while decoding, one sentence per kind, with counts."""
         found = []
         if self.num_errors:
             found.append(f"{self.num_errors} packets could not be decoded")
@@ -158,7 +158,7 @@ def upright(picture: Any) -> np.ndarray:
 
 
 def import_av() -> Any:
-    """The module `av`. Raises UserError naming the command where it is not installed."""
+    """The module `av`. Raises UserError naming the command if it is not installed."""
     try:
         import av
     except ImportError as error:

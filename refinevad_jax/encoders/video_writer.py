@@ -25,18 +25,17 @@ def write_video(
     Args:
         path: the file; its suffix says the container.
         frames: [Y, X, 3] uint8 each, all of one size; an odd last row or column is left out, since
-            browsers play no other chroma format than one of even sizes.
+            browsers play only videos of even sizes.
         fps: frames per second.
-        codec: FFmpeg's name of an encoder.
+        codec: name of an encoder of FFmpeg.
         quality: the encoder's constant rate factor, lower is better.
 
-    Raises UserError where the place cannot be written or there is no frame. One thread encodes, so
-    that the same frames give the same bytes.
+    Raises OSError if the place cannot be written, UserError if there is no frame or the encoder
+    fails. One thread encodes, so that the same frames give the same bytes.
     """
     av = import_av()
     count = 0
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with staged_file(path):
             staged = staging_path(path)
             with av.open(str(staged), "w", options={"fflags": "+bitexact"}) as container:
@@ -44,7 +43,7 @@ def write_video(
             if not count:
                 raise UserError(f"{path}: no frame to write")
             staged.replace(path)
-    except (av.FFmpegError, OSError) as error:
+    except av.FFmpegError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
     return count
 

@@ -1,4 +1,4 @@
-"""Reads .npy and .npz arrays: headers alone where that is enough, within limits, never a pickle."""
+"""Reads .npy and .npz arrays: headers alone if that is enough, within limits, never a pickle."""
 
 import dataclasses
 import math
@@ -27,7 +27,7 @@ class Header:
 def read_header(path: pathlib.Path) -> Header:
     """Shape and dtype of a .npy file, from its header alone.
 
-    Raises UserError where the file is missing, damaged, shorter than it says, or an object array.
+    Raises UserError if the file is missing, damaged, shorter than it says, or an object array.
     """
     try:
         with path.open("rb") as file:
@@ -68,7 +68,7 @@ def load_array(path: pathlib.Path) -> np.ndarray:
 def load_packed(path: pathlib.Path) -> dict[str, np.ndarray]:
     """Every array of an .npz file, by name, in the file's order.
 
-    Raises UserError where the file is damaged, holds no array or holds an object array.
+    Raises UserError if the file is damaged, holds no array or holds an object array.
     """
     arrays: dict[str, np.ndarray] = {}
     try:
@@ -85,7 +85,7 @@ def load_packed(path: pathlib.Path) -> dict[str, np.ndarray]:
             for name in packed.files:
                 value = packed[name]
                 if not isinstance(value, np.ndarray):
-                    raise ValueError(f"{name} is no array")
+                    raise ValueError(f"{name} is not an array")
                 arrays[name] = value
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error

@@ -16,11 +16,10 @@ from refinevad_jax.errors import UserError
 
 
 def write_bytes(path: pathlib.Path, content: bytes) -> None:
-    """Writes a file that appears complete or not at all, on the disk before it has its name.
+    """Writes a file that appears whole or not at all, and is on the disk before it has its name.
 
-    Raises OSError where it cannot be written; an earlier file then stays as it was.
+    Raises OSError, which names it, if it cannot be written; an earlier file then stays as it was.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     with staged_file(path) as file:
         file.write(content)
         file.flush()
@@ -29,12 +28,12 @@ def write_bytes(path: pathlib.Path, content: bytes) -> None:
 
 
 def write_json(path: pathlib.Path, content: Any) -> None:
-    """Writes a JSON file that appears complete or not at all."""
+    """Writes a JSON file as write_bytes does."""
     write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def write_text(path: pathlib.Path, text: str) -> None:
-    """Writes a text file that appears complete or not at all."""
+    """Writes a text file as write_bytes does."""
     write_bytes(path, text.encode())
 
 
@@ -52,25 +51,30 @@ def staging_path(path: pathlib.Path) -> pathlib.Path:
 def staged_file(path: pathlib.Path) -> Iterator[IO[bytes]]:
     """The empty file at staging_path(path), held for this process; removed unless it was renamed.
 
-    A second process that writes the same file waits until the first has finished. Raises OSError,
-    also where a folder has the name.
+    Makes the folder. A second process that writes the same file waits until the first has finished.
+    Raises OSError, which names the file, also if a folder has the name.
     """
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     staged = staging_path(path)
-    while True:
-        file = staged.open("ab")
-        with file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            if not _is(staged, file):
-                continue  # the process that held it has renamed it
-            file.truncate(0)
-            try:
-                yield file
-            finally:
-                if _is(staged, file):
-                    staged.unlink()
-            return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        while True:
+            with staged.open("ab") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                if not _is(staged, file):
+                    continue  # the process that held it has renamed it
+                file.truncate(0)
+                try:
+                    yield file
+                finally:
+                    if _is(staged, file):
+                        staged.unlink()
+                return
+    except OSError as error:
+        if error.filename in (None, str(staged)):  # the user knows the file by its own name
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
 
 
 def _is(path: pathlib.Path, file: IO[bytes]) -> bool:
@@ -85,9 +89,9 @@ def _is(path: pathlib.Path, file: IO[bytes]) -> bool:
 def locked(folder: pathlib.Path, name: str = "") -> Iterator[None]:
     """Makes the folder and holds it, or what is called `name` in it, for this process.
 
-    The lock ends with the process, however it ends; its file goes when the work is done, and so do
-    folders that were made for nothing. Raises UserError naming the process that holds it, or where
-    the folder cannot be written.
+    The lock ends with the process, however it ends. Its file is removed when the work is done, and
+    so are folders that were made for nothing. Raises UserError naming the process that holds the
+    lock, or if the folder cannot be written.
     """
     path = folder / (f".{name}.lock" if name else ".lock")
     what = folder / name
@@ -116,7 +120,7 @@ def locked(folder: pathlib.Path, name: str = "") -> Iterator[None]:
 
 
 def _acquire(path: pathlib.Path) -> int | None:
-    """A descriptor of the lock's file that holds it; None where another process does."""
+    """A descriptor of the lock's file that holds it; None if another process does."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
@@ -148,7 +152,7 @@ def staging_folder(final: pathlib.Path) -> Iterator[pathlib.Path]:
     """A temporary folder beside `final`, on the same file system, removed at the end.
 
     `final` is held for this process meanwhile, and what a killed one left is tidied up first.
-    Raises UserError where another process holds it or the place cannot be written.
+    Raises UserError if another process holds it or the place cannot be written.
     """
     with locked(final.parent, final.name):
         _restore_replaced(final)
@@ -164,7 +168,8 @@ def staging_folder(final: pathlib.Path) -> Iterator[pathlib.Path]:
 def replace_folder(new: pathlib.Path, final: pathlib.Path) -> None:
     """Puts a finished folder in its place; an earlier one is there until the new one is.
 
-    Both lie below the staging folder's parent; what `new` leads to afterwards is to be removed.
+    Both lie below the staging folder's parent. The earlier one may then be at `new`, for the caller
+    to remove.
     """
     if final.exists() and _exchange(new, final):
         return
@@ -180,7 +185,7 @@ def replace_folder(new: pathlib.Path, final: pathlib.Path) -> None:
 
 
 def _exchange(one: pathlib.Path, other: pathlib.Path) -> bool:
-    """Swaps two folders in one step; False where the system or the file system cannot."""
+    """Swaps two folders in one step; False if the system or the file system cannot."""
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if rename is None:
         return False

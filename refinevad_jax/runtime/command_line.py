@@ -5,19 +5,26 @@ import errno
 import os
 import signal
 import sys
+import textwrap
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from absl import app, flags, logging
 
 from refinevad_jax.errors import NumericalError, StoppedError, UserError
 
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
+HELP = {"--help", "-help", "--helpshort", "-h", "-?"}
+PACKAGES = {"refinevad_jax", "data_prep", "benchmarks"}
+_REQUIRED = "must have a value other than None"  # of absl, for a required flag without value
+_REPEATED = "; repeat this option to specify a list of values"  # of absl
 # Faults of the disk, which any write may meet, and what to do about them.
 DISK = {
     errno.ENOSPC: "free some space and run the same command again",
     errno.EDQUOT: "free some space and run the same command again",
+    errno.EFBIG: "choose another disk",
     errno.EIO: "check the disk and run the same command again",
     errno.EROFS: "choose another folder",
     errno.EACCES: "choose another folder, or ask for the right to write there",
@@ -34,15 +41,15 @@ def cache_flag() -> flags.FlagHolder[str | None]:
     return flags.DEFINE_string(
         "compilation_cache",
         None,
-        "Folder of compiled programs, empty for none; when not given, refinevad_jax in the user's "
-        "cache folder, or $JAX_COMPILATION_CACHE_DIR.",
+        "Folder of compiled programs, empty for none; if not given, $JAX_COMPILATION_CACHE_DIR or "
+        "refinevad_jax in the user's cache folder.",
     )
 
 
 def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
     """Parses absl flags, calls main() and turns a user's mistake into one line on stderr.
 
-    takes_arguments: whether main takes what stands beside the flags, as strings.
+    takes_arguments: whether main takes the words that are not flags, as strings.
 
     Exit codes: 0 done; 1 training stopped on a numerical fault; 2 misuse or bad data; 75 training
     was asked to stop (SIGTERM, Ctrl-C), has saved, and goes on with the same command; 130 (Ctrl-C)
@@ -55,19 +62,26 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
     logging.set_verbosity(logging.WARNING)
 
     def parse(argv: list[str]) -> list[str]:
+        if HELP & set(argv[1:]):
+            with contextlib.suppress(BrokenPipeError):  # --help | head
+                print(help_text(), flush=True)
+                sys.exit(0)
+            _discard_output()
+            sys.exit(0)
         try:
             flags.FLAGS.set_gnu_getopt(True)  # flags may follow arguments
             rest = flags.FLAGS(argv)
-        except SystemExit:  # absl ends --help with code 1
+        except SystemExit:  # absl ends --helpfull with code 1
             sys.exit(0)
-        except BrokenPipeError:  # --help | head
+        except BrokenPipeError:
             _discard_output()
             sys.exit(0)
         except flags.Error as error:
-            fail(f"{one_line(error)}; --help lists the flags", code=2)
+            text = _missing() if _REQUIRED in str(error) else str(error)
+            fail(f"{text}; --help lists the flags", code=2)
         except (AttributeError, KeyError, TypeError, ValueError, OSError, ImportError) as error:
             # What ml_collections raises for a configuration file or key that does not exist.
-            fail(f"--config: {type(error).__name__}: {one_line(error)}; see configs/", code=2)
+            fail(f"--config: {type(error).__name__}: {error}; see configs/", code=2)
         if len(rest) > 1 and not takes_arguments:
             fail(f"unexpected argument {rest[1]!r}: flags start with --; --help lists them", code=2)
         return rest
@@ -76,15 +90,16 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
         try:
             main(*argv[1:])
         except UserError as error:
-            fail(one_line(error), code=2)
+            fail(str(error), code=2)
         except BrokenPipeError:
             _discard_output()
         except OSError as error:
-            if error.errno not in DISK:
+            if error.errno not in DISK and not error.filename:
                 raise
-            fail(f"{error.filename or 'a file'}: {error.strerror}; {DISK[error.errno]}", code=2)
+            cure = DISK.get(error.errno or 0, "check the path")
+            fail(f"{error.filename or 'a file'}: {error.strerror}; {cure}", code=2)
         except NumericalError as error:
-            fail(one_line(error), code=1)
+            fail(str(error), code=1)
         except StoppedError as error:
             print(f"stopped: {one_line(error)}", file=sys.stderr)
             sys.exit(TRY_AGAIN)
@@ -98,9 +113,68 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
     app.run(guarded, flags_parser=parse)
 
 
+def help_text() -> str:
+    """The docstring of the command, then its flags in the order in which they are defined."""
+    lines = [(sys.modules["__main__"].__doc__ or "").strip(), "", "Flags:"]
+    for flag in _own_flags():
+        name = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}={_value(flag)}"
+        notes = ", ".join(_notes(flag))
+        lines.append(f"  {name}" + (f"  ({notes})" if notes else ""))
+        lines.append(
+            textwrap.fill(_explained(flag), 96, initial_indent=6 * " ", subsequent_indent=6 * " ")
+        )
+    return "\n".join([*lines, "", "--helpfull lists the flags of libraries too."])
+
+
+def _own_flags() -> Iterator[Any]:
+    """Flags of the command, then those that modules of this project define for several commands."""
+    modules = flags.FLAGS.flags_by_module_dict()
+    yield from modules.get(sys.argv[0], [])
+    for name, found in modules.items():
+        if name.split(".")[0] in PACKAGES:
+            yield from found
+
+
+def _required(flag: Any) -> bool:
+    return any(_REQUIRED in validator.message for validator in flag.validators)
+
+
+def _value(flag: Any) -> str:
+    """What may follow the `=` of a flag."""
+    if choices := getattr(flag.parser, "enum_values", None):
+        return "|".join(choices)
+    return {"int": "N", "float": "X"}.get(flag.flag_type(), "TEXT")
+
+
+def _notes(flag: Any) -> Iterator[str]:
+    """Whether a flag is required, its limits, its default."""
+    if _required(flag):
+        yield "required"
+    if _words(flag.help).endswith(_REPEATED):
+        yield "may be repeated"
+    if " " in flag.parser.syntactic_help.removeprefix("a number").removeprefix("an integer"):
+        yield flag.parser.syntactic_help
+    if flag.default not in (None, "", [], False) or (flag.default == 0 and not flag.boolean):
+        default = ",".join(flag.default) if isinstance(flag.default, list) else flag.default
+        yield "default: on" if flag.boolean else f"default: {default}"
+
+
+def _explained(flag: Any) -> str:
+    """The help of a flag without what absl adds to it."""
+    text = _words(flag.help).removesuffix(_REPEATED)
+    return text.removeprefix(f"<{_value(flag)}>: ")
+
+
+def _missing() -> str:
+    """Says which required flags are not given, and what they are."""
+    missing = [flag for flag in _own_flags() if _required(flag) and flag.value is None]
+    *most, last = [f"--{flag.name} ({_explained(flag).rstrip('.')})" for flag in missing]
+    return f"{', '.join(most)} and {last} are needed" if most else f"{last} is needed"
+
+
 def fail(message: str, *, code: int) -> None:
-    """Prints `error: message` on stderr and exits with code."""
-    print(f"error: {message}", file=sys.stderr)
+    """Prints `error: message` on stderr, in one line, and exits with code."""
+    print(f"error: {one_line(message)}", file=sys.stderr)
     sys.exit(code)
 
 
@@ -109,13 +183,13 @@ def _stop(number: int, frame: object) -> None:
     del frame
     # Not print: the signal may have come in the middle of one.
     text = f"error: stopped by {signal.Signals(number).name}; run the same command again\n"
-    with contextlib.suppress(OSError, ValueError):  # where who started it has gone, nobody reads
+    with contextlib.suppress(OSError, ValueError):  # nobody reads if who started it has gone
         os.write(sys.stderr.fileno(), text.encode())
     os._exit(128 + number)
 
 
 def _thread_fault(fault: threading.ExceptHookArgs) -> None:
-    """A thread of a library that cannot write, as that of TensorBoard's files: one line."""
+    """One line if a library's thread cannot write, as the thread of TensorBoard's files."""
     if isinstance(fault.exc_value, OSError) and fault.exc_value.errno in DISK:
         text = f"warning: a file could not be written: {one_line(fault.exc_value)}"
         print(text, file=sys.stderr)
@@ -124,15 +198,15 @@ def _thread_fault(fault: threading.ExceptHookArgs) -> None:
 
 
 def _end_inside_long_calls() -> None:
-    """Ends a second after SIGTERM or Ctrl-C where the main thread has not.
+    """Ends a second after SIGTERM or Ctrl-C if the main thread has not ended.
 
-    Python calls handlers only between two instructions, and a compiled program is one, which takes
-    minutes for a video of days. Training listens in its own way (training/stopping.py).
+    Python calls handlers only between two instructions, and a compiled program is one instruction,
+    which takes minutes for a video of days. Training listens by itself (training/stopping.py).
     """
     read, write = os.pipe()
     os.set_blocking(write, False)
     signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-    # A worker's signals are not those of the command.
+    # A child process must not end by the signals of its parent.
     os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
     threading.Thread(target=_watch, args=(read,), daemon=True).start()
 
@@ -149,7 +223,10 @@ def _discard_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: Exception | str) -> str:
     """What an error says, in one line that a terminal shows and does not obey."""
-    text = " ".join(str(error).split())
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in _words(str(error)))
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split())

@@ -7,11 +7,11 @@ from refinevad_jax.errors import UserError
 
 
 def connect(coordinator: str, num_processes: int | None, process_id: int | None) -> None:
-    """Joins the other processes of a run; nothing where coordinator is empty.
+    """Joins the other processes of a run; does nothing if coordinator is empty.
 
-    coordinator: HOST:PORT of process 0, the same in all of them; "auto" where Slurm, Open MPI,
+    coordinator: HOST:PORT of process 0, the same in all of them; "auto" if Slurm, Open MPI,
     Kubernetes or a TPU pod tell JAX who takes part. The others print nothing but errors.
-    Raises UserError where the numbers do not fit, or the others cannot be reached.
+    Raises UserError if the numbers do not fit, or the others cannot be reached.
     """
     if not coordinator:
         if num_processes is not None or process_id is not None:
@@ -26,7 +26,7 @@ def connect(coordinator: str, num_processes: int | None, process_id: int | None)
             if num_processes is None or process_id is None or process_id >= num_processes:
                 raise UserError(
                     f"--coordinator={coordinator} needs --num_processes=N and --process_id from 0 "
-                    "to N - 1, another in every process"
+                    "to N - 1, a different one in every process"
                 )
             jax.distributed.initialize(coordinator, num_processes, process_id)
     except (RuntimeError, ValueError) as error:
@@ -43,7 +43,7 @@ def primary() -> bool:
 
 
 def wait(name: str) -> None:
-    """Returns when all processes have come to this place; at once where there is one."""
+    """Returns when all processes have come to this place; at once if there is only one."""
     import jax
 
     if jax.process_count() > 1:
@@ -53,7 +53,7 @@ def wait(name: str) -> None:
 
 
 def any_of(answer: bool) -> bool:
-    """Whether a process says yes; all of them must ask."""
+    """Whether any process says yes; all of them must ask."""
     import jax
 
     if jax.process_count() == 1:

@@ -1,6 +1,7 @@
 """Batches as a function of (seed, step), resampling, and the held-out part."""
 
 import itertools
+import pathlib
 
 import jax
 import numpy as np
@@ -54,6 +55,22 @@ def test_resample_follows_the_rule_of_the_field(length: int) -> None:
     features = np.random.default_rng(length).normal(size=(length, 3)).astype(np.float32)
     expected = linspace_means(features, 32)
     np.testing.assert_allclose(resample(features[None], 32)[0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "length", [5, 31, 32, 33, 100, 200, 201, 255, 256, 257, 300, 511, 513, 1000]
+)
+def test_resample_is_the_published_one(shared_data: pathlib.Path, length: int) -> None:
+    """RTFM's at 32 and 200 bins, VadCLIP's at 256 for the longer videos that it applies it to."""
+    t, d = np.arange(length)[:, None], np.arange(4)[None]
+    features = np.float32(np.sin(0.1 * t * (d + 1)) + 0.01 * t)[None]
+    names = {"rtfm32": 32, "rtfm_style200": 200}
+    if length > 256:
+        names["vadclip_train256"] = 256
+    with np.load(shared_data / "golden/resample.npz") as golden:
+        for name, count in names.items():
+            expected = golden[f"{name}_L{length}"]
+            np.testing.assert_allclose(resample(features, count)[0], expected, atol=4e-6)
 
 
 def test_every_index_comes_once_a_cycle() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from refinevad_jax.detection.detector import Detector
-from refinevad_jax.encoders.visual import VisualEncoder
+from refinevad_jax.encoders.encoder import VisualEncoder
 from tests.browser import browser
 
 __all__ = ["browser"]

@@ -17,14 +17,6 @@ def features(seed: int, length: int = 20, crops: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(crops, length, WIDTH)).astype(np.float32)
 
 
-def test_scores_do_not_depend_on_company(detector: Detector) -> None:
-    videos = [features(1), features(2, 40), features(3)]
-    for one, found in zip(videos, detector.score_all(videos), strict=True):
-        alone = detector.score(one)
-        assert alone.scores.shape == one.shape[1:2]
-        np.testing.assert_allclose(found.scores, alone.scores, atol=2e-3)
-
-
 def test_crops_are_averaged(detector: Detector) -> None:
     both = features(1, crops=2)
     apart = [detector.score(both[[i]]).scores for i in range(2)]
@@ -38,7 +30,7 @@ def test_what_does_not_fit_is_refused(detector: Detector, trained: pathlib.Path)
         detector.check("a.npy", 1024, "", 1)
     with pytest.raises(UserError, match="encoded by 'i3d', the run was trained on 'random'"):
         detector.check("a.npy", WIDTH, "i3d", 1)
-    with pytest.raises(UserError, match=r"a\.npy: 10 crops a segment, the run was trained on 1"):
+    with pytest.raises(UserError, match=r"a\.npy: 10 crops per segment, the run was trained on 1"):
         detector.check("a.npy", WIDTH, "random", 10)
     Detector(trained, "best", allow_mismatch=True).check("a.npy", WIDTH, "i3d", 10)
 
@@ -48,14 +40,14 @@ def test_crops_of_a_run_that_did_not_note_them_are_not_compared(
 ) -> None:
     monkeypatch.setattr(detector, "run", dataclasses.replace(detector.run, num_crops=0))
     detector.check("a.npy", WIDTH, "random", 10)
-    assert run_detection.choose_crops(detector, run_detection.Settings()) == 1
+    assert run_detection.choose_crops(detector, run_detection.DetectionSettings()) == 1
 
 
 def test_videos_are_cut_as_in_training(trained: pathlib.Path) -> None:
     two = Detector(trained, "best")
-    with pytest.raises(UserError, match="trained on 2 crops a segment, of a video 1 or 10"):
-        run_detection.choose_crops(two, run_detection.Settings())
-    assert run_detection.choose_crops(two, run_detection.Settings(num_crops=10)) == 10
+    with pytest.raises(UserError, match="trained on 2 crops per segment, but 1 or 10"):
+        run_detection.choose_crops(two, run_detection.DetectionSettings())
+    assert run_detection.choose_crops(two, run_detection.DetectionSettings(num_crops=10)) == 10
 
 
 def test_thresholds(detector: Detector, trained: pathlib.Path) -> None:

@@ -8,7 +8,7 @@ from refinevad_jax.detection import outputs
 from refinevad_jax.detection.detector import Detector
 from refinevad_jax.detection.inputs import encode_video
 from refinevad_jax.detection.page import link, write_page
-from refinevad_jax.encoders.visual import VisualEncoder
+from refinevad_jax.encoders.encoder import VisualEncoder
 from tests.browser import Browser
 
 EVIL = "<img src=x onerror=alert(1)>&amp; 50% #1"

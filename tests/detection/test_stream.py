@@ -9,9 +9,9 @@ import pytest
 from refinevad_jax.detection import stream
 from refinevad_jax.detection.detector import Detector
 from refinevad_jax.detection.inputs import encode_video
-from refinevad_jax.detection.stream import CausalScorer, causal_scores, watch
+from refinevad_jax.detection.stream import CausalScorer, watch
+from refinevad_jax.encoders.encoder import VisualEncoder
 from refinevad_jax.encoders.video_writer import write_video
-from refinevad_jax.encoders.visual import VisualEncoder
 from refinevad_jax.errors import UserError
 from tests.detection.conftest import WIDTH, coloured
 from tests.detection.rtsp_server import RtspServer
@@ -19,11 +19,18 @@ from tests.detection.rtsp_server import RtspServer
 WINDOW = 6
 
 
+def offline(detector: Detector, features: np.ndarray) -> np.ndarray:
+    """Causal scores of a video that has ended: [T], the last score of each window of [N, T, D]."""
+    ends = range(1, features.shape[1] + 1)
+    windows = [features[:, max(0, end - WINDOW) : end] for end in ends]
+    return np.array([detector.score(window).scores[-1] for window in windows])
+
+
 def test_streaming_equals_the_offline_causal_result(detector: Detector) -> None:
     features = np.random.default_rng(0).normal(size=(2, 20, WIDTH)).astype(np.float32)
     scorer = CausalScorer(detector, WINDOW)
     streamed = [scorer.push(features[:, t])[0] for t in range(20)]
-    np.testing.assert_allclose(streamed, causal_scores(detector, features, WINDOW), atol=1e-5)
+    np.testing.assert_allclose(streamed, offline(detector, features), atol=1e-5)
     whole = detector.score(features[:, 20 - WINDOW :]).scores[-1]
     np.testing.assert_allclose(streamed[-1], whole, atol=1e-5)
     assert np.ptp(streamed) > 1e-3
@@ -31,10 +38,10 @@ def test_streaming_equals_the_offline_causal_result(detector: Detector) -> None:
 
 def test_the_past_is_bounded_and_the_future_unknown(detector: Detector) -> None:
     features = np.random.default_rng(1).normal(size=(1, 20, WIDTH)).astype(np.float32)
-    before = causal_scores(detector, features, WINDOW)
+    before = offline(detector, features)
     changed = features.copy()
     changed[:, 10] += 5
-    after = causal_scores(detector, changed, WINDOW)
+    after = offline(detector, changed)
     np.testing.assert_array_equal(after[:10], before[:10])
     np.testing.assert_array_equal(after[10 + WINDOW :], before[10 + WINDOW :])
     assert (after[10 : 10 + WINDOW] != before[10 : 10 + WINDOW]).any()
@@ -47,7 +54,7 @@ def test_lines_of_a_file(detector: Detector, encoder: VisualEncoder, clip: pathl
         for line in watch(str(clip), detector, encoder, threshold, window=WINDOW, num_crops=1)
     ]
     found = encode_video(clip, encoder, num_crops=1, batch_size=4)
-    expected = causal_scores(detector, found.features, WINDOW)
+    expected = offline(detector, found.features)
     np.testing.assert_allclose([line["score"] for line in lines], expected, atol=1e-5)
     assert [line["segment"] for line in lines] == list(range(9))
     assert [line["start_seconds"] for line in lines] == [round(0.64 * i, 3) for i in range(9)]
@@ -67,7 +74,7 @@ def test_a_camera_on_the_network(
         lines = watch(server.address, detector, encoder, threshold, window=WINDOW, num_crops=1)
         scores = [json.loads(line)["score"] for line in lines]
     assert server.asked == ["OPTIONS", "DESCRIBE", "SETUP", "PLAY"]  # no attempt by datagrams
-    np.testing.assert_allclose(scores, causal_scores(detector, found.features, WINDOW), atol=1e-5)
+    np.testing.assert_allclose(scores, offline(detector, found.features), atol=1e-5)
 
 
 def test_a_number_is_a_camera(

@@ -67,16 +67,16 @@ def test_features_of_a_video_from_its_sentences(
     weights: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     pytest.importorskip("av", reason="pip install av")
-    from data_prep.extraction.jobs import plan_jobs
-    from data_prep.extraction.text import extract, load_text_encoder
-    from data_prep.extraction.video_lists import read_videos
+    from data_prep.extraction import jobs as jobs_lib
+    from data_prep.extraction.text import TextWork
+    from refinevad_jax.encoders.loading import load_text_encoder
     from refinevad_jax.encoders.video_writer import write_video
 
     write_video(tmp_path / "v" / "a.mp4", [np.zeros((32, 32, 3), np.uint8)] * 33, fps=16)
     (tmp_path / "a.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nA car burns.\n")
     encoder = load_text_encoder("clip_text", str(weights))
-    jobs = plan_jobs(read_videos(tmp_path / "v"), tmp_path / "out")
-    done = extract(jobs, tmp_path, encoder, progress=lambda videos, segments: None)
+    jobs = jobs_lib.plan_jobs(jobs_lib.read_videos(tmp_path / "v"), tmp_path / "out")
+    done = jobs_lib.run(jobs, TextWork(encoder, tmp_path))
     assert (done.done, done.failed) == (1, {})
     found = np.load(tmp_path / "out" / "a.npy")
     assert found.shape == (2, 12) and not found[1].any()

@@ -112,7 +112,7 @@ def test_another_weight_file_is_refused(
 def test_only_arrays_are_unpickled() -> None:
     import io
 
-    with pytest.raises(UserError, match=r"holds os\.system, which is no array"):
+    with pytest.raises(UserError, match=r"holds os\.system, which is not an array"):
         i3d._ArraysOnly(io.BytesIO(b"cos\nsystem\n(S'true'\ntR.")).load()
 
 

@@ -4,7 +4,8 @@ import runpy
 
 import numpy as np
 
-from refinevad_jax.encoders import visual
+from refinevad_jax.encoders import loading
+from refinevad_jax.encoders.encoder import VisualEncoder
 
 
 def encode(segments: np.ndarray) -> np.ndarray:
@@ -14,6 +15,6 @@ def encode(segments: np.ndarray) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    quick = visual.VisualEncoder("means", 2, "0" * 64, encode)
-    visual.load_visual_encoder = lambda name, weights: quick
+    quick = VisualEncoder("means", 2, "0" * 64, encode)
+    loading.load_visual_encoder = lambda name, weights: quick
     runpy.run_module("data_prep.extract", run_name="__main__", alter_sys=True)

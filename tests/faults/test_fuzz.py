@@ -22,13 +22,13 @@ from benchmarks import event_choice
 from data_prep.annotations import read_annotations
 from data_prep.catalogue.lookup import load_taxonomy
 from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
-from data_prep.extraction.video_lists import read_videos
+from data_prep.extraction.jobs import read_videos
 from data_prep.sources.lists import read_released_list
 from data_prep.sources.timed_text import read_npz
 from refinevad_jax import config as config_lib
 from refinevad_jax.data.bags import read_info
 from refinevad_jax.detection.inputs import read_features
-from refinevad_jax.encoders.timed_text import read_sentences
+from refinevad_jax.encoders.subtitles import read_sentences
 from refinevad_jax.encoders.video import Video
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation import comparison, score_files

@@ -197,7 +197,14 @@ def test_names_of_files(trained: pathlib.Path, tmp_path: pathlib.Path) -> None:
         )
     assert listed > 5 and len(given) > 10
     for path in given:
-        refused(run_detection.detect, detector, threshold, [path], out, run_detection.Settings())
+        refused(
+            run_detection.detect,
+            detector,
+            threshold,
+            [path],
+            out,
+            run_detection.DetectionSettings(),
+        )
     assert check_pages(out) > 10
     assert {path.parent for path in out.rglob("*.html")} == {out}
     assert escaped(tmp_path) == []

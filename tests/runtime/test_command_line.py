@@ -1,5 +1,8 @@
 """Every command as a user meets it: help, misuse, exit codes."""
 
+import ast
+import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -19,16 +22,71 @@ COMMANDS = [
     "refinevad_jax.export",
     "data_prep.package",
     "data_prep.extract",
+    "data_prep.caption",
     "data_prep.simulate",
+    "benchmarks.packaging",
 ]
+
+
+ENTRY_POINTS = [
+    path
+    for folder in ("refinevad_jax", "data_prep", "benchmarks")
+    for path in sorted((ROOT / folder).glob("*.py"))
+    if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
+]
+
+
+def defined_flags(source: str) -> dict[str, bool]:
+    """Flags in the order in which a command defines them, and whether each is required."""
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    found = {}
+    for node in sorted(nodes, key=lambda node: node.lineno):
+        name = ast.unparse(node.func).rpartition(".")[2]
+        if name.startswith("DEFINE"):
+            words = {word.arg: ast.unparse(word.value) for word in node.keywords}
+            found[ast.literal_eval(node.args[0])] = words.get("required") == "True"
+        elif name == "mark_flag_as_required":
+            found[ast.literal_eval(node.args[0])] = True
+        elif name == "cache_flag":
+            found["compilation_cache"] = False
+    return found
 
 
 @pytest.mark.parametrize("module", COMMANDS)
 def test_help_teaches(module: str) -> None:
+    """The docstring as it is written, then the command's own flags in their order."""
     result = call(module, "--help")
-    assert result.returncode == 0
-    assert f"python -m {module}" in result.stdout
-    assert "--" in result.stdout
+    assert (result.returncode, result.stderr) == (0, "")
+    path = ROOT / f"{module.replace('.', '/')}.py"
+    source = path.read_text(encoding="utf-8")
+    text, _, rest = result.stdout.partition("\n\nFlags:\n")
+    assert text == source.removeprefix("r").split('"""')[1].strip()
+    assert f"python -m {module}" in text
+    shown = dict(re.findall(r"^  --(?:\[no\])?(\w+)(.*)$", rest, re.MULTILINE))
+    assert {name: "(required" in line for name, line in shown.items()} == defined_flags(source)
+    assert list(shown) == list(defined_flags(source))
+
+
+def test_help_shows_choices_limits_and_defaults() -> None:
+    text = call("data_prep.extract", "--help").stdout
+    assert "--encoder=i3d|clip|minilm|clip_text  (required)\n" in text
+    assert "--workers=N  (an integer in the range [1, 256], default: 2)\n" in text
+    text = call("refinevad_jax.detect", "--help").stdout
+    assert "--input=TEXT  (required, may be repeated)\n" in text
+    assert "--[no]stream\n" in text
+
+
+@pytest.mark.parametrize("path", ENTRY_POINTS, ids=lambda path: path.stem)
+def test_examples_keep_their_line_continuations(path: pathlib.Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    assert source.startswith('r"""') or "\\" not in source.split('"""')[1]
+
+
+def test_required_flags_that_are_missing_are_named() -> None:
+    result = call("data_prep.simulate_video", "--num_clips=20")
+    assert (result.returncode, result.stdout) == (2, "")
+    said = "error: --output (folder of the clips, or .npz file) is needed; --help lists the flags\n"
+    assert result.stderr == said
 
 
 @pytest.mark.parametrize(

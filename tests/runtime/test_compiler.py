@@ -1,5 +1,10 @@
 """Options for the compiler are left out where it does not know them."""
 
+import os
+import pathlib
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -24,3 +29,25 @@ def test_accelerators_get_none(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert compiler.compiler_options() == {}
     compiler.compiler_options.cache_clear()
+
+
+def test_a_damaged_entry_of_the_cache_is_compiled_again(tmp_path: pathlib.Path):
+    """What a kill leaves: JAX writes an entry in place."""
+    program = "import jax; print(float(jax.jit(lambda x: 2 * x + 1)(3.0)))"
+    settings = {
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+
+    def run() -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", program]
+        environment = os.environ | settings
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+
+    assert run().stdout == "7.0\n"
+    entries = list(tmp_path.glob("*-cache"))
+    for entry in entries:
+        entry.write_bytes(entry.read_bytes()[:100])
+    assert entries
+    found = run()
+    assert found.stdout == "7.0\n" and "Error reading" in found.stderr

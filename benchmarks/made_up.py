@@ -1,20 +1,24 @@
-"""A data set and a workdir at the size of UCF-Crime's test, for benchmarks of whole commands."""
+"""Made-up bags, data sets, runs and training programs, for benchmarks."""
 
 import pathlib
 
 import numpy as np
 from ml_collections import ConfigDict
 
-from configs import ucf
 from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
 from data_prep.dataset.videos import Span, Video
 from data_prep.dataset.write import write_dataset
 from refinevad_jax.data.bags import BagsInfo, Modality
+from refinevad_jax.data.batches import TrainingBags
+from refinevad_jax.model.model_config import ModelConfig
 from refinevad_jax.model.refinevad import create
-from refinevad_jax.runs.checkpoints import Checkpoints, fresh_state
+from refinevad_jax.runs.checkpoints import Checkpoints, TrainState, fresh_state
 from refinevad_jax.runs.run import Run, write_run
+from refinevad_jax.training.dispatch import Dispatch
+from refinevad_jax.training.members import stack
 from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
 
+NUM_CATEGORIES = 13
 NUM_TEST = 290
 
 
@@ -58,15 +62,44 @@ def write_data(folder: pathlib.Path, num_channels: int, num_test: int) -> BagsIn
     return info
 
 
-def write_workdir(workdir: pathlib.Path, data_dir: pathlib.Path, info: BagsInfo) -> ConfigDict:
-    """A run of configs/ucf.py with its parameters as they are before the first step."""
-    config = ucf.get_config()
-    config.data.update(data_dir=str(data_dir), dataset=info.name)
-    run = Run(config, info)
+def write_workdir(workdir: pathlib.Path, config: ConfigDict, info: BagsInfo) -> pathlib.Path:
+    """A run of that configuration with its parameters as they are before the first step."""
+    config.data.dataset = info.name
+    run = Run(config, info, num_crops=1)
     write_run(workdir, run)
     _, params = create(run.model_config, 0)
     optimizer = make_optimizer(OptimizerConfig(**config.optimizer.to_dict()), 10)
     checkpoints = Checkpoints(workdir, metric=config.train.selection_metric, writable=True)
     checkpoints.save(fresh_state(params, optimizer), {config.train.selection_metric: 0.5})
     checkpoints.close()
-    return config
+    return workdir
+
+
+def made_up_bags(
+    num_videos: int, num_segments: int, num_channels: int, num_seeds: int
+) -> TrainingBags:
+    """Random bags, every second one anomalous."""
+    rng = np.random.default_rng(0)
+    features = np.empty((num_videos, 1, num_segments, num_channels), np.float16)
+    for row in features:
+        row[...] = rng.standard_normal(row.shape, np.float32)
+    labels = np.zeros((num_videos, NUM_CATEGORIES), bool)
+    labels[1::2, 0] = True
+    videos = np.arange(num_videos)
+    return TrainingBags(
+        features,
+        labels,
+        np.tile(videos[::2], (num_seeds, 1)),
+        np.tile(videos[1::2], (num_seeds, 1)),
+    )
+
+
+def program(config: ConfigDict, bags: TrainingBags) -> tuple[Dispatch, TrainState]:
+    """The compiled functions for as many seeds as the bags have, and their fresh state."""
+    network = ModelConfig((bags.features.shape[-1],), NUM_CATEGORIES, **config.model.to_dict())
+    optimizer = make_optimizer(OptimizerConfig(**config.optimizer.to_dict()), 10_000)
+    seeds = range(len(bags.normal))
+    networks = [create(network, seed) for seed in seeds]
+    states = [fresh_state(params, optimizer) for _, params in networks]
+    dispatch = Dispatch(config, seeds, networks[0][0], optimizer, bags)
+    return dispatch, dispatch.place(stack(states))

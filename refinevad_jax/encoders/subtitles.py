@@ -1,4 +1,4 @@
-r"""Reads sentences with their times: SRT, WebVTT, JSON lines.
+r"""Reads sentences with their times from subtitle files: SRT, WebVTT, JSON lines.
 
 A JSON line is {"start": 3.2, "end": 5.0, "text": "two men push each other"}, seconds. The npz form,
 sentences already embedded, is read by data_prep.package (docs/data_format.md).
@@ -33,7 +33,7 @@ class Sentence:
 def read_sentences(path: pathlib.Path) -> list[Sentence]:
     """Reads a file by its suffix, in order of start; a file without sentences gives [].
 
-    Raises UserError naming file and line where a time or a text is missing or makes no sense.
+    Raises UserError naming file and line if a time or a text is missing or makes no sense.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise UserError(f"{path}: timed text is read from {', '.join(SUFFIXES)}")
@@ -77,7 +77,7 @@ def _cues(path: pathlib.Path, lines: list[str]) -> Iterator[Sentence]:
             continue  # counters, headings, notes, styles
         times = _TIMES.match(line)
         if not times:
-            raise UserError(f"{path}:{number}: {line.strip()!r} is no pair of times")
+            raise UserError(f"{path}:{number}: {line.strip()!r} is not a pair of times")
         first = number
         words = []
         while number < len(lines) and lines[number].strip():
@@ -98,9 +98,9 @@ def _seconds(parts: tuple[str | None, ...]) -> float:
 def _sentence(
     path: pathlib.Path, number: int, start: float, end: float, text: str
 ) -> Iterator[Sentence]:
-    """The sentence, or nothing where there are no words."""
+    """The sentence, or nothing if there are no words."""
     if not (math.isfinite(start) and math.isfinite(end) and 0 <= start <= end):
-        raise UserError(f"{path}:{number}: from {start:g} s to {end:g} s is no stretch of time")
+        raise UserError(f"{path}:{number}: from {start:g} s to {end:g} s is not a stretch of time")
     words = " ".join(text.split())
     if words:
         yield Sentence(start, end, words)

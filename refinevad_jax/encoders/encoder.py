@@ -1,0 +1,50 @@
+"""What extraction and detection ask of an encoder, whichever network is behind it."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+FRAMES_PER_SEGMENT = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class VisualEncoder:
+    """An encoder of segments with its weights.
+
+    Attributes:
+        name: as data sets and checkpoints record it.
+        width: D, channels of a feature.
+        weights_sha256: digest of the weight file.
+        encode: [B, 16, 224, 224, 3] uint8 to [B, D] float32.
+    """
+
+    name: str
+    width: int
+    weights_sha256: str
+    encode: Callable[[np.ndarray], np.ndarray]
+
+    def encode_segments(self, crops: Sequence[np.ndarray], most: int) -> np.ndarray:
+        """Features [S, N, D] of S segments, [N, 16, 224, 224, 3] uint8 each.
+
+        most: at least S; the call is filled up to so many, so that one shape is compiled.
+        """
+        num_crops, *shape = crops[0].shape
+        rows = np.zeros((most * num_crops, *shape), np.uint8)
+        rows[: len(crops) * num_crops] = np.concatenate(crops)
+        return self.encode(rows).reshape(most, num_crops, -1)[: len(crops)]
+
+
+@dataclasses.dataclass(frozen=True)
+class TextEncoder:
+    """An encoder of sentences with its weights.
+
+    Attributes:
+        name: as data sets and checkpoints record it.
+        weights_sha256: digest of the weight file.
+        encode: S sentences to [S, D] float32.
+    """
+
+    name: str
+    weights_sha256: str
+    encode: Callable[[Sequence[str]], np.ndarray]

@@ -1,0 +1,35 @@
+"""What a write that fails says, and what it leaves."""
+
+import os
+import pathlib
+
+import pytest
+
+from refinevad_jax.files.staged import write_bytes, write_json
+
+
+def test_a_failing_write_names_the_file_and_leaves_the_earlier_one(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "sub" / "a.json"
+    write_json(path, {"a": 1})
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        write_json(path, {"a": 2})
+    assert (caught.value.filename, caught.value.filename2) == (str(path), None)
+    assert path.read_text() == '{\n "a": 1\n}\n'
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "folder", tmp_path / "file" / "a", tmp_path / "file" / "b" / "a"):
+        with pytest.raises(OSError) as caught:
+            write_bytes(path, b"")
+        assert str(tmp_path) in str(caught.value.filename)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["file", "folder"]
