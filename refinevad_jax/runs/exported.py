@@ -67,11 +67,7 @@ def describe(run: Run, step: int, channels: int) -> dict[str, Any]:
             "features": f"float32 [batch, time, {channels}], time from 2 to {LONGEST_WHOLE}",
             "valid": "bool [batch, time], True on a run from the first segment on",
         },
-        "outputs": {
-            name: text
-            for name, text in OUTPUTS.items()
-            if run.model_config.has_core or "categ" not in text
-        },
+        "outputs": OUTPUTS | (OUTPUTS_OF_CORE if run.model_config.has_core else {}),
         "modalities": {item.name: item.width for item in info.modalities},
         "columns": run.columns().tolist(),
         "encoder": info.encoder,

@@ -29,8 +29,9 @@ def test_it_equals_the_model_at_any_batch_and_length(
     valid = np.arange(shape[1])[None] < np.full((shape[0], 1), max(2, shape[1] - 3))
     expected = analysis.load_model(trained, "best")(features, valid)
     outputs = exported.load(file)(features, valid)
-    for name in exported.OUTPUTS:
-        np.testing.assert_allclose(outputs[name], getattr(expected, name), atol=1e-5)
+    assert sorted(outputs) == sorted(exported.OUTPUTS | exported.OUTPUTS_OF_CORE)
+    for name, value in expected.readout().items():
+        np.testing.assert_allclose(outputs[name], value, atol=1e-5)
 
 
 def test_it_runs_without_this_package(file: pathlib.Path, tmp_path: pathlib.Path) -> None:
@@ -51,6 +52,7 @@ def test_it_runs_without_this_package(file: pathlib.Path, tmp_path: pathlib.Path
 def test_the_description_says_what_goes_in(file: pathlib.Path) -> None:
     content = json.loads(file.with_name("model.bin.json").read_text())
     assert content["categories"] == ["A", "B", "C"]
+    assert sorted(content["outputs"]) == sorted(exported.OUTPUTS | exported.OUTPUTS_OF_CORE)
     assert content["encoder"] == "random" and content["simulated"] is True
 
 
