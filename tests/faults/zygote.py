@@ -24,7 +24,7 @@ LIBRARIES = (
     "tensorboardX",
     "tensorflow_datasets",
     "refinevad_jax.detection.run_detection",
-    "refinevad_jax.evaluation.seeds",
+    "refinevad_jax.evaluation.run",
     "refinevad_jax.training.loop",
     "data_prep.sources.package",
 )
