@@ -103,12 +103,13 @@ def over_sizes() -> dict[str, list[dict[str, float]]]:
                 states[0], _ = dispatch.run(states[0], 0, 5)
 
             clock, busy, _ = fastest(run)
+            memory = dispatch.compiled_step(states[0]).memory_analysis()
             row = {
                 name: {"bags": num_bags, "seeds": num_seeds, "batch": batch}[name],
                 "seconds_a_step": round(clock / 5, 4),
                 "processor_seconds_a_step": round(busy / 5, 4),
                 "bags_mb": round(bags.num_bytes / 1e6, 1),
-                "scratch_mb": round(dispatch.scratch_bytes(states[0]) / 1e6, 1),
+                "scratch_mb": round(memory.temp_size_in_bytes / 1e6, 1),
             }
             found[name].append(row)
             print(row, flush=True)

@@ -68,7 +68,7 @@ def write_workdir(workdir: pathlib.Path, config: ConfigDict, info: BagsInfo) -> 
     run = Run(config, info, num_crops=1)
     write_run(workdir, run)
     _, params = create(run.model_config, 0)
-    optimizer = make_optimizer(OptimizerConfig(**config.optimizer.to_dict()), 10)
+    optimizer = make_optimizer(OptimizerConfig.of(config), 10)
     checkpoints = Checkpoints(workdir, metric=config.train.selection_metric, writable=True)
     checkpoints.save(fresh_state(params, optimizer), {config.train.selection_metric: 0.5})
     checkpoints.close()
@@ -97,7 +97,7 @@ def made_up_bags(
 def program(config: ConfigDict, bags: TrainingBags) -> tuple[Dispatch, TrainState]:
     """The compiled functions for as many seeds as the bags have, and their fresh state."""
     network = ModelConfig((bags.features.shape[-1],), NUM_CATEGORIES, **config.model.to_dict())
-    optimizer = make_optimizer(OptimizerConfig(**config.optimizer.to_dict()), 10_000)
+    optimizer = make_optimizer(OptimizerConfig.of(config), 10_000)
     seeds = range(len(bags.normal))
     networks = [create(network, seed) for seed in seeds]
     states = [fresh_state(params, optimizer) for _, params in networks]

@@ -85,7 +85,8 @@ def main() -> None:
         config,
         made_up_bags(2 * BATCH_SIZE.value, config.data.num_segments, NUM_CHANNELS.value, 1),
     )
-    cost, text = dispatch.cost_of_a_step(state), dispatch.program_of_a_step(state)
+    program_of_step = dispatch.compiled_step(state)
+    cost, text = program_of_step.cost_analysis(), program_of_step.as_text()
     state, _ = dispatch.run(state, 0, 1)
     seconds = profiled(lambda: dispatch.run(state, 1, 1), kinds_of(text))
     total, products = sum(seconds.values()), seconds["matrix products"]

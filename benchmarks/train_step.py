@@ -58,11 +58,12 @@ class Jax:
 
     def flops(self) -> float:
         """Operations of one step, as the compiler counts them."""
-        return self.dispatch.cost_of_a_step(self._state)["flops"]
+        return self.dispatch.compiled_step(self._state).cost_analysis()["flops"]
 
     def memory_gb(self) -> float:
         """Scratch memory of the program beyond its arguments, as the compiler plans it."""
-        return round(self.dispatch.scratch_bytes(self._state) / 1e9, 2)
+        memory = self.dispatch.compiled_step(self._state).memory_analysis()
+        return round(memory.temp_size_in_bytes / 1e9, 2)
 
 
 def same_loss(config: Any, bags: Any, theirs: Any) -> float:

@@ -167,47 +167,51 @@ def validate(config: ConfigDict) -> None:
         raise UserError(f"--config: {error}; see configs/") from error
     if problem:
         raise UserError(f"config: {problem}; start from refinevad_jax.config.default()")
-    for key in sorted(_keys(default())):
-        _check_kind(key, _get(config, key), _get(default(), key))
+    values = flat(config)
+    for key, example in flat(default()).items():
+        _check_kind(key, values[key], example)
     for key, choices in CHOICES.items():
-        if _get(config, key) not in choices:
-            raise UserError(f"config.{key}={_get(config, key)!r}: choose {' or '.join(choices)}")
+        if values[key] not in choices:
+            raise UserError(f"config.{key}={values[key]!r}: choose {' or '.join(choices)}")
     for key, (low, high) in RANGES.items():
-        value = _get(config, key)
-        if not low <= value <= high:  # also false for NaN
-            raise UserError(f"config.{key}={value}: must be from {low:g} to {high:g}")
+        if not low <= values[key] <= high:  # also false for NaN
+            raise UserError(f"config.{key}={values[key]}: must be from {low:g} to {high:g}")
     _validate_together(config)
 
 
 def other_keys(config: ConfigDict) -> str:
     """The first key that is missing, or that is not of this schema, in words; "" if none is."""
-    found, own = _keys(config), _keys(default())
+    found, own = flat(config).keys(), flat(default()).keys()
     missing, unknown = sorted(own - found), sorted(found - own)
     if missing:
         return f"no key {missing[0]}"
     return f"unknown key {unknown[0]}" if unknown else ""
 
 
+def flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested values by dotted key, in order."""
+    if not isinstance(values, dict | ConfigDict):
+        return {prefix.removesuffix("."): values}
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= flat(value, f"{prefix}{key}.")
+    return found
+
+
 def _check_kind(key: str, value: Any, example: Any) -> None:
     """A stranger's config.json may hold anything; flags keep the kind by themselves."""
     kind = type(example)
-    kinds = {float: (int, float), tuple: (tuple, list)}.get(kind, (kind,))
+    kinds: Any = {float: (int, float), tuple: (tuple, list)}.get(kind, (kind,))
     mixed = isinstance(value, bool) and not isinstance(example, bool)
     if not isinstance(value, kinds) or mixed:
         shown = repr(value)[:60]
         raise UserError(f"config.{key}={shown}: must be of type {kind.__name__}")
-    if key in WHOLE_NUMBERS and not _are_positive_integers(value):
-        raise UserError(f"config.{key}={value!r}: must be whole numbers from 1 to {MAX_DILATION}")
-    if kind is tuple and key not in WHOLE_NUMBERS and not _are_names(value):
+    if key in WHOLE_NUMBERS:
+        if not all(type(item) is int and 1 <= item <= MAX_DILATION for item in value):
+            bounds = f"from 1 to {MAX_DILATION}"
+            raise UserError(f"config.{key}={value!r}: must be whole numbers {bounds}")
+    elif kind is tuple and not all(isinstance(item, str) for item in value):
         raise UserError(f"config.{key}={value!r}: must be names")
-
-
-def _are_names(value: Any) -> bool:
-    return all(isinstance(item, str) for item in value)
-
-
-def _are_positive_integers(value: Any) -> bool:
-    return all(type(item) is int and 1 <= item <= MAX_DILATION for item in value)
 
 
 def _validate_together(config: ConfigDict) -> None:
@@ -238,19 +242,3 @@ def _validate_together(config: ConfigDict) -> None:
                 f"config.data.{key}='test': the test split is for evaluation only; choose on "
                 "'val', or on 'train' to hold a part of it out"
             )
-
-
-def _keys(config: Any, prefix: str = "") -> set[str]:
-    found = set()
-    for key, value in config.items():
-        if isinstance(value, ConfigDict):
-            found |= _keys(value, f"{prefix}{key}.")
-        else:
-            found.add(prefix + key)
-    return found
-
-
-def _get(config: Any, key: str) -> Any:
-    for part in key.split("."):
-        config = config[part]
-    return config

@@ -176,20 +176,11 @@ def _read_json(path: pathlib.Path) -> Any:
 
 
 def _check_same_run(path: pathlib.Path, old: Any, new: Any) -> None:
-    before = _flat({key: old.get(key) for key in ("config", "data")})
-    after = _flat({key: new[key] for key in ("config", "data")})
+    before = config_lib.flat({key: old.get(key) for key in ("config", "data")})
+    after = config_lib.flat({key: new[key] for key in ("config", "data")})
     for key in sorted(before.keys() | after.keys()):
         if before.get(key) != after.get(key) and key.removeprefix("config.") not in CHANGEABLE:
             raise UserError(
                 f"{path} belongs to another run: {key} was {before.get(key)!r} and is now "
                 f"{after.get(key)!r}; choose another --workdir or repeat the same settings"
             )
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict):
-        return {prefix.removesuffix("."): value}
-    found: dict[str, Any] = {}
-    for key, item in value.items():
-        found |= _flat(item, f"{prefix}{key}.")
-    return found

@@ -83,22 +83,10 @@ class Dispatch:
             rows.append(metrics)
         return state, jax.tree.map(lambda *values: np.stack(values, 1), *jax.device_get(rows))
 
-    def cost_of_a_step(self, state: TrainState) -> dict[str, float]:
-        """What the compiler counts in one step with the bags on the device: "flops" and others."""
-        return self._compiled_step(state).cost_analysis()
-
-    def scratch_bytes(self, state: TrainState) -> int:
-        """Memory of one step beyond bags and state, as the compiler plans it."""
-        return int(self._compiled_step(state).memory_analysis().temp_size_in_bytes)
-
-    def program_of_a_step(self, state: TrainState) -> str:
-        """The compiled program of one step, as text."""
-        return self._compiled_step(state).as_text()
-
-    def _compiled_step(self, state: TrainState) -> Any:
-        return self._programs.run_resident.lower(
-            state, self._seeds, self._resident_bags, 1
-        ).compile()
+    def compiled_step(self, state: TrainState) -> jax.stages.Compiled:
+        """The program of one step with the bags on the device: its cost, memory and text."""
+        run = self._programs.run_resident
+        return run.lower(state, self._seeds, self._resident_bags, 1).compile()
 
     def probe(self, state: TrainState, step: int) -> dict[str, np.ndarray]:
         """Scores the next batch with and without e_y in v: the gap that only training sees. [S]."""

@@ -13,7 +13,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from ml_collections import ConfigDict
 
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.arrays import load_packed
@@ -104,8 +103,8 @@ def read(path: pathlib.Path) -> Failure:
         facts = json.loads(str(arrays["facts"]))
         run = run_of_content(facts, source=str(path))
         _, shapes = abstract(run.model_config)
-        wanted = abstract_state(shapes, _optimizer(run.config))
-        leaves, tree = jax.tree.flatten((wanted.params, wanted.opt_state))
+        expected = abstract_state(shapes, make_optimizer(OptimizerConfig.of(run.config), 1))
+        leaves, tree = jax.tree.flatten((expected.params, expected.opt_state))
         found = [arrays[f"state{index}"] for index in range(len(leaves))]
         for leaf, array in zip(leaves, found, strict=True):
             if leaf.shape != array.shape or leaf.dtype != array.dtype:
@@ -156,10 +155,3 @@ def _not_finite(what: str, tree: Any) -> list[str]:
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
         if not np.isfinite(leaf).all()
     ]
-
-
-def _optimizer(config: ConfigDict) -> Any:
-    own = OptimizerConfig(
-        **config.optimizer.to_dict(), trainable_prototypes=config.train.trainable_prototypes
-    )
-    return make_optimizer(own, 1)

@@ -98,13 +98,7 @@ class Training:
         self._steps_per_epoch = self._bags.steps_per_epoch(config.train.batch_size)
         self._num_steps = self._steps_per_epoch * config.train.num_epochs
         self._graphdef, shapes = abstract(run.model_config)
-        self._optimizer = make_optimizer(
-            OptimizerConfig(
-                **config.optimizer.to_dict(),
-                trainable_prototypes=config.train.trainable_prototypes,
-            ),
-            self._num_steps,
-        )
+        self._optimizer = make_optimizer(OptimizerConfig.of(config), self._num_steps)
         self._abstract = abstract_state(shapes, self._optimizer)
         self._scorer = Scorer(self._graphdef, top_k_divisor=config.loss.top_k_divisor)
         seeds = [member.seed for member in members]

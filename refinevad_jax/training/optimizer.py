@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import optax
+from ml_collections import ConfigDict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,6 +18,12 @@ class OptimizerConfig:
     clip_norm: float
     category_rate: float = 1.0
     trainable_prototypes: bool = True
+
+    @classmethod
+    def of(cls, config: ConfigDict) -> "OptimizerConfig":
+        """Reads a run's configuration."""
+        trainable = config.train.trainable_prototypes
+        return cls(**config.optimizer.to_dict(), trainable_prototypes=trainable)
 
 
 def learning_rate_schedule(config: OptimizerConfig, num_steps: int) -> optax.Schedule:

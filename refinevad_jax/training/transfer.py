@@ -9,6 +9,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from flax.traverse_util import flatten_dict
 from ml_collections import ConfigDict
 
 from refinevad_jax.data.taxonomy import in_words, matching
@@ -78,7 +79,7 @@ def _rows(fresh: Any, donated: Any, found: np.ndarray) -> Any:
 
 
 def _classifier(fresh: Any, head: Any, found: np.ndarray) -> Any:
-    """The linear layer to 2C logits, (normal, anomalous) a category."""
+    """The linear layer to 2C logits, (normal, anomalous) for each category."""
     new = {}
     for key, value in head["classifier"].items():
         own = fresh[key]
@@ -90,20 +91,14 @@ def _classifier(fresh: Any, head: Any, found: np.ndarray) -> Any:
 
 
 def _check_shapes(name: str, fresh: Any, donated: Any, donor: pathlib.Path) -> None:
-    before, after = _shapes(fresh, name), _shapes(donated, name)
-    for key in sorted(before | after):
-        if before.get(key) != after.get(key):
+    here, there = (
+        {key: leaf.shape for key, leaf in flatten_dict({name: tree}, sep=".").items()}
+        for tree in (fresh, donated)
+    )
+    for key in sorted(here | there):
+        if here.get(key) != there.get(key):
             raise UserError(
-                f"config.transfer.workdir={donor}: {key} is {after.get(key)} there and "
-                f"{before.get(key)} here; take the same config.model, or leave its part out of "
+                f"config.transfer.workdir={donor}: {key} is {there.get(key)} there and "
+                f"{here.get(key)} here; take the same config.model, or leave its part out of "
                 "config.transfer.parts"
             )
-
-
-def _shapes(tree: Any, name: str) -> dict[str, Any]:
-    if not isinstance(tree, dict):
-        return {name: tuple(tree.shape)}
-    found: dict[str, Any] = {}
-    for key, value in tree.items():
-        found |= _shapes(value, f"{name}.{key}")
-    return found

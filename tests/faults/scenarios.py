@@ -161,7 +161,7 @@ def checkpoint_digests(workdir: pathlib.Path) -> list[tuple[int, str]]:
         return []
     run = read_run(workdir)
     _, shapes = abstract(run.model_config)
-    optimizer = make_optimizer(OptimizerConfig(**run.config.optimizer.to_dict()), 9)
+    optimizer = make_optimizer(OptimizerConfig.of(run.config), 9)
     wanted = checkpoints_lib.abstract_state(shapes, optimizer)
     kept = checkpoints_lib.Checkpoints(workdir, metric=run.config.train.selection_metric)
     found = []
