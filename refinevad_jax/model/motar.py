@@ -112,9 +112,7 @@ class Motar(nnx.Module):
         ratio = self.shift_ratio(normed, valid)
         shifted = normed
         if self.config.shift != "none":
-            live = self.config.shift != "dead"
-            ratio_with_gradient = ratio if live else jax.lax.stop_gradient(ratio)
-            shifted = fast.shift(normed, ratio_with_gradient, self.config.folding)
+            shifted = fast.shift(normed, ratio, self.config.folding)
         if self.config.feature_noise and rngs is not None:
             noise = jax.random.normal(rngs.dropout(), shifted.shape, shifted.dtype)
             shifted += self.config.feature_noise * noise
@@ -127,5 +125,6 @@ class Motar(nnx.Module):
             return jnp.zeros(valid.shape)
         if self.config.shift == "constant":
             return jnp.where(valid, 0.5, 0.0)
-        intensity = motion_intensity(normed, valid)
-        return jnp.where(valid, self.gate(standardized_log(intensity, valid)), 0.0)
+        intensity = standardized_log(motion_intensity(normed, valid), valid)
+        ratio = jnp.where(valid, self.gate(intensity), 0.0)
+        return jax.lax.stop_gradient(ratio) if self.config.shift == "dead" else ratio
