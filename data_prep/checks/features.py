@@ -18,7 +18,7 @@ from data_prep.sources.features import (
     num_segments,
     read_shape,
 )
-from data_prep.sources.lists import ReleasedList
+from data_prep.sources.lists import VideoList
 from refinevad_jax.errors import UserError
 
 Files = dict[str, tuple[pathlib.Path, ...]]  # of each video
@@ -31,7 +31,7 @@ LAYOUT_WORDS = {
 
 def check_features(
     root: pathlib.Path,
-    lists: Sequence[ReleasedList],
+    lists: Sequence[VideoList],
     frames: Mapping[str, int],
     *,
     frames_per_segment: int = 16,
@@ -76,7 +76,7 @@ def check_features(
     return section, {match_key(video): count for video, count in segments.items()}
 
 
-def _find_files(root: pathlib.Path, lists: Sequence[ReleasedList], section: Section) -> Files:
+def _find_files(root: pathlib.Path, lists: Sequence[VideoList], section: Section) -> Files:
     folder = FeatureFolder(root)
     index = folder.index
     section.facts.append(("files", f"{sum(map(len, index.values())):,}"))

@@ -44,7 +44,7 @@ class ListEntry:
 
 
 @dataclasses.dataclass(frozen=True)
-class ReleasedList:
+class VideoList:
     """A list, read.
 
     Attributes:
@@ -92,7 +92,7 @@ def parse_lists(texts: Sequence[str]) -> dict[str, pathlib.Path]:
     return lists
 
 
-def read_released_list(path: pathlib.Path) -> ReleasedList:
+def read_list(path: pathlib.Path) -> VideoList:
     """Reads a list in any grammar.
 
     Accepted everywhere: CRLF, a byte order mark, blank lines, `# comments`, a missing final
@@ -134,7 +134,7 @@ def _fields(number: int, line: str, path: pathlib.Path, delimiter: str) -> list[
 
 def _read_csv(
     lines: Sequence[tuple[int, str]], path: pathlib.Path, delimiter: str, header: Sequence[str]
-) -> ReleasedList:
+) -> VideoList:
     """Rows of the path, the label if the header has a second column, and what is not read here."""
     columns = ",".join(header[:2]).lower()
     rows: list[_Row] = []
@@ -157,7 +157,7 @@ def _binary_label(field: str) -> str:
     return "Normal" if is_normal_label(field) else "Abnormal"
 
 
-def _from_annotations(path: pathlib.Path) -> ReleasedList:
+def _from_annotations(path: pathlib.Path) -> VideoList:
     try:
         annotations = read_annotations(path)
     except UserError as error:
@@ -171,7 +171,7 @@ def _from_annotations(path: pathlib.Path) -> ReleasedList:
     return _build(f"annotation file, {annotations.grammar}", path, rows)
 
 
-def _build(grammar: str, path: pathlib.Path, rows: Iterable[_Row]) -> ReleasedList:
+def _build(grammar: str, path: pathlib.Path, rows: Iterable[_Row]) -> VideoList:
     entries = []
     stated = False
     for number, written, label in rows:
@@ -190,4 +190,4 @@ def _build(grammar: str, path: pathlib.Path, rows: Iterable[_Row]) -> ReleasedLi
         )
     if not entries:
         raise UserError(f"{path}: lists no video; check that this is the right file")
-    return ReleasedList(grammar, str(path), tuple(entries), stated)
+    return VideoList(grammar, str(path), tuple(entries), stated)

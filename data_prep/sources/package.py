@@ -20,7 +20,7 @@ from data_prep.sources.features import (
     parse_modalities,
     read_shapes,
 )
-from data_prep.sources.lists import ListEntry, ReleasedList, parse_lists, read_released_list
+from data_prep.sources.lists import ListEntry, VideoList, parse_lists, read_list
 from data_prep.sources.timed_text import read_timed_text
 from data_prep.sources.truth import add_truth, describe_truth, read_frame_counts, read_truth
 from refinevad_jax.data.bags import BagsInfo, Modality
@@ -162,7 +162,7 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
     Warns on stderr of what is odd but usable. Raises UserError naming file and cure for whatever is
     missing, damaged or contradictory.
     """
-    lists = {split: read_released_list(path) for split, path in request.lists.items()}
+    lists = {split: read_list(path) for split, path in request.lists.items()}
     folders = [FeatureFolder(folder) for folder in request.features.values()]
     listed = [video for split, read in lists.items() for video in _find(read, split, folders)]
     shapes = read_shapes([files for video in listed for files in video.files])
@@ -210,7 +210,7 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
     return dataclasses.replace(info, provenance=provenance), videos
 
 
-def _find(read: ReleasedList, split: str, folders: Sequence[FeatureFolder]) -> list[ListedVideo]:
+def _find(read: VideoList, split: str, folders: Sequence[FeatureFolder]) -> list[ListedVideo]:
     """The videos of a list with their files.
 
     Raises UserError for rows that contradict each other and for a row without a file.

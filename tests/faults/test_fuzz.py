@@ -23,7 +23,7 @@ from data_prep.annotations import read_annotations
 from data_prep.catalogue.lookup import load_taxonomy
 from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
 from data_prep.extraction.jobs import read_videos
-from data_prep.sources.lists import read_released_list
+from data_prep.sources.lists import read_list
 from data_prep.sources.timed_text import read_npz
 from refinevad_jax import config as config_lib
 from refinevad_jax.data.bags import read_info
@@ -154,7 +154,7 @@ FILES: dict[str, tuple[bytes, Callable[[pathlib.Path], Any]]] = {
     "a.srt": (SRT, read_sentences),
     "a.vtt": (VTT, read_sentences),
     "a.jsonl": (LINES, read_sentences),
-    "list.csv": (b"path,label\na.npy,Abuse\nb/c.npy,Normal\n", read_released_list),
+    "list.csv": (b"path,label\na.npy,Abuse\nb/c.npy,Normal\n", read_list),
     "videos.txt": (b"a.mp4\nb/c.mp4\n/abs/d.mp4\n", read_videos),
     "taxonomy.json": (json.dumps(UCF_CRIME.to_dict()).encode(), lambda p: load_taxonomy(str(p))),
     "intervals.json": (
