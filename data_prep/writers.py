@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import tqdm
 
-from data_prep.annotations.vectors import vector_of_spans
 from data_prep.catalogue.video_names import is_normal_label, parse_path
 from data_prep.dataset.videos import Span
 from refinevad_jax.data.bags import Bag, BagsInfo
 from refinevad_jax.errors import UserError
+from refinevad_jax.metrics.truth import frame_truth
 
 Writer = Callable[[pathlib.Path, Sequence[Bag], BagsInfo], None]
 
@@ -42,12 +42,9 @@ def write_vadclip(folder: pathlib.Path, bags: Sequence[Bag], info: BagsInfo) -> 
     _write_npz(folder / "gt_segment.npz", arrays)
     labels = {entry["video"]: np.array(entry["labels"], np.str_) for entry in segments}
     _write_npz(folder / "gt_label.npz", labels)
-    vectors = [
-        vector_of_spans(_spans(bag, info), bag.num_segments * info.frames_per_segment)
-        for bag in known
-    ]
+    vectors = [frame_truth(bag.spans, bag.num_segments * info.frames_per_segment) for bag in known]
     if vectors:
-        np.save(folder / "gt.npy", np.concatenate(vectors))
+        np.save(folder / "gt.npy", np.concatenate(vectors).astype(np.uint8))
     _write_num_frames(folder, bags)
 
 

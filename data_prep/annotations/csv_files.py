@@ -10,7 +10,7 @@ from refinevad_jax.errors import UserError
 def read_csv(content: str, source: str) -> Annotations:
     """Reads comma-separated lines. Raises UserError naming the line that does not fit."""
     lines = [(i, line.strip()) for i, line in enumerate(content.splitlines(), 1) if line.strip()]
-    header = lines[0][1].lower() if lines else ""
+    header = lines[0][1].lower()
     if header == "video-id,glance":
         return _read_glances(lines[1:], source)
     if re.search(r",(0|1|-1)(,|$)", header):

@@ -140,21 +140,19 @@ def _read_vera_lengths(entries: list[Any], source: str) -> Annotations:
 def _read_segments(entries: list[Any], source: str) -> Annotations:
     """VadCLIP's gt_segment and gt_label as JSON; a normal is one whole segment labelled `A`."""
     builder = Builder("VadCLIP gt_segment JSON (frames)", source)
-    frames: dict[str, int] = {}
     for i, entry in enumerate(entries, 1):
         place = f"{source}, entry {i}"
         video = strip_video_path(_text(entry["video"], place))
-        segments = list(zip(entry["segments"], entry["labels"], strict=True))
-        spans = []
-        for (start, end), label in segments:
+        spans, frames = [], None
+        for (start, end), label in zip(entry["segments"], entry["labels"], strict=True):
             if is_normal_label(_text(label, place)):
-                frames[video] = _whole(end, place)
+                frames = _whole(end, place)
             else:
                 spans.append(Span(_whole(start, place), _whole(end, place), label or None))
         categories = {span.category for span in spans}
         stated = "Normal" if not spans else categories.pop() if len(categories) == 1 else None
         label = None if "_label_" in video else stated
-        builder.add(video, spans, place=place, label=label, num_frames=frames.get(video))
+        builder.add(video, spans, place=place, label=label, num_frames=frames)
     return builder.build(frames_from_segments=True)
 
 

@@ -47,11 +47,8 @@ def read_mat_files(files: Sequence[pathlib.Path], source: str) -> Annotations:
 
 
 def _read_annotation(path: pathlib.Path) -> tuple[str, list[Span], str]:
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise UserError(f"{path}: larger than an annotation may be ({MAX_BYTES:,} bytes)")
     try:

@@ -299,7 +299,7 @@ def test_pickles_are_never_opened(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "empty"),
+        ("", "no video in it"),
         ("a.mp4 Theft 5 3\n", "line 1: span 5 3 of a"),
         ("a.mp4 Theft 5 9\na.mp4 Theft 5 8\n", "line 2: a appears twice"),
         ("a Theft 5 9\nb Theft 5 9\nc Theft 5\n", "line 3: does not fit .* as 2 of 3 lines do"),

@@ -6,7 +6,7 @@ import pytest
 from data_prep.catalogue.lookup import known_list
 from data_prep.catalogue.video_names import is_normal_label
 from data_prep.catalogue.xd_violence import TAXONOMY as XD_VIOLENCE
-from data_prep.sources.lists import parse_lists, read_list
+from data_prep.sources.lists import read_list
 from refinevad_jax.errors import UserError
 
 FIXTURES = pathlib.Path(__file__).parents[1] / "fixtures"
@@ -161,14 +161,6 @@ def test_a_missing_or_empty_list_is_named(tmp_path):
     (tmp_path / "train.csv").write_text("path,label\n")
     with pytest.raises(UserError, match=r"train\.csv: lists no video"):
         read_list(tmp_path / "train.csv")
-
-
-def test_lists_of_the_command_line():
-    lists = parse_lists(["train=a=b.csv", "test=t.csv"])
-    assert lists == {"train": pathlib.Path("a=b.csv"), "test": pathlib.Path("t.csv")}
-    for texts, message in ((["a.csv"], "SPLIT=FILE"), (["x=a", "x=b"], "appears twice")):
-        with pytest.raises(UserError, match=message):
-            parse_lists(texts)
 
 
 # Counts of docs/protocols.md, section 1.

@@ -10,7 +10,13 @@ from data_prep.catalogue.xd_violence import TAXONOMY as XD_VIOLENCE
 from data_prep.dataset.videos import Span
 from data_prep.dataset.write import write_dataset
 from data_prep.sources.lists import read_list
-from data_prep.sources.package import MAX_HASHED_BYTES, Request, hash_files, read_request
+from data_prep.sources.package import (
+    MAX_HASHED_BYTES,
+    Request,
+    hash_files,
+    parse_named,
+    read_request,
+)
 from refinevad_jax.data.bags import read_split
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
@@ -337,3 +343,15 @@ def test_released_lists_and_annotations_become_a_data_set(shared_data, tmp_path)
     positive = sum((bag.spans[:, 1] - bag.spans[:, 0]).sum() for bag in bags.values())
     assert 84_128 <= positive <= 84_300
     assert bags["Abuse028_x264"].spans.tolist() == [[165, 240, 0]]
+
+
+def test_lists_and_folders_of_the_command_line():
+    lists = parse_named(["train=a=b.csv", "test=t.csv"], "list", "SPLIT=FILE")
+    assert lists == {"train": pathlib.Path("a=b.csv"), "test": pathlib.Path("t.csv")}
+    for texts, message in (
+        (["a.csv"], "--list=a.csv: expected SPLIT=FILE"),
+        (["x=a", "x=b"], "--list=x=b: x appears twice"),
+        (["visual=a"], "visual appears twice"),
+    ):
+        with pytest.raises(UserError, match=message):
+            parse_named(texts, "list", "SPLIT=FILE", ("visual",))
