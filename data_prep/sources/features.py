@@ -306,5 +306,5 @@ def load_file(path: pathlib.Path) -> np.ndarray:
         with warnings.catch_warnings(action="error"):  # for a file without numbers
             return np.loadtxt(path, np.float32, comments=None, encoding="ascii", ndmin=2)
     except (OSError, ValueError, UserWarning) as error:
-        reason = str(error).split(";")[0]  # what follows is advice to programmers
+        reason = str(error).split(";")[0].rstrip(".")  # what follows is advice to programmers
         raise UserError(f"{path}: {reason}; copy the file again") from error

@@ -144,10 +144,13 @@ FILES: dict[str, tuple[bytes, Callable[[pathlib.Path], Any]]] = {
     "a.npz": (npz(**SCORES), load_packed),
     "text.npz": (
         npz(
-            embeddings=np.ones((3, 2), np.float16),
-            spans=np.array([[0, 1], [2, 3], [0, 2]], np.float32),
-            names=np.array(["a", "b"]),
-            offsets=np.array([0, 2, 3]),
+            sentence_embedding=np.ones((3, 2), np.float16),
+            sentence_video=np.array([0, 0, 1]),
+            sentence_start=np.array([0, 2, 0], np.float32),
+            sentence_end=np.array([1, 3, 2], np.float32),
+            video_name=np.array(["a", "b"]),
+            video_frames=np.array([90, 60]),
+            video_category=np.array(["Abuse", "Normal"]),
         ),
         read_npz,
     ),
