@@ -44,7 +44,7 @@ def main() -> None:
     final = pathlib.Path(OUTPUT_DIR.value)
     if final.exists() and not OVERWRITE.value:
         raise UserError(f"--output_dir={final} exists; choose another or pass --overwrite")
-    splits = SPLIT.value or list(split_sizes(DATA_DIR.value, DATASET.value))
+    splits = list(dict.fromkeys(SPLIT.value or split_sizes(DATA_DIR.value, DATASET.value)))
     try:
         convert(final, splits)
     except OSError as error:

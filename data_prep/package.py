@@ -16,6 +16,7 @@ Any of them on Apache Beam, with the same result: --beam_runner=DirectRunner --b
 """
 
 import functools
+import math
 
 from absl import flags
 
@@ -44,6 +45,7 @@ flags.DEFINE_multi_string("extra_features", [], "with --list: MODALITY=FOLDER, c
 flags.DEFINE_string("annotations", "", "with --list: file or folder with the true spans")
 flags.DEFINE_string("frame_counts", "", "with --list: file with the frames of each video")
 flags.DEFINE_float("fps", None, "with --list: frames per second if no file states them", 1e-3)
+flags.register_validator("fps", lambda fps: fps is None or math.isfinite(fps), "give a number")
 flags.DEFINE_enum(
     "layout", "auto", LAYOUTS, "with --list: axis of the crops in files of three axes"
 )

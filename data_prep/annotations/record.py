@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -167,6 +168,8 @@ class Builder:
         kept = None if spans is None else tuple(self._check(spans, label, video, place))
         if num_frames is not None and not 0 <= num_frames <= LARGEST_FRAME:
             raise UserError(f"{place}: {num_frames} frames for {video}; correct the number")
+        if fps is not None and not 0 < fps < math.inf:
+            raise UserError(f"{place}: {fps} frames per second for {video}; correct the numbers")
         row = (kept, label, num_frames, fps)
         if self._rows.setdefault(video, row) != row:
             raise UserError(f"{place}: {video} appears twice with different content; keep one")

@@ -109,6 +109,7 @@ def test_misuse_ends_in_one_line(own_data):
     refuse("nothing to package: give --list", *flags_for(own_data, source="")[2:])
     refuse("<features|release|timed_text>", *flags_for(own_data, source="video"))
     refuse("ucf_crime, xd_violence) is needed", *flags_for(own_data, taxonomy=""))
+    refuse("--fps=nan: give a number", *flags_for(own_data, fps="nan"))
     refuse("neither built in", *flags_for(own_data, taxonomy="none.json"))
     assert not (own_data / "data").exists()
 
