@@ -77,7 +77,7 @@ def _serializer(features: tfds.features.FeaturesDict) -> Any:
 
 def example(video: Video, info: BagsInfo, position: int) -> dict[str, Any]:
     """Checks one video and gives the record that is stored. Raises UserError naming its source."""
-    features = check_features(video.load_features(), info.width, source=video.source)
+    features = to_float16(video.load_features(), info.width, source=video.source)
     num_frames = video.num_frames
     if num_frames is None:
         num_frames = features.shape[1] * info.frames_per_segment
@@ -97,7 +97,7 @@ def example(video: Video, info: BagsInfo, position: int) -> dict[str, Any]:
     }
 
 
-def check_features(features: np.ndarray, width: int, *, source: str) -> np.ndarray:
+def to_float16(features: np.ndarray, width: int, *, source: str) -> np.ndarray:
     """Checks [N, T, D] features and gives them as float16. Raises UserError naming the source."""
     if features.ndim != 3 or features.shape[2] != width:
         raise UserError(

@@ -6,6 +6,7 @@ or without number; (T, crops, D) or (crops, T, D) in one file; Sultani's text, 3
 
 import contextlib
 import functools
+import itertools
 import pathlib
 import re
 import warnings
@@ -46,7 +47,7 @@ class FeatureFolder:
 
     def __init__(self, root: pathlib.Path) -> None:
         if not root.is_dir():
-            raise UserError(f"{root}: no such folder; --features names the one with the files")
+            raise UserError(f"{root}: no such folder; name the one with the feature files")
         self.root = root
 
     @functools.cached_property
@@ -105,12 +106,8 @@ def _most_alike(paths: Sequence[pathlib.Path], row: ListEntry, source: str) -> p
     folders = re.split(r"[/\\]", row.path)[-2::-1]
 
     def common(path: pathlib.Path) -> int:
-        count = 0
-        for mine, theirs in zip(path.parts[-2::-1], folders, strict=False):
-            if mine != theirs:
-                break
-            count += 1
-        return count
+        pairs = zip(path.parts[-2::-1], folders, strict=False)
+        return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
     best = max(map(common, paths))
     first, *others = [path for path in paths if common(path) == best]
