@@ -12,7 +12,7 @@ import pathlib
 
 from absl import flags
 
-from data_prep.writers import WRITERS
+from data_prep.writers import FORMATS, write
 from refinevad_jax.data.bags import read_info, read_split, split_sizes
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import replace_folder, staging_folder
@@ -20,7 +20,7 @@ from refinevad_jax.runtime.command_line import run
 
 DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of all data sets", required=True)
 DATASET = flags.DEFINE_string("dataset", None, "name of the data set", required=True)
-FORMAT = flags.DEFINE_enum("format", None, list(WRITERS), "whose format to write", required=True)
+FORMAT = flags.DEFINE_enum("format", None, list(FORMATS), "whose format to write", required=True)
 OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "folder to make, with one folder per split", required=True
 )
@@ -35,7 +35,7 @@ def convert(final: pathlib.Path, splits: list[str]) -> None:
         for split in splits:
             folder = staging / "out" / split
             folder.mkdir(parents=True)
-            WRITERS[FORMAT.value](folder, read_split(DATA_DIR.value, DATASET.value, split), info)
+            write(FORMAT.value, folder, read_split(DATA_DIR.value, DATASET.value, split), info)
         replace_folder(staging / "out", final)
 
 
@@ -44,7 +44,7 @@ def main() -> None:
     final = pathlib.Path(OUTPUT_DIR.value)
     if final.exists() and not OVERWRITE.value:
         raise UserError(f"--output_dir={final} exists; choose another or pass --overwrite")
-    splits = SPLIT.value or list(split_sizes(DATA_DIR.value, DATASET.value))
+    splits = list(dict.fromkeys(SPLIT.value or split_sizes(DATA_DIR.value, DATASET.value)))
     try:
         convert(final, splits)
     except OSError as error:

@@ -15,12 +15,16 @@ From embedded sentences with times:
 Any of them on Apache Beam, with the same result: --beam_runner=DirectRunner --beam_workers=8
 """
 
+import functools
+import math
+
 from absl import flags
 
+from data_prep.beam import make_pipeline
 from data_prep.catalogue.lookup import built_in_taxonomies
-from data_prep.dataset.beam_packaging import record_maker
+from data_prep.dataset.beam_packaging import make_on_beam
 from data_prep.dataset.summary import summarize
-from data_prep.dataset.write import write_dataset
+from data_prep.dataset.write import MakeRecords, make_here, write_dataset
 from data_prep.sources.features import LAYOUTS
 from data_prep.sources.package import SOURCES, read_source
 from refinevad_jax.runtime.command_line import run
@@ -41,6 +45,7 @@ flags.DEFINE_multi_string("extra_features", [], "with --list: MODALITY=FOLDER, c
 flags.DEFINE_string("annotations", "", "with --list: file or folder with the true spans")
 flags.DEFINE_string("frame_counts", "", "with --list: file with the frames of each video")
 flags.DEFINE_float("fps", None, "with --list: frames per second if no file states them", 1e-3)
+flags.register_validator("fps", lambda fps: fps is None or math.isfinite(fps), "give a number")
 flags.DEFINE_enum(
     "layout", "auto", LAYOUTS, "with --list: axis of the crops in files of three axes"
 )
@@ -61,9 +66,10 @@ OPTIONS = flags.DEFINE_string("beam_options", "", "with --beam_runner: its optio
 def main() -> None:
     """Reads the input, writes the data set and says what is in it."""
     given = {name for name in flags.FLAGS if flags.FLAGS[name].present}
-    make_records = None
+    make_records: MakeRecords = make_here
     if given & {"beam_runner", "beam_workers", "beam_options"}:
-        make_records = record_maker(RUNNER.value, workers=WORKERS.value, options=OPTIONS.value)
+        pipeline = make_pipeline(RUNNER.value, workers=WORKERS.value, options=OPTIONS.value)
+        make_records = functools.partial(make_on_beam, pipeline=pipeline, runner=RUNNER.value)
     info, videos = read_source(SOURCE.value, flags.FLAGS.flag_values_dict(), given)
     folder = write_dataset(
         DATA_DIR.value, info, videos, overwrite=OVERWRITE.value, make_records=make_records

@@ -1,8 +1,6 @@
 """Writes bags in the file formats of the field's repositories, so that their code can read them.
 
-Every writer takes the bags of one split and an empty folder, which the caller has staged. Beside
-the files of the format it writes `num_frames.txt`, `name@frames` per line, since most formats do
-not state frames. data_prep.sources.package reads the same bags back.
+data_prep.sources.package reads the same bags back.
 """
 
 import json
@@ -14,13 +12,11 @@ from typing import Any
 import numpy as np
 import tqdm
 
-from data_prep.annotations.vectors import vector_of_spans
 from data_prep.catalogue.video_names import is_normal_label, parse_path
 from data_prep.dataset.videos import Span
 from refinevad_jax.data.bags import Bag, BagsInfo
 from refinevad_jax.errors import UserError
-
-Writer = Callable[[pathlib.Path, Sequence[Bag], BagsInfo], None]
+from refinevad_jax.metrics.truth import frame_truth
 
 
 def write_vadclip(folder: pathlib.Path, bags: Sequence[Bag], info: BagsInfo) -> None:
@@ -31,7 +27,6 @@ def write_vadclip(folder: pathlib.Path, bags: Sequence[Bag], info: BagsInfo) -> 
     video is one whole segment labelled `A`, a class that is not known is "") and the same per video
     in gt_segment.npz and gt_label.npz, which need no unpickling as VadCLIP's object arrays do.
     """
-    _check(bags)
     rows = _write_features(folder, bags)
     lines = [f"{path},{bag.label}" for bag, paths in zip(bags, rows, strict=True) for path in paths]
     _write_lines(folder / "list.csv", ["path,label", *lines])
@@ -42,13 +37,9 @@ def write_vadclip(folder: pathlib.Path, bags: Sequence[Bag], info: BagsInfo) -> 
     _write_npz(folder / "gt_segment.npz", arrays)
     labels = {entry["video"]: np.array(entry["labels"], np.str_) for entry in segments}
     _write_npz(folder / "gt_label.npz", labels)
-    vectors = [
-        vector_of_spans(_spans(bag, info), bag.num_segments * info.frames_per_segment)
-        for bag in known
-    ]
+    vectors = [frame_truth(bag.spans, bag.num_segments * info.frames_per_segment) for bag in known]
     if vectors:
-        np.save(folder / "gt.npy", np.concatenate(vectors))
-    _write_num_frames(folder, bags)
+        np.save(folder / "gt.npy", np.concatenate(vectors).astype(np.uint8))
 
 
 def write_ur_dmu(folder: pathlib.Path, bags: Sequence[Bag], info: BagsInfo) -> None:
@@ -58,7 +49,6 @@ def write_ur_dmu(folder: pathlib.Path, bags: Sequence[Bag], info: BagsInfo) -> N
     video's label string; the class of a single span is lost. Videos without known truth are absent
     from annotation.txt.
     """
-    _check(bags)
     rows = _write_features(folder, bags)
     _write_lines(folder / "features.list", [path for paths in rows for path in paths])
     lines = []
@@ -68,7 +58,6 @@ def write_ur_dmu(folder: pathlib.Path, bags: Sequence[Bag], info: BagsInfo) -> N
             lines.append(f"{bag.video_id} {bag.num_frames} {bag.label} {spans}")
     if lines:
         _write_lines(folder / "annotation.txt", lines)
-    _write_num_frames(folder, bags)
 
 
 def write_lagovad(folder: pathlib.Path, bags: Sequence[Bag], info: BagsInfo) -> None:
@@ -76,7 +65,6 @@ def write_lagovad(folder: pathlib.Path, bags: Sequence[Bag], info: BagsInfo) -> 
 
     Writes features/<video>.npy, or <video>__<crop>.npy if there are several, and test_anno.json.
     """
-    _check(bags)
     rows = _write_features(folder, bags, plain=True)
     entries = [
         {
@@ -92,7 +80,6 @@ def write_lagovad(folder: pathlib.Path, bags: Sequence[Bag], info: BagsInfo) -> 
         for bag, paths in zip(bags, rows, strict=True)
     ]
     _write_json(folder / "test_anno.json", entries)
-    _write_num_frames(folder, bags)
 
 
 def write_activitynet(folder: pathlib.Path, bags: Sequence[Bag], info: BagsInfo) -> None:
@@ -101,7 +88,6 @@ def write_activitynet(folder: pathlib.Path, bags: Sequence[Bag], info: BagsInfo)
     Writes ground_truth.json, {"v_<video>": {duration_second, duration_frame, label, subset,
     annotations: [{segment, label}]}}. Raises UserError if frames per second are not known.
     """
-    _check(bags)
     entries = {}
     for bag in bags:
         if bag.has_truth:
@@ -124,15 +110,25 @@ def write_activitynet(folder: pathlib.Path, bags: Sequence[Bag], info: BagsInfo)
                 ],
             }
     _write_json(folder / "ground_truth.json", entries)
-    _write_num_frames(folder, bags)
 
 
-WRITERS: dict[str, Writer] = {
+FORMATS: dict[str, Callable[[pathlib.Path, Sequence[Bag], BagsInfo], None]] = {
     "vadclip": write_vadclip,
     "ur_dmu": write_ur_dmu,
     "lagovad": write_lagovad,
     "activitynet": write_activitynet,
 }
+
+
+def write(form: str, folder: pathlib.Path, bags: Sequence[Bag], info: BagsInfo) -> None:
+    """Writes the bags of one split in one of the FORMATS to an empty folder.
+
+    Beside its files it writes `num_frames.txt`, `name@frames` per line, since most formats do not
+    state frames. Raises UserError for what the formats would give back as something else.
+    """
+    _check(bags)
+    FORMATS[form](folder, bags, info)
+    _write_lines(folder / "num_frames.txt", [f"{bag.video_id}@{bag.num_frames}" for bag in bags])
 
 
 def _check(bags: Sequence[Bag]) -> None:
@@ -193,10 +189,6 @@ def _write_features(
             np.save(folder / name, crop)
         paths.append(names)
     return paths
-
-
-def _write_num_frames(folder: pathlib.Path, bags: Sequence[Bag]) -> None:
-    _write_lines(folder / "num_frames.txt", [f"{bag.video_id}@{bag.num_frames}" for bag in bags])
 
 
 def _write_lines(path: pathlib.Path, lines: Iterable[str]) -> None:

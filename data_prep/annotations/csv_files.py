@@ -10,13 +10,13 @@ from refinevad_jax.errors import UserError
 def read_csv(content: str, source: str) -> Annotations:
     """Reads comma-separated lines. Raises UserError naming the line that does not fit."""
     lines = [(i, line.strip()) for i, line in enumerate(content.splitlines(), 1) if line.strip()]
-    header = lines[0][1].lower() if lines else ""
-    if header == "video-id,glance":
+    number, header = lines[0]
+    if header.lower() == "video-id,glance":
         return _read_glances(lines[1:], source)
     if re.search(r",(0|1|-1)(,|$)", header):
         return _read_binary(lines, source)
     raise UserError(
-        f"{source}, line 1: {lines[0][1][:60]!r} does not begin a known annotation table; lists "
+        f"{source}, line {number}: {header[:60]!r} does not begin a known annotation table; lists "
         "of feature files are given as --list"
     )
 

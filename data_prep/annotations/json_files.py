@@ -9,7 +9,7 @@ from data_prep.annotations.record import LARGEST_FRAME, Annotations, Builder, St
 from data_prep.annotations.vectors import spans_of_vector
 from data_prep.catalogue.video_names import is_normal_label, strip_video_path
 from data_prep.dataset.videos import Span
-from refinevad_jax.errors import UserError
+from refinevad_jax.errors import UserError, as_damaged
 
 _KNOWN = (
     "known are LaGoVAD ('anomaly_span'), VERA ('temporal_label'), HIVAU ('events'), S3R and "
@@ -20,14 +20,9 @@ _KNOWN = (
 
 def read_json(content: Any, source: str) -> Annotations:
     """Reads a parsed JSON file. Raises UserError naming the entry that does not fit."""
-    try:
+    # Every reader below looks its entries up with the keys that its grammar promises.
+    with as_damaged(f"{source}: an entry lacks what its grammar promises; {_KNOWN}"):
         return _reader(content, source)(content, source)
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        # Every reader below looks its entries up with the keys that its grammar promises.
-        raise UserError(
-            f"{source}: an entry lacks what its grammar promises ({type(error).__name__}: {error})"
-            f"; {_KNOWN}"
-        ) from error
 
 
 Reader = Callable[[Any, str], Annotations]
@@ -77,11 +72,7 @@ def _text(value: Any, place: str) -> str:
 
 
 def _stretches(pairs: Any, place: str, category: str | None = None) -> list[Stretch]:
-    stretches = []
-    for pair in pairs:
-        start, end = pair
-        stretches.append(Stretch(_real(start, place), _real(end, place), category))
-    return stretches
+    return [Stretch(_real(start, place), _real(end, place), category) for start, end in pairs]
 
 
 def _read_lagovad(entries: list[Any], source: str) -> Annotations:
@@ -140,21 +131,19 @@ def _read_vera_lengths(entries: list[Any], source: str) -> Annotations:
 def _read_segments(entries: list[Any], source: str) -> Annotations:
     """VadCLIP's gt_segment and gt_label as JSON; a normal is one whole segment labelled `A`."""
     builder = Builder("VadCLIP gt_segment JSON (frames)", source)
-    frames: dict[str, int] = {}
     for i, entry in enumerate(entries, 1):
         place = f"{source}, entry {i}"
         video = strip_video_path(_text(entry["video"], place))
-        segments = list(zip(entry["segments"], entry["labels"], strict=True))
-        spans = []
-        for (start, end), label in segments:
+        spans, frames = [], None
+        for (start, end), label in zip(entry["segments"], entry["labels"], strict=True):
             if is_normal_label(_text(label, place)):
-                frames[video] = _whole(end, place)
+                frames = _whole(end, place)
             else:
                 spans.append(Span(_whole(start, place), _whole(end, place), label or None))
         categories = {span.category for span in spans}
         stated = "Normal" if not spans else categories.pop() if len(categories) == 1 else None
         label = None if "_label_" in video else stated
-        builder.add(video, spans, place=place, label=label, num_frames=frames.get(video))
+        builder.add(video, spans, place=place, label=label, num_frames=frames)
     return builder.build(frames_from_segments=True)
 
 

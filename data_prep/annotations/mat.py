@@ -16,7 +16,7 @@ import numpy as np
 from data_prep.annotations.record import Annotations, Builder
 from data_prep.catalogue.video_names import strip_video_path
 from data_prep.dataset.videos import Span
-from refinevad_jax.errors import UserError
+from refinevad_jax.errors import UserError, as_damaged
 
 # An annotation takes some hundred bytes. A file may hold, and may unpack to, this many.
 MAX_BYTES = 2**20
@@ -47,20 +47,13 @@ def read_mat_files(files: Sequence[pathlib.Path], source: str) -> Annotations:
 
 
 def _read_annotation(path: pathlib.Path) -> tuple[str, list[Span], str]:
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise UserError(f"{path}: larger than an annotation may be ({MAX_BYTES:,} bytes)")
-    try:
+    with as_damaged(f"{path}: not a MAT-file with an Annotation_file, or damaged; copy it again"):
         record = read_variables(content)["Annotation_file"]
         name, label, frames = record["VideoName"], record["EventName"], record["Anno"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{path}: not a MAT-file with an Annotation_file, or damaged ({error}); copy it again"
-        ) from error
     if not (isinstance(name, str) and isinstance(label, str) and isinstance(frames, np.ndarray)):
         raise UserError(f"{path}: VideoName and EventName must be words, Anno numbers")
     if frames.size % 2 or not np.array_equal(frames, np.floor(frames)):

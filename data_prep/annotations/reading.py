@@ -2,15 +2,16 @@
 
 import json
 import pathlib
+import re
 
 from data_prep.annotations.csv_files import read_csv
 from data_prep.annotations.json_files import read_json
 from data_prep.annotations.mat import read_mat_files
 from data_prep.annotations.record import Annotations
 from data_prep.annotations.text import read_text
-from data_prep.annotations.vectors import concatenation_message, read_folder, read_packed
+from data_prep.annotations.vectors import concatenation_message, read_packed, read_vectors
 from refinevad_jax.errors import UserError
-from refinevad_jax.files.arrays import read_header
+from refinevad_jax.files.arrays import load_array, read_header
 
 
 def read_annotations(path: pathlib.Path) -> Annotations:
@@ -35,18 +36,18 @@ def read_annotations(path: pathlib.Path) -> Annotations:
     content = read_lines(path)
     if content.lstrip()[:1] in ("{", "["):
         return read_json(parse_json(content, path), str(path))
-    if "," in content.split("\n", 1)[0]:
+    first = content.strip().split("\n", 1)[0]
+    if "," in first and not re.fullmatch(r"[^\s,]+\s+\S+", first):  # `name class,class` is text
         return read_csv(content, str(path))
     return read_text(content, str(path))
 
 
 def _read_directory(path: pathlib.Path) -> Annotations:
-    for suffix in (".mat", ".npy"):
-        files = sorted(path.glob(f"*{suffix}"))
-        if files and suffix == ".mat":
-            return read_mat_files(files, str(path))
-        if files:
-            return read_folder(path, files)
+    if files := sorted(path.glob("*.mat")):
+        return read_mat_files(files, str(path))
+    if files := sorted(path.glob("*.npy")):
+        vectors = {file.name: load_array(file) for file in files}
+        return read_vectors(vectors, str(path), "0/1 vectors in .npy files")
     raise UserError(f"{path}: a folder without .mat or .npy files; name the annotation file")
 
 

@@ -2,7 +2,9 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from data_prep.catalogue.lookup import label_from_name
 from data_prep.catalogue.video_names import is_normal_label, label_tokens, match_key
@@ -144,15 +146,9 @@ class Builder:
     """
 
     def __init__(self, grammar: str, source: str, *, unit: str = "") -> None:
-        self.grammar = grammar
-        self._source = source
-        self._unit = unit
-        self._seen: dict[str, tuple[object, ...]] = {}
-        self._spans: dict[str, tuple[Span, ...]] = {}
-        self._stretches: dict[str, tuple[Stretch, ...]] = {}
-        self._num_frames: dict[str, int] = {}
-        self._labels: dict[str, str] = {}
-        self._fps: dict[str, float] = {}
+        self._grammar, self._source, self._unit = grammar, source, unit
+        # Spans, label, frames and rate of each video.
+        self._rows: dict[str, tuple[Any, str | None, int | None, float | None]] = {}
         self._empty: list[str] = []
 
     def add(
@@ -170,28 +166,13 @@ class Builder:
             raise UserError(f"{place}: no video name; write one")
         label = label_from_name(video) if label is None else label
         kept = None if spans is None else tuple(self._check(spans, label, video, place))
-        content = (kept, label, num_frames, fps)
-        if video in self._seen and self._seen[video] != content:
+        if num_frames is not None and not 0 <= num_frames <= LARGEST_FRAME:
+            raise UserError(f"{place}: {num_frames} frames for {video}; correct the number")
+        if fps is not None and not 0 < fps < math.inf:
+            raise UserError(f"{place}: {fps} frames per second for {video}; correct the numbers")
+        row = (kept, label, num_frames, fps)
+        if self._rows.setdefault(video, row) != row:
             raise UserError(f"{place}: {video} appears twice with different content; keep one")
-        self._seen[video] = content
-        if num_frames is not None:
-            if not 0 <= num_frames <= LARGEST_FRAME:
-                raise UserError(f"{place}: {num_frames} frames for {video}; correct the number")
-            self._num_frames[video] = num_frames
-        if label is not None:
-            self._labels[video] = label
-        if fps is not None:
-            self._fps[video] = fps
-        if kept is not None:
-            self._keep(video, kept)
-
-    def _keep(self, video: str, spans: tuple[Span | Stretch, ...]) -> None:
-        frames = tuple(span for span in spans if isinstance(span, Span))
-        stretches = tuple(span for span in spans if isinstance(span, Stretch))
-        if stretches:
-            self._stretches[video] = stretches
-        else:
-            self._spans[video] = frames
 
     def _check(
         self, spans: Iterable[Span | Stretch], label: str | None, video: str, place: str
@@ -215,20 +196,23 @@ class Builder:
         notes: tuple[str, ...] = (),
     ) -> Annotations:
         """The finished record. Raises UserError if nothing was added."""
-        if not self._seen and not points:
+        rows = self._rows
+        if not rows and not points:
             raise UserError(f"{self._source}: no video in it; check that this is the right file")
         if self._empty:
             notes += (f"{len(self._empty)} empty spans left out, first in {self._empty[0]}",)
+        known = {video: spans for video, (spans, _, _, _) in rows.items() if spans is not None}
+        stretches = {video: s for video, s in known.items() if s and isinstance(s[0], Stretch)}
         return Annotations(
-            grammar=self.grammar,
+            grammar=self._grammar,
             source=self._source,
-            video_ids=tuple(self._seen) or tuple(points or ()),
-            spans=self._spans,
-            num_frames=self._num_frames,
-            labels=self._labels,
-            fps=self._fps,
-            stretches=self._stretches,
-            unit=self._unit if self._stretches else "",
+            video_ids=tuple(rows) or tuple(points or ()),
+            spans={video: spans for video, spans in known.items() if video not in stretches},
+            num_frames={video: n for video, (_, _, n, _) in rows.items() if n is not None},
+            labels={video: label for video, (_, label, _, _) in rows.items() if label is not None},
+            fps={video: fps for video, (_, _, _, fps) in rows.items() if fps is not None},
+            stretches=stretches,
+            unit=self._unit if stretches else "",
             points=points or {},
             frames_from_segments=frames_from_segments,
             notes=notes,

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from data_prep.annotations.record import Annotations, Builder
-from data_prep.catalogue.lookup import data_set_of, label_from_name
+from data_prep.catalogue.lookup import data_set_of_all, label_from_name
 from data_prep.catalogue.video_names import is_normal_label, strip_video_path
 from data_prep.dataset.videos import Span
 from refinevad_jax.errors import UserError
@@ -21,30 +21,27 @@ class Row:
 
     Attributes:
         path: the video's name as written.
-        spans: (start, end, category or None); None if the grammar has no spans.
+        spans: None if the grammar has no spans.
         label: the class that the row states.
         num_frames: the count that the row states.
     """
 
     path: str
-    spans: tuple[tuple[int, int, str | None], ...] | None = None
+    spans: tuple[Span, ...] | None = None
     label: str | None = None
     num_frames: int | None = None
 
 
-def _number(field: str) -> int | None:
-    return int(field) if re.fullmatch(r"-?[0-9]{1,10}", field) else None
-
-
 def _numbers(fields: Sequence[str]) -> list[int] | None:
-    numbers = [number for field in fields if (number := _number(field)) is not None]
-    return numbers if len(numbers) == len(fields) else None
+    """The fields as whole numbers, None if one is not."""
+    whole = all(re.fullmatch(r"-?[0-9]{1,10}", field) for field in fields)
+    return [int(field) for field in fields] if whole else None
 
 
-def _pairs(numbers: Sequence[int]) -> tuple[tuple[int, int, str | None], ...]:
+def _pairs(numbers: Sequence[int]) -> tuple[Span, ...]:
     """Start and end alternate; -1 -1 means no span."""
     pairs = zip(numbers[::2], numbers[1::2], strict=True)
-    return tuple((start, end, None) for start, end in pairs if (start, end) != (-1, -1))
+    return tuple(Span(start, end) for start, end in pairs if (start, end) != (-1, -1))
 
 
 def _is_word(field: str) -> bool:
@@ -55,13 +52,13 @@ def _class_per_span(fields: Sequence[str]) -> Row | None:
     """`name B2 157 180 G 185 244`: VadCLIP annotations_multiclasses.txt."""
     if len(fields) < 4 or len(fields) % 3 != 1:
         return None
-    spans: list[tuple[int, int, str | None]] = []
+    spans: list[Span] = []
     for i in range(1, len(fields), 3):
         numbers = _numbers(fields[i + 1 : i + 3])
         if not _is_word(fields[i]) or numbers is None:
             return None
         if numbers != [-1, -1]:
-            spans.append((numbers[0], numbers[1], fields[i]))
+            spans.append(Span(numbers[0], numbers[1], fields[i]))
     # Several classes have no common one; one for all of them is the video's.
     label = fields[1] if len({fields[i] for i in range(1, len(fields), 3)}) == 1 else None
     return Row(fields[0], tuple(spans), label)
@@ -129,8 +126,8 @@ def _frames(fields: Sequence[str]) -> Row | None:
     if len(fields) == 1 and "@" in fields[0]:
         name, _, count = fields[0].rpartition("@")
         fields = [name, count]
-    number = _number(fields[1]) if len(fields) == 2 else None
-    return None if number is None else Row(fields[0], None, None, number)
+    numbers = _numbers(fields[1:]) if len(fields) == 2 else None
+    return None if numbers is None else Row(fields[0], None, None, numbers[0])
 
 
 def _classes(fields: Sequence[str]) -> Row | None:
@@ -156,8 +153,6 @@ GRAMMARS: dict[str, Callable[[Sequence[str]], Row | None]] = {
 def read_text(content: str, source: str) -> Annotations:
     """Reads the lines of a text file. Raises UserError naming the line that does not fit."""
     lines = [(i, line.split()) for i, line in enumerate(content.splitlines(), 1) if line.strip()]
-    if not lines:
-        raise UserError(f"{source}: empty; check that this is the right file")
     grammar, rows = _choose(lines, source)
     rows = _mend_msad(rows)
     builder = Builder(grammar, source)
@@ -165,28 +160,23 @@ def read_text(content: str, source: str) -> Annotations:
         place = f"{source}, line {number}"
         video = strip_video_path(row.path)
         label = _label(row, video)
-        builder.add(
-            video, _known_spans(row, label), place=place, label=label, num_frames=row.num_frames
-        )
+        # No span in the row means normal only if the row or the name says so.
+        spans = row.spans if row.spans or is_normal_label(label or "") else None
+        builder.add(video, spans, place=place, label=label, num_frames=row.num_frames)
     return builder.build()
 
 
 def _choose(lines: Sequence[tuple[int, list[str]]], source: str) -> tuple[str, list[Row]]:
     """The first grammar that reads every line; the error names one that the best cannot read."""
-    most, best, failing = -1, "", lines[0][0]
+    most, best, failing = -1, "", 0
     for name, parse in GRAMMARS.items():
-        rows: list[Row] = []
-        bad: list[int] = []
-        for number, fields in lines:
-            row = parse(fields)
-            if row is None:
-                bad.append(number)
-            else:
-                rows.append(row)
-        if not bad:
+        parsed = [(number, parse(fields)) for number, fields in lines]
+        rows = [row for _, row in parsed if row is not None]
+        if len(rows) == len(lines):
             return name, rows
         if len(rows) > most:
-            most, best, failing = len(rows), name, bad[0]
+            most, best = len(rows), name
+            failing = next(number for number, row in parsed if row is None)
     if most == 0:
         raise UserError(
             f"{source}, line {failing}: no temporal annotation in a known grammar; docs/data.md "
@@ -201,13 +191,13 @@ def _choose(lines: Sequence[tuple[int, list[str]]], source: str) -> tuple[str, l
 def _mend_msad(rows: list[Row]) -> list[Row]:
     """IEF-VAD's MSAD file states the scene instead of the class; the name has the class."""
     videos = [strip_video_path(row.path) for row in rows]
-    if any(data_set_of(video) != "MSAD" for video in videos) or rows[0].label is None:
+    if data_set_of_all(videos) != "MSAD" or rows[0].label is None:
         return rows
     return [
         dataclasses.replace(
             row,
             label=label_from_name(video),
-            spans=row.spans and tuple((start, end, None) for start, end, _ in row.spans),
+            spans=row.spans and tuple(Span(span.start, span.end) for span in row.spans),
         )
         for row, video in zip(rows, videos, strict=True)
     ]
@@ -217,10 +207,3 @@ def _label(row: Row, video: str) -> str | None:
     """The row's class, but XD-Violence's full label string from the name if there is one."""
     stated = label_from_name(video)
     return stated if "_label_" in video and stated is not None else row.label or stated
-
-
-def _known_spans(row: Row, label: str | None) -> tuple[Span, ...] | None:
-    """No span in the row means normal only if the row or the name says so."""
-    if row.spans is None or (not row.spans and not (label and is_normal_label(label))):
-        return None
-    return tuple(Span(start, end, category) for start, end, category in row.spans)

@@ -1,7 +1,7 @@
 """Ground truth as 0/1 vectors, one value per frame: mask folders, packed masks, concatenations."""
 
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ from data_prep.catalogue.lookup import data_set_of
 from data_prep.catalogue.video_names import parse_path
 from data_prep.dataset.videos import Span
 from refinevad_jax.errors import UserError
-from refinevad_jax.files.arrays import load_array, load_packed
+from refinevad_jax.files.arrays import load_packed
+from refinevad_jax.metrics.truth import truth_runs
 
 
 def spans_of_vector(labels: Any, place: str) -> list[Span]:
@@ -22,31 +23,21 @@ def spans_of_vector(labels: Any, place: str) -> list[Span]:
             f"{place}: {vector.dtype} array of shape {vector.shape}, expected one 0 or 1 per "
             "frame; is this the ground truth?"
         )
-    edges = np.flatnonzero(np.diff(vector.astype(np.int8), prepend=0, append=0))
-    return [Span(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
-
-
-def vector_of_spans(spans: Sequence[Span], num_frames: int) -> np.ndarray:
-    """A [F] uint8 vector, 1 inside a span; what is past the end is cut, as the field does."""
-    vector = np.zeros(num_frames, np.uint8)
-    for span in spans:
-        vector[max(span.start, 0) : max(span.end, 0)] = 1
-    return vector
+    return [Span(start, end) for start, end in truth_runs(vector).tolist()]
 
 
 def read_vectors(vectors: Mapping[str, np.ndarray], source: str, grammar: str) -> Annotations:
     """Annotations from 0/1 vectors keyed by file or video name."""
     builder = Builder(grammar, source)
-    lengths = []
     for name, vector in vectors.items():
         place = f"{source}, {name}"
         video = parse_path(name).video_id
         spans = spans_of_vector(vector, place)
         label = None if spans else "Normal"
         builder.add(video, spans, place=place, label=label, num_frames=len(vector))
-        lengths.append(len(vector))
     # True frame counts are multiples of 16 only by chance.
-    return builder.build(frames_from_segments=all(length % 16 == 0 for length in lengths))
+    in_segments = all(len(vector) % 16 == 0 for vector in vectors.values())
+    return builder.build(frames_from_segments=in_segments)
 
 
 def read_packed(path: pathlib.Path) -> Annotations:
@@ -55,12 +46,6 @@ def read_packed(path: pathlib.Path) -> Annotations:
     if len(vectors) == 1 and not data_set_of(parse_path(next(iter(vectors))).video_id):
         raise UserError(concatenation_message(str(path)))
     return read_vectors(vectors, str(path), "0/1 vectors in .npz")
-
-
-def read_folder(path: pathlib.Path, files: Sequence[pathlib.Path]) -> Annotations:
-    """A folder with one 0/1 vector per video in .npy files."""
-    vectors = {file.name: load_array(file) for file in files}
-    return read_vectors(vectors, str(path), "0/1 vectors in .npy files")
 
 
 def concatenation_message(source: str) -> str:

@@ -17,7 +17,7 @@ from data_prep.catalogue.video_names import is_normal_label, match_key
 from data_prep.checks.findings import Section, counted
 from data_prep.checks.truth import frame_facts, listed_spans
 from data_prep.dataset.videos import Span
-from data_prep.sources.lists import ReleasedList
+from data_prep.sources.lists import VideoList
 from refinevad_jax.files.arrays import load_array, load_packed
 from refinevad_jax.metrics.truth import frame_truth
 
@@ -65,7 +65,7 @@ def read_vector(path: pathlib.Path) -> np.ndarray | None:
 def check_array(
     path: pathlib.Path,
     vector: np.ndarray,
-    lists: Sequence[ReleasedList],
+    lists: Sequence[VideoList],
     truth: Annotations | None,
     segments: Mapping[str, int],
     frames: Mapping[str, int],
@@ -120,7 +120,7 @@ def check_array(
     return section
 
 
-def _orders(released: ReleasedList) -> dict[str, list[str]]:
+def _orders(released: VideoList) -> dict[str, list[str]]:
     """The videos of a list in every order that arrays of the field have been seen in."""
     labels = released.labels
     videos = list(labels)
@@ -138,7 +138,7 @@ def _orders(released: ReleasedList) -> dict[str, list[str]]:
 
 
 def _lengths(
-    released: ReleasedList,
+    released: VideoList,
     truth: Annotations,
     segments: Mapping[str, int],
     frames: Mapping[str, int],
@@ -183,7 +183,7 @@ def _read(
     return Reading(order, name, end, frames, differing)
 
 
-def _report(best: Reading, released: ReleasedList, section: Section) -> None:
+def _report(best: Reading, released: VideoList, section: Section) -> None:
     labels = released.labels
     agreeing = len(best.frames) - len(best.differing)
     section.facts += [

@@ -7,18 +7,19 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tqdm
 
-from data_prep.catalogue.lookup import data_set_of, fit_rule, name_features
-from data_prep.catalogue.video_names import match_key, parse_path
+from data_prep.catalogue.lookup import fit_rule
+from data_prep.catalogue.video_names import match_key
 from data_prep.checks.findings import Section, counted
 from data_prep.checks.values import check_values
 from data_prep.sources.features import (
     FeatureFolder,
     Shapes,
     choose_layout,
+    name_release,
     num_segments,
     read_shape,
 )
-from data_prep.sources.lists import ReleasedList
+from data_prep.sources.lists import VideoList
 from refinevad_jax.errors import UserError
 
 Files = dict[str, tuple[pathlib.Path, ...]]  # of each video
@@ -31,7 +32,7 @@ LAYOUT_WORDS = {
 
 def check_features(
     root: pathlib.Path,
-    lists: Sequence[ReleasedList],
+    lists: Sequence[VideoList],
     frames: Mapping[str, int],
     *,
     frames_per_segment: int = 16,
@@ -69,19 +70,24 @@ def check_features(
     segments = {video: num_segments(shapes[files[0]], layout) for video, files in videos.items()}
     known = {video: frames[match_key(video)] for video in videos if match_key(video) in frames}
     _compare_lengths(segments, known, frames_per_segment, section)
-    section.facts.append(("looks like", _name_release(videos, shapes, segments, known)))
+    first, files = next(iter(videos.items()))
+    ratios = [n / segments[video] for video, n in known.items()]
+    frames_per_row = float(np.median(ratios)) if ratios else None
+    section.facts.append(("looks like", name_release(first, files, shapes, frames_per_row)))
     if values != "none":
         paths = [path for files in videos.values() for path in files]
         check_values(paths, section, whole=values == "all")
     return section, {match_key(video): count for video, count in segments.items()}
 
 
-def _find_files(root: pathlib.Path, lists: Sequence[ReleasedList], section: Section) -> Files:
+def _find_files(root: pathlib.Path, lists: Sequence[VideoList], section: Section) -> Files:
     folder = FeatureFolder(root)
     index = folder.index
     section.facts.append(("files", f"{sum(map(len, index.values())):,}"))
     if not lists:
-        return {files[0].video_id: tuple(file.path for file in files) for files in index.values()}
+        return {
+            files[0].name.video_id: tuple(file.path for file in files) for files in index.values()
+        }
     found: Files = {}
     missing, ambiguous, incomplete = [], [], []
     for released in lists:
@@ -98,7 +104,7 @@ def _find_files(root: pathlib.Path, lists: Sequence[ReleasedList], section: Sect
                 incomplete.append(f"{video}: {len(files)} of {counted(len(entries), 'file')}")
             found[video] = files
     listed = {match_key(video) for released in lists for video in released.videos}
-    extra = [files[0].video_id for key, files in index.items() if key not in listed]
+    extra = [files[0].name.video_id for key, files in index.items() if key not in listed]
     section.problem_of("missing videos", missing, "in the list, without a file")
     section.problem_of("missing crops", incomplete, "fewer files than rows in the list")
     section.problem_of("ambiguous files", ambiguous, "several files that fit")
@@ -175,20 +181,3 @@ def _compare_lengths(
     if not far:
         others = [f"{video}: T = {t}, expected {e}" for video, (t, e) in fit.deviants.items()]
         section.remark_of("length rule", others, f"not {fit.rule}")
-
-
-def _name_release(
-    videos: Files, shapes: Shapes, segments: Mapping[str, int], known: Mapping[str, int]
-) -> str:
-    video, files = next(iter(videos.items()))
-    shape = shapes[files[0]]
-    ratios = [n / segments[video] for video, n in known.items()]
-    return name_features(
-        width=shape[-1],
-        crops=min(shape[:2]) if len(shape) == 3 else len(files),
-        stacked=len(shape) == 3,
-        ending=parse_path(files[0].name).ending,
-        suffix=files[0].suffix.lower(),
-        data_set=data_set_of(video),
-        frames_per_segment=float(np.median(ratios)) if ratios else None,
-    )

@@ -13,10 +13,10 @@ from data_prep.catalogue.lookup import (
 )
 from data_prep.catalogue.video_names import is_normal_label, label_tokens, match_key
 from data_prep.checks.findings import Section, Table
-from data_prep.sources.lists import ReleasedList
+from data_prep.sources.lists import VideoList
 
 
-def check_list(released: ReleasedList) -> Section:
+def check_list(released: VideoList) -> Section:
     """Everything that a list says by itself."""
     videos = released.videos
     crops = {
@@ -57,7 +57,7 @@ def check_list(released: ReleasedList) -> Section:
     return section
 
 
-def _identify(released: ReleasedList, section: Section) -> None:
+def _identify(released: VideoList, section: Section) -> None:
     found = known_list(released.videos)
     if found is not None:
         data_set, known = found
@@ -87,7 +87,7 @@ def _identify(released: ReleasedList, section: Section) -> None:
         section.problem_of("extra videos", extra, "in the list, not in the test split")
 
 
-def _count_classes(released: ReleasedList, section: Section) -> None:
+def _count_classes(released: VideoList, section: Section) -> None:
     unlabelled = [video for video, label in released.labels.items() if label is None]
     known = [label for label in released.labels.values() if label is not None]
     normal = sum(is_normal_label(label) for label in known)
@@ -126,7 +126,7 @@ def _contradicts_name(video: str, label: str) -> bool:
     return tokens[0] != tokens[1]
 
 
-def check_overlap(lists: Sequence[ReleasedList]) -> list[Section]:
+def check_overlap(lists: Sequence[VideoList]) -> list[Section]:
     """A section on videos that are in two lists, [] if there are none."""
     seen: dict[str, str] = {}
     common = []

@@ -12,7 +12,7 @@ from data_prep.checks.features import check_features
 from data_prep.checks.findings import Section
 from data_prep.checks.lists import check_list, check_overlap
 from data_prep.checks.truth import check_truth
-from data_prep.sources.lists import ReleasedList, read_released_list
+from data_prep.sources.lists import VideoList, read_list
 from data_prep.sources.truth import read_frame_counts, read_truth
 
 
@@ -44,7 +44,7 @@ def run_checks(
     Returns a section per input. Raises UserError if an input cannot be read at all.
     """
     counts = read_frame_counts(frame_counts)
-    read = [read_released_list(path) for path in lists]
+    read = [read_list(path) for path in lists]
     truths = [read_truth(path, counts, fps) for path in annotations]
     vectors = {path: read_vector(path) for path in gt}
     arrays = {
@@ -73,7 +73,7 @@ def run_checks(
 
 
 def _frames(
-    lists: Sequence[ReleasedList], truths: Sequence[Annotations], counts: dict[str, int]
+    lists: Sequence[VideoList], truths: Sequence[Annotations], counts: dict[str, int]
 ) -> dict[str, int]:
     """n by match_key from every input that states it; the file given for it wins."""
     data_sets = [released.data_set for released in lists]

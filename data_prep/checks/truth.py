@@ -9,14 +9,14 @@ from data_prep.catalogue.lookup import data_set_of_all, known_array, rule_length
 from data_prep.catalogue.video_names import is_normal_label, match_key
 from data_prep.checks.findings import Section, Table, counted
 from data_prep.dataset.videos import Span
-from data_prep.sources.lists import ReleasedList
+from data_prep.sources.lists import VideoList
 
 # Five UCF-Crime spans of the official file end one or two frames late.
 TOLERATED_EXCESS = 2
 
 
 def check_truth(
-    truth: Annotations, lists: Sequence[ReleasedList], frames: Mapping[str, int]
+    truth: Annotations, lists: Sequence[VideoList], frames: Mapping[str, int]
 ) -> Section:
     """Everything that annotations say by themselves and beside lists.
 

@@ -10,53 +10,51 @@ import json
 import pathlib
 import uuid
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from data_prep.beam import make_pipeline, progress, run_pipeline
+from data_prep.beam import progress, run_pipeline
 from data_prep.dataset.records import Record, make_record
 from data_prep.dataset.videos import Video
-from data_prep.dataset.write import MakeRecords, Place
+from data_prep.dataset.write import Place
 from refinevad_jax.data.bags import BagsInfo
 from refinevad_jax.errors import UserError
 
 
-def record_maker(runner: str, *, workers: int = 1, options: str = "") -> MakeRecords:
-    """What write_dataset takes as make_records, for one data set.
+def make_on_beam(
+    info: BagsInfo,
+    places: Sequence[Place],
+    folder: pathlib.Path,
+    *,
+    pipeline: Any,
+    runner: str,
+) -> Iterator[Record]:
+    """The records of places, in order, made by a pipeline of data_prep.beam for that runner.
 
-    Args:
-        runner: name of a Beam runner.
-        workers: processes of DirectRunner; what a distributed runner starts with.
-        options: further pipeline options, as on a command line.
-
-    Raises UserError if Beam is not installed or does not know the runner or an option.
+    Raises UserError if a video cannot be used or the pipeline fails.
     """
-    pipeline = make_pipeline(runner, workers=workers, options=options)
+    import apache_beam as beam
 
-    def make(info: BagsInfo, places: Sequence[Place], folder: pathlib.Path) -> Iterator[Record]:
-        import apache_beam as beam
-
-        records, errors = folder / "records", folder / "errors"
-        records.mkdir()
-        errors.mkdir()
-        elements = [(i, video, position) for i, (video, position) in enumerate(places)]
-        (
-            pipeline
-            | "videos" >> beam.Create(elements)
-            | "spread" >> beam.Reshuffle()
-            | "records" >> beam.Map(write_record, info=info, records=records, errors=errors)
-        )
-        with progress(lambda: sum(1 for _ in records.iterdir()), len(places), what="records"):
-            run_pipeline(pipeline, runner)
-        for path in sorted(errors.iterdir()):
-            raise UserError(path.read_text(encoding="utf-8"))
-        for i, (video, _) in enumerate(places):
-            if not (records / _name(i)).exists():
-                raise UserError(
-                    f"--beam_runner={runner}: no record of {video.video_id} came to {records}; "
-                    "--data_dir must be on a file system that all workers share"
-                )
-            yield _read_record(records / _name(i))
-
-    return make
+    records, errors = folder / "records", folder / "errors"
+    records.mkdir()
+    errors.mkdir()
+    elements = [(i, video, position) for i, (video, position) in enumerate(places)]
+    (
+        pipeline
+        | "videos" >> beam.Create(elements)
+        | "spread" >> beam.Reshuffle()
+        | "records" >> beam.Map(write_record, info=info, records=records, errors=errors)
+    )
+    with progress(lambda: sum(1 for _ in records.iterdir()), len(places), what="records"):
+        run_pipeline(pipeline, runner)
+    for path in sorted(errors.iterdir()):
+        raise UserError(path.read_text(encoding="utf-8"))
+    for i, (video, _) in enumerate(places):
+        if not (records / _name(i)).exists():
+            raise UserError(
+                f"--beam_runner={runner}: no record of {video.video_id} came to {records}; "
+                "--data_dir must be on a file system that all workers share"
+            )
+        yield _read_record(records / _name(i))
 
 
 def write_record(

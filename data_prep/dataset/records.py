@@ -77,26 +77,27 @@ def _serializer(features: tfds.features.FeaturesDict) -> Any:
 
 def example(video: Video, info: BagsInfo, position: int) -> dict[str, Any]:
     """Checks one video and gives the record that is stored. Raises UserError naming its source."""
-    features = check_features(video.load_features(), info.width, source=video.source)
+    features = to_float16(video.load_features(), info.width, source=video.source)
     num_frames = video.num_frames
     if num_frames is None:
         num_frames = features.shape[1] * info.frames_per_segment
     elif num_frames < 1:
         raise UserError(f"{video.source}: video {video.video_id} has {num_frames} frames")
+    labels = read_label(video, info.taxonomy)
     return {
         "position": position,
         "video_id": video.video_id,
         "label": video.label,
-        "labels": read_label(video, info.taxonomy),
+        "labels": labels,
         "features": features,
         "num_frames": num_frames,
         "fps": video.fps,
-        "spans": _span_array(video, info, num_frames),
+        "spans": _span_array(video, info, num_frames, np.flatnonzero(labels)),
         "has_truth": video.spans is not None,
     }
 
 
-def check_features(features: np.ndarray, width: int, *, source: str) -> np.ndarray:
+def to_float16(features: np.ndarray, width: int, *, source: str) -> np.ndarray:
     """Checks [N, T, D] features and gives them as float16. Raises UserError naming the source."""
     if features.ndim != 3 or features.shape[2] != width:
         raise UserError(
@@ -130,9 +131,8 @@ def _refuse_values(features: np.ndarray, source: str) -> None:
     )
 
 
-def _span_array(video: Video, info: BagsInfo, num_frames: int) -> np.ndarray:
+def _span_array(video: Video, info: BagsInfo, num_frames: int, labels: np.ndarray) -> np.ndarray:
     """Spans as [S, 3] int32, clipped to the video as the field does (five UCF spans end late)."""
-    labels = np.flatnonzero(read_label(video, info.taxonomy))
     rows = []
     for span in video.spans or ():
         start, end = max(span.start, 0), min(span.end, num_frames)
@@ -152,10 +152,7 @@ def _span_category(video: Video, span: Span, labels: np.ndarray, info: BagsInfo)
 
 
 def are_unit(norms: np.ndarray) -> bool | None:
-    """Whether all these lengths are 1, zeros left out.
-
-    None if all are zero.
-    """
+    """Whether all these lengths are 1, zeros left out; None if all are zero."""
     norms = norms[norms > 0]
     return bool((np.abs(norms - 1) < UNIT_TOLERANCE).all()) if len(norms) else None
 

@@ -1,14 +1,13 @@
 """What a dataset folder holds, in lines for a person: read back from the folder itself."""
 
-import collections
 import pathlib
 import shlex
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 
+from data_prep.catalogue.lookup import built_in_taxonomies
 from data_prep.catalogue.xd_violence import TAXONOMY as XD_VIOLENCE
 from refinevad_jax.data.bags import BagsInfo, read_info
 
@@ -24,13 +23,13 @@ def summarize(data_dir: str, folder: pathlib.Path) -> str:
     """
     name = folder.parent.name
     info = read_info(data_dir, name)
-    rows = {split: _count(folder, split, info) for split in _splits(folder)}
+    rows = {split: _read(folder, split) for split in _splits(folder)}
     modalities = " + ".join(f"{m.name} {m.width}" for m in info.modalities)
     config = _config(info)
     made_up = ", simulated" if info.simulated else ""
     lines = [
         f"data set {name} in {folder}{made_up}",
-        f"D = {info.width} ({modalities}), {info.frames_per_segment} frames a segment",
+        f"D = {info.width} ({modalities}), {info.frames_per_segment} frames per segment",
         "",
         *_split_table(rows),
         "",
@@ -48,8 +47,9 @@ def _config(info: BagsInfo) -> str:
         return "configs/demo.py"
     if info.taxonomy.name == XD_VIOLENCE.name:
         return "configs/xd.py"
-    text_only = [modality.name for modality in info.modalities] == ["text"]
-    return "configs/ucf_text.py" if text_only else "configs/ucf.py"
+    if [modality.name for modality in info.modalities] == ["text"]:
+        return "configs/ucf_text.py"
+    return "configs/ucf.py" if info.taxonomy.name in built_in_taxonomies() else "configs/own.py"
 
 
 def _splits(folder: pathlib.Path) -> list[str]:
@@ -59,59 +59,34 @@ def _splits(folder: pathlib.Path) -> list[str]:
     return sorted(names, key=lambda name: (order.index(name) if name in order else 3, name))
 
 
-def _count(folder: pathlib.Path, split: str, info: BagsInfo) -> dict[str, Any]:
-    """Counts of one split: categories, truth, segments and crops of each video."""
-    categories = np.zeros(info.taxonomy.num_categories, int)
-    normal = with_truth = 0
-    lengths: list[int] = []
-    crops: collections.Counter[int] = collections.Counter()
-    for record in tfds.builder_from_directory(folder).as_data_source(split):
-        categories += record["labels"]
-        normal += not record["labels"].any()
-        with_truth += bool(record["has_truth"])
-        lengths.append(record["features"].shape[1])
-        crops[record["features"].shape[0]] += 1
-    return {
-        "categories": categories,
-        "normal": normal,
-        "with_truth": with_truth,
-        "lengths": lengths,
-        "crops": crops,
-    }
+def _read(folder: pathlib.Path, split: str) -> tuple[np.ndarray, ...]:
+    """Labels [V, C], whether the truth is known [V], crops [V] and segments [V] of a split."""
+    source = tfds.builder_from_directory(folder).as_data_source(split)
+    rows = [(r["labels"], r["has_truth"], *r["features"].shape[:2]) for r in source]
+    return tuple(np.array(column) for column in zip(*rows, strict=True))
 
 
-def _split_table(rows: dict[str, dict[str, Any]]) -> list[str]:
-    table = [("split", "videos", "normal", "anomalous", "with truth", "crops", "T min/median/max")]
-    for split, row in rows.items():
-        lengths = row["lengths"]
-        table.append(
-            (
-                split,
-                str(len(lengths)),
-                str(row["normal"]),
-                str(len(lengths) - row["normal"]),
-                str(row["with_truth"]),
-                "/".join(str(count) for count in sorted(row["crops"])),
-                f"{min(lengths)}/{np.median(lengths):g}/{max(lengths)}",
-            )
-        )
+def _split_table(rows: dict[str, tuple[np.ndarray, ...]]) -> list[str]:
+    heading = "split", "videos", "normal", "anomalous", "with truth", "crops", "T min/median/max"
+    table: list[tuple[str, ...]] = [heading]
+    for split, (labels, with_truth, crops, lengths) in rows.items():
+        anomalous = labels.any(axis=1)
+        counts = len(labels), (~anomalous).sum(), anomalous.sum(), with_truth.sum()
+        length = f"{lengths.min()}/{np.median(lengths):g}/{lengths.max()}"
+        table.append((split, *map(str, counts), "/".join(map(str, np.unique(crops))), length))
     return _aligned(table)
 
 
-def _category_table(rows: dict[str, dict[str, Any]], info: BagsInfo) -> list[str]:
-    table = [("category", *rows)]
-    for index, display_name in enumerate(info.taxonomy.display_names):
-        table.append((display_name, *(str(row["categories"][index]) for row in rows.values())))
-    return _aligned(table)
+def _category_table(rows: dict[str, tuple[np.ndarray, ...]], info: BagsInfo) -> list[str]:
+    counts = [labels.sum(axis=0) for labels, *_ in rows.values()]
+    cells = zip(info.taxonomy.display_names, *counts, strict=True)
+    return _aligned([("category", *rows), *(tuple(map(str, row)) for row in cells)])
 
 
 def _aligned(table: Sequence[tuple[str, ...]]) -> list[str]:
     """Columns of equal width, the first to the left, the others to the right."""
-    widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return [
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
+        "  ".join(f"{cell:{'>' if i else '<'}{widths[i]}}" for i, cell in enumerate(row)).rstrip()
         for row in table
     ]

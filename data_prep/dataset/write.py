@@ -37,13 +37,20 @@ Place = tuple[Video, int]
 MakeRecords = Callable[[BagsInfo, Sequence[Place], pathlib.Path], Iterator[Record]]
 
 
+def make_here(info: BagsInfo, places: Sequence[Place], folder: pathlib.Path) -> Iterator[Record]:
+    """The records, made one at a time in this process."""
+    del folder
+    for video, position in places:
+        yield make_record(video, info, position)
+
+
 def write_dataset(
     data_dir: str,
     info: BagsInfo,
     videos: Sequence[Video],
     *,
     overwrite: bool = False,
-    make_records: MakeRecords | None = None,
+    make_records: MakeRecords = make_here,
 ) -> pathlib.Path:
     """Checks and writes all videos; the dataset folder appears in one rename at the end.
 
@@ -61,10 +68,9 @@ def write_dataset(
             if not overwrite and _is_there(final, info):  # by now
                 return final
             places = _places(videos)
-            records = (make_records or make_here)(info, places, staging)
             new = staging / "data"
             new.mkdir()
-            _write_files(new, info, places, records)
+            _write_files(new, info, places, make_records(info, places, staging))
             replace_folder(new, final)
     except OSError as error:
         raise UserError(f"{final}: cannot be written ({error.strerror or error})") from error
@@ -75,7 +81,10 @@ def _is_there(final: pathlib.Path, info: BagsInfo) -> bool:
     """Whether a data set made from this input is there. Raises UserError for another one."""
     if not final.exists():
         return False
-    if _stored_provenance(final) != json.loads(json.dumps(info.provenance)):
+    stored = None
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        stored = json.loads((final / "metadata.json").read_text(encoding="utf-8"))["provenance"]
+    if stored != json.loads(json.dumps(info.provenance)):
         raise UserError(
             f"{final} exists and was made from other input; choose another --name or --overwrite"
         )
@@ -91,31 +100,23 @@ def _places(videos: Sequence[Video]) -> list[Place]:
     return [(video, i) for members in splits.values() for i, video in enumerate(members)]
 
 
-def make_here(info: BagsInfo, places: Sequence[Place], folder: pathlib.Path) -> Iterator[Record]:
-    """The records, made one at a time in this process."""
-    del folder
-    for video, position in places:
-        yield make_record(video, info, position)
-
-
 def _write_files(
     folder: pathlib.Path, info: BagsInfo, places: Sequence[Place], records: Iterator[Record]
 ) -> None:
     """Writes records and metadata of a whole data set. Raises OSError if the disk is full."""
     shards = {video.split: _Shards(folder, video.split) for video, _ in places}
-    units: list[set[bool | None]] = [set() for _ in info.modalities]
+    units = []
     # disable=None: no bar if stderr is a file.
     with tqdm.tqdm(
         total=len(places), desc="packaging", unit="video", leave=False, disable=None
     ) as bar:
         for (video, _), record in zip(places, records, strict=True):
             shards[video.split].add(record.content)
-            for found, unit in zip(units, record.unit, strict=True):
-                found.add(unit)
+            units.append(record.unit)
             bar.update()
     normalization = {
         modality.name: name_normalization(found)
-        for modality, found in zip(info.modalities, units, strict=True)
+        for modality, found in zip(info.modalities, zip(*units, strict=True), strict=True)
     }
     tfds.folder_dataset.write_metadata(
         data_dir=str(folder),
@@ -182,10 +183,3 @@ def _failing_as_os_error() -> Iterator[None]:
         yield
     except RuntimeError as error:
         raise OSError(str(error).split(";")[0]) from error
-
-
-def _stored_provenance(folder: pathlib.Path) -> dict[str, Any] | None:
-    try:
-        return json.loads((folder / "metadata.json").read_text(encoding="utf-8"))["provenance"]
-    except (OSError, ValueError, KeyError):
-        return None

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 import tqdm
 
-from data_prep.sources.lists import read_released_list
+from data_prep.sources.lists import read_list
 from refinevad_jax import __version__
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
 from refinevad_jax.encoders.segments import ahead
@@ -299,7 +299,7 @@ def read_videos(source: pathlib.Path) -> list[tuple[pathlib.Path, str]]:
         return [(path, path.relative_to(source).as_posix()) for path in found]
     if source.suffix.lower() in SUFFIXES:
         return [(source, source.name)]
-    entries = [row.path.replace("\\", "/") for row in read_released_list(source).entries]
+    entries = [row.path.replace("\\", "/") for row in read_list(source).entries]
     for entry, count in collections.Counter(entries).items():
         if count > 1:
             raise UserError(f"--videos={source}: {entry} is listed twice; remove one")

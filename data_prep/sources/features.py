@@ -5,16 +5,19 @@ or without number; (T, crops, D) or (crops, T, D) in one file; Sultani's text, 3
 """
 
 import contextlib
-import dataclasses
 import functools
+import itertools
 import pathlib
 import re
+import warnings
 from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tqdm
 
-from data_prep.catalogue.video_names import match_key, parse_path
+from data_prep.catalogue.lookup import data_set_of, name_features
+from data_prep.catalogue.video_names import VideoName, match_key, parse_path
 from data_prep.sources.lists import ListEntry
 from refinevad_jax.data.bags import Modality
 from refinevad_jax.errors import UserError
@@ -26,19 +29,11 @@ LAYOUTS = ("auto", "crops_first", "time_first")
 Shapes = dict[pathlib.Path, tuple[int, ...]]
 
 
-@dataclasses.dataclass(frozen=True)
-class FeatureFile:
-    """A file below the feature folder.
-
-    Attributes:
-        path: where it is.
-        video_id: read from its name.
-        crop: crop index, None if the name has none.
-    """
+class FeatureFile(NamedTuple):
+    """A file below the feature folder, and its name, read."""
 
     path: pathlib.Path
-    video_id: str
-    crop: int | None
+    name: VideoName
 
 
 class FeatureFolder:
@@ -52,7 +47,7 @@ class FeatureFolder:
 
     def __init__(self, root: pathlib.Path) -> None:
         if not root.is_dir():
-            raise UserError(f"{root}: no such folder; --features names the one with the files")
+            raise UserError(f"{root}: no such folder; name the one with the feature files")
         self.root = root
 
     @functools.cached_property
@@ -65,8 +60,7 @@ class FeatureFolder:
         for path in sorted(self.root.rglob("*")):
             if path.suffix.lower() in SUFFIXES and path.is_file():
                 name = parse_path(path.name)
-                file = FeatureFile(path, name.video_id, name.crop)
-                found.setdefault(match_key(name.video_id), []).append(file)
+                found.setdefault(match_key(name.video_id), []).append(FeatureFile(path, name))
         if not found:
             raise UserError(f"{self.root}: no .npy or .txt file below it; name the feature folder")
         return found
@@ -84,12 +78,12 @@ class FeatureFolder:
         found = {crop: path for crop, row in rows.items() if (path := self._at_path(row.path))}
         if len(found) < len(rows):
             files = self.index.get(match_key(entries[0].video_id), ())
-            if all(file.crop is None for file in files):
+            if all(file.name.crop is None for file in files):
                 rows = {0: entries[0]}
             elif len(entries) == 1 and entries[0].crop is None:
-                rows |= {file.crop or 0: entries[0] for file in files}
+                rows |= {file.name.crop or 0: entries[0] for file in files}
             for crop, row in rows.items():
-                fitting = [file.path for file in files if (file.crop or 0) == crop]
+                fitting = [file.path for file in files if (file.name.crop or 0) == crop]
                 if crop not in found and fitting:
                     found[crop] = _most_alike(fitting, row, source)
         return tuple(found[crop] for crop in sorted(found))
@@ -112,12 +106,8 @@ def _most_alike(paths: Sequence[pathlib.Path], row: ListEntry, source: str) -> p
     folders = re.split(r"[/\\]", row.path)[-2::-1]
 
     def common(path: pathlib.Path) -> int:
-        count = 0
-        for mine, theirs in zip(path.parts[-2::-1], folders, strict=False):
-            if mine != theirs:
-                break
-            count += 1
-        return count
+        pairs = zip(path.parts[-2::-1], folders, strict=False)
+        return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
     best = max(map(common, paths))
     first, *others = [path for path in paths if common(path) == best]
@@ -154,11 +144,14 @@ def read_shapes(bags: Collection[Sequence[pathlib.Path]]) -> Shapes:
 
 
 def read_shape(path: pathlib.Path) -> Header:
-    """Shape and dtype of a feature file, from the header of .npy, by counting in text.
+    """Shape and dtype of a feature file: of .npy from its header, of text by reading it.
 
     Raises UserError if the file is damaged, empty or does not hold numbers in two or three axes.
     """
-    header = read_header(path) if path.suffix.lower() != ".txt" else _text_shape(path)
+    if path.suffix.lower() == ".txt":
+        array = load_file(path)
+        return Header(array.shape, array.dtype)
+    header = read_header(path)
     if header.dtype.kind not in "fiu" or len(header.shape) not in (2, 3):
         raise UserError(
             f"{path}: {header.dtype} of shape {header.shape}; expected numbers of shape (T, D), "
@@ -169,23 +162,24 @@ def read_shape(path: pathlib.Path) -> Header:
     return header
 
 
-def _text_shape(path: pathlib.Path) -> Header:
-    widths: dict[int, int] = {}
-    try:
-        with path.open(encoding="ascii") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    widths[number] = len(line.split())
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as text ({error})") from error
-    if len(set(widths.values())) != 1:
-        first = next(iter(widths.values()), 0)
-        line_number = next((n for n, width in widths.items() if width != first), 1)
-        raise UserError(
-            f"{path}, line {line_number}: {widths.get(line_number, 0)} numbers, but the first line "
-            f"has {first}; copy the file again"
-        )
-    return Header((len(widths), next(iter(widths.values()))), np.dtype(np.float32))
+def name_release(
+    video_id: str,
+    files: Sequence[pathlib.Path],
+    shapes: Shapes,
+    frames_per_segment: float | None = None,
+) -> str:
+    """The feature releases that a video's files of one folder look like, see name_features."""
+    shape = shapes[files[0]]
+    stacked = len(shape) == 3
+    return name_features(
+        width=shape[-1],
+        crops=min(shape[:2]) if stacked else len(files),
+        stacked=stacked,
+        ending=parse_path(files[0].name).ending,
+        suffix=files[0].suffix.lower(),
+        data_set=data_set_of(video_id),
+        frames_per_segment=frames_per_segment,
+    )
 
 
 def choose_layout(layout: str, shapes: Mapping[pathlib.Path, tuple[int, ...]]) -> str:
@@ -291,13 +285,8 @@ def load_video(
 
 def load_crops(files: Sequence[pathlib.Path], layout: str, num_crops: int = 0) -> np.ndarray:
     """One video's files of one folder as [N, T, D]; arguments as of load_video."""
-    if len(files) > 1:
-        files = files[: num_crops or None]
-        arrays = [load_file(path) for path in files]
-        if len({array.shape for array in arrays}) > 1 or arrays[0].ndim != 2:
-            shapes = ", ".join(f"{p.name} {a.shape}" for p, a in zip(files, arrays, strict=True))
-            raise UserError(f"{files[0]}: the crops differ in shape: {shapes}")
-        return np.stack(arrays)
+    if len(files) > 1:  # of one shape, as read_shapes has seen
+        return np.stack([load_file(path) for path in files[: num_crops or None]])
     features = load_file(files[0])
     if features.ndim == 2:
         return features[None]
@@ -307,20 +296,12 @@ def load_crops(files: Sequence[pathlib.Path], layout: str, num_crops: int = 0) -
 
 
 def load_file(path: pathlib.Path) -> np.ndarray:
-    """All of a feature file. Raises UserError naming it, for text with the line."""
+    """All of a feature file. Raises UserError naming it, for text with the row."""
     if path.suffix.lower() != ".txt":
         return load_array(path)
-    rows = []
     try:
-        lines = path.read_text(encoding="ascii").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as text ({error})") from error
-    for number, line in enumerate(lines, 1):
-        try:
-            rows.append(np.array(line.split(), dtype=np.float32))
-        except ValueError as error:
-            raise UserError(f"{path}, line {number}: {error}; copy the file again") from error
-    rows = [row for row in rows if row.size]
-    if not rows or len({row.size for row in rows}) > 1:
-        raise UserError(f"{path}: lines of different length; copy the file again")
-    return np.stack(rows)
+        with warnings.catch_warnings(action="error"):  # for a file without numbers
+            return np.loadtxt(path, np.float32, comments=None, encoding="ascii", ndmin=2)
+    except (OSError, ValueError, UserWarning) as error:
+        reason = str(error).split(";")[0].rstrip(".")  # what follows is advice to programmers
+        raise UserError(f"{path}: {reason}; copy the file again") from error

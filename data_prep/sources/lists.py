@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 
 from data_prep.annotations import read_annotations
 from data_prep.annotations.reading import read_lines
-from data_prep.catalogue.lookup import data_set_of, label_from_name
+from data_prep.catalogue.lookup import data_set_of_all, label_from_name
 from data_prep.catalogue.video_names import is_normal_label, parse_path
 from refinevad_jax.errors import UserError
 
@@ -44,7 +44,7 @@ class ListEntry:
 
 
 @dataclasses.dataclass(frozen=True)
-class ReleasedList:
+class VideoList:
     """A list, read.
 
     Attributes:
@@ -75,24 +75,10 @@ class ReleasedList:
     @property
     def data_set(self) -> str:
         """The data set whose naming all ids follow, "" if they do not agree or none is known."""
-        names = {data_set_of(video) for video in self.videos}
-        return names.pop() if len(names) == 1 else ""
+        return data_set_of_all(self.videos)
 
 
-def parse_lists(texts: Sequence[str]) -> dict[str, pathlib.Path]:
-    """Reads `split=file` texts of the command line. Raises UserError for a malformed one."""
-    lists: dict[str, pathlib.Path] = {}
-    for text in texts:
-        split, separator, path = text.partition("=")
-        if not (split and separator and path):
-            raise UserError(f"--list={text}: expected SPLIT=FILE, as in train=train.csv")
-        if split in lists:
-            raise UserError(f"--list={text}: split {split} appears twice; join the lists")
-        lists[split] = pathlib.Path(path)
-    return lists
-
-
-def read_released_list(path: pathlib.Path) -> ReleasedList:
+def read_list(path: pathlib.Path) -> VideoList:
     """Reads a list in any grammar.
 
     Accepted everywhere: CRLF, a byte order mark, blank lines, `# comments`, a missing final
@@ -119,7 +105,11 @@ def read_released_list(path: pathlib.Path) -> ReleasedList:
         names = [(number, line, None) for number, line in lines]
         return _build("a path or name per line", path, names)
     if all(re.fullmatch(r"\S+\.npy\s+[01](\.0)?", line) for _, line in lines):
-        rows = [(i, line.split()[0], _binary_label(line.split()[1])) for i, line in lines]
+        rows = [
+            (i, name, "Normal" if is_normal_label(flag) else "Abnormal")
+            for i, line in lines
+            for name, flag in [line.split()]
+        ]
         return _build("path and 0 or 1 per line", path, rows)
     return _from_annotations(path)
 
@@ -134,7 +124,7 @@ def _fields(number: int, line: str, path: pathlib.Path, delimiter: str) -> list[
 
 def _read_csv(
     lines: Sequence[tuple[int, str]], path: pathlib.Path, delimiter: str, header: Sequence[str]
-) -> ReleasedList:
+) -> VideoList:
     """Rows of the path, the label if the header has a second column, and what is not read here."""
     columns = ",".join(header[:2]).lower()
     rows: list[_Row] = []
@@ -153,11 +143,7 @@ def _is_one_name(line: str) -> bool:
     return re.fullmatch(r"[^\s,]+", line) is not None and not re.search(r"@\d+$", line)
 
 
-def _binary_label(field: str) -> str:
-    return "Normal" if is_normal_label(field) else "Abnormal"
-
-
-def _from_annotations(path: pathlib.Path) -> ReleasedList:
+def _from_annotations(path: pathlib.Path) -> VideoList:
     try:
         annotations = read_annotations(path)
     except UserError as error:
@@ -171,14 +157,13 @@ def _from_annotations(path: pathlib.Path) -> ReleasedList:
     return _build(f"annotation file, {annotations.grammar}", path, rows)
 
 
-def _build(grammar: str, path: pathlib.Path, rows: Iterable[_Row]) -> ReleasedList:
-    entries = []
-    stated = False
+def _build(grammar: str, path: pathlib.Path, rows: Iterable[_Row]) -> VideoList:
+    entries, stated = [], False
     for number, written, label in rows:
         name = parse_path(written)
         if not name.video_id:
             raise UserError(f"{path}:{number}: {written[:80]!r} names no video")
-        stated = stated or label is not None
+        stated |= label is not None
         entries.append(
             ListEntry(
                 path=written,
@@ -190,4 +175,4 @@ def _build(grammar: str, path: pathlib.Path, rows: Iterable[_Row]) -> ReleasedLi
         )
     if not entries:
         raise UserError(f"{path}: lists no video; check that this is the right file")
-    return ReleasedList(grammar, str(path), tuple(entries), stated)
+    return VideoList(grammar, str(path), tuple(entries), stated)

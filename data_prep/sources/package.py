@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from data_prep.annotations import Annotations
-from data_prep.catalogue.lookup import data_set_of, fit_rule, load_taxonomy, name_features
+from data_prep.catalogue.lookup import fit_rule, load_taxonomy
 from data_prep.catalogue.video_names import match_key, parse_path
 from data_prep.dataset.videos import Video
 from data_prep.sources.features import (
@@ -16,11 +16,12 @@ from data_prep.sources.features import (
     Shapes,
     choose_layout,
     load_video,
+    name_release,
     num_segments,
     parse_modalities,
     read_shapes,
 )
-from data_prep.sources.lists import ListEntry, ReleasedList, parse_lists, read_released_list
+from data_prep.sources.lists import ListEntry, VideoList, read_list
 from data_prep.sources.timed_text import read_timed_text
 from data_prep.sources.truth import add_truth, describe_truth, read_frame_counts, read_truth
 from refinevad_jax.data.bags import BagsInfo, Modality
@@ -115,13 +116,11 @@ def read_source(
     words["taxonomy"] = load_taxonomy(flags["taxonomy"])
     if is_text:
         return read_timed_text(pathlib.Path(flags["input"]), **words)
+    extra = parse_named(flags["extra_features"], "extra_features", "MODALITY=FOLDER", ("visual",))
     return read_request(
         Request(
-            lists=parse_lists(flags["list"]),
-            features={
-                "visual": pathlib.Path(flags["features"]),
-                **_extra_folders(flags["extra_features"]),
-            },
+            lists=parse_named(flags["list"], "list", "SPLIT=FILE, as in train=train.csv"),
+            features={"visual": pathlib.Path(flags["features"]), **extra},
             modalities=flags["modality"],
             annotations=_path(flags["annotations"]),
             frame_counts=_path(flags["frame_counts"]),
@@ -131,15 +130,22 @@ def read_source(
     )
 
 
-def _extra_folders(texts: Collection[str]) -> dict[str, pathlib.Path]:
-    """Reads `modality=folder` texts, in order, beside the modality "visual"."""
-    folders: dict[str, pathlib.Path] = {}
+def parse_named(
+    texts: Sequence[str], flag: str, form: str, taken: Sequence[str] = ()
+) -> dict[str, pathlib.Path]:
+    """The values `name=path` of a flag, in order; none may have a name of those taken.
+
+    Raises UserError if a text has another form or a name appears twice.
+    """
+    paths: dict[str, pathlib.Path] = {}
     for text in texts:
-        modality, separator, folder = text.partition("=")
-        if not (modality and separator and folder) or modality in ("visual", *folders):
-            raise UserError(f"--extra_features={text}: expected MODALITY=FOLDER, each name once")
-        folders[modality] = pathlib.Path(folder)
-    return folders
+        name, _, path = text.partition("=")
+        if not (name and path):
+            raise UserError(f"--{flag}={text}: expected {form}")
+        if name in (*taken, *paths):
+            raise UserError(f"--{flag}={text}: {name} appears twice; join the two or rename one")
+        paths[name] = pathlib.Path(path)
+    return paths
 
 
 def _path(text: str) -> pathlib.Path | None:
@@ -162,7 +168,7 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
     Warns on stderr of what is odd but usable. Raises UserError naming file and cure for whatever is
     missing, damaged or contradictory.
     """
-    lists = {split: read_released_list(path) for split, path in request.lists.items()}
+    lists = {split: read_list(path) for split, path in request.lists.items()}
     folders = [FeatureFolder(folder) for folder in request.features.values()]
     listed = [video for split, read in lists.items() for video in _find(read, split, folders)]
     shapes = read_shapes([files for video in listed for files in video.files])
@@ -176,12 +182,19 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
         taxonomy=request.taxonomy,
         modalities=_modalities(request, of_folders),
         frames_per_segment=request.frames_per_segment,
-        encoder=request.encoder or _describe_features(listed[0], shapes),
+        encoder=request.encoder
+        or " + ".join(name_release(listed[0].video_id, files, shapes) for files in listed[0].files),
         source=request.source_note
         or f"lists {', '.join(path.name for path in request.lists.values())}",
     )
     counts = read_frame_counts(request.frame_counts)
-    segments = {video.video_id: _segments(video, shapes, layouts) for video in listed}
+    segments = {  # of the shortest modality
+        video.video_id: min(
+            num_segments(shapes[files[0]], layout)
+            for files, layout in zip(video.files, layouts, strict=True)
+        )
+        for video in listed
+    }
     videos = [
         Video(
             video_id=video.video_id,
@@ -210,7 +223,7 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
     return dataclasses.replace(info, provenance=provenance), videos
 
 
-def _find(read: ReleasedList, split: str, folders: Sequence[FeatureFolder]) -> list[ListedVideo]:
+def _find(read: VideoList, split: str, folders: Sequence[FeatureFolder]) -> list[ListedVideo]:
     """The videos of a list with their files.
 
     Raises UserError for rows that contradict each other and for a row without a file.
@@ -273,33 +286,6 @@ def _modalities(request: Request, of_folders: Sequence[Shapes]) -> tuple[Modalit
         if names.count(name) > 1:
             raise UserError(f"--modality and --extra_features both name {name}; rename one")
     return tuple(modalities)
-
-
-def _segments(video: ListedVideo, shapes: Shapes, layouts: Sequence[str]) -> int:
-    """T of a video: of its shortest modality."""
-    return min(
-        num_segments(shapes[files[0]], layout)
-        for files, layout in zip(video.files, layouts, strict=True)
-    )
-
-
-def _describe_features(video: ListedVideo, shapes: Shapes) -> str:
-    """The releases that the files of a video look like, one name per folder."""
-    names = []
-    for files in video.files:
-        shape = shapes[files[0]]
-        stacked = len(shape) == 3
-        names.append(
-            name_features(
-                width=shape[-1],
-                crops=len(files) if not stacked else min(shape[:2]),
-                stacked=stacked,
-                ending=parse_path(files[0].name).ending,
-                suffix=files[0].suffix.lower(),
-                data_set=data_set_of(video.video_id),
-            )
-        )
-    return " + ".join(names)
 
 
 def _provenance(

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from data_prep.annotations import Annotations, read_annotations
 from data_prep.annotations.truths import name_truth, official, span_hash
-from data_prep.catalogue.lookup import data_set_of
+from data_prep.catalogue.lookup import data_set_of, data_set_of_all
 from data_prep.catalogue.video_names import match_key
 from data_prep.dataset.videos import Video, read_label
 from refinevad_jax.data.bags import BagsInfo
@@ -44,12 +44,10 @@ def read_truth(
 
 def describe_truth(truth: Annotations) -> dict[str, str]:
     """Grammar, version by name, and hash of the spans, for the provenance of a data set."""
-    data_sets = {data_set_of(video) for video in truth.spans}
-    data_set = data_sets.pop() if len(data_sets) == 1 else ""
     lengths = truth.num_frames if truth.frames_from_segments else None
     return {
         "grammar": truth.grammar,
-        "version": name_truth(truth.spans, data_set, lengths),
+        "version": name_truth(truth.spans, data_set_of_all(truth.spans), lengths),
         "span_sha256": span_hash(truth.spans),
     }
 
@@ -75,22 +73,26 @@ def add_truth(videos: Sequence[Video], annotations: Annotations, info: BagsInfo)
     rates = _by_key(annotations.fps)
     for note in annotations.notes:
         print(f"note: {annotations.source}: {note}", file=sys.stderr)
-    complete = []
+    complete, lengths, spanless, spanned = [], [], [], []
     for video in videos:
+        name, key = video.video_id, match_key(video.video_id)
         normal = not read_label(video, info.taxonomy).any()
-        spans = annotations.spans_of(
-            video.video_id, normal=normal and video.split in annotated_splits
-        )
-        complete.append(
-            dataclasses.replace(
-                video,
-                spans=spans,
-                num_frames=counts.get(match_key(video.video_id), video.num_frames),
-                fps=rates.get(match_key(video.video_id), video.fps),
-            )
-        )
-    _warn_of_unlisted(videos, annotations)
-    _warn_of_contradictions(videos, complete, info)
+        spans = annotations.spans_of(name, normal=normal and video.split in annotated_splits)
+        frames, fps = counts.get(key, video.num_frames), rates.get(key, video.fps)
+        complete.append(dataclasses.replace(video, spans=spans, num_frames=frames, fps=fps))
+        # Releases count floor(n/16), ceil(n/16) or one less; two segments are no longer that.
+        if abs((video.num_frames or 0) - (frames or 0)) >= 2 * info.frames_per_segment:
+            lengths.append(name)
+        if spans == () and not normal:
+            spanless.append(name)
+        if spans and normal:
+            spanned.append(name)
+    known = {match_key(video.video_id) for video in videos}
+    unlisted = [name for name in annotations.spans if match_key(name) not in known]
+    _warn(unlisted, "annotated, but in no list")
+    _warn(lengths, "features and annotated frames differ by two segments or more")
+    _warn(spanless, "labelled anomalous, annotated without an anomalous span")
+    _warn(spanned, "labelled normal, annotated with an anomalous span")
     return complete
 
 
@@ -101,35 +103,10 @@ def _by_key(table: Mapping[str, _Number]) -> dict[str, _Number]:
     return {match_key(video_id): value for video_id, value in table.items()}
 
 
-def _warn_of_unlisted(videos: Sequence[Video], annotations: Annotations) -> None:
-    known = {match_key(video.video_id) for video in videos}
-    unlisted = [video_id for video_id in annotations.spans if match_key(video_id) not in known]
-    _warn(unlisted, "annotated, but in no list")
-
-
-def _warn_of_contradictions(
-    videos: Sequence[Video], complete: Sequence[Video], info: BagsInfo
-) -> None:
-    lengths, spanless, spanned = [], [], []
-    for before, after in zip(videos, complete, strict=True):
-        anomalous = read_label(after, info.taxonomy).any()
-        # Releases count floor(n/16), ceil(n/16) or one less; two segments are no longer that.
-        difference = abs((before.num_frames or 0) - (after.num_frames or 0))
-        if difference >= 2 * info.frames_per_segment:
-            lengths.append(after.video_id)
-        if after.spans is not None and anomalous and not after.spans:
-            spanless.append(after.video_id)
-        if after.spans and not anomalous:
-            spanned.append(after.video_id)
-    _warn(lengths, "features and annotated frames differ by two segments or more")
-    _warn(spanless, "labelled anomalous, annotated without an anomalous span")
-    _warn(spanned, "labelled normal, annotated with an anomalous span")
-
-
 def _warn(video_ids: Sequence[str], problem: str) -> None:
     if video_ids:
-        count = f"{len(video_ids)} in all"
-        print(f"warning: {problem}: {_names(video_ids)} ({count})", file=sys.stderr)
+        found = f"{_names(video_ids)} ({len(video_ids)} in all)"
+        print(f"warning: {problem}: {found}", file=sys.stderr)
 
 
 def _names(video_ids: Sequence[str]) -> str:

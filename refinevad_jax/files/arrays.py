@@ -68,9 +68,11 @@ def load_array(path: pathlib.Path) -> np.ndarray:
 def load_packed(path: pathlib.Path) -> dict[str, np.ndarray]:
     """Every array of an .npz file, by name, in the file's order.
 
-    Raises UserError if the file is damaged, holds no array or holds an object array.
+    Raises UserError, which names the array if it is to blame, if the file is damaged, holds no
+    array or holds an object array.
     """
     arrays: dict[str, np.ndarray] = {}
+    place = str(path)
     try:
         with zipfile.ZipFile(path) as archive, np.load(path, allow_pickle=False) as packed:
             members = archive.infolist()
@@ -83,6 +85,7 @@ def load_packed(path: pathlib.Path) -> dict[str, np.ndarray]:
                     f"it unpacks to {claimed:,} bytes, {MAX_UNPACKED_BYTES:,} are allowed"
                 )
             for name in packed.files:
+                place = f"{path}, {name!r}"
                 value = packed[name]
                 if not isinstance(value, np.ndarray):
                     raise ValueError(f"{name} is not an array")
@@ -91,8 +94,8 @@ def load_packed(path: pathlib.Path) -> dict[str, np.ndarray]:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
     except Exception as error:  # zipfile, zlib and NumPy raise many kinds for a damaged file
         raise UserError(
-            f"{path}: not an .npz file of plain arrays, or damaged ({type(error).__name__}: {error}"
-            "); copy it again"
+            f"{place}: not an .npz file of plain arrays, or damaged ({type(error).__name__}: "
+            f"{error}); copy it again, or save numbers and fixed-width text, no objects"
         ) from error
     if not arrays:
         raise UserError(f"{path}: no array in it; copy it again")

@@ -162,6 +162,12 @@ def test_other_text_grammars(tmp_path):
     assert padded.notes == ("1 empty spans left out, first in 01_0028",)
 
 
+def test_several_classes_may_come_first(tmp_path):
+    (tmp_path / "relabel.list").write_text("01_0026 fighting,chasing\n01_0014 cycling\n")
+    read = read_annotations(tmp_path / "relabel.list")
+    assert read.labels == {"01_0026": "fighting,chasing", "01_0014": "cycling"}
+
+
 def test_frame_counts_alone(tmp_path):
     assert read(tmp_path, "Abuse/Abuse001_x264.mp4 2729\n").num_frames == {"Abuse001_x264": 2729}
     assert read(tmp_path, "Normal003@2822\n").num_frames == {"Normal003": 2822}
@@ -299,7 +305,7 @@ def test_pickles_are_never_opened(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "empty"),
+        ("", "no video in it"),
         ("a.mp4 Theft 5 3\n", "line 1: span 5 3 of a"),
         ("a.mp4 Theft 5 9\na.mp4 Theft 5 8\n", "line 2: a appears twice"),
         ("a Theft 5 9\nb Theft 5 9\nc Theft 5\n", "line 3: does not fit .* as 2 of 3 lines do"),
@@ -315,6 +321,14 @@ def test_pickles_are_never_opened(tmp_path):
         ('{"a": {"num_frames": 3, "labels": [0, 1]}}', "2 labels for num_frames 3"),
         ('{"a": {"num_frames": 2, "labels": [0, 2]}}', "one 0 or 1 per frame"),
         ("video-id,glance\na,x\n", "line 2"),
+        (
+            '{"a": {"duration_second": 1e-320, "duration_frame": 9, "annotations": []}}',
+            "inf frames per second for a",
+        ),
+        (
+            '{"a": {"duration_second": -3.0, "duration_frame": 9, "annotations": []}}',
+            "-3.0 frames per second for a",
+        ),
     ],
 )
 def test_bad_files_end_in_one_line_that_names_them(tmp_path, content, message):

@@ -13,7 +13,7 @@ from data_prep.catalogue import lookup
 from data_prep.catalogue.lookup import fit_rule, label_from_name, load_taxonomy, name_features
 from data_prep.catalogue.video_names import match_key
 from data_prep.dataset.videos import Span
-from data_prep.sources.lists import read_released_list
+from data_prep.sources.lists import read_list
 from refinevad_jax.data.taxonomy import NORMAL_HAS_TRUTH, Taxonomy
 from refinevad_jax.errors import UserError
 
@@ -138,7 +138,7 @@ def test_a_name_that_is_neither_built_in_nor_a_file_is_refused(tmp_path):
 )
 def test_built_in_taxonomies_read_the_released_lists(shared_data, name, file, counts):
     taxonomy = load_taxonomy(name)
-    labels = read_released_list(shared_data / "published" / file).labels.values()
+    labels = read_list(shared_data / "published" / file).labels.values()
     found = collections.Counter(tuple(indices(taxonomy, label)) for label in labels)
     keys = [(), *((c,) for c in range(taxonomy.num_categories))]
     assert set(found) == set(keys)

@@ -16,7 +16,7 @@ from data_prep.annotations import Annotations, read_annotations
 from data_prep.checks.findings import Section, render
 from data_prep.checks.run import run_checks
 from data_prep.sources.features import load_file, read_shape
-from data_prep.sources.lists import ReleasedList, read_released_list
+from data_prep.sources.lists import VideoList, read_list
 from refinevad_jax.errors import UserError
 
 FIXTURES = sorted(
@@ -111,8 +111,8 @@ def test_annotations(tmp_path, content, suffix):
 def test_lists(tmp_path, content, suffix):
     path = tmp_path / f"list{suffix}"
     path.write_bytes(content)
-    result = answer_or_user_error(read_released_list, path)
-    assert result is None or (isinstance(result, ReleasedList) and all(result.videos))
+    result = answer_or_user_error(read_list, path)
+    assert result is None or (isinstance(result, VideoList) and all(result.videos))
 
 
 @FUZZ
@@ -163,7 +163,7 @@ def test_pickles_are_never_opened(tmp_path, suffix):
     for content in (pickle.dumps(Bomb(mark)), encode(array), encode_packed(a=array)):
         path = tmp_path / f"gt{suffix}"
         path.write_bytes(content)
-        for reader in (read_annotations, read_released_list, read_shape, load_file):
+        for reader in (read_annotations, read_list, read_shape, load_file):
             with pytest.raises(UserError):
                 reader(path)
     assert not mark.exists()

@@ -52,12 +52,12 @@ def test_own_data_become_a_data_set(own_data):
 
     lines = [line.split() for line in done.stdout.splitlines()]
     assert "data set shop in" in done.stdout
-    assert "D = 6 (visual 4 + text 2), 16 frames a segment" in done.stdout
+    assert "D = 6 (visual 4 + text 2), 16 frames per segment" in done.stdout
     assert ["train", "2", "1", "1", "0", "5", "2/2.5/3"] in lines
     assert ["test", "2", "1", "1", "2", "5", "4/4.5/5"] in lines
     assert ["fall", "1", "1"] in lines
     assert ["fire", "0", "1"] in lines
-    assert "next: python -m refinevad_jax.main --config=configs/" in done.stdout
+    assert "next: python -m refinevad_jax.main --config=configs/own.py" in done.stdout
     assert f"--config.data.dataset=shop --config.data.data_dir={data_dir}" in done.stdout
 
     again = package(*flags_for(own_data), *extra)
@@ -109,6 +109,7 @@ def test_misuse_ends_in_one_line(own_data):
     refuse("nothing to package: give --list", *flags_for(own_data, source="")[2:])
     refuse("<features|release|timed_text>", *flags_for(own_data, source="video"))
     refuse("ucf_crime, xd_violence) is needed", *flags_for(own_data, taxonomy=""))
+    refuse("--fps=nan: give a number", *flags_for(own_data, fps="nan"))
     refuse("neither built in", *flags_for(own_data, taxonomy="none.json"))
     assert not (own_data / "data").exists()
 

@@ -11,7 +11,7 @@ from data_prep.catalogue.xd_violence import TAXONOMY as XD_VIOLENCE
 from data_prep.dataset.videos import Span, Video
 from data_prep.dataset.write import write_dataset
 from data_prep.sources.package import Request, read_request
-from data_prep.writers import WRITERS, write_lagovad, write_vadclip
+from data_prep.writers import write
 from refinevad_jax.data.bags import Bag, BagsInfo, Modality, read_info, read_split
 from refinevad_jax.errors import UserError
 
@@ -66,9 +66,9 @@ def test_out_and_in_again_is_the_same(tmp_path, writer, list_file, annotation, c
     info, bags = make_dataset(tmp_path / "data")
     out = tmp_path / "out"
     out.mkdir()
-    WRITERS[writer](out, bags, info)
+    write(writer, out, bags, info)
     if list_file is None:  # a truth without features
-        write_vadclip(out, bags, info)
+        write("vadclip", out, bags, info)
         list_file = "list.csv"
     request = Request(
         {"test": out / list_file},
@@ -87,7 +87,7 @@ def test_out_and_in_again_is_the_same(tmp_path, writer, list_file, annotation, c
 
 def test_vadclip_truth_arrays(tmp_path):
     info, bags = make_dataset(tmp_path / "data")
-    write_vadclip(tmp_path, bags, info)
+    write("vadclip", tmp_path, bags, info)
     gt = np.load(tmp_path / "gt.npy")
     assert gt.shape == (80 + 48 + 48 + 80,)
     assert gt[:80].sum() == 67 and gt[80:128].all() and not gt[128:176].any()
@@ -105,7 +105,7 @@ def test_vadclip_truth_arrays(tmp_path):
 
 def test_single_crop_of_lagovad_has_no_suffix(tmp_path):
     info, bags = make_dataset(tmp_path / "data", crops=1)
-    write_lagovad(tmp_path, bags, info)
+    write("lagovad", tmp_path, bags, info)
     entry = json.loads((tmp_path / "test_anno.json").read_text())[1]
     assert entry["path"] == "features/v=y__#1_label_G-0-0.npy"
     assert entry["anomaly_span"] == [[0.0, 1.0]]
@@ -134,7 +134,7 @@ def test_names_that_would_change_are_refused(tmp_path, video_id, label, message)
     )
     info = BagsInfo("made", UCF_CRIME, (Modality("visual", WIDTH),))
     with pytest.raises(UserError, match=message):
-        write_vadclip(tmp_path, [bag], info)
+        write("vadclip", tmp_path, [bag], info)
     assert not list(tmp_path.iterdir())
 
 
@@ -154,3 +154,6 @@ def test_convert_command(tmp_path):
     assert (tmp_path / "out" / "test" / "gt_segment.json").is_file()
     refused = subprocess.run(command, capture_output=True, text=True, check=False)
     assert refused.returncode == 2 and "pass --overwrite" in refused.stderr
+    twice = [*command, "--overwrite", "--split=test", "--split=test"]
+    done = subprocess.run(twice, capture_output=True, text=True, check=False)
+    assert done.stdout.count("gt_segment.json") == 1, done.stderr

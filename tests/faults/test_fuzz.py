@@ -23,7 +23,7 @@ from data_prep.annotations import read_annotations
 from data_prep.catalogue.lookup import load_taxonomy
 from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
 from data_prep.extraction.jobs import read_videos
-from data_prep.sources.lists import read_released_list
+from data_prep.sources.lists import read_list
 from data_prep.sources.timed_text import read_npz
 from refinevad_jax import config as config_lib
 from refinevad_jax.data.bags import read_info
@@ -144,17 +144,20 @@ FILES: dict[str, tuple[bytes, Callable[[pathlib.Path], Any]]] = {
     "a.npz": (npz(**SCORES), load_packed),
     "text.npz": (
         npz(
-            embeddings=np.ones((3, 2), np.float16),
-            spans=np.array([[0, 1], [2, 3], [0, 2]], np.float32),
-            names=np.array(["a", "b"]),
-            offsets=np.array([0, 2, 3]),
+            sentence_embedding=np.ones((3, 2), np.float16),
+            sentence_video=np.array([0, 0, 1]),
+            sentence_start=np.array([0, 2, 0], np.float32),
+            sentence_end=np.array([1, 3, 2], np.float32),
+            video_name=np.array(["a", "b"]),
+            video_frames=np.array([90, 60]),
+            video_category=np.array(["Abuse", "Normal"]),
         ),
         read_npz,
     ),
     "a.srt": (SRT, read_sentences),
     "a.vtt": (VTT, read_sentences),
     "a.jsonl": (LINES, read_sentences),
-    "list.csv": (b"path,label\na.npy,Abuse\nb/c.npy,Normal\n", read_released_list),
+    "list.csv": (b"path,label\na.npy,Abuse\nb/c.npy,Normal\n", read_list),
     "videos.txt": (b"a.mp4\nb/c.mp4\n/abs/d.mp4\n", read_videos),
     "taxonomy.json": (json.dumps(UCF_CRIME.to_dict()).encode(), lambda p: load_taxonomy(str(p))),
     "intervals.json": (

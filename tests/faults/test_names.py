@@ -15,7 +15,7 @@ from data_prep.catalogue.lookup import load_taxonomy
 from data_prep.dataset.videos import Span, Video
 from data_prep.dataset.write import write_dataset
 from data_prep.sources.package import Request, read_request
-from data_prep.writers import WRITERS
+from data_prep.writers import FORMATS, write
 from refinevad_jax.data.bags import BagsInfo, Modality, read_info, read_split
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.detection import run_detection
@@ -161,11 +161,11 @@ def test_names_of_videos(
     np.savez(out / "theirs.npz", a=[0.0])
     assert refused(evaluate_scores, out / "theirs.npz", folder=out / "theirs", **options)
     written = 0
-    for name, writer in WRITERS.items():
+    for name in FORMATS:
         for bag in bags:
             place = out / name / str(len(bag.video_id.encode())) / f"{hash(bag.video_id):x}"
             place.mkdir(parents=True)
-            written += not refused(writer, place, [bag], read_info(str(folder), "hostile"))
+            written += not refused(write, name, place, [bag], read_info(str(folder), "hostile"))
     assert written
     evaluated = comparison.read_run(MARK, out / "run/eval/hostile-test-best")
     content = comparison.comparison([evaluated, evaluated])

@@ -7,8 +7,9 @@ import sys
 import numpy as np
 import pytest
 
+from data_prep.beam import make_pipeline
 from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
-from data_prep.dataset.beam_packaging import record_maker, write_record
+from data_prep.dataset.beam_packaging import write_record
 from data_prep.dataset.records import make_record
 from data_prep.dataset.videos import Span, Video
 from data_prep.dataset.write import write_dataset
@@ -101,7 +102,7 @@ def test_misuse_is_one_line(made, flags, message):
 def test_without_beam_the_error_names_the_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "apache_beam", None)
     with pytest.raises(UserError, match=r"--beam_runner=DirectRunner .*pip install apache-beam"):
-        record_maker("DirectRunner")
+        make_pipeline("DirectRunner")
 
 
 def video(number: int, value: float = 1.0) -> Video:

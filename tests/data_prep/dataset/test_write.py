@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from data_prep.catalogue.xd_violence import TAXONOMY as XD_VIOLENCE
-from data_prep.dataset.records import check_features, example
+from data_prep.dataset.records import example, to_float16
 from data_prep.dataset.videos import Span, Video
 from data_prep.dataset.write import write_dataset
 from refinevad_jax.data.bags import BagsInfo, Modality, dataset_dir, read_info, read_split
@@ -75,7 +75,7 @@ def everything_below(folder: pathlib.Path) -> list[str]:
 
 
 def test_features_are_stored_as_float16():
-    features = check_features(np.ones((2, 3, 4), np.float64), 4, source="a.npy")
+    features = to_float16(np.ones((2, 3, 4), np.float64), 4, source="a.npy")
     assert features.dtype == np.float16
     assert features.shape == (2, 3, 4)
 
@@ -94,14 +94,14 @@ def test_features_are_stored_as_float16():
 )
 def test_unusable_features_are_refused(features, message):
     with pytest.raises(UserError, match=message):
-        check_features(features, 4, source="a.npy")
+        to_float16(features, 4, source="a.npy")
 
 
 def test_a_video_beyond_the_size_of_a_record_is_refused_before_it_is_copied():
     # UCF-Crime's longest training video, ten crops of I3D.
     features = np.broadcast_to(np.float32(1), (10, 61031, 2048))
     with pytest.raises(UserError, match=r"2\.3 GiB.*--num_crops"):
-        check_features(features, 2048, source="Normal_Videos_i3d.npy")
+        to_float16(features, 2048, source="Normal_Videos_i3d.npy")
 
 
 def test_spans_are_clipped_and_take_the_category_of_a_single_label():

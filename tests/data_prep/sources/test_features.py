@@ -9,7 +9,7 @@ from data_prep.sources.features import (
     load_crops,
     parse_modalities,
 )
-from data_prep.sources.lists import ReleasedList, read_released_list
+from data_prep.sources.lists import VideoList, read_list
 from refinevad_jax.data.bags import Modality
 from refinevad_jax.errors import UserError
 
@@ -24,7 +24,7 @@ def find(root: pathlib.Path, *rows: str) -> tuple[pathlib.Path, ...]:
     """The files that a list of these rows means, all of one video."""
     path = root / "rows.list"
     path.write_text("\n".join(rows), encoding="utf-8")
-    released: ReleasedList = read_released_list(path)
+    released: VideoList = read_list(path)
     (entries,) = released.videos.values()
     return FeatureFolder(root).find(entries, "list")
 

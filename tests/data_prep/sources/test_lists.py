@@ -6,7 +6,7 @@ import pytest
 from data_prep.catalogue.lookup import known_list
 from data_prep.catalogue.video_names import is_normal_label
 from data_prep.catalogue.xd_violence import TAXONOMY as XD_VIOLENCE
-from data_prep.sources.lists import parse_lists, read_released_list
+from data_prep.sources.lists import read_list
 from refinevad_jax.errors import UserError
 
 FIXTURES = pathlib.Path(__file__).parents[1] / "fixtures"
@@ -47,7 +47,7 @@ FIXTURES = pathlib.Path(__file__).parents[1] / "fixtures"
     ],
 )
 def test_list_grammars(file, rows, videos, first, label):
-    released = read_released_list(FIXTURES / file)
+    released = read_list(FIXTURES / file)
     assert (len(released.entries), len(released.videos)) == (rows, videos)
     if first:
         assert next(iter(released.videos)) == first
@@ -59,7 +59,7 @@ def test_windows_paths_and_line_ends(tmp_path):
     path.write_bytes(
         b"\xef\xbb\xbfG:\\UCF\\Abuse028_x264_i3d.npy\r\n\r\nG:\\N\\Normal_Videos_003_x264_i3d.npy"
     )
-    released = read_released_list(path)
+    released = read_list(path)
     assert released.labels == {"Abuse028_x264": "Abuse", "Normal_Videos_003_x264": "Normal"}
     assert released.entries[1].line == 3
 
@@ -79,7 +79,7 @@ def test_windows_paths_and_line_ends(tmp_path):
 )
 def test_rows_in_every_spelling_of_csv(content, tmp_path):
     (tmp_path / "list.csv").write_bytes(content)
-    rows = read_released_list(tmp_path / "list.csv").entries
+    rows = read_list(tmp_path / "list.csv").entries
     assert [(row.path, row.label) for row in rows] == [("a.npy", "Abuse"), ("b.npy", "Normal")]
 
 
@@ -94,14 +94,14 @@ def test_rows_in_every_spelling_of_csv(content, tmp_path):
 )
 def test_lists_of_videos(content, tmp_path):
     (tmp_path / "videos.txt").write_bytes(content.encode())
-    entries = read_released_list(tmp_path / "videos.txt").entries
+    entries = read_list(tmp_path / "videos.txt").entries
     assert [entry.path for entry in entries] == ["sub/my clip.mp4", "other, two.webm"]
 
 
 def test_other_list_grammars(tmp_path):
     def labels(text):
         (tmp_path / "list").write_text(text)
-        return read_released_list(tmp_path / "list").labels
+        return read_list(tmp_path / "list").labels
 
     assert labels("01_001,0,764\n01_0015,1,-1\n") == {"01_001": "Normal", "01_0015": "Abnormal"}
     assert labels("frames/Abuse/Abuse001_x264.mp4 0 2728 1\n") == {"Abuse001_x264": "Abuse"}
@@ -134,7 +134,7 @@ def test_bad_lists_are_refused_by_line(tmp_path, content, message):
     path = tmp_path / "bad.csv"
     path.write_text(content)
     with pytest.raises(UserError, match=message) as caught:
-        read_released_list(path)
+        read_list(path)
     assert str(path) in str(caught.value)
 
 
@@ -152,23 +152,15 @@ def test_bad_lists_are_refused_by_line(tmp_path, content, message):
 def test_what_is_no_list_is_refused_with_its_line(content, message, tmp_path):
     (tmp_path / "list.csv").write_bytes(content)
     with pytest.raises(UserError, match=message):
-        read_released_list(tmp_path / "list.csv")
+        read_list(tmp_path / "list.csv")
 
 
 def test_a_missing_or_empty_list_is_named(tmp_path):
     with pytest.raises(UserError, match=r"none\.csv: cannot be read \(No such file"):
-        read_released_list(tmp_path / "none.csv")
+        read_list(tmp_path / "none.csv")
     (tmp_path / "train.csv").write_text("path,label\n")
     with pytest.raises(UserError, match=r"train\.csv: lists no video"):
-        read_released_list(tmp_path / "train.csv")
-
-
-def test_lists_of_the_command_line():
-    lists = parse_lists(["train=a=b.csv", "test=t.csv"])
-    assert lists == {"train": pathlib.Path("a=b.csv"), "test": pathlib.Path("t.csv")}
-    for texts, message in ((["a.csv"], "SPLIT=FILE"), (["x=a", "x=b"], "appears twice")):
-        with pytest.raises(UserError, match=message):
-            parse_lists(texts)
+        read_list(tmp_path / "train.csv")
 
 
 # Counts of docs/protocols.md, section 1.
@@ -195,7 +187,7 @@ def test_vadclip_lists_have_the_published_counts(shared_data):
     folder = shared_data / "published/nwpu-zxr+VadCLIP/list"
 
     def counts(name):
-        return collections.Counter(read_released_list(folder / name).labels.values())
+        return collections.Counter(read_list(folder / name).labels.values())
 
     assert counts("ucf_CLIP_rgb.csv") == UCF_TRAIN
     assert counts("ucf_CLIP_rgbtest.csv") == UCF_TEST
@@ -291,7 +283,7 @@ def test_vadclip_lists_have_the_published_counts(shared_data):
 )
 def test_every_repository_lists_the_same_videos(shared_data, files, members, anomalous):
     for file in files:
-        released = read_released_list(shared_data / "published" / file)
+        released = read_list(shared_data / "published" / file)
         _, known = known_list(released.videos)
         assert len(released.videos) == known.num_videos == members
         labels = released.labels.values()

@@ -9,8 +9,14 @@ from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
 from data_prep.catalogue.xd_violence import TAXONOMY as XD_VIOLENCE
 from data_prep.dataset.videos import Span
 from data_prep.dataset.write import write_dataset
-from data_prep.sources.lists import read_released_list
-from data_prep.sources.package import MAX_HASHED_BYTES, Request, hash_files, read_request
+from data_prep.sources.lists import read_list
+from data_prep.sources.package import (
+    MAX_HASHED_BYTES,
+    Request,
+    hash_files,
+    parse_named,
+    read_request,
+)
 from refinevad_jax.data.bags import read_split
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
@@ -319,7 +325,7 @@ def test_released_lists_and_annotations_become_a_data_set(shared_data, tmp_path)
     released = published / "nwpu-zxr+VadCLIP" / "list" / "ucf_CLIP_rgbtest.csv"
     with (shared_data / "derived" / "ucf_test_index.csv").open(newline="") as file:
         frames = {row["video"]: int(row["frames_raw"]) for row in csv.DictReader(file)}
-    for entry in read_released_list(released).entries:
+    for entry in read_list(released).entries:
         name = pathlib.PurePosixPath(entry.path)
         segments = frames[name.stem.removesuffix("__5")] // 16
         save(tmp_path / name.parent.name / name.name, np.ones((segments, 2), np.float16))
@@ -337,3 +343,15 @@ def test_released_lists_and_annotations_become_a_data_set(shared_data, tmp_path)
     positive = sum((bag.spans[:, 1] - bag.spans[:, 0]).sum() for bag in bags.values())
     assert 84_128 <= positive <= 84_300
     assert bags["Abuse028_x264"].spans.tolist() == [[165, 240, 0]]
+
+
+def test_lists_and_folders_of_the_command_line():
+    lists = parse_named(["train=a=b.csv", "test=t.csv"], "list", "SPLIT=FILE")
+    assert lists == {"train": pathlib.Path("a=b.csv"), "test": pathlib.Path("t.csv")}
+    for texts, message in (
+        (["a.csv"], "--list=a.csv: expected SPLIT=FILE"),
+        (["x=a", "x=b"], "--list=x=b: x appears twice"),
+        (["visual=a"], "visual appears twice"),
+    ):
+        with pytest.raises(UserError, match=message):
+            parse_named(texts, "list", "SPLIT=FILE", ("visual",))
