@@ -15,13 +15,13 @@ from data_prep.dataset.videos import Span
 from data_prep.simulation.actors import LIGHT_SCALE
 from data_prep.simulation.stories import STORIES, bystanders
 from refinevad_jax.data.taxonomy import Taxonomy
+from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
 
 # Raise it when the same seed gives other frames than before.
 GENERATOR_VERSION = 1
 HEIGHT, WIDTH = 240, 320
 FPS = 25.0
 QUALITY = 28  # constant rate factor: compressed as a recorder would
-FRAMES_PER_SEGMENT = 16
 SPLIT_SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
 
 TAXONOMY = Taxonomy(
