@@ -16,15 +16,11 @@ import pathlib
 
 from absl import flags
 
-from data_prep.extraction.jobs import (
-    Job,
-    Summary,
-    plan_jobs,
-    progress_bar,
-    read_videos,
-    report,
-    run,
-)
+from data_prep.beam import make_pipeline
+from data_prep.extraction.jobs import Job, Summary, plan_jobs, read_videos, report, run
+from data_prep.extraction.text import text_work
+from data_prep.extraction.visual import visual_work
+from refinevad_jax.encoders import loading
 from refinevad_jax.encoders.loading import TEXTUAL, VISUAL
 from refinevad_jax.errors import UserError
 from refinevad_jax.runtime import command_line
@@ -59,32 +55,24 @@ def main() -> None:
 
 
 def _here(jobs: list[Job]) -> Summary:
-    from data_prep.extraction.text import TextWork
-    from data_prep.extraction.visual import VisualWork
-    from refinevad_jax.encoders import loading
     from refinevad_jax.runtime.compiler import enable_cache
 
     enable_cache(CACHE.value)
-    work: TextWork | VisualWork
     if ENCODER.value in TEXTUAL:
         of_text = loading.load_text_encoder(ENCODER.value, WEIGHTS.value)
-        work, unit = TextWork(of_text, pathlib.Path(TEXTS.value)), "texts"
+        work = text_work(of_text, pathlib.Path(TEXTS.value))
     else:
         encoder = loading.load_visual_encoder(ENCODER.value, WEIGHTS.value)
-        work, unit = VisualWork(encoder, int(NUM_CROPS.value), BATCH_SIZE.value), "segments"
-    with progress_bar(len(jobs), ENCODER.value, unit) as progress:
-        return run(jobs, work, workers=WORKERS.value, progress=progress)
+        work = visual_work(encoder, int(NUM_CROPS.value), BATCH_SIZE.value)
+    return run(jobs, work, workers=WORKERS.value, title=ENCODER.value)
 
 
 def _on_beam(jobs: list[Job]) -> Summary:
-    from data_prep import beam
     from data_prep.extraction.beam import Encoder, extract_on_beam
 
-    pipeline = beam.make_pipeline(RUNNER.value, workers=BEAM_WORKERS.value, options=OPTIONS.value)
-    sizes = int(NUM_CROPS.value), BATCH_SIZE.value
-    encoder = Encoder(ENCODER.value, WEIGHTS.value, *sizes)
-    output = pathlib.Path(OUTPUT.value)
-    return extract_on_beam(jobs, encoder, output, pipeline, RUNNER.value)
+    pipeline = make_pipeline(RUNNER.value, workers=BEAM_WORKERS.value, options=OPTIONS.value)
+    encoder = Encoder(ENCODER.value, WEIGHTS.value, int(NUM_CROPS.value), BATCH_SIZE.value)
+    return extract_on_beam(jobs, encoder, pathlib.Path(OUTPUT.value), pipeline, RUNNER.value)
 
 
 if __name__ == "__main__":

@@ -169,22 +169,25 @@ def name_features(
     return " or ".join(fitting) or "unknown"
 
 
-def rules_for(data_set: str) -> tuple[LengthRule, ...]:
-    """The length rules that a data set's releases follow, the general ones if it is not known."""
-    known = data_set_named(data_set)
-    return (*ANY_LENGTH_RULES, *(known.length_rules if known else ()))
-
-
-def rule_lengths(
-    rule: LengthRule, num_frames: Mapping[str, int], frames_per_segment: int = 16
-) -> dict[str, int]:
-    """Frames of each video that count: frames_per_segment x T. num_frames: n of each video.
+def lengths_by_rule(
+    data_set: str, num_frames: Mapping[str, int], frames_per_segment: int = 16
+) -> dict[LengthRule, dict[str, int]]:
+    """Frames of each video that count, frames_per_segment x T, under every rule of a data set.
 
     A frame-level ground truth has that many frames, so the rule decides the length of a test set.
+
+    Args:
+        data_set: as data_set_of names it; of an unknown one the general rules.
+        num_frames: n of each video.
+        frames_per_segment: frames that a segment covers.
     """
+    known = data_set_named(data_set)
     return {
-        video: rule.num_segments(video, n, frames_per_segment) * frames_per_segment
-        for video, n in num_frames.items()
+        rule: {
+            video: rule.num_segments(video, n, frames_per_segment) * frames_per_segment
+            for video, n in num_frames.items()
+        }
+        for rule in (*ANY_LENGTH_RULES, *(known.length_rules if known else ()))
     }
 
 
@@ -216,21 +219,19 @@ def fit_rule(
         frames_per_segment: frames that a segment covers.
     """
     common = [video for video in segments if video in num_frames]
-    best = unknown = RuleFit("unknown", 0, len(common), {})
+    fits = []
     for rule in (*ANY_LENGTH_RULES, *(rule for d in DATA_SETS for rule in d.length_rules)):
-        expected = {
-            video: rule.num_segments(video, num_frames[video], frames_per_segment)
-            for video in common
-        }
         deviants = {
-            video: (segments[video], expected[video])
+            video: (segments[video], expected)
             for video in common
-            if segments[video] != expected[video]
+            if (expected := rule.num_segments(video, num_frames[video], frames_per_segment))
+            != segments[video]
         }
-        followers = len(common) - len(deviants)
-        if followers > best.followers:
-            best = RuleFit(rule.name, followers, len(common), deviants)
-    return unknown if 2 * best.followers < len(common) else best
+        fits.append(RuleFit(rule.name, len(common) - len(deviants), len(common), deviants))
+    best = max(fits, key=lambda fit: fit.followers)  # if several are equal, the first
+    if 2 * best.followers < max(len(common), 1):
+        return RuleFit("unknown", 0, len(common), {})
+    return best
 
 
 # --- taxonomies ---

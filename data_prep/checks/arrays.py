@@ -12,7 +12,7 @@ import numpy as np
 
 from data_prep.annotations import Annotations
 from data_prep.annotations.truths import official
-from data_prep.catalogue.lookup import rule_lengths, rules_for
+from data_prep.catalogue.lookup import lengths_by_rule
 from data_prep.catalogue.video_names import is_normal_label, match_key
 from data_prep.checks.findings import Section, counted
 from data_prep.checks.truth import frame_facts, listed_spans
@@ -155,8 +155,8 @@ def _lengths(
         candidates["the annotation's vectors"] = {v: truth.num_frames[v] for v in keys}
     if all(key in frames for key in keys.values()):
         raw = {video: frames[key] for video, key in keys.items()}
-        for rule in rules_for(released.data_set):
-            candidates[rule.name] = rule_lengths(rule, raw, frames_per_segment)
+        by_rule = lengths_by_rule(released.data_set, raw, frames_per_segment)
+        candidates |= {rule.name: lengths for rule, lengths in by_rule.items()}
         candidates["n, raw frames"] = raw
     return candidates
 

@@ -46,10 +46,9 @@ def run_checks(
     counts = read_frame_counts(frame_counts)
     read = [read_released_list(path) for path in lists]
     truths = [read_truth(path, counts, fps) for path in annotations]
-    vectors = {path: read_vector(path) for path in gt}
     arrays = {
-        path: read_truth(path, counts, fps) if vector is None else vector
-        for path, vector in vectors.items()
+        path: read_truth(path, counts, fps) if (vector := read_vector(path)) is None else vector
+        for path in gt
     }
     others = [array for array in arrays.values() if isinstance(array, Annotations)]
     frames = _frames(read, [*truths, *others], counts)
@@ -62,13 +61,14 @@ def run_checks(
             features, read, frames, frames_per_segment=frames_per_segment, values=values
         )
         sections.append(section)
+    truth = next(iter(truths), None)
     for path, array in arrays.items():
         if isinstance(array, Annotations):
             sections.append(check_truth(array, read, frames))
         else:
-            truth = truths[0] if truths else None
-            lengths = (segments, frames, frames_per_segment)
-            sections.append(check_array(path, array, read, truth, *lengths))
+            sections.append(
+                check_array(path, array, read, truth, segments, frames, frames_per_segment)
+            )
     return sections
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from data_prep.annotations import Annotations
 from data_prep.annotations.truths import edits, merged, name_truth, official, span_hash
-from data_prep.catalogue.lookup import data_set_of_all, known_array, rule_lengths, rules_for
+from data_prep.catalogue.lookup import data_set_of_all, known_array, lengths_by_rule
 from data_prep.catalogue.video_names import is_normal_label, match_key
 from data_prep.checks.findings import Section, Table, counted
 from data_prep.dataset.videos import Span
@@ -203,15 +203,15 @@ def count_frames(
         spans: of each video; those absent count as without span.
         data_set: as data_set_of names it.
     """
-    lengths = [("n, raw frames", "uws4vad, VERA", dict(num_frames))] + [
-        (rule.name, rule.users, rule_lengths(rule, num_frames)) for rule in rules_for(data_set)
-    ]
+    lengths = {("n, raw frames", "uws4vad, VERA"): num_frames} | {
+        (rule.name, rule.users): counts
+        for rule, counts in lengths_by_rule(data_set, num_frames).items()
+    }
     return [
         FrameCount(
-            rule,
-            users,
+            *names,
             sum(counts.values()),
             sum(_size(spans.get(video, ()), length) for video, length in counts.items()),
         )
-        for rule, users, counts in lengths
+        for names, counts in lengths.items()
     ]

@@ -11,7 +11,7 @@ import pytest
 
 from data_prep.extraction import jobs as jobs_lib
 from data_prep.extraction.jobs import Summary, plan_jobs, read_videos
-from data_prep.extraction.visual import VisualWork
+from data_prep.extraction.visual import visual_work
 from refinevad_jax.encoders.crops import crops
 from refinevad_jax.encoders.encoder import VisualEncoder
 from refinevad_jax.encoders.video import Video
@@ -62,7 +62,7 @@ def run(
 ) -> Summary:
     encoder = VisualEncoder("means", 2, "0" * 64, means or Means())
     jobs = plan_jobs(read_videos(folder), output)
-    return jobs_lib.run(jobs, VisualWork(encoder, num_crops, 3), workers=2)
+    return jobs_lib.run(jobs, visual_work(encoder, num_crops, 3), workers=2)
 
 
 def test_files_records_and_batches(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
@@ -118,7 +118,7 @@ def test_values_that_are_not_finite_are_a_failure(
 ) -> None:
     encoder = VisualEncoder("nan", 2, "", lambda x: np.full((len(x), 2), np.nan, np.float32))
     jobs = plan_jobs(read_videos(folder / "a.mp4"), tmp_path / "out")
-    summary = jobs_lib.run(jobs, VisualWork(encoder, 1, 1))
+    summary = jobs_lib.run(jobs, visual_work(encoder, 1, 1))
     assert "not finite" in summary.failed["a"] and summary.done == 0
     assert not list(tmp_path.rglob("*.npy"))
 
@@ -130,7 +130,7 @@ def test_a_failing_encoder_ends_the_run(folder: pathlib.Path, tmp_path: pathlib.
     jobs = plan_jobs(read_videos(folder), tmp_path / "out")
     encoder = VisualEncoder("broken", 2, "", broken)
     with pytest.raises(UserError, match="out of memory"):
-        jobs_lib.run(jobs, VisualWork(encoder, 1, 1), workers=2)
+        jobs_lib.run(jobs, visual_work(encoder, 1, 1), workers=2)
 
 
 def test_unwritable_output_leaves_what_was_there(
