@@ -6,7 +6,7 @@ All known ones are tried, and what fits best is compared with the truth video by
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -96,12 +96,13 @@ def check_array(
         return section
     candidates = _lengths(released, known, segments, frames, frames_per_segment)
     spans = listed_spans(known, released.labels)
+    orders = _orders(released)
     readings = [
-        _read(vector, spans, order, videos, name, lengths, end)
+        reading
         for name, lengths in candidates.items()
-        for order, videos in _orders(released).items()
-        for end in ENDS
-        if sum(lengths[video] for video in videos) == len(vector)
+        if sum(lengths.values()) == len(vector)
+        for order, videos in orders.items()
+        for reading in _readings(vector, spans, {v: lengths[v] for v in videos}, order, name)
     ]
     if readings:
         best = min(readings, key=lambda reading: len(reading.differing))
@@ -126,7 +127,7 @@ def _orders(released: ReleasedList) -> dict[str, list[str]]:
     videos = list(labels)
     orders = {
         "the list's": videos,
-        "anomalous before normal": sorted(videos, key=lambda v: is_normal_label(labels[v] or "")),
+        "anomalous before normal": sorted(videos, key=lambda v: is_normal_label(labels[v])),
         "alphabetical": sorted(videos),
     }
     reference = official(released.data_set)
@@ -161,26 +162,24 @@ def _lengths(
     return candidates
 
 
-def _read(
+def _readings(
     vector: np.ndarray,
     spans: Mapping[str, Sequence[Span] | None],
-    order: str,
-    videos: Sequence[str],
-    name: str,
     lengths: Mapping[str, int],
-    end: str,
-) -> Reading:
-    """Cuts the array into videos and compares each with its spans."""
-    before, after = ENDS[end]
-    ends = np.cumsum([lengths[video] for video in videos])
-    frames = dict(zip(videos, np.split(vector, ends[:-1]), strict=True))
-    differing = {}
-    for video, found in frames.items():
-        shifted = [(span.start + before, span.end + after) for span in spans[video] or ()]
-        expected = frame_truth(np.array(shifted), len(found))
-        if not np.array_equal(found, expected):
-            differing[video] = int(expected.sum())
-    return Reading(order, name, end, frames, differing)
+    order: str,
+    name: str,
+) -> Iterator[Reading]:
+    """Cuts the array into videos and compares each with its spans under every end convention."""
+    parts = np.split(vector, np.cumsum(list(lengths.values()))[:-1])
+    frames = dict(zip(lengths, parts, strict=True))
+    for end, (before, after) in ENDS.items():
+        differing = {}
+        for video, found in frames.items():
+            shifted = [(span.start + before, span.end + after) for span in spans[video] or ()]
+            expected = frame_truth(np.array(shifted), len(found))
+            if not np.array_equal(found, expected):
+                differing[video] = int(expected.sum())
+        yield Reading(order, name, end, frames, differing)
 
 
 def _report(best: Reading, released: ReleasedList, section: Section) -> None:
@@ -190,9 +189,7 @@ def _report(best: Reading, released: ReleasedList, section: Section) -> None:
         ("best reading", f"lengths {best.lengths}; order {best.order}; frames {best.end}"),
         ("agrees with truth", f"{agreeing:,} of {len(best.frames):,} videos"),
     ]
-    if all(
-        (v == (not is_normal_label(labels[name] or ""))).all() for name, v in best.frames.items()
-    ):
+    if all((v != is_normal_label(labels[name])).all() for name, v in best.frames.items()):
         section.problem(
             "no frame truth",
             "the array marks every frame of each anomalous video: a mask of videos",
@@ -214,7 +211,7 @@ def _report(best: Reading, released: ReleasedList, section: Section) -> None:
         ],
         "not the truth's frames",
     )
-    anomalous = {name or "unknown" for name in labels.values() if not is_normal_label(name or "")}
+    anomalous = {name or "unknown" for name in labels.values() if not is_normal_label(name)}
     marked = {labels[video] or "unknown" for video, found in best.frames.items() if found.any()}
     zero = sorted(anomalous - marked)
     if zero and best.differing:

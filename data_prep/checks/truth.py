@@ -85,7 +85,7 @@ def listed_spans(
     labels: {video: label of the list, None if it has none}.
     """
     return {
-        video: truth.spans_of(video, normal=is_normal_label(label or ""))
+        video: truth.spans_of(video, normal=is_normal_label(label))
         for video, label in labels.items()
     }
 
@@ -104,7 +104,7 @@ def _is_about(truth: Annotations, labels: Mapping[str, str | None]) -> bool:
 
     One common video is not enough: IEF-VAD tests on one of MSAD's training videos.
     """
-    anomalous = [video for video, label in labels.items() if not is_normal_label(label or "")]
+    anomalous = [video for video, label in labels.items() if not is_normal_label(label)]
     known = sum(truth.spans_of(video) is not None for video in anomalous)
     return known > 0 and 2 * known >= len(anomalous)
 

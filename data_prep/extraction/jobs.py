@@ -282,7 +282,8 @@ def read_videos(source: pathlib.Path) -> list[tuple[pathlib.Path, str]]:
         return [(path, path.relative_to(source).as_posix()) for path in found]
     if source.suffix.lower() in SUFFIXES:
         return [(source, source.name)]
-    entries = [row.path.replace("\\", "/") for row in read_released_list(source).entries]
+    rows = read_released_list(source).entries
+    entries = [os.path.normpath(row.path.replace("\\", "/")) for row in rows]
     for entry, count in collections.Counter(entries).items():
         if count > 1:
             raise UserError(f"--videos={source}: {entry} is listed twice; remove one")

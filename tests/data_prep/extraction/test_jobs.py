@@ -159,11 +159,17 @@ def test_lists(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
     ]
     listed.write_text(f"{folder}/sub/d.mp4\n{folder}/a.mp4\n")
     assert [name for _, name in read_videos(listed)] == ["sub/d.mp4", "a.mp4"]
+    listed.write_text(f"{folder}/x/../sub/d.mp4\n{folder}/x/y.mp4\n")
+    assert [name for _, name in read_videos(listed)] == ["sub/d.mp4", "x/y.mp4"]
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [("", "lists no video"), ("a.mp4\na.mp4\n", "listed twice"), ("../a.mp4\n", "leaves the list")],
+    [
+        ("", "lists no video"),
+        ("a.mp4\n./a.mp4\n", "listed twice"),
+        ("../a.mp4\n", "leaves the list"),
+    ],
 )
 def test_wrong_lists_are_one_line(tmp_path: pathlib.Path, content: str, words: str) -> None:
     (tmp_path / "list.txt").write_text(content)
