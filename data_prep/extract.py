@@ -12,16 +12,17 @@ cluster: --beam_runner=NAME --beam_workers=N, one video per worker at a time, on
 all workers share.
 """
 
+import functools
 import pathlib
 
 from absl import flags
 
 from data_prep.beam import make_pipeline
-from data_prep.extraction.jobs import Job, Summary, plan_jobs, read_videos, report, run
+from data_prep.extraction.beam import extract_on_beam
+from data_prep.extraction.jobs import Work, plan_jobs, read_videos, report, run
 from data_prep.extraction.text import text_work
-from data_prep.extraction.visual import visual_work
-from refinevad_jax.encoders import loading
-from refinevad_jax.encoders.loading import TEXTUAL, VISUAL
+from data_prep.extraction.visual import load_visual_work
+from refinevad_jax.encoders.loading import TEXTUAL, VISUAL, load_text_encoder
 from refinevad_jax.errors import UserError
 from refinevad_jax.runtime import command_line
 
@@ -51,28 +52,24 @@ def main() -> None:
     on_beam = RUNNER.present or BEAM_WORKERS.present or OPTIONS.present
     if on_beam and ENCODER.value in TEXTUAL:
         raise UserError(f"--encoder={ENCODER.value}: sentences are quick, Beam is for i3d and clip")
-    report(_on_beam(jobs) if on_beam else _here(jobs), OUTPUT.value)
+    sizes = int(NUM_CROPS.value), BATCH_SIZE.value
+    load = functools.partial(load_visual_work, ENCODER.value, WEIGHTS.value, *sizes, CACHE.value)
+    if on_beam:
+        runner = RUNNER.value
+        pipeline = make_pipeline(runner, workers=BEAM_WORKERS.value, options=OPTIONS.value)
+        summary = extract_on_beam(jobs, load, pathlib.Path(OUTPUT.value), pipeline, runner)
+    else:
+        work = _text_work() if TEXTS.value else load()
+        summary = run(jobs, work, workers=WORKERS.value, title=ENCODER.value)
+    report(summary, OUTPUT.value)
 
 
-def _here(jobs: list[Job]) -> Summary:
+def _text_work() -> Work:
     from refinevad_jax.runtime.compiler import enable_cache
 
     enable_cache(CACHE.value)
-    if ENCODER.value in TEXTUAL:
-        of_text = loading.load_text_encoder(ENCODER.value, WEIGHTS.value)
-        work = text_work(of_text, pathlib.Path(TEXTS.value))
-    else:
-        encoder = loading.load_visual_encoder(ENCODER.value, WEIGHTS.value)
-        work = visual_work(encoder, int(NUM_CROPS.value), BATCH_SIZE.value)
-    return run(jobs, work, workers=WORKERS.value, title=ENCODER.value)
-
-
-def _on_beam(jobs: list[Job]) -> Summary:
-    from data_prep.extraction.beam import Encoder, extract_on_beam
-
-    pipeline = make_pipeline(RUNNER.value, workers=BEAM_WORKERS.value, options=OPTIONS.value)
-    encoder = Encoder(ENCODER.value, WEIGHTS.value, int(NUM_CROPS.value), BATCH_SIZE.value)
-    return extract_on_beam(jobs, encoder, pathlib.Path(OUTPUT.value), pipeline, RUNNER.value)
+    encoder = load_text_encoder(ENCODER.value, WEIGHTS.value)
+    return text_work(encoder, pathlib.Path(TEXTS.value))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Checks of an annotation: which truth it is, edits, contradictions with the list, lengths."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from data_prep.annotations import Annotations
 from data_prep.annotations.truths import edits, merged, name_truth, official, span_hash
@@ -180,8 +180,7 @@ def _count_frames(
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class FrameCount:
+class FrameCount(NamedTuple):
     """Frames of a test set under one length rule, and how many of them are inside a span."""
 
     rule: str

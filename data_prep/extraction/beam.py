@@ -9,50 +9,34 @@ import functools
 import json
 import pathlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from data_prep.beam import map_to_files
-from data_prep.extraction import jobs as jobs_lib
-from data_prep.extraction.jobs import Job, Summary, Work
-from data_prep.extraction.visual import visual_work
-from refinevad_jax.encoders.loading import load_visual_encoder
-
-
-@dataclasses.dataclass(frozen=True)
-class Encoder:
-    """What a worker needs to load an encoder and to use it as the plain path does.
-
-    name, weights: see load_visual_encoder; num_crops, batch_size: see visual_work.
-    """
-
-    name: str
-    weights: str
-    num_crops: int
-    batch_size: int
+from data_prep.extraction.jobs import Job, Summary, Work, run
 
 
 def extract_on_beam(
-    jobs: Sequence[Job], encoder: Encoder, output: pathlib.Path, pipeline: Any, runner: str
+    jobs: Sequence[Job],
+    load: Callable[[], Work],
+    output: pathlib.Path,
+    pipeline: Any,
+    runner: str,
 ) -> Summary:
     """Writes the feature file and record of every job that is not done yet.
 
-    output: the folder of the jobs; pipeline, runner: see data_prep.beam. Raises UserError if
-    weights are missing, files cannot be written or the pipeline fails.
+    load: gives what a worker computes, the same for each of its videos; output: the folder of the
+    jobs; pipeline, runner: see data_prep.beam. Raises UserError if weights are missing, files
+    cannot be written or the pipeline fails.
     """
     output.mkdir(parents=True, exist_ok=True)
+    extract = functools.partial(extract_one, load=load)
+    named = [(str(job.video), job) for job in jobs]
     total = Summary()
-    elements = [(str(job.video), job) for job in jobs]
-    extract = functools.partial(extract_one, encoder=encoder)
-    with tempfile.TemporaryDirectory(dir=output, prefix=".beam-") as folder:
+    with tempfile.TemporaryDirectory(dir=output, prefix=".beam-") as name:
+        folder = pathlib.Path(name)
         for path in map_to_files(
-            pipeline,
-            runner,
-            extract,
-            elements,
-            pathlib.Path(folder),
-            what=encoder.name,
-            flag="--output",
+            pipeline, runner, extract, named, folder, what="features", flag="--output"
         ):
             one = Summary(**json.loads(path.read_bytes()))
             total.done += one.done
@@ -62,16 +46,6 @@ def extract_on_beam(
     return total
 
 
-def extract_one(job: Job, encoder: Encoder) -> list[bytes]:
+def extract_one(job: Job, load: Callable[[], Work]) -> list[bytes]:
     """Extracts one video and says what came of it, as JSON; runs in a worker."""
-    summary = jobs_lib.run([job], _work(encoder))
-    return [json.dumps(dataclasses.asdict(summary)).encode()]
-
-
-@functools.lru_cache(maxsize=1)
-def _work(encoder: Encoder) -> Work:
-    from refinevad_jax.runtime.compiler import enable_cache
-
-    enable_cache()
-    loaded = load_visual_encoder(encoder.name, encoder.weights)
-    return visual_work(loaded, encoder.num_crops, encoder.batch_size)
+    return [json.dumps(dataclasses.asdict(run([job], load()))).encode()]

@@ -1,5 +1,6 @@
 """Videos to features: a row per segment and crop."""
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from data_prep.extraction.jobs import Job, Work, feature_file
 from refinevad_jax.encoders.crops import PREPROCESSING
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, VisualEncoder
+from refinevad_jax.encoders.loading import load_visual_encoder
 from refinevad_jax.encoders.segments import read_segments
 from refinevad_jax.encoders.video import Video
 
@@ -47,3 +49,17 @@ def visual_work(encoder: VisualEncoder, num_crops: int, batch_size: int) -> Work
         parts_per_call=segments_per_call,
         unit="segments",
     )
+
+
+@functools.lru_cache(maxsize=1)
+def load_visual_work(
+    name: str, weights: str, num_crops: int, batch_size: int, cache: str | None
+) -> Work:
+    """Loads an encoder, once per process, and turns the compiler's cache on.
+
+    Arguments as of load_visual_encoder, visual_work and enable_cache.
+    """
+    from refinevad_jax.runtime.compiler import enable_cache
+
+    enable_cache(cache)
+    return visual_work(load_visual_encoder(name, weights), num_crops, batch_size)

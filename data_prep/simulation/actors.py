@@ -101,8 +101,9 @@ def _places(state: Pose | Drive, size: float, facing: int = 1) -> Callable[..., 
     return at
 
 
-def _disc(picture: Draw, x: float, y: float, radius: float, fill: Colour) -> None:
-    picture.ellipse((x - radius, y - radius, x + radius, y + radius), fill=fill)
+def _disc(picture: Draw, x: float, y: float, radius: float, fill: Colour, scale: int = 1) -> None:
+    box = (x - radius, y - radius, x + radius, y + radius)
+    picture.ellipse([value / scale for value in box], fill=fill)
 
 
 def person(look: Look, pose: Callable[[int], Pose | None]) -> Actor:
@@ -143,10 +144,7 @@ def _draw_vehicle(scene: Draw, light: Draw, look: Look, drive: Drive, length: fl
     scene.polygon(roof, fill=look.legs)
     for place in (-0.3, 0.3):
         _disc(scene, *at(place, 0.08), length * 0.085, (18, 18, 18))
-    x, y = at(0.52, 0.17)
-    glow = length * 0.12
-    spot = [(x - glow) / LIGHT_SCALE, (y - glow) / LIGHT_SCALE]
-    light.ellipse((*spot, (x + glow) / LIGHT_SCALE, (y + glow) / LIGHT_SCALE), fill=(120, 115, 80))
+    _disc(light, *at(0.52, 0.17), length * 0.12, (120, 115, 80), LIGHT_SCALE)
 
 
 def flames(
@@ -205,9 +203,8 @@ def blast(rng: np.random.Generator, x: float, y: float, first: int, end: int, si
             grey = 45 + 3 * i
             _disc(scene, px, py, radius, (grey, grey, grey))
         for radius, colour in ((ball, (230, 90, 20)), (ball * 0.6, (255, 210, 90))):
-            box = (x - radius, y - radius, x + radius, y + radius)
-            scene.ellipse(box, fill=colour)
-            light.ellipse(tuple(v / LIGHT_SCALE for v in box), fill=(170, 100, 30))
+            _disc(scene, x, y, radius, colour)
+            _disc(light, x, y, radius, (170, 100, 30), LIGHT_SCALE)
         for angle, speed in zip(angles, speeds, strict=True):
             if age < 35:
                 px = x + speed * age * math.cos(angle)

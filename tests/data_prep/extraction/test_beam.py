@@ -16,7 +16,6 @@ from refinevad_jax.errors import UserError
 from tests.conftest import call
 
 pytest.importorskip("av", reason="pip install av")
-ENCODER = beam_extraction.Encoder("i3d", "", num_crops=1, batch_size=2)
 
 
 @pytest.fixture
@@ -28,10 +27,9 @@ def videos(tmp_path: pathlib.Path) -> pathlib.Path:
     return tmp_path / "videos"
 
 
-def use(monkeypatch: pytest.MonkeyPatch, encode) -> None:
-    """Runs in this process, with a stand-in encoder."""
-    work = visual_work(VisualEncoder("means", 1, "", encode), 1, 2)
-    monkeypatch.setattr(beam_extraction, "_work", lambda encoder: work)
+@pytest.fixture
+def without_beam(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs in this process."""
 
     def here(pipeline, runner, make, elements, folder, **_):
         for i, (_, element) in enumerate(elements):
@@ -41,37 +39,32 @@ def use(monkeypatch: pytest.MonkeyPatch, encode) -> None:
     monkeypatch.setattr(beam_extraction, "map_to_files", here)
 
 
-def extract(videos: pathlib.Path) -> Summary:
+def extract(videos: pathlib.Path, encode) -> Summary:
     output = videos.parent / "out"
     jobs = plan_jobs(read_videos(videos), output)
-    return beam_extraction.extract_on_beam(jobs, ENCODER, output, None, "R")
+    work = visual_work(VisualEncoder("means", 1, "", encode), 1, 2)
+    return beam_extraction.extract_on_beam(jobs, lambda: work, output, None, "R")
 
 
 def means(segments: np.ndarray) -> np.ndarray:
     return segments.mean((1, 2, 3, 4))[:, None].astype(np.float32)
 
 
-def test_a_worker_does_what_the_plain_path_does(
-    videos: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    use(monkeypatch, means)
-    summary = extract(videos)
+def test_a_worker_does_what_the_plain_path_does(videos: pathlib.Path, without_beam: None) -> None:
+    summary = extract(videos, means)
     assert (summary.done, summary.skipped, list(summary.failed)) == (2, 0, ["junk"])
     assert np.load(videos.parent / "out" / "a.npy").shape == (2, 1)
     (videos / "junk.mp4").unlink()
-    assert extract(videos) == Summary(0, 2, {}, {})
+    assert extract(videos, means) == Summary(0, 2, {}, {})
     assert not list((videos.parent / "out").glob(".beam-*"))
 
 
-def test_an_error_of_all_videos_is_raised(
-    videos: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_of_all_videos_is_raised(videos: pathlib.Path, without_beam: None) -> None:
     def broken(segments: np.ndarray) -> np.ndarray:
         raise UserError("no memory")
 
-    use(monkeypatch, broken)
     with pytest.raises(UserError, match="no memory"):
-        extract(videos)
+        extract(videos, broken)
     assert not list((videos.parent / "out").glob(".beam-*"))
 
 
