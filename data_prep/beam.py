@@ -36,12 +36,9 @@ def _quiet() -> Iterator[None]:
 def make_pipeline(runner: str, *, workers: int = 1, options: str = "") -> Any:
     """An empty pipeline.
 
-    Args:
-        runner: name of a Beam runner.
-        workers: processes of DirectRunner; what a distributed runner starts with.
-        options: further pipeline options, as on a command line.
-
-    Raises UserError if Beam is not installed or does not know the runner or an option.
+    runner: name of a Beam runner; workers: processes of DirectRunner, or what a distributed runner
+    starts with; options: further pipeline options, as on a command line. Raises UserError if Beam
+    is not installed or does not know the runner or an option.
     """
     if not runner:
         raise UserError("--beam_workers and --beam_options need --beam_runner, as DirectRunner")

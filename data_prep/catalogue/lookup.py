@@ -142,14 +142,8 @@ def name_features(
 ) -> str:
     """The feature releases that fit, joined by " or "; "unknown" if none does.
 
-    Args:
-        width: D.
-        crops: crops per video.
-        stacked: whether the crops are an axis of one file.
-        ending: the encoder's ending in file names.
-        suffix: of the files.
-        data_set: as data_set_of names it.
-        frames_per_segment: measured on videos with a known frame count, None if there are none.
+    Arguments as of FeatureRelease, and data_set as data_set_of names it. crops: of this video;
+    frames_per_segment: measured on videos with a known frame count, None if there are none.
     """
     known = data_set_named(data_set)
     fitting = [
@@ -176,10 +170,8 @@ def lengths_by_rule(
 
     A frame-level ground truth has that many frames, so the rule decides the length of a test set.
 
-    Args:
-        data_set: as data_set_of names it; of an unknown one the general rules.
-        num_frames: n of each video.
-        frames_per_segment: frames that a segment covers.
+    data_set: as data_set_of names it; of an unknown one the general rules. num_frames: n of each
+    video.
     """
     known = data_set_named(data_set)
     return {
@@ -213,10 +205,7 @@ def fit_rule(
 ) -> RuleFit:
     """The rule of any data set that explains the most T of features.
 
-    Args:
-        num_frames: n of each video, keyed as segments.
-        segments: T of each video.
-        frames_per_segment: frames that a segment covers.
+    num_frames: n of each video; segments: T of each video.
     """
     common = [video for video in segments if video in num_frames]
     fits = []

@@ -27,19 +27,10 @@ def run_checks(
     fps: float | None = None,
     values: str = "sample",
 ) -> list[Section]:
-    """Runs every check that the inputs allow.
+    """Runs every check that the inputs allow; arguments as the flags of data_prep.check.
 
-    Args:
-        lists: list files in any grammar.
-        features: a feature folder.
-        annotations: annotation files or folders; the first is the truth that arrays are compared
-            with.
-        gt: foreign ground-truth arrays: the vectors of all test videos end to end. A file that
-            holds something else is checked as an annotation.
-        frame_counts: a file that states frames per video.
-        frames_per_segment: frames that a feature row covers.
-        fps: frames per second for annotations in seconds.
-        values: "none", "sample" or "all", how much of the features is read.
+    Arrays of `gt` are compared with the first of `annotations`. A file of `gt` that does not hold
+    one array is checked as an annotation.
 
     Returns a section per input. Raises UserError if an input cannot be read at all.
     """

@@ -197,10 +197,8 @@ def count_frames(
 ) -> list[FrameCount]:
     """Frames and positives of the videos as raw frames and under every length rule.
 
-    Args:
-        num_frames: n of each video.
-        spans: of each video; those absent count as without span.
-        data_set: as data_set_of names it.
+    num_frames: n of each video; spans: of each video, those absent count as without span; data_set:
+    as data_set_of names it.
     """
     lengths = {("n, raw frames", "uws4vad, VERA"): num_frames} | {
         (rule.name, rule.users): counts

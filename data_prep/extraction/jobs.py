@@ -151,8 +151,8 @@ class _End:
 def _read(job: Job, work: Work) -> Iterator[tuple[Job, Any]]:
     """The parts of a video and then its _End, with the job that they belong to."""
     try:
-        wanted = work.settings(job)
-        if _is_done(job, wanted):
+        settings = work.settings(job)
+        if _is_done(job, settings):
             yield job, _End()
             return
         with Video(job.video) as video:
@@ -172,18 +172,18 @@ def _read(job: Job, work: Work) -> Iterator[tuple[Job, Any]]:
             "num_segments": num_segments,
             "warnings": video.warnings,
         }
-        yield job, _End(wanted | facts)
+        yield job, _End(settings | facts)
     except Exception as error:  # no damaged video may end the others
         text = str(error) if isinstance(error, UserError) else f"{job.video}: {error!r}"
         yield job, _End(error=text)
 
 
-def _is_done(job: Job, wanted: dict[str, Any]) -> bool:
+def _is_done(job: Job, settings: dict[str, Any]) -> bool:
     """Whether the file is there, whole, of this video's bytes and these settings."""
     try:
         record = json.loads(job.record.read_text(encoding="utf-8"))
         return (
-            {key: record.get(key) for key in wanted} == wanted
+            {key: record.get(key) for key in settings} == settings
             and record["features_sha256"] == file_sha256(job.target)
             and record["video_sha256"] == file_sha256(job.video)
         )

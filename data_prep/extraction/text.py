@@ -70,4 +70,4 @@ def _sentence_file(texts: pathlib.Path, job: Job) -> pathlib.Path:
         path = texts / f"{job.name}{suffix}"
         if path.is_file():
             return path
-    raise UserError(f"{job.video}: no {texts / job.name}{{{','.join(SUFFIXES)}}} beside it")
+    raise UserError(f"{job.video}: no sentences in {texts / job.name}{{{','.join(SUFFIXES)}}}")
