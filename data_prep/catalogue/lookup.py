@@ -97,8 +97,7 @@ def members_hash(video_ids: Iterable[str]) -> str:
 def known_list(video_ids: Iterable[str]) -> tuple[DataSet, KnownList] | None:
     """The released list with these videos in any order, None if it is not a known one."""
     digest = members_hash(video_ids)
-    found = ((data_set, data_set.lists.get(digest)) for data_set in DATA_SETS)
-    return next(((data_set, known) for data_set, known in found if known is not None), None)
+    return next(((d, d.lists[digest]) for d in DATA_SETS if digest in d.lists), None)
 
 
 def known_order(video_ids: Iterable[str]) -> str:
@@ -117,8 +116,8 @@ def known_truth(span_hash: str) -> str:
 
 def known_array(num_frames: int) -> str:
     """Whose published ground-truth array has that many frames; "" if nobody's is known."""
-    lengths = ((data_set.name, data_set.array_lengths.get(num_frames)) for data_set in DATA_SETS)
-    return next((f"{name}, {whose}" for name, whose in lengths if whose), "")
+    found = [d for d in DATA_SETS if num_frames in d.array_lengths]
+    return f"{found[0].name}, {found[0].array_lengths[num_frames]}" if found else ""
 
 
 def official_file(data_set: str) -> pathlib.Path | None:

@@ -283,19 +283,15 @@ def read_videos(source: pathlib.Path) -> list[tuple[pathlib.Path, str]]:
     if source.suffix.lower() in SUFFIXES:
         return [(source, source.name)]
     rows = read_released_list(source).entries
-    entries = [os.path.normpath(row.path.replace("\\", "/")) for row in rows]
-    for entry, count in collections.Counter(entries).items():
+    paths = [pathlib.Path(os.path.normpath(row.path.replace("\\", "/"))) for row in rows]
+    for path, count in collections.Counter(paths).items():
         if count > 1:
-            raise UserError(f"--videos={source}: {entry} is listed twice; remove one")
-    absolute = [entry for entry in entries if pathlib.PurePosixPath(entry).is_absolute()]
-    common = os.path.commonpath([str(pathlib.Path(entry).parent) for entry in absolute] or ["/"])
-    return [_entry(source, entry, common) for entry in entries]
-
-
-def _entry(source: pathlib.Path, entry: str, common: str) -> tuple[pathlib.Path, str]:
-    path = pathlib.Path(entry)
-    if path.is_absolute():
-        return path, path.relative_to(common).as_posix()
-    if ".." in path.parts:
-        raise UserError(f"--videos={source}: {entry} leaves the list's folder; write it in full")
-    return source.parent / path, path.as_posix()
+            raise UserError(f"--videos={source}: {path} is listed twice; remove one")
+        if ".." in path.parts:
+            raise UserError(f"--videos={source}: {path} leaves the list's folder; write it in full")
+    absolute = [str(path.parent) for path in paths if path.is_absolute()]
+    common = os.path.commonpath(absolute or ["/"])
+    names = [path.relative_to(common) if path.is_absolute() else path for path in paths]
+    return [
+        (source.parent / path, name.as_posix()) for path, name in zip(paths, names, strict=True)
+    ]

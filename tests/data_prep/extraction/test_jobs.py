@@ -3,8 +3,6 @@
 import json
 import os
 import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -18,6 +16,7 @@ from refinevad_jax.encoders.video import Video
 from refinevad_jax.encoders.video_writer import write_video
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import file_sha256
+from tests.conftest import call
 
 pytest.importorskip("av", reason="pip install av")
 
@@ -187,15 +186,26 @@ def test_wrong_sources(tmp_path: pathlib.Path) -> None:
         plan_jobs(videos, tmp_path)
 
 
-def test_command_says_what_is_wrong(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    command = [sys.executable, "-m", "data_prep.extract", "--encoder=minilm"]
-    done = subprocess.run(
-        [*command, f"--videos={folder}", f"--output={tmp_path / 'out'}"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            ["--encoder=minilm"],
+            "--texts=FOLDER belongs to --encoder=minilm or clip_text, which need it",
+        ),
+        (
+            ["--encoder=i3d", "--weights=w"],
+            "--weights has no effect with --encoder=i3d; leave it out",
+        ),
+        (
+            ["--encoder=i3d", "--workers=3", "--beam_runner=DirectRunner"],
+            "--workers has no effect on Beam; leave it out",
+        ),
+    ],
+)
+def test_command_says_what_is_wrong(
+    folder: pathlib.Path, tmp_path: pathlib.Path, flags: list[str], message: str
+) -> None:
+    done = call("data_prep.extract", f"--videos={folder}", f"--output={tmp_path / 'out'}", *flags)
     assert done.returncode == 2
-    assert done.stderr.splitlines() == [
-        "error: --texts=FOLDER belongs to --encoder=minilm or clip_text, which need it"
-    ]
+    assert done.stderr.splitlines() == [f"error: {message}"]
