@@ -118,7 +118,7 @@ def map_to_files(
         | "spread" >> beam.Reshuffle()
         | "files" >> beam.Map(make_file, make=make, folder=folder)
     )
-    with _progress(lambda: sum(1 for _ in done.iterdir()), len(elements), what):
+    with _progress(done, len(elements), what):
         _run(pipeline, runner)
     for path in sorted(errors.iterdir()):
         raise UserError(path.read_text(encoding="utf-8"))
@@ -165,14 +165,14 @@ def _run(pipeline: Any, runner: str) -> None:
 
 
 @contextlib.contextmanager
-def _progress(count: Callable[[], int], total: int, what: str) -> Iterator[None]:
-    """Shows how many elements are done, once a second; nothing if stderr is a file."""
+def _progress(folder: pathlib.Path, total: int, what: str) -> Iterator[None]:
+    """Shows how many files are in a folder, once a second; nothing if stderr is a file."""
     done = threading.Event()
     with tqdm.tqdm(total=total, desc=what, unit="video", leave=False, disable=None) as bar:
 
         def watch() -> None:
             while not done.wait(1):
-                bar.update(count() - bar.n)
+                bar.update(sum(1 for _ in folder.iterdir()) - bar.n)
 
         thread = threading.Thread(target=watch, daemon=True)
         if not bar.disable:

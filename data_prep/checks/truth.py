@@ -1,7 +1,6 @@
 """Checks of an annotation: which truth it is, edits, contradictions with the list, lengths."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from data_prep.annotations import Annotations
 from data_prep.annotations.truths import edits, merged, name_truth, official, span_hash
@@ -173,20 +172,11 @@ def _count_frames(
         Table(
             ("length rule", "frames", "positives", "used by", "known as"),
             tuple(
-                (r.rule, f"{r.frames:,}", f"{r.positives:,}", r.users, known_array(r.frames))
-                for r in rows
+                (rule, f"{length:,}", f"{positives:,}", users, known_array(length))
+                for rule, users, length, positives in rows
             ),
         )
     )
-
-
-class FrameCount(NamedTuple):
-    """Frames of a test set under one length rule, and how many of them are inside a span."""
-
-    rule: str
-    users: str
-    frames: int
-    positives: int
 
 
 def count_frames(
@@ -194,18 +184,18 @@ def count_frames(
     spans: Mapping[str, Sequence[Span]],
     *,
     data_set: str = "",
-) -> list[FrameCount]:
-    """Frames and positives of the videos as raw frames and under every length rule.
+) -> list[tuple[str, str, int, int]]:
+    """Frames of a test set, raw and under every length rule, and how many are inside a span.
 
     num_frames: n of each video; spans: of each video, those absent count as without span; data_set:
-    as data_set_of names it.
+    as data_set_of names it. Returns (rule, who uses it, frames, frames inside a span) each.
     """
     lengths = {("n, raw frames", "uws4vad, VERA"): num_frames} | {
         (rule.name, rule.users): counts
         for rule, counts in lengths_by_rule(data_set, num_frames).items()
     }
     return [
-        FrameCount(
+        (
             *names,
             sum(counts.values()),
             sum(_size(spans.get(video, ()), length) for video, length in counts.items()),

@@ -126,12 +126,11 @@ def render(clip: Clip) -> Iterator[np.ndarray]:
 
 def _lighting(rng: np.random.Generator, night: bool) -> tuple[np.ndarray, np.ndarray]:
     """Factor of the ambient light per colour, and what lamps add to it: [240, 320, 1]."""
-    if not night:
-        return rng.uniform(0.8, 1.1) * np.array([1.0, 1.0, rng.uniform(0.92, 1.05)]), np.zeros(
-            (HEIGHT, WIDTH, 1)
-        )
-    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     lamps = np.zeros((HEIGHT, WIDTH))
+    if not night:
+        ambient = rng.uniform(0.8, 1.1) * np.array([1.0, 1.0, rng.uniform(0.92, 1.05)])
+        return ambient, lamps[..., None]
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     for x in rng.uniform(20, 300, 2):
         distance = ((columns - x) / 75) ** 2 + ((rows - 150) / 70) ** 2
         lamps += 0.45 * np.exp(-distance)
