@@ -52,15 +52,15 @@ def main() -> None:
     on_beam = RUNNER.present or BEAM_WORKERS.present or OPTIONS.present
     if on_beam and TEXTS.value:
         raise UserError(f"--encoder={ENCODER.value}: sentences are quick, Beam is for i3d and clip")
-    for flag, idle in (
-        (NUM_CROPS, bool(TEXTS.value)),
-        (BATCH_SIZE, bool(TEXTS.value)),
-        (WEIGHTS, ENCODER.value in ("i3d", "minilm")),
-        (WORKERS, on_beam),
+    encoder = f"--encoder={ENCODER.value}"
+    for flag, other in (
+        (NUM_CROPS, TEXTS.value and encoder),
+        (BATCH_SIZE, TEXTS.value and encoder),
+        (WEIGHTS, ENCODER.value in ("i3d", "minilm") and encoder),
+        (WORKERS, on_beam and "--beam_runner"),
     ):
-        if flag.present and idle:
-            where = "on Beam" if flag is WORKERS else f"with --encoder={ENCODER.value}"
-            raise UserError(f"--{flag.name} has no effect {where}; leave it out")
+        if flag.present and other:
+            raise UserError(f"--{flag.name} has no effect with {other}; leave it out")
     sizes = int(NUM_CROPS.value), BATCH_SIZE.value
     load = functools.partial(load_visual_work, ENCODER.value, WEIGHTS.value, *sizes, CACHE.value)
     if on_beam:

@@ -15,12 +15,15 @@ From embedded sentences with times:
 Any of them on Apache Beam, with the same result: --beam_runner=DirectRunner --beam_workers=8
 """
 
+import functools
+
 from absl import flags
 
+from data_prep.beam import make_pipeline
 from data_prep.catalogue.lookup import built_in_taxonomies
-from data_prep.dataset.beam_packaging import record_maker
+from data_prep.dataset.beam_packaging import make_on_beam
 from data_prep.dataset.summary import summarize
-from data_prep.dataset.write import write_dataset
+from data_prep.dataset.write import MakeRecords, write_dataset
 from data_prep.sources.features import LAYOUTS
 from data_prep.sources.package import SOURCES, read_source
 from refinevad_jax.runtime.command_line import run
@@ -61,9 +64,10 @@ OPTIONS = flags.DEFINE_string("beam_options", "", "with --beam_runner: its optio
 def main() -> None:
     """Reads the input, writes the data set and says what is in it."""
     given = {name for name in flags.FLAGS if flags.FLAGS[name].present}
-    make_records = None
+    make_records: MakeRecords | None = None
     if given & {"beam_runner", "beam_workers", "beam_options"}:
-        make_records = record_maker(RUNNER.value, workers=WORKERS.value, options=OPTIONS.value)
+        pipeline = make_pipeline(RUNNER.value, workers=WORKERS.value, options=OPTIONS.value)
+        make_records = functools.partial(make_on_beam, pipeline=pipeline, runner=RUNNER.value)
     info, videos = read_source(SOURCE.value, flags.FLAGS.flag_values_dict(), given)
     folder = write_dataset(
         DATA_DIR.value, info, videos, overwrite=OVERWRITE.value, make_records=make_records

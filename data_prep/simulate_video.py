@@ -45,20 +45,16 @@ def main() -> None:
         pack(clips, pathlib.Path(FEATURES.value), output)
         print(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
         return
-    chosen = _chosen(clips)
+    known = {clip.name: clip for clip in clips}
+    for name in CLIPS.value:
+        if name not in known:
+            raise UserError(f"--clips={name}: there are {clips[0].name} .. {clips[-1].name}")
+    chosen = [known[name] for name in dict.fromkeys(CLIPS.value)] or clips
     for clip in tqdm.tqdm(chosen, desc="rendering", unit="clip"):
         path = output / clip.split / f"{clip.name}.mp4"
         write_video(path, render(clip), fps=FPS, quality=QUALITY)
     _write_lists(chosen, output)
     print(f"{output}: {len(chosen)} clips, lists, annotations.txt, taxonomy.json")
-
-
-def _chosen(clips: Sequence[Clip]) -> list[Clip]:
-    known = {clip.name: clip for clip in clips}
-    for name in CLIPS.value:
-        if name not in known:
-            raise UserError(f"--clips={name}: there are {clips[0].name} .. {clips[-1].name}")
-    return [known[name] for name in dict.fromkeys(CLIPS.value)] or list(clips)
 
 
 def _write_lists(clips: Sequence[Clip], output: pathlib.Path) -> None:

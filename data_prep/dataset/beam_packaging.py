@@ -10,30 +10,36 @@ import functools
 import json
 import pathlib
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from data_prep.beam import make_pipeline, map_to_files
+from data_prep.beam import map_to_files
 from data_prep.dataset.records import Record, make_record
-from data_prep.dataset.write import MakeRecords, Place
+from data_prep.dataset.write import Place
 from refinevad_jax.data.bags import BagsInfo
 
 
-def record_maker(runner: str, *, workers: int = 1, options: str = "") -> MakeRecords:
-    """What write_dataset takes as make_records, for one data set; arguments as of make_pipeline."""
-    pipeline = make_pipeline(runner, workers=workers, options=options)
+def make_on_beam(
+    info: BagsInfo,
+    places: Sequence[Place],
+    folder: pathlib.Path,
+    *,
+    pipeline: Any,
+    runner: str,
+) -> Iterator[Record]:
+    """The records of places, in order, made by a pipeline of data_prep.beam for that runner.
 
-    def make(info: BagsInfo, places: Sequence[Place], folder: pathlib.Path) -> Iterator[Record]:
-        elements = [(place[0].video_id, place) for place in places]
-        make_parts = functools.partial(record_parts, info=info)
-        for path in map_to_files(
-            pipeline, runner, make_parts, elements, folder, what="records", flag="--data_dir"
-        ):
-            with path.open("rb") as file:
-                unit = tuple(json.loads(file.readline()))
-                content = file.read()
-            path.unlink()
-            yield Record(content, unit)
-
-    return make
+    Raises UserError if a video cannot be used or the pipeline fails.
+    """
+    named = [(place[0].video_id, place) for place in places]
+    make = functools.partial(record_parts, info=info)
+    for path in map_to_files(
+        pipeline, runner, make, named, folder, what="records", flag="--data_dir"
+    ):
+        with path.open("rb") as file:
+            unit = tuple(json.loads(file.readline()))
+            content = file.read()
+        path.unlink()
+        yield Record(content, unit)
 
 
 def record_parts(place: Place, info: BagsInfo) -> tuple[bytes, bytes]:

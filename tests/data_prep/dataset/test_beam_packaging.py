@@ -7,9 +7,10 @@ import sys
 import numpy as np
 import pytest
 
+from data_prep.beam import make_pipeline
 from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
 from data_prep.dataset import beam_packaging
-from data_prep.dataset.beam_packaging import record_maker, record_parts
+from data_prep.dataset.beam_packaging import make_on_beam, record_parts
 from data_prep.dataset.records import make_record
 from data_prep.dataset.videos import Span, Video
 from data_prep.dataset.write import write_dataset
@@ -102,7 +103,7 @@ def test_misuse_is_one_line(made, flags, message):
 def test_without_beam_the_error_names_the_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "apache_beam", None)
     with pytest.raises(UserError, match=r"--beam_runner=DirectRunner .*pip install apache-beam"):
-        record_maker("DirectRunner")
+        make_pipeline("DirectRunner")
 
 
 def video(number: int, value: float = 1.0) -> Video:
@@ -125,10 +126,9 @@ def test_the_files_of_workers_become_the_records(tmp_path, monkeypatch):
             (folder / str(i)).write_bytes(b"".join(make(element)))
             yield folder / str(i)
 
-    monkeypatch.setattr(beam_packaging, "make_pipeline", lambda runner, **_: None)
     monkeypatch.setattr(beam_packaging, "map_to_files", here)
     places = [(video(i), i) for i in range(2)]
-    found = record_maker("DirectRunner")(INFO, places, tmp_path)
+    found = make_on_beam(INFO, places, tmp_path, pipeline=None, runner="R")
     assert list(found) == [make_record(one, INFO, i) for one, i in places]
     assert not list(tmp_path.iterdir())
 

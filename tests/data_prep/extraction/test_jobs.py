@@ -199,7 +199,7 @@ def test_wrong_sources(tmp_path: pathlib.Path) -> None:
         ),
         (
             ["--encoder=i3d", "--workers=3", "--beam_runner=DirectRunner"],
-            "--workers has no effect on Beam; leave it out",
+            "--workers has no effect with --beam_runner; leave it out",
         ),
     ],
 )
