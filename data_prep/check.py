@@ -12,6 +12,7 @@ input cannot be read.
       --features=features/ --values=all --output=report.json
 """
 
+import math
 import pathlib
 import sys
 
@@ -36,6 +37,7 @@ FRAME_COUNTS = flags.DEFINE_string(
 )
 FRAMES = flags.DEFINE_integer("frames_per_segment", 16, "frames that a feature row covers", 1)
 FPS = flags.DEFINE_float("fps", None, "frames per second, needed for spans in seconds", 1e-3)
+flags.register_validator("fps", lambda fps: fps is None or math.isfinite(fps), "give a number")
 VALUES = flags.DEFINE_enum(
     "values", "sample", ["none", "sample", "all"], "how many rows of each feature file to read"
 )

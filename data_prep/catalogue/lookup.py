@@ -14,7 +14,6 @@ from data_prep.catalogue import msad, ped2, shanghaitech, tad, ucf_crime, xd_vio
 from data_prep.catalogue.data_set import (
     ANY_LENGTH_RULES,
     ANY_RELEASES,
-    OFFICIAL_FOLDER,
     DataSet,
     KnownList,
     LengthRule,
@@ -123,7 +122,8 @@ def known_array(num_frames: int) -> str:
 def official_file(data_set: str) -> pathlib.Path | None:
     """The kept official test annotation of a data set, None if none is kept."""
     known = data_set_named(data_set)
-    return OFFICIAL_FOLDER / known.official if known and known.official else None
+    folder = pathlib.Path(__file__).parent / "official"
+    return folder / known.official if known and known.official else None
 
 
 # --- features ---

@@ -45,12 +45,8 @@ def parse_path(path: str) -> VideoName:
         video_id, index = match.group(1), int(match.group(2))
     else:
         video_id, index = stem, None
-    return VideoName(
-        # 14 names of the XD-Violence annotation keep the video's own suffix.
-        video_id=_VIDEO_SUFFIX.sub("", video_id),
-        crop=index,
-        ending=ending.group() if ending else "",
-    )
+    # 14 names of the XD-Violence annotation keep the video's own suffix.
+    return VideoName(_VIDEO_SUFFIX.sub("", video_id), index, ending.group() if ending else "")
 
 
 def strip_video_path(path: str) -> str:

@@ -69,18 +69,13 @@ def check_array(
     truth: Annotations | None,
     segments: Mapping[str, int],
     frames: Mapping[str, int],
-    frames_per_segment: int = 16,
+    frames_per_segment: int,
 ) -> Section:
     """Compares an array with the truth.
 
-    Args:
-        path: its file, for the title.
-        vector: [F] 0/1; another shape or content is a finding.
-        lists: the list that the array was made with should be among them.
-        truth: in frames; None takes the official one, if one is kept.
-        segments: T of the features by match_key, may be empty.
-        frames: n by match_key, may be empty.
-        frames_per_segment: frames that a segment covers.
+    path: for the title. vector: [F] 0/1, other shapes and contents are findings. lists: the one
+    that the array was made with should be among them. truth: in frames; None takes the official
+    one, if one is kept. segments, frames: T of the features and n by match_key, may be empty.
     """
     section = Section(f"ground truth array {path}")
     if vector.ndim != 1 or vector.dtype.kind not in "biuf" or not np.isin(vector, (0, 1)).all():

@@ -35,17 +35,13 @@ def check_features(
     lists: Sequence[ReleasedList],
     frames: Mapping[str, int],
     *,
-    frames_per_segment: int = 16,
-    values: str = "sample",
+    frames_per_segment: int,
+    values: str,
 ) -> tuple[Section, dict[str, int]]:
     """Everything that the files below a folder say by themselves and beside lists.
 
-    Args:
-        root: the feature folder.
-        lists: whose videos are looked for; without a list all files are checked.
-        frames: n by match_key.
-        frames_per_segment: frames that a row should cover.
-        values: "none" reads headers only, "sample" some rows of each file, "all" everything.
+    lists: whose videos are looked for; without a list all files are checked. frames: n by
+    match_key. values: "none" reads headers only, "sample" some rows of each file, "all" everything.
 
     Returns the section, and T of every video by match_key. Raises UserError if the folder holds no
     feature file.

@@ -372,3 +372,6 @@ def test_command_and_its_exit_codes(tmp_path):
     unreadable = run_command(f"--list={tmp_path / 'none.list'}")
     assert unreadable.returncode == 2 and unreadable.stderr.startswith("error: ")
     assert "nothing to check" in run_command().stderr
+    for rate in ("inf", "nan"):
+        odd = run_command(f"--annotations={tmp_path / 'l.list'}", f"--fps={rate}")
+        assert odd.returncode == 2 and "give a number" in odd.stderr and odd.stderr.count("\n") == 1
