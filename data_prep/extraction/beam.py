@@ -33,7 +33,9 @@ def extract_on_beam(
     extract = functools.partial(extract_one, load=load)
     named = [(str(job.video), job) for job in jobs]
     total = Summary()
-    with tempfile.TemporaryDirectory(dir=output, prefix=".beam-") as name:
+    with tempfile.TemporaryDirectory(
+        dir=output, prefix=".beam-", ignore_cleanup_errors=True
+    ) as name:
         folder = pathlib.Path(name)
         for path in map_to_files(
             pipeline, runner, extract, named, folder, what="features", flag="--output"
