@@ -1,13 +1,19 @@
-"""Pipelines on Apache Beam: made from flags, run quietly, their failures as one line."""
+"""Pipelines on Apache Beam: made from flags, run quietly, their failures as one line.
+
+A worker makes one file per video in a folder that all workers share; nothing but names passes
+through the runner. On several machines, inputs must be on a shared file system too.
+"""
 
 import contextlib
 import io
 import logging
 import os
+import pathlib
 import shlex
 import sys
 import threading
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import tqdm
@@ -15,23 +21,27 @@ import tqdm
 from refinevad_jax.errors import UserError
 
 
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences warnings of Beam's libraries, which mean nothing here; failures are exceptions."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+@_quiet()
 def make_pipeline(runner: str, *, workers: int = 1, options: str = "") -> Any:
     """An empty pipeline.
 
-    Args:
-        runner: name of a Beam runner.
-        workers: processes of DirectRunner; what a distributed runner starts with.
-        options: further pipeline options, as on a command line.
-
-    Raises UserError if Beam is not installed or does not know the runner or an option.
+    runner: name of a Beam runner; workers: processes of DirectRunner, or what a distributed runner
+    starts with; options: further pipeline options, as on a command line. Raises UserError if Beam
+    is not installed or does not know the runner or an option.
     """
     if not runner:
         raise UserError("--beam_workers and --beam_options need --beam_runner, as DirectRunner")
-    with quiet():
-        return _pipeline(runner, workers, options)
-
-
-def _pipeline(runner: str, workers: int, options: str) -> Any:
     try:
         import apache_beam as beam
         from apache_beam.options.pipeline_options import PipelineOptions
@@ -73,22 +83,80 @@ def _local_runner() -> Any:
     return FnApiRunner(default_environment=environment)
 
 
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Silences warnings of Beam's libraries, which mean nothing here; failures are exceptions."""
-    before = logging.root.manager.disable
-    logging.disable(logging.ERROR)
+def map_to_files(
+    pipeline: Any,
+    runner: str,
+    make: Callable[[Any], Sequence[bytes]],
+    elements: Sequence[tuple[str, Any]],
+    folder: pathlib.Path,
+    *,
+    what: str,
+    flag: str,
+) -> Iterator[pathlib.Path]:
+    """Makes a file of each element in the workers; gives the files in the elements' order.
+
+    Args:
+        pipeline: an empty one, of make_pipeline.
+        runner: its name, for errors.
+        make: gives the content of an element's file, in parts, or raises UserError.
+        elements: each with its name, for errors.
+        folder: an empty folder, for the files; all workers have to share it.
+        what: is made, for the bar.
+        flag: the one that decides where the folder is.
+
+    Raises UserError if `make` does for any element, if the pipeline fails or a file is missing.
+    """
+    import apache_beam as beam
+
+    done, errors = folder / "done", folder / "errors"
+    done.mkdir()
+    errors.mkdir()
+    numbered = [(f"{i:09d}", element) for i, (_, element) in enumerate(elements)]
+    (
+        pipeline
+        | "elements" >> beam.Create(numbered)
+        | "spread" >> beam.Reshuffle()
+        | "files" >> beam.Map(make_file, make=make, folder=folder)
+    )
+    with _progress(done, len(elements), what):
+        _run(pipeline, runner)
+    for path in sorted(errors.iterdir()):
+        raise UserError(path.read_text(encoding="utf-8"))
+    for (name, _), (number, _) in zip(elements, numbered, strict=True):
+        if not (done / number).exists():
+            raise UserError(
+                f"--beam_runner={runner}: nothing of {name} came to {done}; {flag} must be on a "
+                "file system that all workers share"
+            )
+        yield done / number
+
+
+def make_file(
+    element: tuple[str, Any], *, make: Callable[[Any], Sequence[bytes]], folder: pathlib.Path
+) -> None:
+    """Writes the file of one numbered element, or why it cannot be made; runs in a worker.
+
+    After a first error the rest is left out. Files appear by a rename, since a runner may run an
+    element twice.
+    """
+    number, content = element
+    if any((folder / "errors").iterdir()):
+        return
     try:
-        yield
-    finally:
-        logging.disable(before)
+        parts, kind = make(content), "done"
+    except (UserError, OSError) as error:
+        parts, kind = [str(error).encode()], "errors"
+    temporary = folder / f"{number}-{uuid.uuid4().hex}"
+    with temporary.open("wb") as file:
+        file.writelines(parts)
+    temporary.rename(folder / kind / number)
 
 
-def run_pipeline(pipeline: Any, runner: str) -> None:
+@_quiet()
+def _run(pipeline: Any, runner: str) -> None:
     """Runs to the end. Raises UserError with the last line of what a worker or the runner said."""
     try:
-        with quiet():
-            state = pipeline.run().wait_until_finish()
+        state = pipeline.run().wait_until_finish()
     except Exception as error:  # each runner has its own kinds, with the worker's traceback as text
         lines = [line for line in str(error).splitlines() if line.strip()] or [repr(error)]
         raise UserError(f"--beam_runner={runner}: {lines[-1].strip()}") from error
@@ -97,17 +165,14 @@ def run_pipeline(pipeline: Any, runner: str) -> None:
 
 
 @contextlib.contextmanager
-def progress(count: Callable[[], int], total: int, *, what: str) -> Iterator[None]:
-    """Shows how many videos are done, once a second; nothing if stderr is a file.
-
-    count: says how many are done; what: what is being made.
-    """
+def _progress(folder: pathlib.Path, total: int, what: str) -> Iterator[None]:
+    """Shows how many files are in a folder, once a second; nothing if stderr is a file."""
     done = threading.Event()
     with tqdm.tqdm(total=total, desc=what, unit="video", leave=False, disable=None) as bar:
 
         def watch() -> None:
             while not done.wait(1):
-                bar.update(count() - bar.n)
+                bar.update(sum(1 for _ in folder.iterdir()) - bar.n)
 
         thread = threading.Thread(target=watch, daemon=True)
         if not bar.disable:

@@ -15,8 +15,8 @@ import pathlib
 
 from absl import flags
 
-from data_prep.extraction.captions import CaptionWork, check_frames
-from data_prep.extraction.jobs import plan_jobs, progress_bar, read_videos, report, run
+from data_prep.extraction.captions import caption_work, check_frames
+from data_prep.extraction.jobs import plan_jobs, read_videos, report, run
 from refinevad_jax.encoders import captions
 from refinevad_jax.runtime import command_line
 
@@ -39,10 +39,8 @@ def main() -> None:
     captioner = captions.load_captioner(
         MODEL.value, revision=REVISION.value, trust_code=TRUST.value, max_new_tokens=TOKENS.value
     )
-    work = CaptionWork(captioner, PROMPT.value, SEGMENTS.value, FRAMES.value)
-    with progress_bar(len(jobs), "captions", "captions") as progress:
-        summary = run(jobs, work, progress=progress)
-    report(summary, OUTPUT.value)
+    work = caption_work(captioner, PROMPT.value, SEGMENTS.value, FRAMES.value)
+    report(run(jobs, work, title="captions"), OUTPUT.value)
 
 
 if __name__ == "__main__":

@@ -59,12 +59,7 @@ def main() -> None:
         values=VALUES.value,
     )
     if OUTPUT.value:
-        try:
-            write_json(pathlib.Path(OUTPUT.value), to_dict(sections))
-        except OSError as error:
-            raise UserError(
-                f"--output={OUTPUT.value}: cannot be written ({error.strerror}); name another file"
-            ) from error
+        write_json(pathlib.Path(OUTPUT.value), to_dict(sections))
     print(render(sections))
     sys.exit(1 if num_problems(sections) else 0)
 

@@ -12,20 +12,17 @@ cluster: --beam_runner=NAME --beam_workers=N, one video per worker at a time, on
 all workers share.
 """
 
+import functools
 import pathlib
 
 from absl import flags
 
-from data_prep.extraction.jobs import (
-    Job,
-    Summary,
-    plan_jobs,
-    progress_bar,
-    read_videos,
-    report,
-    run,
-)
-from refinevad_jax.encoders.loading import TEXTUAL, VISUAL
+from data_prep.beam import make_pipeline
+from data_prep.extraction.beam import extract_on_beam
+from data_prep.extraction.jobs import Work, plan_jobs, read_videos, report, run
+from data_prep.extraction.text import text_work
+from data_prep.extraction.visual import load_visual_work
+from refinevad_jax.encoders.loading import TEXTUAL, VISUAL, load_text_encoder
 from refinevad_jax.errors import UserError
 from refinevad_jax.runtime import command_line
 
@@ -53,38 +50,35 @@ def main() -> None:
     if (ENCODER.value in TEXTUAL) != bool(TEXTS.value):
         raise UserError("--texts=FOLDER belongs to --encoder=minilm or clip_text, which need it")
     on_beam = RUNNER.present or BEAM_WORKERS.present or OPTIONS.present
-    if on_beam and ENCODER.value in TEXTUAL:
+    if on_beam and TEXTS.value:
         raise UserError(f"--encoder={ENCODER.value}: sentences are quick, Beam is for i3d and clip")
-    report(_on_beam(jobs) if on_beam else _here(jobs), OUTPUT.value)
+    encoder = f"--encoder={ENCODER.value}"
+    for flag, other in (
+        (NUM_CROPS, TEXTS.value and encoder),
+        (BATCH_SIZE, TEXTS.value and encoder),
+        (WEIGHTS, ENCODER.value in ("i3d", "minilm") and encoder),
+        (WORKERS, on_beam and "--beam_runner"),
+    ):
+        if flag.present and other:
+            raise UserError(f"--{flag.name} has no effect with {other}; leave it out")
+    sizes = int(NUM_CROPS.value), BATCH_SIZE.value
+    load = functools.partial(load_visual_work, ENCODER.value, WEIGHTS.value, *sizes, CACHE.value)
+    if on_beam:
+        runner = RUNNER.value
+        pipeline = make_pipeline(runner, workers=BEAM_WORKERS.value, options=OPTIONS.value)
+        summary = extract_on_beam(jobs, load, pathlib.Path(OUTPUT.value), pipeline, runner)
+    else:
+        work = _text_work() if TEXTS.value else load()
+        summary = run(jobs, work, workers=WORKERS.value, title=ENCODER.value)
+    report(summary, OUTPUT.value)
 
 
-def _here(jobs: list[Job]) -> Summary:
-    from data_prep.extraction.text import TextWork
-    from data_prep.extraction.visual import VisualWork
-    from refinevad_jax.encoders import loading
+def _text_work() -> Work:
     from refinevad_jax.runtime.compiler import enable_cache
 
     enable_cache(CACHE.value)
-    work: TextWork | VisualWork
-    if ENCODER.value in TEXTUAL:
-        of_text = loading.load_text_encoder(ENCODER.value, WEIGHTS.value)
-        work, unit = TextWork(of_text, pathlib.Path(TEXTS.value)), "texts"
-    else:
-        encoder = loading.load_visual_encoder(ENCODER.value, WEIGHTS.value)
-        work, unit = VisualWork(encoder, int(NUM_CROPS.value), BATCH_SIZE.value), "segments"
-    with progress_bar(len(jobs), ENCODER.value, unit) as progress:
-        return run(jobs, work, workers=WORKERS.value, progress=progress)
-
-
-def _on_beam(jobs: list[Job]) -> Summary:
-    from data_prep import beam
-    from data_prep.extraction.beam import Encoder, extract_on_beam
-
-    pipeline = beam.make_pipeline(RUNNER.value, workers=BEAM_WORKERS.value, options=OPTIONS.value)
-    sizes = int(NUM_CROPS.value), BATCH_SIZE.value
-    encoder = Encoder(ENCODER.value, WEIGHTS.value, *sizes)
-    output = pathlib.Path(OUTPUT.value)
-    return extract_on_beam(jobs, encoder, output, pipeline, RUNNER.value)
+    encoder = load_text_encoder(ENCODER.value, WEIGHTS.value)
+    return text_work(encoder, pathlib.Path(TEXTS.value))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ r"""Renders clips as a fixed camera would see them, with exact truth, ready to b
 
 Six scenes by day and night, six anomalies, half the clips normal. The same flags give the same
 files. --clips=test_001,test_003 renders these alone. The features of the default set ship with the
-project (data_prep.simulate --video); with --features=FOLDER they are packed from feature files:
+project (data_prep.simulate); with --features=FOLDER they are packed from feature files:
 
   python -m data_prep.simulate_video --features=features \
       --output=data_prep/simulation/rendered_i3d.npz
@@ -31,7 +31,7 @@ from refinevad_jax.runtime.command_line import run
 OUTPUT = flags.DEFINE_string("output", None, "folder of the clips, or .npz file", required=True)
 NUM_CLIPS = flags.DEFINE_integer("num_clips", 240, "clips in all splits", 20, 10_000)
 SEED = flags.DEFINE_integer("seed", 0, "seed of everything random", lower_bound=0)
-CLIPS = flags.DEFINE_list("clips", [], "names of the clips to render; all when not given")
+CLIPS = flags.DEFINE_list("clips", [], "names of the clips to render; all if not given")
 FEATURES = flags.DEFINE_string("features", "", "instead: folder of extracted features to pack")
 
 
@@ -40,23 +40,21 @@ def main() -> None:
     clips = plan_clips(NUM_CLIPS.value, SEED.value)
     output = pathlib.Path(OUTPUT.value)
     if FEATURES.value:
+        if CLIPS.value:
+            raise UserError("--clips has no effect with --features, which packs all clips")
         pack(clips, pathlib.Path(FEATURES.value), output)
         print(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
         return
-    chosen = _chosen(clips)
+    known = {clip.name: clip for clip in clips}
+    for name in CLIPS.value:
+        if name not in known:
+            raise UserError(f"--clips={name}: there are {clips[0].name} .. {clips[-1].name}")
+    chosen = [known[name] for name in dict.fromkeys(CLIPS.value)] or clips
     for clip in tqdm.tqdm(chosen, desc="rendering", unit="clip"):
         path = output / clip.split / f"{clip.name}.mp4"
         write_video(path, render(clip), fps=FPS, quality=QUALITY)
     _write_lists(chosen, output)
     print(f"{output}: {len(chosen)} clips, lists, annotations.txt, taxonomy.json")
-
-
-def _chosen(clips: Sequence[Clip]) -> list[Clip]:
-    known = {clip.name: clip for clip in clips}
-    for name in CLIPS.value:
-        if name not in known:
-            raise UserError(f"--clips={name}: there are {clips[0].name} .. {clips[-1].name}")
-    return [known[name] for name in CLIPS.value] or list(clips)
 
 
 def _write_lists(clips: Sequence[Clip], output: pathlib.Path) -> None:
@@ -66,9 +64,8 @@ def _write_lists(clips: Sequence[Clip], output: pathlib.Path) -> None:
         write_text(output / f"{split}.csv", "\n".join(["path,label", *rows]) + "\n")
     rows = []
     for clip in clips:
-        spans = [(span.start, span.end) for span in clip.spans] or [(-1, -1)]
-        numbers = "  ".join(str(frame) for pair in spans for frame in pair)
-        rows.append(f"{clip.name}.mp4  {clip.label}  {numbers}  -1  -1")
+        start, end = next(((span.start, span.end) for span in clip.spans), (-1, -1))
+        rows.append(f"{clip.name}.mp4  {clip.label}  {start}  {end}  -1  -1")
     write_text(output / "annotations.txt", "\n".join(rows) + "\n")
     write_json(output / "taxonomy.json", TAXONOMY.to_dict())
 

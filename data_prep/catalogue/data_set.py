@@ -5,12 +5,9 @@ release is an edit of that file; lookup.py finds it.
 """
 
 import dataclasses
-import pathlib
 from collections.abc import Callable, Mapping
 
 from refinevad_jax.data.taxonomy import Taxonomy
-
-OFFICIAL_FOLDER = pathlib.Path(__file__).parent / "official"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +84,7 @@ class DataSet:
         releases: feature archives of this data set alone.
         length_rules: those that only its feature archives follow.
         truths: {span_hash: which version of the truth it is, in words}.
-        official: the official test annotation, a file in OFFICIAL_FOLDER; "" if none is kept.
+        official: the official test annotation, a file in official/; "" if none is kept.
         array_lengths: {frames of a published ground-truth array: whose it is}.
     """
 

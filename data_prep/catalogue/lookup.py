@@ -14,7 +14,6 @@ from data_prep.catalogue import msad, ped2, shanghaitech, tad, ucf_crime, xd_vio
 from data_prep.catalogue.data_set import (
     ANY_LENGTH_RULES,
     ANY_RELEASES,
-    OFFICIAL_FOLDER,
     DataSet,
     KnownList,
     LengthRule,
@@ -97,8 +96,7 @@ def members_hash(video_ids: Iterable[str]) -> str:
 def known_list(video_ids: Iterable[str]) -> tuple[DataSet, KnownList] | None:
     """The released list with these videos in any order, None if it is not a known one."""
     digest = members_hash(video_ids)
-    found = ((data_set, data_set.lists.get(digest)) for data_set in DATA_SETS)
-    return next(((data_set, known) for data_set, known in found if known is not None), None)
+    return next(((d, d.lists[digest]) for d in DATA_SETS if digest in d.lists), None)
 
 
 def known_order(video_ids: Iterable[str]) -> str:
@@ -117,14 +115,15 @@ def known_truth(span_hash: str) -> str:
 
 def known_array(num_frames: int) -> str:
     """Whose published ground-truth array has that many frames; "" if nobody's is known."""
-    lengths = ((data_set.name, data_set.array_lengths.get(num_frames)) for data_set in DATA_SETS)
-    return next((f"{name}, {whose}" for name, whose in lengths if whose), "")
+    found = [d for d in DATA_SETS if num_frames in d.array_lengths]
+    return f"{found[0].name}, {found[0].array_lengths[num_frames]}" if found else ""
 
 
 def official_file(data_set: str) -> pathlib.Path | None:
     """The kept official test annotation of a data set, None if none is kept."""
     known = data_set_named(data_set)
-    return OFFICIAL_FOLDER / known.official if known and known.official else None
+    folder = pathlib.Path(__file__).parent / "official"
+    return folder / known.official if known and known.official else None
 
 
 # --- features ---
@@ -142,14 +141,8 @@ def name_features(
 ) -> str:
     """The feature releases that fit, joined by " or "; "unknown" if none does.
 
-    Args:
-        width: D.
-        crops: crops per video.
-        stacked: whether the crops are an axis of one file.
-        ending: the encoder's ending in file names.
-        suffix: of the files.
-        data_set: as data_set_of names it.
-        frames_per_segment: measured on videos with a known frame count, None if there are none.
+    Arguments as of FeatureRelease, and data_set as data_set_of names it. crops: of this video;
+    frames_per_segment: measured on videos with a known frame count, None if there are none.
     """
     known = data_set_named(data_set)
     fitting = [
@@ -169,22 +162,23 @@ def name_features(
     return " or ".join(fitting) or "unknown"
 
 
-def rules_for(data_set: str) -> tuple[LengthRule, ...]:
-    """The length rules that a data set's releases follow, the general ones if it is not known."""
-    known = data_set_named(data_set)
-    return (*ANY_LENGTH_RULES, *(known.length_rules if known else ()))
-
-
-def rule_lengths(
-    rule: LengthRule, num_frames: Mapping[str, int], frames_per_segment: int = 16
-) -> dict[str, int]:
-    """Frames of each video that count: frames_per_segment x T. num_frames: n of each video.
+def lengths_by_rule(
+    data_set: str, num_frames: Mapping[str, int], frames_per_segment: int = 16
+) -> dict[LengthRule, dict[str, int]]:
+    """Frames of each video that count, frames_per_segment x T, under every rule of a data set.
 
     A frame-level ground truth has that many frames, so the rule decides the length of a test set.
+
+    data_set: as data_set_of names it; of an unknown one the general rules. num_frames: n of each
+    video.
     """
+    known = data_set_named(data_set)
     return {
-        video: rule.num_segments(video, n, frames_per_segment) * frames_per_segment
-        for video, n in num_frames.items()
+        rule: {
+            video: rule.num_segments(video, n, frames_per_segment) * frames_per_segment
+            for video, n in num_frames.items()
+        }
+        for rule in (*ANY_LENGTH_RULES, *(known.length_rules if known else ()))
     }
 
 
@@ -210,27 +204,22 @@ def fit_rule(
 ) -> RuleFit:
     """The rule of any data set that explains the most T of features.
 
-    Args:
-        num_frames: n of each video, keyed as segments.
-        segments: T of each video.
-        frames_per_segment: frames that a segment covers.
+    num_frames: n of each video; segments: T of each video.
     """
     common = [video for video in segments if video in num_frames]
-    best = unknown = RuleFit("unknown", 0, len(common), {})
+    fits = []
     for rule in (*ANY_LENGTH_RULES, *(rule for d in DATA_SETS for rule in d.length_rules)):
-        expected = {
-            video: rule.num_segments(video, num_frames[video], frames_per_segment)
-            for video in common
-        }
         deviants = {
-            video: (segments[video], expected[video])
+            video: (segments[video], expected)
             for video in common
-            if segments[video] != expected[video]
+            if (expected := rule.num_segments(video, num_frames[video], frames_per_segment))
+            != segments[video]
         }
-        followers = len(common) - len(deviants)
-        if followers > best.followers:
-            best = RuleFit(rule.name, followers, len(common), deviants)
-    return unknown if 2 * best.followers < len(common) else best
+        fits.append(RuleFit(rule.name, len(common) - len(deviants), len(common), deviants))
+    best = max(fits, key=lambda fit: fit.followers)  # if several are equal, the first
+    if 2 * best.followers < max(len(common), 1):
+        return RuleFit("unknown", 0, len(common), {})
+    return best
 
 
 # --- taxonomies ---

@@ -9,9 +9,11 @@ import dataclasses
 import re
 
 from data_prep.catalogue import shanghaitech, ucf_crime, xd_violence
+from refinevad_jax.encoders.video import SUFFIXES
 
-_FILE_SUFFIX = re.compile(r"\.(npy|npz|txt|mat|mp4|avi|mkv|mov|webm)$", re.IGNORECASE)
-_VIDEO_SUFFIX = re.compile(r"\.(mp4|avi|mkv|mov|webm)$", re.IGNORECASE)
+_VIDEO = "|".join(map(re.escape, SUFFIXES))
+_FILE_SUFFIX = re.compile(rf"(\.npy|\.npz|\.txt|\.mat|{_VIDEO})$", re.IGNORECASE)
+_VIDEO_SUFFIX = re.compile(rf"({_VIDEO})$", re.IGNORECASE)
 _ENCODER_ENDING = re.compile(r"_(i3d|swin|emb|_vggish|_?gt)$")
 _CROP_ENDING = re.compile(r"__(\d{1,2})$")
 
@@ -43,12 +45,8 @@ def parse_path(path: str) -> VideoName:
         video_id, index = match.group(1), int(match.group(2))
     else:
         video_id, index = stem, None
-    return VideoName(
-        # 14 names of the XD-Violence annotation keep the video's own suffix.
-        video_id=_VIDEO_SUFFIX.sub("", video_id),
-        crop=index,
-        ending=ending.group() if ending else "",
-    )
+    # 14 names of the XD-Violence annotation keep the video's own suffix.
+    return VideoName(_VIDEO_SUFFIX.sub("", video_id), index, ending.group() if ending else "")
 
 
 def strip_video_path(path: str) -> str:
@@ -56,9 +54,10 @@ def strip_video_path(path: str) -> str:
     return _VIDEO_SUFFIX.sub("", re.split(r"[/\\]", path.strip())[-1])
 
 
-def is_normal_label(label: str) -> bool:
-    """Whether a label string means "no anomaly" in any of the released lists."""
-    return label.strip().lower() == "normal" or label.strip() in ("A", "0", "0.0")
+def is_normal_label(label: str | None) -> bool:
+    """Whether a label string means "no anomaly" in any of the released lists; None does not."""
+    text = (label or "").strip()
+    return text.lower() == "normal" or text in ("A", "0", "0.0")
 
 
 def label_tokens(label: str) -> list[str]:

@@ -6,13 +6,13 @@ All known ones are tried, and what fits best is compared with the truth video by
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from data_prep.annotations import Annotations
 from data_prep.annotations.truths import official
-from data_prep.catalogue.lookup import rule_lengths, rules_for
+from data_prep.catalogue.lookup import lengths_by_rule
 from data_prep.catalogue.video_names import is_normal_label, match_key
 from data_prep.checks.findings import Section, counted
 from data_prep.checks.truth import frame_facts, listed_spans
@@ -69,18 +69,13 @@ def check_array(
     truth: Annotations | None,
     segments: Mapping[str, int],
     frames: Mapping[str, int],
-    frames_per_segment: int = 16,
+    frames_per_segment: int,
 ) -> Section:
     """Compares an array with the truth.
 
-    Args:
-        path: its file, for the title.
-        vector: [F] 0/1; another shape or content is a finding.
-        lists: the list that the array was made with should be among them.
-        truth: in frames; None takes the official one, if one is kept.
-        segments: T of the features by match_key, may be empty.
-        frames: n by match_key, may be empty.
-        frames_per_segment: frames that a segment covers.
+    path: for the title. vector: [F] 0/1, other shapes and contents are findings. lists: the one
+    that the array was made with should be among them. truth: in frames; None takes the official
+    one, if one is kept. segments, frames: T of the features and n by match_key, may be empty.
     """
     section = Section(f"ground truth array {path}")
     if vector.ndim != 1 or vector.dtype.kind not in "biuf" or not np.isin(vector, (0, 1)).all():
@@ -96,12 +91,13 @@ def check_array(
         return section
     candidates = _lengths(released, known, segments, frames, frames_per_segment)
     spans = listed_spans(known, released.labels)
+    orders = _orders(released)
     readings = [
-        _read(vector, spans, order, videos, name, lengths, end)
+        reading
         for name, lengths in candidates.items()
-        for order, videos in _orders(released).items()
-        for end in ENDS
-        if sum(lengths[video] for video in videos) == len(vector)
+        if sum(lengths.values()) == len(vector)
+        for order, videos in orders.items()
+        for reading in _readings(vector, spans, {v: lengths[v] for v in videos}, order, name)
     ]
     if readings:
         best = min(readings, key=lambda reading: len(reading.differing))
@@ -126,7 +122,7 @@ def _orders(released: VideoList) -> dict[str, list[str]]:
     videos = list(labels)
     orders = {
         "the list's": videos,
-        "anomalous before normal": sorted(videos, key=lambda v: is_normal_label(labels[v] or "")),
+        "anomalous before normal": sorted(videos, key=lambda v: is_normal_label(labels[v])),
         "alphabetical": sorted(videos),
     }
     reference = official(released.data_set)
@@ -155,32 +151,30 @@ def _lengths(
         candidates["the annotation's vectors"] = {v: truth.num_frames[v] for v in keys}
     if all(key in frames for key in keys.values()):
         raw = {video: frames[key] for video, key in keys.items()}
-        for rule in rules_for(released.data_set):
-            candidates[rule.name] = rule_lengths(rule, raw, frames_per_segment)
+        by_rule = lengths_by_rule(released.data_set, raw, frames_per_segment)
+        candidates |= {rule.name: lengths for rule, lengths in by_rule.items()}
         candidates["n, raw frames"] = raw
     return candidates
 
 
-def _read(
+def _readings(
     vector: np.ndarray,
     spans: Mapping[str, Sequence[Span] | None],
-    order: str,
-    videos: Sequence[str],
-    name: str,
     lengths: Mapping[str, int],
-    end: str,
-) -> Reading:
-    """Cuts the array into videos and compares each with its spans."""
-    before, after = ENDS[end]
-    ends = np.cumsum([lengths[video] for video in videos])
-    frames = dict(zip(videos, np.split(vector, ends[:-1]), strict=True))
-    differing = {}
-    for video, found in frames.items():
-        shifted = [(span.start + before, span.end + after) for span in spans[video] or ()]
-        expected = frame_truth(np.array(shifted), len(found))
-        if not np.array_equal(found, expected):
-            differing[video] = int(expected.sum())
-    return Reading(order, name, end, frames, differing)
+    order: str,
+    name: str,
+) -> Iterator[Reading]:
+    """Cuts the array into videos and compares each with its spans under every end convention."""
+    parts = np.split(vector, np.cumsum(list(lengths.values()))[:-1])
+    frames = dict(zip(lengths, parts, strict=True))
+    for end, (before, after) in ENDS.items():
+        differing = {}
+        for video, found in frames.items():
+            shifted = [(span.start + before, span.end + after) for span in spans[video] or ()]
+            expected = frame_truth(np.array(shifted), len(found))
+            if not np.array_equal(found, expected):
+                differing[video] = int(expected.sum())
+        yield Reading(order, name, end, frames, differing)
 
 
 def _report(best: Reading, released: VideoList, section: Section) -> None:
@@ -190,9 +184,7 @@ def _report(best: Reading, released: VideoList, section: Section) -> None:
         ("best reading", f"lengths {best.lengths}; order {best.order}; frames {best.end}"),
         ("agrees with truth", f"{agreeing:,} of {len(best.frames):,} videos"),
     ]
-    if all(
-        (v == (not is_normal_label(labels[name] or ""))).all() for name, v in best.frames.items()
-    ):
+    if all((v != is_normal_label(labels[name])).all() for name, v in best.frames.items()):
         section.problem(
             "no frame truth",
             "the array marks every frame of each anomalous video: a mask of videos",
@@ -214,7 +206,7 @@ def _report(best: Reading, released: VideoList, section: Section) -> None:
         ],
         "not the truth's frames",
     )
-    anomalous = {name or "unknown" for name in labels.values() if not is_normal_label(name or "")}
+    anomalous = {name or "unknown" for name in labels.values() if not is_normal_label(name)}
     marked = {labels[video] or "unknown" for video, found in best.frames.items() if found.any()}
     zero = sorted(anomalous - marked)
     if zero and best.differing:

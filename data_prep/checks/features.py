@@ -3,6 +3,7 @@
 import collections
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tqdm
@@ -35,17 +36,13 @@ def check_features(
     lists: Sequence[VideoList],
     frames: Mapping[str, int],
     *,
-    frames_per_segment: int = 16,
-    values: str = "sample",
+    frames_per_segment: int,
+    values: str,
 ) -> tuple[Section, dict[str, int]]:
     """Everything that the files below a folder say by themselves and beside lists.
 
-    Args:
-        root: the feature folder.
-        lists: whose videos are looked for; without a list all files are checked.
-        frames: n by match_key.
-        frames_per_segment: frames that a row should cover.
-        values: "none" reads headers only, "sample" some rows of each file, "all" everything.
+    lists: whose videos are looked for; without a list all files are checked. frames: n by
+    match_key. values: "none" reads headers only, "sample" some rows of each file, "all" everything.
 
     Returns the section, and T of every video by match_key. Raises UserError if the folder holds no
     feature file.
@@ -53,10 +50,11 @@ def check_features(
     section = Section(f"features {root}")
     videos = _find_files(root, lists, section)
     shapes = _read_shapes(videos, section)
-    usable = {
-        video: tuple(path for path in files if path in shapes) for video, files in videos.items()
+    videos = {
+        video: usable
+        for video, files in videos.items()
+        if (usable := tuple(path for path in files if path in shapes))
     }
-    videos = {video: files for video, files in usable.items() if files}
     if not videos:
         section.problem("no usable file", "not one feature file could be read")
         return section, {}
@@ -128,7 +126,7 @@ def _read_shapes(videos: Files, section: Section) -> Shapes:
     section.problem_of("damaged files", damaged, "cannot be used", "file")
     section.facts += [
         ("videos", f"{len(videos):,}"),
-        ("dtype", ", ".join(f"{name} ({count:,})" for name, count in dtypes.most_common())),
+        ("dtype", _counts(dtypes)),
     ]
     if len(dtypes) > 1:
         section.remark("dtypes differ", "files of several number types; all become float16")
@@ -139,11 +137,8 @@ def _compare_shapes(videos: Files, shapes: Shapes, section: Section) -> None:
     widths = collections.Counter(shape[-1] for shape in shapes.values())
     crops = collections.Counter(len(files) for files in videos.values())
     section.facts += [
-        ("D", ", ".join(f"{width} ({count:,} files)" for width, count in widths.most_common())),
-        (
-            "files per video",
-            ", ".join(f"{n} ({count:,} videos)" for n, count in crops.most_common()),
-        ),
+        ("D", _counts(widths, " files")),
+        ("files per video", _counts(crops, " videos")),
     ]
     width, usual = widths.most_common(1)[0][0], crops.most_common(1)[0][0]
     odd_width = [f"{path}: D = {s[-1]}" for path, s in shapes.items() if s[-1] != width]
@@ -158,6 +153,10 @@ def _compare_shapes(videos: Files, shapes: Shapes, section: Section) -> None:
     section.problem_of("widths differ", odd_width, f"not D = {width}", "file")
     section.problem_of("crops differ", odd_crops, f"not {counted(usual, 'file')}")
     section.problem_of("shapes differ", unequal, "between crops")
+
+
+def _counts(counter: collections.Counter[Any], noun: str = "") -> str:
+    return ", ".join(f"{value} ({count:,}{noun})" for value, count in counter.most_common())
 
 
 def _compare_lengths(

@@ -27,29 +27,19 @@ def run_checks(
     fps: float | None = None,
     values: str = "sample",
 ) -> list[Section]:
-    """Runs every check that the inputs allow.
+    """Runs every check that the inputs allow; arguments as the flags of data_prep.check.
 
-    Args:
-        lists: list files in any grammar.
-        features: a feature folder.
-        annotations: annotation files or folders; the first is the truth that arrays are compared
-            with.
-        gt: foreign ground-truth arrays: the vectors of all test videos end to end. A file that
-            holds something else is checked as an annotation.
-        frame_counts: a file that states frames per video.
-        frames_per_segment: frames that a feature row covers.
-        fps: frames per second for annotations in seconds.
-        values: "none", "sample" or "all", how much of the features is read.
+    Arrays of `gt` are compared with the first of `annotations`. A file of `gt` that does not hold
+    one array is checked as an annotation.
 
     Returns a section per input. Raises UserError if an input cannot be read at all.
     """
     counts = read_frame_counts(frame_counts)
     read = [read_list(path) for path in lists]
     truths = [read_truth(path, counts, fps) for path in annotations]
-    vectors = {path: read_vector(path) for path in gt}
     arrays = {
-        path: read_truth(path, counts, fps) if vector is None else vector
-        for path, vector in vectors.items()
+        path: read_truth(path, counts, fps) if (vector := read_vector(path)) is None else vector
+        for path in gt
     }
     others = [array for array in arrays.values() if isinstance(array, Annotations)]
     frames = _frames(read, [*truths, *others], counts)
@@ -62,13 +52,14 @@ def run_checks(
             features, read, frames, frames_per_segment=frames_per_segment, values=values
         )
         sections.append(section)
+    truth = next(iter(truths), None)
     for path, array in arrays.items():
         if isinstance(array, Annotations):
             sections.append(check_truth(array, read, frames))
         else:
-            truth = truths[0] if truths else None
-            lengths = (segments, frames, frames_per_segment)
-            sections.append(check_array(path, array, read, truth, *lengths))
+            sections.append(
+                check_array(path, array, read, truth, segments, frames, frames_per_segment)
+            )
     return sections
 
 

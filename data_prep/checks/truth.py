@@ -1,11 +1,10 @@
 """Checks of an annotation: which truth it is, edits, contradictions with the list, lengths."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 
 from data_prep.annotations import Annotations
 from data_prep.annotations.truths import edits, merged, name_truth, official, span_hash
-from data_prep.catalogue.lookup import data_set_of_all, known_array, rule_lengths, rules_for
+from data_prep.catalogue.lookup import data_set_of_all, known_array, lengths_by_rule
 from data_prep.catalogue.video_names import is_normal_label, match_key
 from data_prep.checks.findings import Section, Table, counted
 from data_prep.dataset.videos import Span
@@ -85,7 +84,7 @@ def listed_spans(
     labels: {video: label of the list, None if it has none}.
     """
     return {
-        video: truth.spans_of(video, normal=is_normal_label(label or ""))
+        video: truth.spans_of(video, normal=is_normal_label(label))
         for video, label in labels.items()
     }
 
@@ -104,7 +103,7 @@ def _is_about(truth: Annotations, labels: Mapping[str, str | None]) -> bool:
 
     One common video is not enough: IEF-VAD tests on one of MSAD's training videos.
     """
-    anomalous = [video for video, label in labels.items() if not is_normal_label(label or "")]
+    anomalous = [video for video, label in labels.items() if not is_normal_label(label)]
     known = sum(truth.spans_of(video) is not None for video in anomalous)
     return known > 0 and 2 * known >= len(anomalous)
 
@@ -173,21 +172,11 @@ def _count_frames(
         Table(
             ("length rule", "frames", "positives", "used by", "known as"),
             tuple(
-                (r.rule, f"{r.frames:,}", f"{r.positives:,}", r.users, known_array(r.frames))
-                for r in rows
+                (rule, f"{length:,}", f"{positives:,}", users, known_array(length))
+                for rule, users, length, positives in rows
             ),
         )
     )
-
-
-@dataclasses.dataclass(frozen=True)
-class FrameCount:
-    """Frames of a test set under one length rule, and how many of them are inside a span."""
-
-    rule: str
-    users: str
-    frames: int
-    positives: int
 
 
 def count_frames(
@@ -195,23 +184,21 @@ def count_frames(
     spans: Mapping[str, Sequence[Span]],
     *,
     data_set: str = "",
-) -> list[FrameCount]:
-    """Frames and positives of the videos as raw frames and under every length rule.
+) -> list[tuple[str, str, int, int]]:
+    """Frames of a test set, raw and under every length rule, and how many are inside a span.
 
-    Args:
-        num_frames: n of each video.
-        spans: of each video; those absent count as without span.
-        data_set: as data_set_of names it.
+    num_frames: n of each video; spans: of each video, those absent count as without span; data_set:
+    as data_set_of names it. Returns (rule, who uses it, frames, frames inside a span) each.
     """
-    lengths = [("n, raw frames", "uws4vad, VERA", dict(num_frames))] + [
-        (rule.name, rule.users, rule_lengths(rule, num_frames)) for rule in rules_for(data_set)
-    ]
+    lengths = {("n, raw frames", "uws4vad, VERA"): num_frames} | {
+        (rule.name, rule.users): counts
+        for rule, counts in lengths_by_rule(data_set, num_frames).items()
+    }
     return [
-        FrameCount(
-            rule,
-            users,
+        (
+            *names,
             sum(counts.values()),
             sum(_size(spans.get(video, ()), length) for video, length in counts.items()),
         )
-        for rule, users, counts in lengths
+        for names, counts in lengths.items()
     ]

@@ -1,8 +1,8 @@
 """One loop for all extractions: a job per video, skipped if it is done, else decoded and encoded.
 
-visual.py, text.py and captions.py say what is computed of a video (Work). The loop here decodes in
-threads that are a little ahead of the encoder, fills calls of the encoder across videos, and writes
-each file whole, with a record beside it that vouches for it.
+visual.py, text.py and captions.py each make a Work, which says what is computed of a video. The
+loop here decodes in threads that are a little ahead of the encoder, fills calls of the encoder
+across videos, and writes each file whole, with a record beside it that vouches for it.
 """
 
 import collections
@@ -15,7 +15,7 @@ import os
 import pathlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import tqdm
@@ -30,8 +30,6 @@ from refinevad_jax.files.hashes import file_sha256
 from refinevad_jax.files.staged import write_bytes, write_json
 
 _AHEAD = 4  # parts that each decoding thread may be ahead of the encoder
-# Called with the videos just finished and the parts just encoded.
-Progress = Callable[[int, int], Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,31 +46,30 @@ class Job:
         return self.target.with_suffix(".json")
 
 
-class Work(Protocol):
-    """What one extraction computes."""
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """What one extraction computes.
 
-    @property
-    def libraries(self) -> Sequence[str]:
-        """The packages whose versions the record states."""
+    Attributes:
+        libraries: the packages whose versions the record states.
+        settings: of a job, what decides the file besides the video, for the record. It may raise
+            UserError.
+        parts: reads a video to its end, in a decoding thread, and gives what is to be encoded.
+        encode: gives the result of each part, of one video or several. A UserError in place of a
+            result fails that video alone.
+        content: the file of a video from the results of its parts, and facts of it for the record.
+            It raises UserError if the results are not usable.
+        parts_per_call: how many parts are encoded at a time.
+        unit: what the parts are called.
+    """
 
-    @property
-    def parts_per_call(self) -> int:
-        """How many parts, of one video or several, are encoded at a time."""
-
-    def settings(self, job: Job) -> dict[str, Any]:
-        """What decides the file besides the video, for the record. Raises UserError."""
-
-    def parts(self, job: Job, video: Video) -> Iterator[Any]:
-        """Reads the video to its end, in a decoding thread, and gives what is to be encoded."""
-
-    def encode(self, parts: list[Any]) -> Iterable[Any]:
-        """The result of each part. A UserError in place of a result fails that video alone."""
-
-    def content(self, results: list[Any]) -> tuple[bytes, dict[str, Any]]:
-        """The file of a video from the results of its parts, and facts of it for the record.
-
-        Raises UserError if the results are not usable.
-        """
+    libraries: tuple[str, ...]
+    settings: Callable[[Job], dict[str, Any]]
+    parts: Callable[[Job, Video], Iterator[Any]]
+    encode: Callable[[list[Any]], Iterable[Any]]
+    content: Callable[[list[Any]], tuple[bytes, dict[str, Any]]]
+    parts_per_call: int
+    unit: str
 
 
 @dataclasses.dataclass
@@ -100,40 +97,23 @@ def plan_jobs(
     return list(jobs.values())
 
 
-def run(
-    jobs: Sequence[Job],
-    work: Work,
-    *,
-    workers: int = 1,
-    progress: Progress = lambda videos, parts: None,
-) -> Summary:
+def run(jobs: Sequence[Job], work: Work, *, workers: int = 1, title: str = "") -> Summary:
     """Writes the file and the record of every job that is not done yet.
 
-    workers: videos decoded at a time. A video that cannot be read is reported in the summary and
-    the others go on. Raises UserError if the encoder fails, OSError if a file cannot be written.
+    workers: videos decoded at a time; title: of a bar on stderr, "" for none. A video that cannot
+    be read is reported in the summary and the others go on. Raises UserError if the encoder fails,
+    OSError if a file cannot be written.
     """
-    loop = _Loop(work, progress)
     sources = [_read(job, work) for job in jobs]
-    with contextlib.closing(ahead(sources, _AHEAD * workers, workers)) as messages:
+    with (
+        tqdm.tqdm(total=len(jobs), desc=title, unit="video", smoothing=0, disable=not title) as bar,
+        contextlib.closing(ahead(sources, _AHEAD * workers, workers)) as messages,
+    ):
+        loop = _Loop(work, bar)
         for job, message in messages:
             loop.receive(job, message)
         loop.encode_waiting()
     return loop.summary
-
-
-@contextlib.contextmanager
-def progress_bar(total: int, what: str, unit: str) -> Iterator[Progress]:
-    """Shows videos and parts done, and the time that is left; unit: what the parts are called."""
-    count = 0
-    with tqdm.tqdm(total=total, desc=what, unit="video", smoothing=0) as bar:
-
-        def progress(videos: int, parts: int) -> None:
-            nonlocal count
-            count += parts
-            bar.set_postfix({unit: count}, refresh=False)
-            bar.update(videos)
-
-        yield progress
 
 
 def report(summary: Summary, output: str) -> None:
@@ -171,8 +151,8 @@ class _End:
 def _read(job: Job, work: Work) -> Iterator[tuple[Job, Any]]:
     """The parts of a video and then its _End, with the job that they belong to."""
     try:
-        wanted = work.settings(job)
-        if _is_done(job, wanted):
+        settings = work.settings(job)
+        if _is_done(job, settings):
             yield job, _End()
             return
         with Video(job.video) as video:
@@ -192,18 +172,18 @@ def _read(job: Job, work: Work) -> Iterator[tuple[Job, Any]]:
             "num_segments": num_segments,
             "warnings": video.warnings,
         }
-        yield job, _End(wanted | facts)
+        yield job, _End(settings | facts)
     except Exception as error:  # no damaged video may end the others
         text = str(error) if isinstance(error, UserError) else f"{job.video}: {error!r}"
         yield job, _End(error=text)
 
 
-def _is_done(job: Job, wanted: dict[str, Any]) -> bool:
+def _is_done(job: Job, settings: dict[str, Any]) -> bool:
     """Whether the file is there, whole, of this video's bytes and these settings."""
     try:
         record = json.loads(job.record.read_text(encoding="utf-8"))
         return (
-            {key: record.get(key) for key in wanted} == wanted
+            {key: record.get(key) for key in settings} == settings
             and record["features_sha256"] == file_sha256(job.target)
             and record["video_sha256"] == file_sha256(job.video)
         )
@@ -214,10 +194,11 @@ def _is_done(job: Job, wanted: dict[str, Any]) -> bool:
 class _Loop:
     """Collects parts, encodes them in full calls, and writes a video once it is complete."""
 
-    def __init__(self, work: Work, progress: Progress) -> None:
+    def __init__(self, work: Work, bar: tqdm.tqdm) -> None:
         self.summary = Summary()
         self._work = work
-        self._progress = progress
+        self._bar = bar
+        self._encoded = 0
         self._waiting: list[tuple[Job, Any]] = []
         self._results: dict[Job, list[Any]] = {}
         self._records: dict[Job, dict[str, Any]] = {}
@@ -234,7 +215,7 @@ class _Loop:
             self._fail(job, message.error)
         elif message.record is None:
             self.summary.skipped += 1
-            self._progress(1, 0)
+            self._bar.update()
         else:
             self._records[job] = message.record
             self._write_if_complete(job)
@@ -245,7 +226,9 @@ class _Loop:
             return
         waiting, self._waiting = self._waiting, []
         results = self._work.encode([part for _, part in waiting])
-        self._progress(0, len(waiting))
+        self._encoded += len(waiting)
+        self._bar.set_postfix({self._work.unit: self._encoded}, refresh=False)
+        self._bar.update(0)
         for (job, _), result in zip(waiting, results, strict=True):
             if isinstance(result, UserError):
                 self._fail(job, f"{job.video}: {result}")
@@ -274,14 +257,14 @@ class _Loop:
         if record["warnings"]:
             self.summary.warned[job.name] = record["warnings"]
         self.summary.done += 1
-        self._progress(1, 0)
+        self._bar.update()
 
     def _fail(self, job: Job, reason: str) -> None:
         self.summary.failed[job.name] = reason
         self._waiting = [one for one in self._waiting if one[0] != job]
         self._results.pop(job, None)
         self._records.pop(job, None)
-        self._progress(1, 0)
+        self._bar.update()
 
 
 def read_videos(source: pathlib.Path) -> list[tuple[pathlib.Path, str]]:
@@ -299,19 +282,16 @@ def read_videos(source: pathlib.Path) -> list[tuple[pathlib.Path, str]]:
         return [(path, path.relative_to(source).as_posix()) for path in found]
     if source.suffix.lower() in SUFFIXES:
         return [(source, source.name)]
-    entries = [row.path.replace("\\", "/") for row in read_list(source).entries]
-    for entry, count in collections.Counter(entries).items():
+    rows = read_list(source).entries
+    paths = [pathlib.Path(os.path.normpath(row.path.replace("\\", "/"))) for row in rows]
+    for path, count in collections.Counter(paths).items():
         if count > 1:
-            raise UserError(f"--videos={source}: {entry} is listed twice; remove one")
-    absolute = [entry for entry in entries if pathlib.PurePosixPath(entry).is_absolute()]
-    common = os.path.commonpath([str(pathlib.Path(entry).parent) for entry in absolute] or ["/"])
-    return [_entry(source, entry, common) for entry in entries]
-
-
-def _entry(source: pathlib.Path, entry: str, common: str) -> tuple[pathlib.Path, str]:
-    path = pathlib.Path(entry)
-    if path.is_absolute():
-        return path, path.relative_to(common).as_posix()
-    if ".." in path.parts:
-        raise UserError(f"--videos={source}: {entry} leaves the list's folder; write it in full")
-    return source.parent / path, path.as_posix()
+            raise UserError(f"--videos={source}: {path} is listed twice; remove one")
+        if ".." in path.parts:
+            raise UserError(f"--videos={source}: {path} leaves the list's folder; write it in full")
+    absolute = [str(path.parent) for path in paths if path.is_absolute()]
+    common = os.path.commonpath(absolute or ["/"])
+    names = [path.relative_to(common) if path.is_absolute() else path for path in paths]
+    return [
+        (source.parent / path, name.as_posix()) for path, name in zip(paths, names, strict=True)
+    ]

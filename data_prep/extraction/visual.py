@@ -1,57 +1,65 @@
 """Videos to features: a row per segment and crop."""
 
-import dataclasses
+import functools
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from data_prep.extraction.jobs import Job, feature_file
+from data_prep.extraction.jobs import Job, Work, feature_file
 from refinevad_jax.encoders.crops import PREPROCESSING
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, VisualEncoder
+from refinevad_jax.encoders.loading import load_visual_encoder
 from refinevad_jax.encoders.segments import read_segments
 from refinevad_jax.encoders.video import Video
 
 
-@dataclasses.dataclass(frozen=True)
-class VisualWork:
+def visual_work(encoder: VisualEncoder, num_crops: int, batch_size: int) -> Work:
     """Features of segments; the file holds (T, D) for one crop, or else (T, N, D).
 
-    Attributes:
+    Args:
         encoder: see refinevad_jax.encoders.loading.
         num_crops: N, 1 or 10.
         batch_size: crops of segments encoded in one call.
     """
+    segments_per_call = max(1, batch_size // num_crops)
+    settings = {
+        "encoder": encoder.name,
+        "weights_sha256": encoder.weights_sha256,
+        "num_crops": num_crops,
+        "frames_per_segment": FRAMES_PER_SEGMENT,
+        "preprocessing": PREPROCESSING,
+    }
 
-    encoder: VisualEncoder
-    num_crops: int
-    batch_size: int
-    libraries = ("av", "jax", "numpy")
-
-    @property
-    def parts_per_call(self) -> int:
-        """Segments; each has N crops."""
-        return max(1, self.batch_size // self.num_crops)
-
-    def settings(self, job: Job) -> dict[str, Any]:
-        """The encoder and what it sees."""
-        return {
-            "encoder": self.encoder.name,
-            "weights_sha256": self.encoder.weights_sha256,
-            "num_crops": self.num_crops,
-            "frames_per_segment": FRAMES_PER_SEGMENT,
-            "preprocessing": PREPROCESSING,
-        }
-
-    def parts(self, job: Job, video: Video) -> Iterator[np.ndarray]:
+    def parts(job: Job, video: Video) -> Iterator[np.ndarray]:
         """Crops of segments: [N, 16, 224, 224, 3] uint8 each."""
-        return (segment.crops for segment in read_segments(video, self.num_crops))
+        return (segment.crops for segment in read_segments(video, num_crops))
 
-    def encode(self, parts: list[np.ndarray]) -> np.ndarray:
-        """[S, N, D] of S segments."""
-        return self.encoder.encode_segments(parts, self.parts_per_call)
-
-    def content(self, results: list[np.ndarray]) -> tuple[bytes, dict[str, Any]]:
+    def content(results: list[np.ndarray]) -> tuple[bytes, dict[str, Any]]:
         """The features of T segments, [N, D] each."""
         features = np.stack(results)
-        return feature_file(features[:, 0] if self.num_crops == 1 else features)
+        return feature_file(features[:, 0] if num_crops == 1 else features)
+
+    return Work(
+        libraries=("av", "jax", "numpy"),
+        settings=lambda job: settings,
+        parts=parts,
+        encode=lambda parts: encoder.encode_segments(parts, segments_per_call),
+        content=content,
+        parts_per_call=segments_per_call,
+        unit="segments",
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def load_visual_work(
+    name: str, weights: str, num_crops: int, batch_size: int, cache: str | None
+) -> Work:
+    """Loads an encoder, once per process, and turns the compiler's cache on.
+
+    Arguments as of load_visual_encoder, visual_work and enable_cache.
+    """
+    from refinevad_jax.runtime.compiler import enable_cache
+
+    enable_cache(cache)
+    return visual_work(load_visual_encoder(name, weights), num_crops, batch_size)

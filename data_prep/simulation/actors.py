@@ -7,11 +7,13 @@ scene, which darkens at night, and the light, which is added to it.
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 from PIL import ImageDraw
 
 Colour = tuple[int, int, int]
+Point = tuple[float, float]
 Draw = ImageDraw.ImageDraw
 LIGHT_SCALE = 4  # the picture of light is that much smaller
 
@@ -53,37 +55,64 @@ class Actor:
     draw: Callable[[Draw, Draw, int], None]
 
 
-def perspective(y: float) -> float:
-    """Size of a thing at row y, relative to its size at the lower edge of the picture."""
-    return 0.45 + 0.55 * y / 240
+@dataclasses.dataclass(frozen=True)
+class Drive:
+    """Where a vehicle is: x, y of its middle at the ground, its tilt in radians, its direction."""
+
+    x: float
+    y: float
+    tilt: float = 0.0
+    facing: int = 1
 
 
-def person(look: Look, pose: Callable[[int], Pose | None]) -> Actor:
-    """A person that follows `pose`, which gives None while it is out of view."""
+_State = TypeVar("_State", Pose, Drive)
+
+
+def _actor(
+    look: Look,
+    state: Callable[[int], _State | None],
+    paint: Callable[[Draw, Draw, Look, _State, float], None],
+) -> Actor:
+    """An actor as `state` gives it for a frame, None while it is out of view.
+
+    paint(scene, light, look, state, size) draws it, of the size that it has at its row.
+    """
 
     def depth(frame: int) -> float:
-        found = pose(frame)
+        found = state(frame)
         return found.y if found else -1.0
 
     def draw(scene: Draw, light: Draw, frame: int) -> None:
-        found = pose(frame)
+        found = state(frame)
         if found:
-            _draw_person(scene, look, found)
+            paint(scene, light, look, found, look.size * (0.45 + 0.55 * found.y / 240))
 
     return Actor(depth, draw)
 
 
-def _draw_person(scene: Draw, look: Look, pose: Pose) -> None:
-    height = look.size * perspective(pose.y)
-    cos, sin = math.cos(pose.tilt), math.sin(pose.tilt)
+def _places(state: Pose | Drive, size: float, facing: int = 1) -> Callable[..., Point]:
+    """Gives the place of a point (right, up), in sizes from the ground, turned with the actor."""
+    cos, sin = math.cos(state.tilt), math.sin(state.tilt)
 
-    def at(right: float, up: float) -> tuple[float, float]:
-        """A point given in heights, turned with the body."""
-        return (
-            pose.x + height * (right * cos + up * sin),
-            pose.y + height * (right * sin - up * cos),
-        )
+    def at(right: float, up: float) -> Point:
+        right *= facing
+        return state.x + size * (right * cos + up * sin), state.y + size * (right * sin - up * cos)
 
+    return at
+
+
+def _disc(picture: Draw, x: float, y: float, radius: float, fill: Colour, scale: int = 1) -> None:
+    box = (x - radius, y - radius, x + radius, y + radius)
+    picture.ellipse([value / scale for value in box], fill=fill)
+
+
+def person(look: Look, pose: Callable[[int], Pose | None]) -> Actor:
+    """A person that follows `pose`."""
+    return _actor(look, pose, _draw_person)
+
+
+def _draw_person(scene: Draw, light: Draw, look: Look, pose: Pose, height: float) -> None:
+    at = _places(pose, height)
     thick = max(2, round(height * 0.12))
     scene.ellipse(
         (pose.x - height * 0.2, pose.y - 2, pose.x + height * 0.2, pose.y + 3), fill=(25, 25, 28)
@@ -100,58 +129,22 @@ def _draw_person(scene: Draw, look: Look, pose: Pose) -> None:
         if pose.bag and side == 1:
             x, y = hand
             scene.rectangle((x - thick, y, x + thick, y + 2 * thick), fill=(140, 60, 20))
-    x, y = at(0, 0.92)
-    radius = height * 0.085
-    scene.ellipse((x - radius, y - radius, x + radius, y + radius), fill=(205, 165, 135))
-
-
-@dataclasses.dataclass(frozen=True)
-class Drive:
-    """Where a vehicle is: x, y of its middle at the ground, its tilt in radians, its direction."""
-
-    x: float
-    y: float
-    tilt: float = 0.0
-    facing: int = 1
+    _disc(scene, *at(0, 0.92), height * 0.085, (205, 165, 135))
 
 
 def vehicle(look: Look, drive: Callable[[int], Drive | None]) -> Actor:
-    """A vehicle with headlights that follows `drive`, which gives None while it is out of view."""
-
-    def depth(frame: int) -> float:
-        found = drive(frame)
-        return found.y if found else -1.0
-
-    def draw(scene: Draw, light: Draw, frame: int) -> None:
-        found = drive(frame)
-        if found:
-            _draw_vehicle(scene, light, look, found)
-
-    return Actor(depth, draw)
+    """A vehicle with headlights that follows `drive`."""
+    return _actor(look, drive, _draw_vehicle)
 
 
-def _draw_vehicle(scene: Draw, light: Draw, look: Look, drive: Drive) -> None:
-    length = look.size * perspective(drive.y)
-    cos, sin = math.cos(drive.tilt), math.sin(drive.tilt)
-
-    def at(right: float, up: float) -> tuple[float, float]:
-        right *= drive.facing
-        return (
-            drive.x + length * (right * cos + up * sin),
-            drive.y + length * (right * sin - up * cos),
-        )
-
+def _draw_vehicle(scene: Draw, light: Draw, look: Look, drive: Drive, length: float) -> None:
+    at = _places(drive, length, drive.facing)
     scene.polygon([at(-0.5, 0.08), at(0.5, 0.08), at(0.5, 0.24), at(-0.5, 0.28)], fill=look.body)
     roof = [at(-0.34, 0.26), at(-0.24, 0.42), at(0.14, 0.42), at(0.3, 0.25)]
     scene.polygon(roof, fill=look.legs)
     for place in (-0.3, 0.3):
-        x, y = at(place, 0.08)
-        radius = length * 0.085
-        scene.ellipse((x - radius, y - radius, x + radius, y + radius), fill=(18, 18, 18))
-    x, y = at(0.52, 0.17)
-    glow = length * 0.12
-    spot = [(x - glow) / LIGHT_SCALE, (y - glow) / LIGHT_SCALE]
-    light.ellipse((*spot, (x + glow) / LIGHT_SCALE, (y + glow) / LIGHT_SCALE), fill=(120, 115, 80))
+        _disc(scene, *at(place, 0.08), length * 0.085, (18, 18, 18))
+    _disc(light, *at(0.52, 0.17), length * 0.12, (120, 115, 80), LIGHT_SCALE)
 
 
 def flames(
@@ -172,8 +165,7 @@ def flames(
             radius = 2 + height * (0.1 + 0.004 * rise)
             top = y - height * 0.7 - rise * height / 40
             if i % 2:
-                box = (x + drift - radius, top - radius, x + drift + radius, top + radius)
-                scene.ellipse(box, fill=(grey, grey, grey))
+                _disc(scene, x + drift, top, radius, (grey, grey, grey))
         for one, two, three in phases:
             sway = height * 0.45 * math.sin(one * 5)
             tall = height * (0.55 + 0.45 * math.sin(two + age * (0.7 + 0.2 * math.sin(three))))
@@ -190,15 +182,15 @@ def flames(
     return Actor(lambda frame: y, draw)
 
 
-def blast(rng: np.random.Generator, x: float, y: float, first: int, size: float) -> Actor:
-    """An explosion: a flash, a ball of fire that grows, pieces that fly, smoke that stays."""
+def blast(rng: np.random.Generator, x: float, y: float, first: int, end: int, size: float) -> Actor:
+    """An explosion: a flash, a ball of fire that grows, pieces that fly, smoke until `end`."""
     angles = rng.uniform(0, 2 * math.pi, 30)
     speeds = rng.uniform(1.5, 6.0, 30)
 
     def draw(scene: Draw, light: Draw, frame: int) -> None:
-        age = frame - first
-        if age < 0:
+        if not first <= frame < end:
             return
+        age = frame - first
         if age < 4:
             light.rectangle((0, 0, 80, 60), fill=(230 - 50 * age,) * 3)
         ball = size * (1 - math.exp(-age / 4)) * math.exp(-age / 28)
@@ -209,11 +201,10 @@ def blast(rng: np.random.Generator, x: float, y: float, first: int, size: float)
             px, py = x + spread * math.cos(angle), y - age * 0.5 + 0.6 * spread * math.sin(angle)
             radius = smoke * 0.42 * fade
             grey = 45 + 3 * i
-            scene.ellipse((px - radius, py - radius, px + radius, py + radius), fill=(grey,) * 3)
+            _disc(scene, px, py, radius, (grey, grey, grey))
         for radius, colour in ((ball, (230, 90, 20)), (ball * 0.6, (255, 210, 90))):
-            box = (x - radius, y - radius, x + radius, y + radius)
-            scene.ellipse(box, fill=colour)
-            light.ellipse(tuple(v / LIGHT_SCALE for v in box), fill=(170, 100, 30))
+            _disc(scene, x, y, radius, colour)
+            _disc(light, x, y, radius, (170, 100, 30), LIGHT_SCALE)
         for angle, speed in zip(angles, speeds, strict=True):
             if age < 35:
                 px = x + speed * age * math.cos(angle)

@@ -15,13 +15,13 @@ from data_prep.dataset.videos import Span
 from data_prep.simulation.actors import LIGHT_SCALE
 from data_prep.simulation.stories import STORIES, bystanders
 from refinevad_jax.data.taxonomy import Taxonomy
+from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
 
 # Raise it when the same seed gives other frames than before.
 GENERATOR_VERSION = 1
 HEIGHT, WIDTH = 240, 320
 FPS = 25.0
 QUALITY = 28  # constant rate factor: compressed as a recorder would
-FRAMES_PER_SEGMENT = 16
 SPLIT_SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
 
 TAXONOMY = Taxonomy(
@@ -33,16 +33,16 @@ TAXONOMY = Taxonomy(
 
 _MOST_CLIPS = 100_000
 
-# The rows on which people stand, and whether vehicles pass.
+# The rows on which people stand, whether vehicles pass, and the row of the horizon.
 SCENES = {
-    "street": ((180.0, 225.0), True),
-    "crossing": ((165.0, 225.0), True),
-    "square": ((130.0, 220.0), False),
-    "corridor": ((150.0, 225.0), False),
-    "shop": ((160.0, 222.0), False),
-    "car park": ((170.0, 222.0), False),
+    "street": ((180.0, 225.0), True, 85),
+    "crossing": ((165.0, 225.0), True, 80),
+    "square": ((130.0, 220.0), False, 70),
+    "corridor": ((150.0, 225.0), False, 110),
+    "shop": ((160.0, 222.0), False, 95),
+    "car park": ((170.0, 222.0), False, 95),
 }
-WITH_ROADS = tuple(name for name, (_, roads) in SCENES.items() if roads)
+WITH_ROADS = tuple(name for name, (_, roads, _) in SCENES.items() if roads)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,12 +104,10 @@ def _plan(split: str, index: int, seed: tuple[int, int]) -> Clip:
 def render(clip: Clip) -> Iterator[np.ndarray]:
     """The frames of a clip: [240, 320, 3] uint8 each."""
     rng = np.random.default_rng(clip.seed)
-    floor, roads = SCENES[clip.scene]
-    background = _background(rng, clip.scene)
-    span = clip.spans[0] if clip.spans else None
-    passing = roads and not (span and span.category == "collision")
-    actors = bystanders(rng, floor, roads=passing)
-    if span:
+    floor, roads, horizon = SCENES[clip.scene]
+    background = _background(rng, clip.scene, horizon)
+    actors = bystanders(rng, floor, roads=roads and clip.label != "collision")
+    for span in clip.spans:
         actors += STORIES[clip.label](rng, span.start, span.end, floor)
     ambient, lamps = _lighting(rng, clip.night)
     noise = rng.normal(scale=9.0 if clip.night else 4.0, size=(HEIGHT + 40, WIDTH + 40, 3))
@@ -128,19 +126,18 @@ def render(clip: Clip) -> Iterator[np.ndarray]:
 
 def _lighting(rng: np.random.Generator, night: bool) -> tuple[np.ndarray, np.ndarray]:
     """Factor of the ambient light per colour, and what lamps add to it: [240, 320, 1]."""
-    if not night:
-        return rng.uniform(0.8, 1.1) * np.array([1.0, 1.0, rng.uniform(0.92, 1.05)]), np.zeros(
-            (HEIGHT, WIDTH, 1)
-        )
-    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     lamps = np.zeros((HEIGHT, WIDTH))
+    if not night:
+        ambient = rng.uniform(0.8, 1.1) * np.array([1.0, 1.0, rng.uniform(0.92, 1.05)])
+        return ambient, lamps[..., None]
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     for x in rng.uniform(20, 300, 2):
         distance = ((columns - x) / 75) ** 2 + ((rows - 150) / 70) ** 2
         lamps += 0.45 * np.exp(-distance)
     return rng.uniform(0.28, 0.4) * np.array([0.85, 0.95, 1.1]), lamps[..., None]
 
 
-def _background(rng: np.random.Generator, kind: str) -> Image.Image:
+def _background(rng: np.random.Generator, kind: str, horizon: int) -> Image.Image:
     """The empty scene, with textures and colours drawn for it."""
 
     def grey(low: int, high: int) -> tuple[int, int, int]:
@@ -149,7 +146,6 @@ def _background(rng: np.random.Generator, kind: str) -> Image.Image:
 
     picture = Image.new("RGB", (WIDTH, HEIGHT), grey(120, 190))
     draw = ImageDraw.Draw(picture)
-    horizon = {"street": 85, "crossing": 80, "square": 70, "corridor": 110}.get(kind, 95)
     for left in range(0, WIDTH, 54):  # houses, doors or shelves
         wide = int(rng.integers(40, 54))
         draw.rectangle((left, int(rng.integers(10, 50)), left + wide, horizon), fill=grey(60, 170))

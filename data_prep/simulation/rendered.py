@@ -1,5 +1,6 @@
 """I3D features of the rendered clips, packed into one small file that ships with the project."""
 
+import functools
 import io
 import json
 import pathlib
@@ -8,15 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from data_prep.dataset.videos import Video
-from data_prep.simulation.clips import (
-    FPS,
-    FRAMES_PER_SEGMENT,
-    GENERATOR_VERSION,
-    TAXONOMY,
-    Clip,
-    plan_clips,
-)
+from data_prep.simulation.clips import FPS, GENERATOR_VERSION, TAXONOMY, Clip, plan_clips
 from refinevad_jax.data.bags import BagsInfo, Modality
+from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import file_sha256
 from refinevad_jax.files.staged import write_bytes
@@ -68,18 +63,15 @@ def read(
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
-            features = archive["features"]
-            facts = json.loads(str(archive["facts"]))
-        if facts["generator_version"] != GENERATOR_VERSION:
-            raise UserError(
-                f"{path}: of generator {facts['generator_version']}, this is {GENERATOR_VERSION}; "
-                "make it again, see data_prep/simulate_video.py"
-            )
-        clips = plan_clips(facts["num_clips"], facts["seed"])
-    except UserError:
-        raise
+            features, facts = archive["features"], json.loads(str(archive["facts"]))
+        version, clips = facts["generator_version"], plan_clips(facts["num_clips"], facts["seed"])
     except Exception as error:  # zipfile and NumPy raise many kinds for a damaged file
         raise UserError(f"{path}: not a packed feature file ({error})") from error
+    if version != GENERATOR_VERSION:
+        raise UserError(
+            f"{path}: made by generator {version}, this is {GENERATOR_VERSION}; make it again, see "
+            "data_prep/simulate_video.py"
+        )
     lengths = [clip.num_frames // FRAMES_PER_SEGMENT for clip in clips]
     if sum(lengths) != len(features):
         raise UserError(f"{path}: {len(features)} rows, the clips have {sum(lengths)}")
@@ -100,7 +92,7 @@ def read(
             video_id=clip.name,
             split=clip.split,
             label=clip.label,
-            load_features=lambda part=part: part[None],  # type: ignore[misc]
+            load_features=functools.partial(np.expand_dims, part, 0),
             source=str(path),
             num_frames=clip.num_frames,
             fps=FPS,

@@ -4,6 +4,7 @@ A story gives actors. Anomalies fill the frames start .. end-1 of their span exa
 after it the same people and vehicles do what they do on any day.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable
 
@@ -11,7 +12,6 @@ import numpy as np
 
 from data_prep.simulation.actors import (
     Actor,
-    Draw,
     Drive,
     Look,
     Pose,
@@ -22,7 +22,8 @@ from data_prep.simulation.actors import (
 )
 
 Random = np.random.Generator
-Walk = Callable[[int], Pose | None]
+Walk = Callable[[int], Pose]
+MaybeWalk = Callable[[int], Pose | None]
 
 
 def some_look(rng: Random, size: float) -> Look:
@@ -32,7 +33,7 @@ def some_look(rng: Random, size: float) -> Look:
     return Look(size * float(rng.uniform(0.9, 1.1)), body, legs)
 
 
-def some_person(rng: Random, pose: Walk) -> Actor:
+def some_person(rng: Random, pose: MaybeWalk) -> Actor:
     """A person of random looks."""
     return person(some_look(rng, 78), pose)
 
@@ -93,11 +94,15 @@ def bystanders(rng: Random, floor: tuple[float, float], *, roads: bool) -> list[
     return actors
 
 
-def _joined(start: int, end: int, before: Walk, during: Walk, after: Walk) -> Walk:
+def _joined(start: int, end: int, before: Walk, during: Walk, after: MaybeWalk) -> MaybeWalk:
     def pose(frame: int) -> Pose | None:
         return (before if frame < start else during if frame < end else after)(frame)
 
     return pose
+
+
+def _gone(frame: int) -> None:
+    """Out of view."""
 
 
 def fight(rng: Random, start: int, end: int, floor: tuple[float, float]) -> list[Actor]:
@@ -105,7 +110,7 @@ def fight(rng: Random, start: int, end: int, floor: tuple[float, float]) -> list
     x, y = float(rng.uniform(90, 230)), float(rng.uniform(*floor))
     shake = rng.normal(size=(2, end - start, 4))
 
-    def fighter(side: int) -> Walk:
+    def fighter(side: int) -> MaybeWalk:
         def during(frame: int) -> Pose:
             t = frame - start
             lunge, tilt, left, right = shake[int(side > 0), t]
@@ -130,11 +135,10 @@ def fall(rng: Random, start: int, end: int, floor: tuple[float, float]) -> list[
     before = walk(rng, y)
     side = float(rng.choice([-1, 1]))
     # The place of the fall is in full view, however the walk was drawn.
-    shift = float(np.clip(before(start).x, 60, 260) - before(start).x)  # type: ignore[union-attr]
+    shift = float(np.clip(before(start).x, 60, 260) - before(start).x)
 
     def shifted(frame: int) -> Pose:
         pose = before(min(frame, start))
-        assert pose
         return Pose(pose.x + shift, pose.y, stride=pose.stride)
 
     def during(frame: int) -> Pose:
@@ -161,11 +165,9 @@ def theft(rng: Random, start: int, end: int, floor: tuple[float, float]) -> list
     lurk = stand(rng, x - side * 70, y)
 
     def owner_before(frame: int) -> Pose:
-        pose = calm(frame)
-        assert pose
-        return Pose(pose.x, pose.y, pose.stride, pose.arms, bag=True)
+        return dataclasses.replace(calm(frame), bag=True)
 
-    def thief(frame: int) -> Pose | None:
+    def thief(frame: int) -> Pose:
         t = frame - start
         if t < 15:  # the rush, then the grab
             place, arms = x - side * (70 - 60 * t / 15), (0.2, 0.9)
@@ -180,12 +182,9 @@ def theft(rng: Random, start: int, end: int, floor: tuple[float, float]) -> list
         chase = max(0, t - 22) * 3.4
         return Pose(x + side * chase, y, t * 0.6, (1.0, 1.0), tilt=side * 0.15)
 
-    def gone(frame: int) -> None:
-        return None
-
     return [
-        some_person(rng, _joined(start, end, lurk, thief, gone)),
-        some_person(rng, _joined(start, end, owner_before, owner, gone)),
+        some_person(rng, _joined(start, end, lurk, thief, _gone)),
+        some_person(rng, _joined(start, end, owner_before, owner, _gone)),
     ]
 
 
@@ -212,13 +211,13 @@ def collision(rng: Random, start: int, end: int, floor: tuple[float, float]) -> 
         return drive
 
     cars = [vehicle(some_look(rng, 115), one(facing)) for facing in (-1, 1)]
-    return [*cars, _until(end, blast(rng, x, y - 12, start, 20.0))]
+    return [*cars, blast(rng, x, y - 12, start, end, 20.0)]
 
 
 def explosion(rng: Random, start: int, end: int, floor: tuple[float, float]) -> list[Actor]:
     """A blast at a place; two people run from it."""
     x, y = float(rng.uniform(80, 240)), float(rng.uniform(*floor)) - 10
-    actors = [_until(end, blast(rng, x, y, start, float(rng.uniform(45, 75))))]
+    actors = [blast(rng, x, y, start, end, float(rng.uniform(45, 75)))]
     for side in (-1, 1):
         calm = stand(rng, x + side * 45, y + 12)
 
@@ -226,7 +225,7 @@ def explosion(rng: Random, start: int, end: int, floor: tuple[float, float]) -> 
             t = frame - start
             return Pose(x + side * (45 + 4.5 * t), y + 12, t * 0.8, (0.9, 0.9), tilt=side * 0.2)
 
-        actors.append(some_person(rng, _joined(start, end, calm, run, lambda frame: None)))
+        actors.append(some_person(rng, _joined(start, end, calm, run, _gone)))
     return actors
 
 
@@ -239,14 +238,6 @@ def fire(rng: Random, start: int, end: int, floor: tuple[float, float]) -> list[
         return tall * min(1.0, 0.15 + (frame - start) / 50) if start <= frame < end else 0.0
 
     return [flames(rng, x, y, start, strength)]
-
-
-def _until(end: int, actor: Actor) -> Actor:
-    def draw(scene: Draw, light: Draw, frame: int) -> None:
-        if frame < end:
-            actor.draw(scene, light, frame)
-
-    return Actor(actor.depth, draw)
 
 
 STORIES: dict[str, Callable[[Random, int, int, tuple[float, float]], list[Actor]]] = {

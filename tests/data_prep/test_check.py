@@ -95,11 +95,13 @@ def test_list_without_the_multi_label_videos(shared_data):
 def test_published_lengths_and_positives(shared_data):
     counts = read_annotations(shared_data / "published/zuble+uws4vad/data/gt/xdv_tframes.txt")
     rows = {
-        ("UCF-Crime", row.rule): (row.frames, row.positives)
-        for row in count_frames(OFFICIAL.num_frames, OFFICIAL.spans, data_set="UCF-Crime")
+        ("UCF-Crime", rule): (frames, positives)
+        for rule, _, frames, positives in count_frames(
+            OFFICIAL.num_frames, OFFICIAL.spans, data_set="UCF-Crime"
+        )
     } | {
-        ("XD-Violence", row.rule): (row.frames, row.positives)
-        for row in count_frames(
+        ("XD-Violence", rule): (frames, positives)
+        for rule, _, frames, positives in count_frames(
             counts.num_frames, official("XD-Violence").spans, data_set="XD-Violence"
         )
     }
@@ -120,7 +122,7 @@ def test_positives_of_vadclip_on_xd_are_those_of_the_spans_by_class(shared_data)
     counts = read_annotations(base / "zuble+uws4vad/data/gt/xdv_tframes.txt").num_frames
     classes = read_annotations(base / "nwpu-zxr+VadCLIP/list/annotations_multiclasses.txt")
     positives = [
-        count_frames(counts, spans, data_set="XD-Violence")[-1].positives
+        count_frames(counts, spans, data_set="XD-Violence")[-1][-1]
         for spans in (classes.spans, official("XD-Violence").spans)
     ]
     assert positives == [538_007, 537_882]
@@ -370,3 +372,6 @@ def test_command_and_its_exit_codes(tmp_path):
     unreadable = run_command(f"--list={tmp_path / 'none.list'}")
     assert unreadable.returncode == 2 and unreadable.stderr.startswith("error: ")
     assert "nothing to check" in run_command().stderr
+    for rate in ("inf", "nan"):
+        odd = run_command(f"--annotations={tmp_path / 'l.list'}", f"--fps={rate}")
+        assert odd.returncode == 2 and "give a number" in odd.stderr and odd.stderr.count("\n") == 1

@@ -46,3 +46,17 @@ def test_misuse_ends_in_one_line(flag, tmp_path):
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--clips=a"], "--clips=a: there are train_000 .. test_047"),
+        (["--clips=test_001", "--features=f"], "--clips has no effect with --features"),
+    ],
+)
+def test_misuse_of_the_renderer_ends_in_one_line(flags, message, tmp_path):
+    done = call("data_prep.simulate_video", f"--output={tmp_path / 'clips'}", *flags)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert message in done.stderr
+    assert not list(tmp_path.iterdir())

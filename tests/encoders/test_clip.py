@@ -68,7 +68,7 @@ def test_features_of_a_video_from_its_sentences(
 ) -> None:
     pytest.importorskip("av", reason="pip install av")
     from data_prep.extraction import jobs as jobs_lib
-    from data_prep.extraction.text import TextWork
+    from data_prep.extraction.text import text_work
     from refinevad_jax.encoders.loading import load_text_encoder
     from refinevad_jax.encoders.video_writer import write_video
 
@@ -76,7 +76,7 @@ def test_features_of_a_video_from_its_sentences(
     (tmp_path / "a.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nA car burns.\n")
     encoder = load_text_encoder("clip_text", str(weights))
     jobs = jobs_lib.plan_jobs(jobs_lib.read_videos(tmp_path / "v"), tmp_path / "out")
-    done = jobs_lib.run(jobs, TextWork(encoder, tmp_path))
+    done = jobs_lib.run(jobs, text_work(encoder, tmp_path))
     assert (done.done, done.failed) == (1, {})
     found = np.load(tmp_path / "out" / "a.npy")
     assert found.shape == (2, 12) and not found[1].any()

@@ -9,7 +9,8 @@ import pytest
 
 from data_prep.beam import make_pipeline
 from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
-from data_prep.dataset.beam_packaging import write_record
+from data_prep.dataset import beam_packaging
+from data_prep.dataset.beam_packaging import make_on_beam, record_parts
 from data_prep.dataset.records import make_record
 from data_prep.dataset.videos import Span, Video
 from data_prep.dataset.write import write_dataset
@@ -110,28 +111,26 @@ def video(number: int, value: float = 1.0) -> Video:
     return Video(f"v{number}", "train", "Arson", load, f"v{number}.npy", spans=(Span(0, 16),))
 
 
-@pytest.fixture
-def folders(tmp_path) -> dict[str, pathlib.Path]:
-    places = {name: tmp_path / name for name in ("records", "errors")}
-    for folder in places.values():
-        folder.mkdir()
-    return places
-
-
-def test_a_worker_writes_the_record_of_the_plain_path(folders):
-    write_record((7, video(7, 0.5), 3), info=INFO, **folders)
-    (path,) = folders["records"].iterdir()
-    unit, content = path.read_bytes().split(b"\n", 1)
-    assert (path.name, unit) == ("000000007", b"[true]")
+def test_a_worker_makes_the_record_of_the_plain_path():
+    unit, content = record_parts((video(7, 0.5), 3), INFO)
+    assert unit == b"[true]\n"
     assert content == make_record(video(7, 0.5), INFO, 3).content
+    with pytest.raises(UserError, match=r"v0\.npy: inf at crop 0, segment 0, channel 0"):
+        record_parts((video(0, np.inf), 0), INFO)
 
 
-def test_a_worker_stops_after_an_error(folders):
-    write_record((0, video(0, np.inf), 0), info=INFO, **folders)
-    write_record((1, video(1), 1), info=INFO, **folders)
-    (path,) = folders["errors"].iterdir()
-    assert path.read_text().startswith("v0.npy: inf at crop 0, segment 0, channel 0")
-    assert not list(folders["records"].iterdir())
+def test_the_files_of_workers_become_the_records(tmp_path, monkeypatch):
+    def here(pipeline, runner, make, elements, folder, **_):
+        assert [name for name, _ in elements] == ["v0", "v1"]
+        for i, (_, element) in enumerate(elements):
+            (folder / str(i)).write_bytes(b"".join(make(element)))
+            yield folder / str(i)
+
+    monkeypatch.setattr(beam_packaging, "map_to_files", here)
+    places = [(video(i), i) for i in range(2)]
+    found = make_on_beam(INFO, places, tmp_path, pipeline=None, runner="R")
+    assert list(found) == [make_record(one, INFO, i) for one, i in places]
+    assert not list(tmp_path.iterdir())
 
 
 def test_records_made_elsewhere_make_the_same_folder(tmp_path):

@@ -1,4 +1,4 @@
-"""Extraction on Beam is the plain one, a worker a video."""
+"""Extraction on Beam is the plain one, one worker per video."""
 
 import importlib.util
 import json
@@ -9,13 +9,13 @@ import pytest
 
 from data_prep.extraction import beam as beam_extraction
 from data_prep.extraction.jobs import Summary, plan_jobs, read_videos
+from data_prep.extraction.visual import visual_work
 from refinevad_jax.encoders.encoder import VisualEncoder
 from refinevad_jax.encoders.video_writer import write_video
 from refinevad_jax.errors import UserError
 from tests.conftest import call
 
 pytest.importorskip("av", reason="pip install av")
-ENCODER = beam_extraction.Encoder("i3d", "", num_crops=1, batch_size=2)
 
 
 @pytest.fixture
@@ -28,50 +28,44 @@ def videos(tmp_path: pathlib.Path) -> pathlib.Path:
 
 
 @pytest.fixture
-def words(tmp_path: pathlib.Path) -> pathlib.Path:
-    (tmp_path / "words").mkdir()
-    return tmp_path / "words"
+def without_beam(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs in this process."""
+
+    def here(pipeline, runner, make, elements, folder, **_):
+        for i, (_, element) in enumerate(elements):
+            (folder / str(i)).write_bytes(b"".join(make(element)))
+            yield folder / str(i)
+
+    monkeypatch.setattr(beam_extraction, "map_to_files", here)
 
 
-def use(monkeypatch: pytest.MonkeyPatch, encode) -> None:
-    encoder = VisualEncoder("means", 1, "", encode)
-    monkeypatch.setattr(beam_extraction, "_loaded", lambda name, weights: encoder)
+def extract(videos: pathlib.Path, encode) -> Summary:
+    output = videos.parent / "out"
+    jobs = plan_jobs(read_videos(videos), output)
+    work = visual_work(VisualEncoder("means", 1, "", encode), 1, 2)
+    return beam_extraction.extract_on_beam(jobs, lambda: work, output, None, "R")
 
 
 def means(segments: np.ndarray) -> np.ndarray:
     return segments.mean((1, 2, 3, 4))[:, None].astype(np.float32)
 
 
-def test_a_worker_does_what_the_plain_path_does(
-    videos: pathlib.Path, words: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    use(monkeypatch, means)
-    jobs = plan_jobs(read_videos(videos), videos.parent / "out")
-    for element in enumerate(jobs):
-        beam_extraction.extract_one(element, encoder=ENCODER, words=words)
-    found = [beam_extraction._read(words, i, job, "R") for i, job in enumerate(jobs)]
-    joined = beam_extraction._joined(found)
-    assert (joined.done, joined.skipped, list(joined.failed)) == (2, 0, ["junk"])
+def test_a_worker_does_what_the_plain_path_does(videos: pathlib.Path, without_beam: None) -> None:
+    summary = extract(videos, means)
+    assert (summary.done, summary.skipped, list(summary.failed)) == (2, 0, ["junk"])
     assert np.load(videos.parent / "out" / "a.npy").shape == (2, 1)
-    beam_extraction.extract_one((0, jobs[0]), encoder=ENCODER, words=words)
-    assert beam_extraction._read(words, 0, jobs[0], "R") == Summary(0, 1, {}, {})
-    with pytest.raises(UserError, match="file system that all workers share"):
-        beam_extraction._read(words, 7, jobs[0], "R")
+    (videos / "junk.mp4").unlink()
+    assert extract(videos, means) == Summary(0, 2, {}, {})
+    assert not list((videos.parent / "out").glob(".beam-*"))
 
 
-def test_an_error_of_all_videos_stops_the_others(
-    videos: pathlib.Path, words: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_of_all_videos_is_raised(videos: pathlib.Path, without_beam: None) -> None:
     def broken(segments: np.ndarray) -> np.ndarray:
         raise UserError("no memory")
 
-    use(monkeypatch, broken)
-    jobs = plan_jobs(read_videos(videos), videos.parent / "out")
-    for element in enumerate(jobs):
-        beam_extraction.extract_one(element, encoder=ENCODER, words=words)
-    assert [path.name for path in words.iterdir()] == ["stopped"]
     with pytest.raises(UserError, match="no memory"):
-        beam_extraction._read(words, 0, jobs[0], "R")
+        extract(videos, broken)
+    assert not list((videos.parent / "out").glob(".beam-*"))
 
 
 @pytest.mark.skipif(

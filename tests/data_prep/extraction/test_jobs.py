@@ -3,21 +3,20 @@
 import json
 import os
 import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from data_prep.extraction import jobs as jobs_lib
 from data_prep.extraction.jobs import Summary, plan_jobs, read_videos
-from data_prep.extraction.visual import VisualWork
+from data_prep.extraction.visual import visual_work
 from refinevad_jax.encoders.crops import crops
 from refinevad_jax.encoders.encoder import VisualEncoder
 from refinevad_jax.encoders.video import Video
 from refinevad_jax.encoders.video_writer import write_video
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import file_sha256
+from tests.conftest import call
 
 pytest.importorskip("av", reason="pip install av")
 
@@ -62,7 +61,7 @@ def run(
 ) -> Summary:
     encoder = VisualEncoder("means", 2, "0" * 64, means or Means())
     jobs = plan_jobs(read_videos(folder), output)
-    return jobs_lib.run(jobs, VisualWork(encoder, num_crops, 3), workers=2)
+    return jobs_lib.run(jobs, visual_work(encoder, num_crops, 3), workers=2)
 
 
 def test_files_records_and_batches(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
@@ -118,7 +117,7 @@ def test_values_that_are_not_finite_are_a_failure(
 ) -> None:
     encoder = VisualEncoder("nan", 2, "", lambda x: np.full((len(x), 2), np.nan, np.float32))
     jobs = plan_jobs(read_videos(folder / "a.mp4"), tmp_path / "out")
-    summary = jobs_lib.run(jobs, VisualWork(encoder, 1, 1))
+    summary = jobs_lib.run(jobs, visual_work(encoder, 1, 1))
     assert "not finite" in summary.failed["a"] and summary.done == 0
     assert not list(tmp_path.rglob("*.npy"))
 
@@ -130,7 +129,7 @@ def test_a_failing_encoder_ends_the_run(folder: pathlib.Path, tmp_path: pathlib.
     jobs = plan_jobs(read_videos(folder), tmp_path / "out")
     encoder = VisualEncoder("broken", 2, "", broken)
     with pytest.raises(UserError, match="out of memory"):
-        jobs_lib.run(jobs, VisualWork(encoder, 1, 1), workers=2)
+        jobs_lib.run(jobs, visual_work(encoder, 1, 1), workers=2)
 
 
 def test_unwritable_output_leaves_what_was_there(
@@ -159,11 +158,17 @@ def test_lists(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
     ]
     listed.write_text(f"{folder}/sub/d.mp4\n{folder}/a.mp4\n")
     assert [name for _, name in read_videos(listed)] == ["sub/d.mp4", "a.mp4"]
+    listed.write_text(f"{folder}/x/../sub/d.mp4\n{folder}/x/y.mp4\n")
+    assert [name for _, name in read_videos(listed)] == ["sub/d.mp4", "x/y.mp4"]
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [("", "lists no video"), ("a.mp4\na.mp4\n", "listed twice"), ("../a.mp4\n", "leaves the list")],
+    [
+        ("", "lists no video"),
+        ("a.mp4\n./a.mp4\n", "listed twice"),
+        ("../a.mp4\n", "leaves the list"),
+    ],
 )
 def test_wrong_lists_are_one_line(tmp_path: pathlib.Path, content: str, words: str) -> None:
     (tmp_path / "list.txt").write_text(content)
@@ -181,15 +186,26 @@ def test_wrong_sources(tmp_path: pathlib.Path) -> None:
         plan_jobs(videos, tmp_path)
 
 
-def test_command_says_what_is_wrong(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    command = [sys.executable, "-m", "data_prep.extract", "--encoder=minilm"]
-    done = subprocess.run(
-        [*command, f"--videos={folder}", f"--output={tmp_path / 'out'}"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            ["--encoder=minilm"],
+            "--texts=FOLDER belongs to --encoder=minilm or clip_text, which need it",
+        ),
+        (
+            ["--encoder=i3d", "--weights=w"],
+            "--weights has no effect with --encoder=i3d; leave it out",
+        ),
+        (
+            ["--encoder=i3d", "--workers=3", "--beam_runner=DirectRunner"],
+            "--workers has no effect with --beam_runner; leave it out",
+        ),
+    ],
+)
+def test_command_says_what_is_wrong(
+    folder: pathlib.Path, tmp_path: pathlib.Path, flags: list[str], message: str
+) -> None:
+    done = call("data_prep.extract", f"--videos={folder}", f"--output={tmp_path / 'out'}", *flags)
     assert done.returncode == 2
-    assert done.stderr.splitlines() == [
-        "error: --texts=FOLDER belongs to --encoder=minilm or clip_text, which need it"
-    ]
+    assert done.stderr.splitlines() == [f"error: {message}"]

