@@ -59,12 +59,10 @@ def halves(split: ScoredSplit) -> tuple[ScoredSplit, ScoredSplit]:
 
 def chosen(split: ScoredSplit, indices: Sequence[int]) -> ScoredSplit:
     """A split of some of the videos, in that order."""
-    maps = split.category_maps
     return dataclasses.replace(
         split,
         bags=[split.bags[index] for index in indices],
         results=[split.results[index] for index in indices],
-        category_maps=maps and [maps[index] for index in indices],
     )
 
 

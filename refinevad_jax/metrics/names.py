@@ -239,15 +239,14 @@ def measured(arrays: SplitArrays, table: str = "") -> dict[str, float]:
 
 
 def selection_metrics(
-    labels: np.ndarray, video_scores: np.ndarray, category_probs: np.ndarray | None
+    labels: np.ndarray, video_scores: np.ndarray, category_probs: np.ndarray
 ) -> dict[str, float]:
     """The metrics that training logs and may select by: they need video-level labels only.
 
-    labels: [V, C] bool; video_scores: [V]; category_probs: [V, C], or None without categories.
+    labels: [V, C] bool; video_scores: [V]; category_probs: [V, C], or [V, 0].
     """
     none, with_truth = np.zeros(0), np.zeros(len(labels), bool)
-    probs = np.zeros((len(labels), 0)) if category_probs is None else category_probs
-    arrays = SplitArrays(labels, video_scores, probs, none, none, none, with_truth, none)
+    arrays = SplitArrays(labels, video_scores, category_probs, none, none, none, with_truth, none)
     return measured(arrays, SELECTION)
 
 
