@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 
 from refinevad_jax.errors import UserError
+from refinevad_jax.evaluation.page_content import curves
 from refinevad_jax.evaluation.scored_split import ScoredSplit, stored_split
 from refinevad_jax.metrics import bootstrap, names
-from refinevad_jax.metrics.frames import roc_curve
 from refinevad_jax.runs.evaluations import damaged, read_evaluation
-
-CURVE_POINTS = 400
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,16 +53,16 @@ def comparison(runs: Sequence[ComparedRun]) -> dict[str, Any]:
                 f"{run.name} knows the categories {', '.join(categories)}, {runs[0].name} "
                 f"{', '.join(found[0])}; only runs on the same ones are compared"
             )
-    curves, differences = [], []
+    roc, differences = [], []
     for number, run in enumerate(runs):
         with damaged(run.folder):
-            curves.append(_roc(run.split))
+            roc.append(curves(run.split).get("roc"))
             if number:
                 differences.append(paired(runs[0], run))
     return {
         "runs": [
-            {"name": run.name, "metrics": run.metrics, "roc": roc}
-            for run, roc in zip(runs, curves, strict=True)
+            {"name": run.name, "metrics": run.metrics, "roc": curve}
+            for run, curve in zip(runs, roc, strict=True)
         ],
         "categories": found[0],
         "differences": differences,
@@ -106,15 +104,6 @@ def _row(found: bootstrap.Comparison) -> dict[str, float | None]:
         "p_value": found.p_value,
     }
     return {key: None if np.isnan(value) else value for key, value in values.items()}
-
-
-def _roc(split: ScoredSplit) -> dict[str, list[float]] | None:
-    truth = split.arrays.truth
-    if not truth.any() or truth.all():
-        return None
-    x, y, _ = roc_curve(truth, split.arrays.scores)
-    grid = np.unique(np.linspace(0, len(x) - 1, CURVE_POINTS).astype(int))
-    return {"x": x[grid].round(5).tolist(), "y": y[grid].round(5).tolist()}
 
 
 def _categories(metrics: Mapping[str, Any]) -> list[str]:

@@ -107,7 +107,7 @@ def per_category(split: ScoredSplit) -> dict[str, Any]:
 def _one_vs_rest(split: ScoredSplit) -> tuple[np.ndarray, np.ndarray]:
     """AUC [C] and AP [C]; category by category, so that [C, F] is never in memory."""
     maps = [split.category_map(i) for i in split.known]
-    aucs, aps = [], []
+    areas = []
     for category in range(split.info.taxonomy.num_categories):
         truth, scores = [np.zeros(0, bool)], [np.zeros(0, np.float32)]
         for index, probs in zip(split.known, maps, strict=True):
@@ -115,10 +115,9 @@ def _one_vs_rest(split: ScoredSplit) -> tuple[np.ndarray, np.ndarray]:
             own = spans[spans[:, 2] == category]
             truth.append(frame_truth(own, split.evaluated_frames(index)))
             scores.append(split.on_frames(index, probs[:, 1 + category]))
-        auc, ap = category_one_vs_rest(np.concatenate(truth)[None], np.concatenate(scores)[None])
-        aucs.append(auc[0])
-        aps.append(ap[0])
-    return np.array(aucs), np.array(aps)
+        areas.append(category_one_vs_rest(np.concatenate(truth), np.concatenate(scores)))
+    auc, average_precision = np.array(areas).T
+    return auc, average_precision
 
 
 def localization_metrics(split: ScoredSplit) -> dict[str, Any]:

@@ -14,7 +14,6 @@ import numpy as np
 
 from refinevad_jax.evaluation.outcomes import OUTCOMES, Outcome
 from refinevad_jax.evaluation.scored_split import ScoredSplit
-from refinevad_jax.metrics.frames import precision_recall_curve, roc_curve
 from refinevad_jax.report import figures
 
 CURVE_POINTS = 600  # of ROC and precision-recall curves: finer than a screen shows
@@ -49,13 +48,12 @@ def page_content(
 
 def curves(split: ScoredSplit) -> dict[str, Any]:
     """ROC and precision-recall as x, y and threshold; empty if they are not defined."""
-    truth, scores = split.arrays.truth, split.arrays.scores
+    truth, ranking = split.arrays.truth, split.arrays.ranking
     if not truth.any() or truth.all():
         return {}
-    fpr, tpr, roc_thresholds = roc_curve(truth, scores)
-    precision, recall, thresholds = precision_recall_curve(truth, scores)
+    precision, recall, thresholds = ranking.precision_recall_curve()
     return {
-        "roc": _thinned(fpr, tpr, roc_thresholds),
+        "roc": _thinned(*ranking.roc_curve()),
         "pr": _thinned(recall, precision, thresholds),
         "positive_share": float(truth.mean()),
     }

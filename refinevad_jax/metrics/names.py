@@ -73,10 +73,9 @@ class SplitArrays:
         """[F] from one value per video [V]: repeated over the frames of those with truth."""
         return per_frame(np.asarray(values)[self.with_truth], self.lengths)
 
-    @functools.cached_property
-    def anomalous_auc(self) -> float:
-        """Ano-AUC by label, which is nearly always that by truth as well."""
-        return frames.anomalous_videos_auc(self.truth, self.scores, self.per_frame(self.anomalous))
+    def auc_of(self, chosen: np.ndarray) -> float:
+        """Ano-AUC: over the frames of some of the videos with truth, chosen [K] bool."""
+        return frames.anomalous_videos_auc(self.truth, self.scores, per_frame(chosen, self.lengths))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,13 +109,6 @@ class Metric:
         return found
 
 
-def _anomalous_auc_by_truth(arrays: SplitArrays) -> float:
-    own = per_frame(has_anomalous_frame(arrays.truth, arrays.lengths), arrays.lengths)
-    if np.array_equal(own, arrays.per_frame(arrays.anomalous)):
-        return arrays.anomalous_auc
-    return frames.anomalous_videos_auc(arrays.truth, arrays.scores, own)
-
-
 METRICS = (
     Metric(
         "frame_auc",
@@ -148,7 +140,7 @@ METRICS = (
         "AUC, anomalous videos",
         "Ano-AUC: frames of videos labelled anomalous",
         FRAME,
-        lambda arrays: arrays.anomalous_auc,
+        lambda arrays: arrays.auc_of(arrays.anomalous[arrays.with_truth]),
         (EVALUATION, SEEDS, RESULTS),
     ),
     Metric(
@@ -156,7 +148,7 @@ METRICS = (
         "AUC, anomalous videos by truth",
         "Ano-AUC: frames of videos with anomalous frames",
         FRAME,
-        _anomalous_auc_by_truth,
+        lambda arrays: arrays.auc_of(has_anomalous_frame(arrays.truth, arrays.lengths)),
     ),
     Metric(
         "false_alarm_rate",
