@@ -220,5 +220,5 @@ def _panel(split: ScoredSplit, index: int, outcome: Outcome) -> figures.Panel:
         unit=unit,
         truth=intervals(bag.spans.tolist()),
         events=intervals([(event.start, event.end, event.category) for event in outcome.events]),
-        series={"shift ratio": result.shift_ratio} if np.ptp(result.shift_ratio) else {},
+        shift_ratio=result.shift_ratio if np.ptp(result.shift_ratio) else None,
     )
