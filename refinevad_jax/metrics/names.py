@@ -212,6 +212,11 @@ CONVENTIONS = {
 }
 
 
+def titles() -> dict[str, str]:
+    """The title of every metric by its key."""
+    return {metric.key: metric.title for metric in METRICS}
+
+
 def shown_in(table: str) -> list[Metric]:
     """The metrics of a table, in order."""
     return [metric for metric in METRICS if table in metric.tables]
