@@ -39,7 +39,7 @@ class Outcome:
 
 
 def outcomes(split: ScoredSplit, threshold: float | None) -> list[Outcome]:
-    """One per video of the split. There are no events if the threshold is None."""
+    """One per video of the split. If the threshold is None, no video has events."""
     return [_outcome(split, index, threshold) for index in range(len(split.bags))]
 
 

@@ -60,7 +60,7 @@ def curves(split: ScoredSplit) -> dict[str, Any]:
 
 
 def _projection(split: ScoredSplit) -> dict[str, Any]:
-    """Places of categories and videos, or the reason why there are none."""
+    """Places of categories and videos, or the reason why they are not known."""
     if split.prototypes is None:
         return {"reason": "the scores come without category prototypes"}
     weights = np.stack([result.category_weights for result in split.results])

@@ -27,7 +27,7 @@ from refinevad_jax.runs.run import Run, read_run, seed_workdirs
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What a user may choose besides what is evaluated.
+    """What a user may choose in addition to what is evaluated.
 
     Attributes:
         num_curves: score curves to draw; with 0 no figures are drawn either.
@@ -45,7 +45,7 @@ class Settings:
 def evaluate_seeds(workdir: pathlib.Path, **options: Any) -> list[dict[str, Any]]:
     """Evaluates the run in workdir, or every seed of it; options as of `evaluate`.
 
-    Returns what metrics.json holds, by seed. Raises UserError if there is no run.
+    Returns what metrics.json holds, by seed. Raises UserError if the folder has no run.
     """
     folders = seed_workdirs(workdir)
     if not folders:
@@ -236,12 +236,12 @@ def check_features(trained: BagsInfo, found: BagsInfo, *, allow_mismatch: bool) 
 def selection_rule(run: Run) -> str:
     """How the best checkpoint was chosen, in words."""
     data = run.config.data
-    where = (
+    chosen_on = (
         f"{data.selection_fraction:.0%} of {data.train_split!r}, held out"
         if data.selection_split == data.train_split
         else f"{data.selection_split!r}"
     )
-    return f"{run.config.train.selection_metric} on {where} (video-level labels)"
+    return f"{run.config.train.selection_metric} on {chosen_on} (video-level labels)"
 
 
 def _modalities(info: BagsInfo) -> str:

@@ -113,7 +113,7 @@ def bucket_length(num_segments: int) -> int:
 
     At most a third of it is padding. Powers of two alone would score 15 % more segments on the
     lengths of UCF-Crime, with 9 programs instead of 14 (docs/performance.md). From hours of video
-    on, where attention takes far longer than compiling, a ninth at most: eight lengths a doubling.
+    on, attention takes far longer than compiling: a ninth at most, eight lengths per doubling.
     """
     power = max(SHORTEST_BUCKET, 1 << (num_segments - 1).bit_length())
     if power > LONGEST_COARSE_BUCKET:

@@ -63,7 +63,7 @@ class VideoCounts:
         """Counts the frames.
 
         truth: [F] bool; scores: [F]; lengths: [V] frames of each video, in the order of the frames.
-        Raises ValueError if they do not fit together, a score is NaN or there is no video.
+        Raises ValueError if they do not fit together, if a score is NaN, or without videos.
         """
         truth, scores = frames.checked(truth, scores)
         lengths = np.asarray(lengths)
@@ -161,7 +161,7 @@ def _on_draws(
 def mean_interval(values: np.ndarray, *, num_resamples: int = 1000) -> Interval:
     """The interval of a mean over videos: values [V], such as 1 if a category is right.
 
-    nan if there are no videos.
+    nan without videos.
     """
     values = np.asarray(values, np.float64)
     if not len(values):

@@ -190,7 +190,7 @@ def _worth(scores: np.ndarray, runs: np.ndarray, rule: ProposalRule) -> np.ndarr
 
 
 def _shares(category_probs: np.ndarray, runs: np.ndarray) -> np.ndarray:
-    """[R, C] each category's share of the evidence inside a run; 0 if there is none."""
+    """[R, C] each category's share of the evidence inside a run; 0 without evidence."""
     sums = np.concatenate((np.zeros((1, category_probs.shape[1])), category_probs.cumsum(axis=0)))
     inside = np.maximum(sums[runs[:, 1]] - sums[runs[:, 0]], 0.0)
     total = inside.sum(axis=1, keepdims=True)

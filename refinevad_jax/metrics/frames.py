@@ -154,7 +154,7 @@ def average_precision(truth: np.ndarray, scores: np.ndarray) -> float:
 
 
 def false_alarm_rate(normal_scores: np.ndarray, threshold: float) -> float:
-    """Share of the frames of normal videos with score >= threshold; nan if there are none.
+    """Share of the frames of normal videos with score >= threshold; nan without frames.
 
     normal_scores: [F]. PEL4VAD prints it in percent, for threshold 0.5.
     """
@@ -168,7 +168,7 @@ def threshold_at_false_alarm_rate(normal_scores: np.ndarray, rate: float) -> flo
     """The lowest threshold whose false alarm rate on these frames is at most rate.
 
     normal_scores: [F]. Returns one of the scores, or the next number above the highest if even the
-    highest lets too many frames through; nan if there are no frames. Raises ValueError for a rate
+    highest lets too many frames through; nan without frames. Raises ValueError for a rate
     outside [0, 1].
     """
     if not 0 <= rate <= 1:

@@ -22,12 +22,12 @@ FRAME = "frame"  # truth and scores of frames
 VIDEO = "video"  # video-level labels and scores
 CATEGORY = "category"  # video-level labels and category probabilities
 LOCALIZATION = "localization"  # events: evaluation/numbers.py computes these apart
-# The tables besides metrics.json.
+# The tables, in addition to metrics.json.
 EVALUATION = "evaluation"  # printed by an evaluation, report.html and compare.html
 SEEDS = "seeds"  # mean and deviation over the seeds of a run
 RESULTS = "results"  # columns of the results page and of the ladder
 VERDICTS = "verdicts"  # what the ladder judges a part of the model by
-SELECTION = "selection"  # logged in training, where a checkpoint is chosen by one of them
+SELECTION = "selection"  # logged in training, which chooses a checkpoint by one of them
 
 
 @dataclasses.dataclass(frozen=True)

@@ -68,7 +68,7 @@ def category_map(scores: np.ndarray, category_probs: np.ndarray) -> np.ndarray:
 
     scores: [T] in [0, 1]; category_probs: [C] of the video or [T, C] of its segments. Returns
     [T, 1 + C], normal first: 1 - score, then score times the category's share of the sum of
-    category_probs (equal shares where all are 0).
+    category_probs (equal shares if all are 0).
     """
     scores, category_probs = np.asarray(scores), np.asarray(category_probs)
     total = category_probs.sum(axis=-1, keepdims=True)
@@ -81,7 +81,7 @@ def resampled_to_frame_scores(scores: np.ndarray, num_frames: int) -> np.ndarray
     """Spreads a fixed number of scores over a video: frame f of L takes scores[f * S // L].
 
     scores: [S] or [S, C], as models with a fixed number of segments give. Returns [num_frames] or
-    [num_frames, C]. Raises ValueError if there are no scores.
+    [num_frames, C]. Raises ValueError without scores.
     """
     scores = np.asarray(scores)
     if not len(scores):

@@ -50,10 +50,9 @@ class LadderRow:
     paper_auc: float | None
     contents: Sequence[Mapping[str, Any]]
 
-    def values(self, metric: Metric) -> list[float]:
-        """A metric of every seed; empty if one is not defined."""
-        values = [metric.of(content) for content in self.contents]
-        return [] if None in values else values
+    def values(self, metric: Metric) -> list[float | None]:
+        """A metric of every seed, None if it is not defined."""
+        return [metric.of(content) for content in self.contents]
 
 
 def write(folder: pathlib.Path, rows: Sequence[LadderRow], *, base: str, full: str) -> str:
@@ -80,14 +79,15 @@ def write(folder: pathlib.Path, rows: Sequence[LadderRow], *, base: str, full: s
     return text
 
 
-def paired(one: Sequence[float], other: Sequence[float]) -> Difference | None:
+def paired(one: Sequence[float | None], other: Sequence[float | None]) -> Difference | None:
     """One minus the other over the same seeds, with the 95 % t interval of the mean.
 
-    None if a metric is not defined in one of them.
+    None if a value is not defined.
     """
-    if not one or not other:
+    pairs = zip(one, other, strict=True)
+    differences = [a - b for a, b in pairs if a is not None and b is not None]
+    if len(differences) < len(one):
         return None
-    differences = [a - b for a, b in zip(one, other, strict=True)]
     mean = statistics.mean(differences)
     if len(differences) < 2:
         return Difference(mean, None, None)
@@ -170,7 +170,7 @@ def _columns(
 
 
 def _spread(metric: Metric, row: LadderRow) -> str:
-    return spread([metric.of(content) for content in row.contents])
+    return spread(row.values(metric))
 
 
 def _against(metric: Metric, other: LadderRow, row: LadderRow) -> str:
