@@ -55,7 +55,11 @@ def read_scores(path: pathlib.Path, info: BagsInfo, bags: list[Bag]) -> GivenSco
     arrays = _read_arrays(path, ids, expected)
     _check_values(path, arrays, ids, info.taxonomy.num_categories)
     resolution, target, notes = _resolution(path, arrays, expected, ids, size)
-    arrays = [_of_length(array, length) for array, length in zip(arrays, target, strict=True)]
+    # What is too long is cut; what is too short repeats its last entry.
+    arrays = [
+        array[np.minimum(np.arange(length), len(array) - 1)]
+        for array, length in zip(arrays, target, strict=True)
+    ]
     if resolution in ("evaluated frame", "frame of the file"):
         blocks = [array.reshape(-1, size, *array.shape[1:]) for array in arrays]
         if all((block == block[:, :1]).all() for block in blocks):
@@ -163,14 +167,15 @@ def _resolution(
     readings = {f"one score per {name}": other for name, other in expected.items()}
     readings[f"{usual} scores per video"] = np.full_like(lengths, usual)
     best = min(readings, key=lambda name: int((lengths != readings[name]).sum()))
-    wrong = np.flatnonzero(lengths != readings[best])
-    named = ", ".join(
-        f"{ids[i]} {lengths[i]:,} instead of {readings[best][i]:,}" for i in wrong[:SHOWN]
-    )
+    wrong = [
+        f"{name} {length:,} instead of {target:,}"
+        for name, length, target in zip(ids, lengths, readings[best], strict=True)
+        if length != target
+    ]
     raise UserError(
         f"{path}: {len(wrong)} of {len(ids)} videos are of a wrong length for {best} "
-        f"({named}{', ...' if len(wrong) > SHOWN else ''}); a score may stand for a segment, an "
-        "evaluated frame, a frame of the file, or an equal part of every video"
+        f"({_named(wrong)}); a score may stand for a segment, an evaluated frame, a frame of the "
+        "file, or an equal part of every video"
     )
 
 
@@ -193,13 +198,6 @@ def _range_note(arrays: Sequence[np.ndarray]) -> list[str]:
         f"scores lie in [{low:.4g}, {high:.4g}]: false alarms at 0.5 and the scores of events are "
         "meant for [0, 1]"
     ]
-
-
-def _of_length(array: np.ndarray, length: int) -> np.ndarray:
-    """Cuts, or repeats the last entry."""
-    if len(array) >= length:
-        return array[:length]
-    return np.concatenate([array, np.repeat(array[-1:], length - len(array), axis=0)])
 
 
 def _video_scores(array: np.ndarray) -> VideoScores:

@@ -193,9 +193,10 @@ def result_table(rows: Mapping[str, Mapping[pathlib.Path, Mapping[str, Any]]]) -
             table.append([name, segments, seeds, *cells])
             simulated = ", simulated data" if first["simulated"] else ""
             steps = ", ".join(str(content["step"]) for content in contents)
+            steps = "" if first["step"] is None else f", steps {steps}"
             notes.append(
                 f"- {name}: {first['dataset']}, split {first['split']}{simulated}, "
-                f"{measured_on(first)}, steps {steps}; trained by commit {commits(contents)}."
+                f"{measured_on(first)}{steps}; trained by commit {commits(contents)}."
             )
     lines = [*markdown_table(header, table), "", "Mean ± standard deviation over the seeds.", ""]
     return "\n".join([*lines, *notes]) + "\n"
