@@ -17,7 +17,7 @@ from refinevad_jax.evaluation.numbers import mean_average_precisions
 from refinevad_jax.evaluation.scored_split import ScoredSplit, stored_split
 from refinevad_jax.metrics.events import RULE, ProposalRule
 from refinevad_jax.metrics.localization import IOU_THRESHOLDS
-from refinevad_jax.report.tables import markdown_line
+from refinevad_jax.report.tables import markdown_table
 from refinevad_jax.runs.evaluations import damaged, read_evaluation
 
 # The first values are where the choice starts.
@@ -59,12 +59,10 @@ def halves(split: ScoredSplit) -> tuple[ScoredSplit, ScoredSplit]:
 
 def chosen(split: ScoredSplit, indices: Sequence[int]) -> ScoredSplit:
     """A split of some of the videos, in that order."""
-    maps = split.category_maps
     return dataclasses.replace(
         split,
         bags=[split.bags[index] for index in indices],
         results=[split.results[index] for index in indices],
-        category_maps=maps and [maps[index] for index in indices],
     )
 
 
@@ -108,7 +106,7 @@ def report(splits: Sequence[ScoredSplit], progress: Callable[[str], Any]) -> str
     """
     first, second = zip(*map(halves, splits), strict=True)
     header = ["measured on", "rule", "convention", *map(str, IOU_THRESHOLDS), "mean"]
-    lines = [markdown_line(header), "|" + "---|" * len(header)]
+    rows: list[list[str]] = []
     notes = []
     parts = (("first half", first, second), ("second half", second, first), ("all", splits, ()))
     for name, own, others in parts:
@@ -118,18 +116,16 @@ def report(splits: Sequence[ScoredSplit], progress: Callable[[str], Any]) -> str
         notes.append(f"- chosen on {name}, {len(own[0].bags)} videos, {spans} spans: {rule}")
         if others:
             place = next(part[0] for part in parts if part[1] is others)
-            lines += _rows(place, "published", measured(others, "legacy"))
-            lines += _rows(place, f"chosen on {name}", measured(others, "proposals", rule))
-    lines += _rows("all", "published", measured(splits, "legacy"))
-    lines += _rows("all", "as it is", measured(splits, "proposals"))
+            rows += _rows(place, "published", measured(others, "legacy"))
+            rows += _rows(place, f"chosen on {name}", measured(others, "proposals", rule))
+    rows += _rows("all", "published", measured(splits, "legacy"))
+    rows += _rows("all", "as it is", measured(splits, "proposals"))
     notes.append(f"- mean over {len(splits)} evaluations of {splits[0].info.name}")
-    return "\n".join([*lines, "", *notes]) + "\n"
+    return "\n".join([*markdown_table(header, rows), "", *notes]) + "\n"
 
 
-def _rows(place: str, rule: str, values: dict[str, np.ndarray]) -> list[str]:
+def _rows(place: str, rule: str, values: dict[str, np.ndarray]) -> list[list[str]]:
     return [
-        markdown_line(
-            [place, rule, convention, *(f"{100 * v:.2f}" for v in [*value, value.mean()])]
-        )
+        [place, rule, convention, *(f"{100 * v:.2f}" for v in [*value, value.mean()])]
         for convention, value in values.items()
     ]

@@ -89,9 +89,10 @@ class TestSet:
             "category against normal": lambda: category_against_normal(
                 truth, scores, in_category, ~self.anomalous
             ),
-            "category one-vs-rest": lambda: category_one_vs_rest(
-                in_category & truth, self.category_scores
-            ),
+            "category one-vs-rest": lambda: [
+                category_one_vs_rest(own & truth, category_scores)
+                for own, category_scores in zip(in_category, self.category_scores, strict=True)
+            ],
         }
 
 

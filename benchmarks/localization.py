@@ -146,9 +146,9 @@ def main() -> None:
     for _ in range(REPEATS.value):
         start = time.perf_counter()
         truth = localization.truth_from_spans(spans)
-        ours = legacy_localization.legacy_mean_average_precision(
-            legacy_localization.legacy_detections(probs), truth, num_categories=NUM_COLUMNS
-        )
+        found = legacy_localization.legacy_detections(probs)
+        values = localization.average_precisions(found, truth, num_categories=NUM_COLUMNS)
+        ours = legacy_localization.legacy_mean_average_precision(found, values)
         times.append(time.perf_counter() - start)
     start = time.perf_counter()
     frame_probs = [np.repeat(video_probs, 16, axis=0) for video_probs in probs]

@@ -46,7 +46,7 @@ def judged(info: BagsInfo, bags: list[Bag], scores: np.ndarray) -> list[float]:
         VideoScores(row, float(np.sort(row)[-TOP:].mean()), nothing, nothing, nothing)
         for row in scores
     ]
-    split = ScoredSplit(info, bags, results, resampled=True, has_categories=False)
+    split = ScoredSplit(info, bags, results, resampled=True)
     found = measured(split.arrays)
     return [found[key] for key in KEYS]
 

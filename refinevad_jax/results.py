@@ -12,7 +12,7 @@ import pathlib
 
 from absl import flags
 
-from refinevad_jax.errors import UserError
+from refinevad_jax.errors import UserError, as_damaged
 from refinevad_jax.runtime import command_line
 
 ROW = flags.DEFINE_multi_string("row", [], "NAME=PATTERN of evaluation folders, once per row.")
@@ -39,12 +39,8 @@ def main() -> None:
         raise UserError("--row=NAME=PATTERN is needed, at least once")
     text = ""
     if BEFORE.value:
-        try:
+        with as_damaged(f"--before={BEFORE.value}: not UTF-8 text"):
             text = pathlib.Path(BEFORE.value).read_text(encoding="utf-8").rstrip() + "\n\n"
-        except OSError as error:
-            raise UserError(f"--before={BEFORE.value}: {error.strerror}") from error
-        except UnicodeError as error:
-            raise UserError(f"--before={BEFORE.value}: not UTF-8 text ({error})") from error
     text += result_table(rows)
     if OUTPUT.value:
         write_text(pathlib.Path(OUTPUT.value), text)

@@ -86,7 +86,7 @@ class Detector:
         """Disjoint events in the order of time."""
         return propose_events(
             scores.scores,
-            scores.category_probs if self.categories else np.zeros(0),
+            scores.category_probs,
             frames_per_segment=self.frames_per_segment,
             num_frames=num_frames,
             threshold=threshold.value,

@@ -2,18 +2,17 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from refinevad_jax.errors import UserError
+from refinevad_jax.evaluation.numbers import without_nan
+from refinevad_jax.evaluation.page_content import curves
 from refinevad_jax.evaluation.scored_split import ScoredSplit, stored_split
 from refinevad_jax.metrics import bootstrap, names
-from refinevad_jax.metrics.frames import roc_curve
 from refinevad_jax.runs.evaluations import damaged, read_evaluation
-
-CURVE_POINTS = 400
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,12 +23,14 @@ class ComparedRun:
         name: for tables.
         folder: of its evaluation.
         metrics: content of metrics.json.
+        categories: their names, in order.
         split: the videos with their scores.
     """
 
     name: str
     folder: pathlib.Path
     metrics: dict[str, Any]
+    categories: list[str]
     split: ScoredSplit
 
 
@@ -37,7 +38,8 @@ def read_run(name: str, folder: pathlib.Path) -> ComparedRun:
     """Reads an evaluation folder. Raises UserError if it is missing or damaged."""
     metrics, arrays = read_evaluation(folder)
     with damaged(folder):
-        return ComparedRun(name, folder, metrics, stored_split(metrics, arrays))
+        categories = [str(row["category"]) for row in metrics["per_category"]["categories"]]
+        return ComparedRun(name, folder, metrics, categories, stored_split(metrics, arrays))
 
 
 def comparison(runs: Sequence[ComparedRun]) -> dict[str, Any]:
@@ -45,28 +47,22 @@ def comparison(runs: Sequence[ComparedRun]) -> dict[str, Any]:
 
     Raises UserError for damaged folders, and for runs on different categories.
     """
-    found = []
-    for run in runs:
-        with damaged(run.folder):
-            found.append(_categories(run.metrics))
-    for run, categories in zip(runs, found, strict=True):
-        if categories != found[0]:
-            raise UserError(
-                f"{run.name} knows the categories {', '.join(categories)}, {runs[0].name} "
-                f"{', '.join(found[0])}; only runs on the same ones are compared"
-            )
-    curves, differences = [], []
+    first = runs[0]
+    shown, differences = [], []
     for number, run in enumerate(runs):
+        if run.categories != first.categories:
+            raise UserError(
+                f"{run.name} knows the categories {', '.join(run.categories)}, {first.name} "
+                f"{', '.join(first.categories)}; only runs on the same ones are compared"
+            )
         with damaged(run.folder):
-            curves.append(_roc(run.split))
+            roc = curves(run.split).get("roc")
+            shown.append({"name": run.name, "metrics": run.metrics, "roc": roc})
             if number:
-                differences.append(paired(runs[0], run))
+                differences.append(paired(first, run))
     return {
-        "runs": [
-            {"name": run.name, "metrics": run.metrics, "roc": roc}
-            for run, roc in zip(runs, curves, strict=True)
-        ],
-        "categories": found[0],
+        "runs": shown,
+        "categories": first.categories,
         "differences": differences,
     }
 
@@ -94,28 +90,9 @@ def _differences(
 ) -> dict[str, dict[str, float | None]]:
     """A row for every metric of a level that draws of videos give."""
     found = bootstrap.compare(truth, one, other, lengths)
-    return {key: _row(found[name]) for key, name in names.resampled(level).items()}
-
-
-def _row(found: bootstrap.Comparison) -> dict[str, float | None]:
-    interval = found.difference
-    values = {
-        "value": interval.value,
-        "low": interval.low,
-        "high": interval.high,
-        "p_value": found.p_value,
-    }
-    return {key: None if np.isnan(value) else value for key, value in values.items()}
-
-
-def _roc(split: ScoredSplit) -> dict[str, list[float]] | None:
-    truth = split.arrays.truth
-    if not truth.any() or truth.all():
-        return None
-    x, y, _ = roc_curve(truth, split.arrays.scores)
-    grid = np.unique(np.linspace(0, len(x) - 1, CURVE_POINTS).astype(int))
-    return {"x": x[grid].round(5).tolist(), "y": y[grid].round(5).tolist()}
-
-
-def _categories(metrics: Mapping[str, Any]) -> list[str]:
-    return [str(row["category"]) for row in metrics["per_category"]["categories"]]
+    rows = {}
+    for key, name in names.resampled(level).items():
+        interval, p_value = found[name].difference, found[name].p_value
+        ends = {"low": interval.low, "high": interval.high}
+        rows[key] = without_nan({"value": interval.value, **ends, "p_value": p_value})
+    return rows

@@ -10,6 +10,7 @@ V videos, T segments, F frames, C categories.
 
 import dataclasses
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from refinevad_jax.metrics.frames import (
 from refinevad_jax.metrics.localization import IOU_THRESHOLDS, Detections, Truth
 from refinevad_jax.metrics.names import SplitArrays
 from refinevad_jax.metrics.truth import frame_truth, truth_hash, truth_runs
-from refinevad_jax.metrics.videos import category_average_precisions
+from refinevad_jax.metrics.videos import category_average_precisions, mean_of_defined
 
 TARGET_FALSE_ALARM_RATE = 0.01
 NO_CATEGORY = np.zeros(0)  # evidence
@@ -100,14 +101,14 @@ def per_category(split: ScoredSplit) -> dict[str, Any]:
         {"category": name} | {key: column[c].item() for key, column in columns.items()}
         for c, name in enumerate(split.info.taxonomy.display_names)
     ]
-    means = {key: _mean(column) for key, column in columns.items() if key != "num_videos"}
+    means = {key: mean_of_defined(column) for key, column in columns.items() if key != "num_videos"}
     return {"categories": rows, "mean": means}
 
 
 def _one_vs_rest(split: ScoredSplit) -> tuple[np.ndarray, np.ndarray]:
     """AUC [C] and AP [C]; category by category, so that [C, F] is never in memory."""
     maps = [split.category_map(i) for i in split.known]
-    aucs, aps = [], []
+    areas = []
     for category in range(split.info.taxonomy.num_categories):
         truth, scores = [np.zeros(0, bool)], [np.zeros(0, np.float32)]
         for index, probs in zip(split.known, maps, strict=True):
@@ -115,10 +116,9 @@ def _one_vs_rest(split: ScoredSplit) -> tuple[np.ndarray, np.ndarray]:
             own = spans[spans[:, 2] == category]
             truth.append(frame_truth(own, split.evaluated_frames(index)))
             scores.append(split.on_frames(index, probs[:, 1 + category]))
-        auc, ap = category_one_vs_rest(np.concatenate(truth)[None], np.concatenate(scores)[None])
-        aucs.append(auc[0])
-        aps.append(ap[0])
-    return np.array(aucs), np.array(aps)
+        areas.append(category_one_vs_rest(np.concatenate(truth), np.concatenate(scores)))
+    auc, average_precision = np.array(areas).T
+    return auc, average_precision
 
 
 def localization_metrics(split: ScoredSplit) -> dict[str, Any]:
@@ -192,7 +192,8 @@ def _detections(
         found = split.events(index, rule=parameters)
         named = [event for event in found if event.category >= 0]
         rows.append(_rows(number, [*normal, *named]))
-    return _both(split, np.concatenate(rows))
+    every = _joined(rows)
+    return every, every.select(split.arrays.anomalous[split.known][every.video])
 
 
 def _class_agnostic(split: ScoredSplit, rule: str, parameters: ProposalRule) -> np.ndarray:
@@ -201,11 +202,10 @@ def _class_agnostic(split: ScoredSplit, rule: str, parameters: ProposalRule) -> 
         scores = (split.results[i].scores for i in split.known)
         every, _ = _legacy(split, [np.stack([1 - s, s], axis=1) for s in scores])
     else:
-        rows = [
+        every = _joined(
             _rows(number, split.events(index, evidence=NO_CATEGORY, rule=parameters))
             for number, index in enumerate(split.known)
-        ]
-        every, _ = _both(split, np.concatenate(rows))
+        )
         every = dataclasses.replace(every, category=np.ones_like(every.category))
     spans = [
         np.pad(truth_runs(split.frame_truth(index)), ((0, 0), (0, 1))) for index in split.known
@@ -229,16 +229,17 @@ def _legacy(split: ScoredSplit, maps: list[np.ndarray]) -> tuple[Detections, Det
     )
 
 
-def _both(split: ScoredSplit, rows: np.ndarray) -> tuple[Detections, Detections]:
-    video, category, start, end = rows[:, :4].T.astype(np.int64)
-    every = Detections(video, category, start, end, rows[:, 4])
-    return every, every.select(split.arrays.anomalous[split.known][video])
-
-
 def _rows(video: int, events: list[Event]) -> np.ndarray:
     """[E, 5] video, column, start, end, score; events without a category are in column 0."""
     rows = [(video, event.category + 1, event.start, event.end, event.score) for event in events]
     return np.array(rows, np.float64).reshape(-1, 5)
+
+
+def _joined(rows: Iterable[np.ndarray]) -> Detections:
+    """Detections of all videos from the rows of each."""
+    *places, score = np.concatenate([*rows]).T
+    video, category, start, end = (column.astype(np.int64) for column in places)
+    return Detections(video, category, start, end, score)
 
 
 def _with_mean(values: np.ndarray) -> Any:
@@ -299,12 +300,6 @@ def gate_statistics(split: ScoredSplit) -> dict[str, float]:
         "ratio_span_within_video": float(np.mean([np.ptp(ratio) for ratio in ratios])),
         "correlation_with_truth": _correlation(np.concatenate(gate), np.concatenate(share)),
     }
-
-
-def _mean(values: np.ndarray) -> float:
-    """Mean of what is defined; nan if nothing is."""
-    defined = values[~np.isnan(values)]
-    return float(defined.mean()) if len(defined) else math.nan
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:

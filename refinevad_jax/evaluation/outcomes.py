@@ -39,7 +39,7 @@ class Outcome:
 
 
 def outcomes(split: ScoredSplit, threshold: float | None) -> list[Outcome]:
-    """One per video of the split. There are no events if the threshold is None."""
+    """One per video of the split. If the threshold is None, no video has events."""
     return [_outcome(split, index, threshold) for index in range(len(split.bags))]
 
 
@@ -66,7 +66,7 @@ def video_rows(split: ScoredSplit, outcomes: Sequence[Outcome]) -> list[dict[str
     for index, (bag, outcome) in enumerate(zip(split.bags, outcomes, strict=True)):
         result, auc = split.results[index], outcome.frame_auc
         category = probability = ""
-        if split.has_categories:
+        if result.category_probs.size:
             best = int(result.category_probs.argmax())
             category, probability = categories[best], f"{result.category_probs[best]:.6f}"
         rows.append(

@@ -14,7 +14,6 @@ import numpy as np
 
 from refinevad_jax.evaluation.outcomes import OUTCOMES, Outcome
 from refinevad_jax.evaluation.scored_split import ScoredSplit
-from refinevad_jax.metrics.frames import precision_recall_curve, roc_curve
 from refinevad_jax.report import figures
 
 CURVE_POINTS = 600  # of ROC and precision-recall curves: finer than a screen shows
@@ -49,26 +48,28 @@ def page_content(
 
 def curves(split: ScoredSplit) -> dict[str, Any]:
     """ROC and precision-recall as x, y and threshold; empty if they are not defined."""
-    truth, scores = split.arrays.truth, split.arrays.scores
+    truth, ranking = split.arrays.truth, split.arrays.ranking
     if not truth.any() or truth.all():
         return {}
-    fpr, tpr, roc_thresholds = roc_curve(truth, scores)
-    precision, recall, thresholds = precision_recall_curve(truth, scores)
+    precision, recall, thresholds = ranking.precision_recall_curve()
     return {
-        "roc": _thinned(fpr, tpr, roc_thresholds),
+        "roc": _thinned(*ranking.roc_curve()),
         "pr": _thinned(recall, precision, thresholds),
         "positive_share": float(truth.mean()),
     }
 
 
 def _projection(split: ScoredSplit) -> dict[str, Any]:
-    """Places of categories and videos, or the reason why there are none."""
+    """Places of categories and videos, or the reason why they are not known."""
     if split.prototypes is None:
         return {"reason": "the scores come without category prototypes"}
     weights = np.stack([result.category_weights for result in split.results])
-    places = project(split.prototypes, weights)
-    if places is None:
+    try:
+        places = project(split.prototypes, weights)
+    except ImportError:
         return {"reason": WHY_NOT}
+    if places is None:
+        return {"reason": f"t-SNE needs {MIN_POINTS} categories and videos or more"}
     places = places.round(2)
     count = len(split.prototypes)
     return {"reason": "", "categories": places[:count].tolist(), "videos": places[count:].tolist()}
@@ -78,14 +79,12 @@ def project(prototypes: np.ndarray, category_weights: np.ndarray) -> np.ndarray 
     """Places of C prototypes, then V videos, by t-SNE: [C + V, 2], the same for the same input.
 
     A video lies where CORE puts it among the prototypes: v = sum_c w_c E_c (docs/method.md).
-    prototypes: [C, H]; category_weights: [V, C]. None without scikit-learn, which is optional, or
-    for fewer than 5 points. Distances inside a neighbourhood mean something, those across the plane
-    do not.
+    prototypes: [C, H]; category_weights: [V, C]. None for fewer than 5 points. Distances inside a
+    neighbourhood mean something, those across the plane do not. Raises ImportError without
+    scikit-learn, which is optional.
     """
-    try:
-        from sklearn.manifold import TSNE
-    except ImportError:
-        return None
+    from sklearn.manifold import TSNE
+
     points = np.concatenate([prototypes, category_weights @ prototypes]).astype(np.float64)
     if len(points) < MIN_POINTS:
         return None
@@ -125,7 +124,7 @@ def _video(split: ScoredSplit, index: int, outcome: Outcome) -> dict[str, Any]:
         "auc": None if math.isnan(outcome.frame_auc) else round(outcome.frame_auc, 4),
         "frames": split.evaluated_frames(index),
         "fps": bag.fps,
-        "probs": (np.round(result.category_probs, 4).tolist() if split.has_categories else None),
+        "probs": np.round(result.category_probs, 4).tolist() or None,
         "spans": bag.spans.tolist() if bag.has_truth else None,
         "events": [
             [event.start, event.end, event.category, round(event.score, 4)]
@@ -221,5 +220,5 @@ def _panel(split: ScoredSplit, index: int, outcome: Outcome) -> figures.Panel:
         unit=unit,
         truth=intervals(bag.spans.tolist()),
         events=intervals([(event.start, event.end, event.category) for event in outcome.events]),
-        series={"shift ratio": result.shift_ratio} if np.ptp(result.shift_ratio) else {},
+        shift_ratio=result.shift_ratio if np.ptp(result.shift_ratio) else None,
     )

@@ -13,10 +13,11 @@ from refinevad_jax.data.bags import BagsInfo, read_info, read_split
 from refinevad_jax.data.taxonomy import in_words, mapped, matching
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation import page_content, score_files
-from refinevad_jax.evaluation.numbers import TARGET_FALSE_ALARM_RATE, measure, without_nan
+from refinevad_jax.evaluation.numbers import TARGET_FALSE_ALARM_RATE, measure
 from refinevad_jax.evaluation.outcomes import event_list, outcomes, video_rows
 from refinevad_jax.evaluation.scored_split import ScoredSplit, stored_arrays
 from refinevad_jax.evaluation.scoring import Scorer, VideoScores
+from refinevad_jax.files.hashes import file_sha256
 from refinevad_jax.report import tables
 from refinevad_jax.report.page import write_page
 from refinevad_jax.runs import evaluations
@@ -26,7 +27,7 @@ from refinevad_jax.runs.run import Run, read_run, seed_workdirs
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What a user may choose besides what is evaluated.
+    """What a user may choose in addition to what is evaluated.
 
     Attributes:
         num_curves: score curves to draw; with 0 no figures are drawn either.
@@ -44,7 +45,7 @@ class Settings:
 def evaluate_seeds(workdir: pathlib.Path, **options: Any) -> list[dict[str, Any]]:
     """Evaluates the run in workdir, or every seed of it; options as of `evaluate`.
 
-    Returns what metrics.json holds, by seed. Raises UserError if there is no run.
+    Returns what metrics.json holds, by seed. Raises UserError if the folder has no run.
     """
     folders = seed_workdirs(workdir)
     if not folders:
@@ -129,7 +130,7 @@ def evaluate_scores(
         "num_segments": scored.num_segments,
         "scores": {
             "file": path.name,
-            "sha256": scored.sha256,
+            "sha256": file_sha256(path),
             "per": scored.resolution,
             "notes": scored.notes,
         },
@@ -154,21 +155,14 @@ def score(
         scored = scorer(
             params, bags, columns=run.columns(), num_segments=num_segments, progress=bar.update
         )
-    has_categories = run.model_config.has_core
-    same = run.info.taxonomy == info.taxonomy
-    if not same:
-        scored = [in_categories_of(info, run.info, result) for result in scored]
-        print(f"categories: {in_words(run.info.taxonomy, info.taxonomy)}")
-    known = has_categories and same  # prototypes of other categories say nothing of these
-    prototypes = np.asarray(nnx.merge(graphdef, params).core.prototypes[...]) if known else None
-    return ScoredSplit(
-        info=info,
-        bags=bags,
-        results=scored,
-        resampled=num_segments > 0,
-        has_categories=has_categories,
-        prototypes=prototypes,
-    ), number
+    prototypes = None  # those of other categories say nothing of these
+    if run.model_config.has_core:
+        if run.info.taxonomy == info.taxonomy:
+            prototypes = np.asarray(nnx.merge(graphdef, params).core.prototypes[...])
+        else:
+            scored = [in_categories_of(info, run.info, result) for result in scored]
+            print(f"categories: {in_words(run.info.taxonomy, info.taxonomy)}")
+    return ScoredSplit(info, bags, scored, num_segments > 0, prototypes), number
 
 
 def in_categories_of(info: BagsInfo, trained: BagsInfo, result: VideoScores) -> VideoScores:
@@ -186,7 +180,7 @@ def write_evaluation(
 ) -> dict[str, Any]:
     """Measures, writes the folder whole or not at all, prints; what metrics.json holds."""
     numbers = measure(split, target_false_alarm_rate=settings.target_false_alarm_rate)
-    content = numbers | without_nan(protocol)
+    content = numbers | protocol
     found = outcomes(split, content["operating_point"]["threshold"])
 
     def draw(new: pathlib.Path) -> None:
@@ -242,12 +236,12 @@ def check_features(trained: BagsInfo, found: BagsInfo, *, allow_mismatch: bool) 
 def selection_rule(run: Run) -> str:
     """How the best checkpoint was chosen, in words."""
     data = run.config.data
-    where = (
+    chosen_on = (
         f"{data.selection_fraction:.0%} of {data.train_split!r}, held out"
         if data.selection_split == data.train_split
         else f"{data.selection_split!r}"
     )
-    return f"{run.config.train.selection_metric} on {where} (video-level labels)"
+    return f"{run.config.train.selection_metric} on {chosen_on} (video-level labels)"
 
 
 def _modalities(info: BagsInfo) -> str:

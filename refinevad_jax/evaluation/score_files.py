@@ -12,9 +12,8 @@ import numpy as np
 from refinevad_jax.data.bags import Bag, BagsInfo
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation.scored_split import ScoredSplit
-from refinevad_jax.evaluation.scoring import VideoScores
+from refinevad_jax.evaluation.scoring import VideoScores, top_k_mean
 from refinevad_jax.files.arrays import load_array, load_packed
-from refinevad_jax.files.hashes import file_sha256
 from refinevad_jax.metrics.truth import evaluated_length
 
 TOP_K_DIVISOR = 16  # a video's score is the mean of its T / 16 + 1 highest, as in config.loss
@@ -30,14 +29,12 @@ class GivenScores:
         resolution: what one score stands for, in words.
         num_segments: number of scores of every video if all have the same, else 0.
         notes: what had to be done to the scores, one sentence each.
-        sha256: of the file.
     """
 
     split: ScoredSplit
     resolution: str
     num_segments: int
     notes: list[str]
-    sha256: str
 
 
 def read_scores(path: pathlib.Path, info: BagsInfo, bags: list[Bag]) -> GivenScores:
@@ -49,36 +46,30 @@ def read_scores(path: pathlib.Path, info: BagsInfo, bags: list[Bag]) -> GivenSco
     number for all. Raises UserError that counts and names the videos that are unknown, missing, of
     a wrong length or not finite.
     """
-    frames = np.array([evaluated_length(bag.num_segments, info.frames_per_segment) for bag in bags])
+    ids, size = [bag.video_id for bag in bags], info.frames_per_segment
     expected = {
         "segment": np.array([bag.num_segments for bag in bags]),
-        "evaluated frame": frames,
+        "evaluated frame": np.array([evaluated_length(bag.num_segments, size) for bag in bags]),
         "frame of the file": np.array([bag.num_frames for bag in bags]),
     }
-    arrays = _read_arrays(path, [bag.video_id for bag in bags], expected)
-    _check_values(path, arrays, [bag.video_id for bag in bags], info.taxonomy.num_categories)
-    resolution, notes = _resolution(path, arrays, expected, bags, info.frames_per_segment)
+    arrays = _read_arrays(path, ids, expected)
+    _check_values(path, arrays, ids, info.taxonomy.num_categories)
+    resolution, target, notes = _resolution(path, arrays, expected, ids, size)
+    # What is too long is cut; what is too short repeats its last entry.
+    arrays = [
+        array[np.minimum(np.arange(length), len(array) - 1)]
+        for array, length in zip(arrays, target, strict=True)
+    ]
     if resolution in ("evaluated frame", "frame of the file"):
-        arrays = [_of_length(array, length) for array, length in zip(arrays, frames, strict=True)]
-        segments = [_as_segments(array, info.frames_per_segment) for array in arrays]
-        if all(part is not None for part in segments):
-            arrays, resolution = [part for part in segments if part is not None], "segment"
-            notes.append(f"one score per {info.frames_per_segment} frames, repeated")
-    elif resolution == "segment":
-        lengths = expected["segment"]
-        arrays = [_of_length(array, length) for array, length in zip(arrays, lengths, strict=True)]
+        blocks = [array.reshape(-1, size, *array.shape[1:]) for array in arrays]
+        if all((block == block[:, :1]).all() for block in blocks):
+            arrays, resolution = [block[:, 0] for block in blocks], "segment"
+            notes.append(f"one score per {size} frames, repeated")
     notes += _range_note(arrays)
-    maps = [array for array in arrays if array.ndim == 2]
-    split = ScoredSplit(
-        info=info,
-        bags=bags,
-        results=[_video_scores(array, info.taxonomy.num_categories) for array in arrays],
-        resampled=resolution != "segment",
-        has_categories=bool(maps),
-        category_maps=maps or None,
-    )
+    results = [_video_scores(array) for array in arrays]
+    split = ScoredSplit(info, bags, results, resampled=resolution != "segment")
     same = len(arrays[0]) if resolution == "equal part of a video" else 0
-    return GivenScores(split, resolution, same, notes, file_sha256(path))
+    return GivenScores(split, resolution, same, notes)
 
 
 def _read_arrays(
@@ -153,38 +144,38 @@ def _resolution(
     path: pathlib.Path,
     arrays: Sequence[np.ndarray],
     expected: Mapping[str, np.ndarray],
-    bags: Sequence[Bag],
+    ids: Sequence[str],
     frames_per_segment: int,
-) -> tuple[str, list[str]]:
-    """What one score stands for, and what that costs at the ends of videos."""
+) -> tuple[str, np.ndarray, list[str]]:
+    """What one score stands for, how many [V] are needed, and what that costs at the ends."""
     lengths = np.array([len(array) for array in arrays])
-    for name, other in expected.items():
-        if (lengths == other).all() and name != "frame of the file":
-            return name, []
     for name, tolerance in (
+        ("segment", 0),
+        ("evaluated frame", 0),
         ("evaluated frame", frames_per_segment - 1),
         ("frame of the file", 0),
         ("segment", 1),
     ):
-        off = lengths - expected[name]
-        if (np.abs(off) <= tolerance).all():
+        if (np.abs(lengths - expected[name]) <= tolerance).all():
             target = expected["segment" if name == "segment" else "evaluated frame"]
-            return name, _tail_notes(lengths - target, name)
-    if len(set(lengths.tolist())) == 1 and len(arrays) > 1:
-        return "equal part of a video", [f"{lengths[0]} scores per video, spread evenly over it"]
+            return name, target, _tail_notes(lengths - target, name)
     values, counts = np.unique(lengths, return_counts=True)
+    if len(values) == 1 and len(arrays) > 1:
+        note = f"{lengths[0]} scores per video, spread evenly over it"
+        return "equal part of a video", lengths, [note]
     usual = values[counts.argmax()]
     readings = {f"one score per {name}": other for name, other in expected.items()}
     readings[f"{usual} scores per video"] = np.full_like(lengths, usual)
     best = min(readings, key=lambda name: int((lengths != readings[name]).sum()))
-    wrong = np.flatnonzero(lengths != readings[best])
-    named = ", ".join(
-        f"{bags[i].video_id} {lengths[i]:,} instead of {readings[best][i]:,}" for i in wrong[:SHOWN]
-    )
+    wrong = [
+        f"{name} {length:,} instead of {target:,}"
+        for name, length, target in zip(ids, lengths, readings[best], strict=True)
+        if length != target
+    ]
     raise UserError(
-        f"{path}: {len(wrong)} of {len(bags)} videos are of a wrong length for {best} "
-        f"({named}{', ...' if len(wrong) > SHOWN else ''}); a score may stand for a segment, an "
-        "evaluated frame, a frame of the file, or an equal part of every video"
+        f"{path}: {len(wrong)} of {len(ids)} videos are of a wrong length for {best} "
+        f"({_named(wrong)}); a score may stand for a segment, an evaluated frame, a frame of the "
+        "file, or an equal part of every video"
     )
 
 
@@ -209,33 +200,19 @@ def _range_note(arrays: Sequence[np.ndarray]) -> list[str]:
     ]
 
 
-def _of_length(array: np.ndarray, length: int) -> np.ndarray:
-    """Cuts, or repeats the last entry."""
-    if len(array) >= length:
-        return array[:length]
-    return np.concatenate([array, np.repeat(array[-1:], length - len(array), axis=0)])
-
-
-def _as_segments(array: np.ndarray, frames_per_segment: int) -> np.ndarray | None:
-    """One entry per segment if the frames of each are equal, else None."""
-    blocks = array.reshape(-1, frames_per_segment, *array.shape[1:])
-    return blocks[:, 0] if (blocks == blocks[:, :1]).all() else None
-
-
-def _video_scores(array: np.ndarray, num_categories: int) -> VideoScores:
+def _video_scores(array: np.ndarray) -> VideoScores:
     """Scores [L], and the probabilities of categories as the mean of each column's highest."""
-    array = array.astype(np.float32)
-    scores = array if array.ndim == 1 else 1 - array[:, 0]
-    k = len(scores) // TOP_K_DIVISOR + 1
-    probs = np.zeros(num_categories, np.float32)
-    if array.ndim == 2:
-        probs = np.sort(array[:, 1:], axis=0)[-k:].mean(axis=0)
+    given = array.astype(np.float32)
+    named = array.ndim == 2
+    scores = 1 - given[:, 0] if named else given
+    probs = top_k_mean(given[:, 1:], TOP_K_DIVISOR) if named else np.zeros(0)
     return VideoScores(
         scores=scores,
-        video_score=float(np.sort(scores)[-k:].mean()),
+        video_score=float(top_k_mean(scores, TOP_K_DIVISOR)),
         category_probs=probs,
         category_weights=probs,
         shift_ratio=np.zeros_like(scores),
+        category_map=array if named else None,
     )
 
 

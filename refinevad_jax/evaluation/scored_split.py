@@ -29,9 +29,6 @@ class ScoredSplit:
         results: V scores, in the same order.
         resampled: whether the scores of a video are spread evenly over its frames, however many
             there are, instead of one per segment.
-        has_categories: whether anything is said of categories.
-        category_maps: V probabilities [T, 1 + C], normal first, if they were given as such; else
-            None, and they follow from the video's category probabilities.
         prototypes: [C, H] of CORE, if the network has them.
     """
 
@@ -39,9 +36,12 @@ class ScoredSplit:
     bags: list[Bag]
     results: list[VideoScores]
     resampled: bool
-    has_categories: bool
-    category_maps: list[np.ndarray] | None = None
     prototypes: np.ndarray | None = None
+
+    @property
+    def has_categories(self) -> bool:
+        """Whether categories are scored."""
+        return self.results[0].category_probs.size > 0
 
     def evaluated_frames(self, index: int) -> int:
         """T x frames_per_segment: what the field evaluates of a video."""
@@ -58,18 +58,15 @@ class ScoredSplit:
 
     def category_map(self, index: int) -> np.ndarray:
         """[T, 1 + C] probabilities of a video's scores, normal first."""
-        if self.category_maps is not None:
-            return self.category_maps[index]
         result = self.results[index]
+        if result.category_map is not None:
+            return result.category_map
         return protocol.category_map(result.scores, result.category_probs)
 
     def category_evidence(self, index: int) -> np.ndarray:
         """[C] or [T, C] of a video, as `propose_events` takes it; C = 0 without categories."""
-        if not self.has_categories:
-            return np.zeros(0)
-        if self.category_maps is not None:
-            return self.category_maps[index][:, 1:]
-        return self.results[index].category_probs
+        result = self.results[index]
+        return result.category_probs if result.category_map is None else result.category_map[:, 1:]
 
     def events(
         self,
@@ -105,13 +102,11 @@ class ScoredSplit:
     def arrays(self) -> SplitArrays:
         """What the metrics of `metrics.names` are computed from."""
         videos = range(len(self.bags))
-        no_probs = np.zeros((len(videos), 0))
-        probs = [result.category_probs for result in self.results]
         truth = [self.frame_truth(index) for index in self.known]
         return SplitArrays(
             labels=np.stack([bag.labels for bag in self.bags]),
             video_scores=np.array([result.video_score for result in self.results]),
-            category_probs=np.stack(probs) if self.has_categories else no_probs,
+            category_probs=np.stack([result.category_probs for result in self.results]),
             truth=np.concatenate([np.zeros(0, bool), *truth]),
             scores=self._frame_scores(self.known),
             lengths=np.array([self.evaluated_frames(index) for index in self.known], np.int64),
@@ -133,11 +128,10 @@ def stored_arrays(split: ScoredSplit) -> dict[str, np.ndarray]:
 
     Scores, shift ratios and given category maps of video i are entries offsets[i] to
     offsets[i + 1], its annotated spans (start, end, category) are entries span_offsets[i] to
-    span_offsets[i + 1]. Without categories their probabilities and weights are 0.
+    span_offsets[i + 1]. If categories are not scored, their probabilities and weights are [V, 0].
     """
     bags, results = split.bags, split.results
-    none = np.zeros(split.arrays.labels.shape, np.float32)
-    named, maps = split.has_categories, split.category_maps
+    maps = [result.category_map for result in results if result.category_map is not None]
     return {
         "video_ids": np.array([bag.video_id for bag in bags]),
         "offsets": np.cumsum([0, *(len(result.scores) for result in results)]),
@@ -149,8 +143,8 @@ def stored_arrays(split: ScoredSplit) -> dict[str, np.ndarray]:
         "has_truth": split.arrays.with_truth,
         "labels": split.arrays.labels,
         "video_scores": split.arrays.video_scores,
-        "category_probs": split.arrays.category_probs if named else none,
-        "category_weights": np.stack([r.category_weights for r in results]) if named else none,
+        "category_probs": split.arrays.category_probs,
+        "category_weights": np.stack([result.category_weights for result in results]),
         "categories": np.array(split.info.taxonomy.categories),
         **({"category_maps": np.concatenate(maps)} if maps else {}),
     }
@@ -164,6 +158,7 @@ def stored_split(metrics: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -
     name, size = str(metrics["dataset"]), int(metrics["frames_per_segment"])
     categories = tuple(arrays["categories"].tolist())
     own, spans = _slices(arrays["offsets"]), _slices(arrays["span_offsets"])
+    maps = arrays.get("category_maps")
     bags, results = [], []
     for i, video_id in enumerate(map(str, arrays["video_ids"])):
         frames = int(arrays["evaluated_frames"][i])
@@ -186,19 +181,17 @@ def stored_split(metrics: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -
                 category_probs=arrays["category_probs"][i],
                 category_weights=arrays["category_weights"][i],
                 shift_ratio=arrays["shift_ratio"][own[i]],
+                category_map=None if maps is None else maps[own[i]],
             )
         )
-        shapes = {bags[i].labels.shape, results[i].category_probs.shape, (len(categories),)}
-        if len(shapes) > 1 or not len(results[i].scores):
+        named = results[i].category_probs.shape in ((0,), bags[i].labels.shape)
+        if not (named and bags[i].labels.shape == (len(categories),) and len(results[i].scores)):
             raise ValueError(f"arrays of video {i}")
-    given = "category_maps" in arrays
     return ScoredSplit(
         info=BagsInfo(name, Taxonomy(name, categories, categories), (), frames_per_segment=size),
         bags=bags,
         results=results,
         resampled=True,
-        has_categories=metrics["category_accuracy"] is not None,
-        category_maps=[arrays["category_maps"][part] for part in own] if given else None,
     )
 
 

@@ -19,7 +19,6 @@ from refinevad_jax.runtime.compiler import compiler_options
 SHORTEST_BUCKET = 32
 LONGEST_COARSE_BUCKET = 16_384
 PER_SEGMENT = ("scores", "shift_ratio")
-PER_CATEGORY = ("category_probs", "category_weights")
 # Segments of one call over all its rows. More would leave a processor's caches and add rows of
 # padding: at 16,384 the same videos take twice as long.
 SEGMENTS_PER_CALL = 2_048
@@ -32,9 +31,11 @@ class VideoScores:
     Attributes:
         scores: [T] anomaly score of each segment, of the video's own or of the resampled ones.
         video_score: mean of the top k of them, k as in training.
-        category_probs: [C] p_c, 0 without CORE.
-        category_weights: [C] w_c, 0 without CORE.
+        category_probs: [C] p_c; [0] if categories are not scored, as without CORE.
+        category_weights: [C] w_c, or [0].
         shift_ratio: [T] r_t.
+        category_map: [T, 1 + C] probabilities, normal first, if they were given as such; else they
+            follow from category_probs.
     """
 
     scores: np.ndarray
@@ -42,6 +43,12 @@ class VideoScores:
     category_probs: np.ndarray
     category_weights: np.ndarray
     shift_ratio: np.ndarray
+    category_map: np.ndarray | None = None
+
+
+def top_k_mean(values: np.ndarray, divisor: int) -> np.ndarray:
+    """Mean of the T / divisor + 1 highest: values [T], or each column of [T, C]."""
+    return np.sort(values, axis=0)[-(len(values) // divisor + 1) :].mean(axis=0)
 
 
 class Scorer:
@@ -82,15 +89,14 @@ class Scorer:
                 before = sums[video]
                 sums[video] = part if before is None else {k: before[k] + part[k] for k in part}
             progress(sum(crop == 0 for _, crop in rows.members))
-        return [self._average(total, bag) for total, bag in zip(sums, bags, strict=True)]
-
-    def _average(self, total: dict[str, np.ndarray] | None, bag: Bag) -> VideoScores:
-        assert total is not None
-        mean = {name: value / bag.features.shape[0] for name, value in total.items()}
-        k = len(mean["scores"]) // self._top_k_divisor + 1
-        without_core = {name: np.zeros(len(bag.labels)) for name in PER_CATEGORY}
-        video_score = float(np.sort(mean["scores"])[-k:].mean())
-        return VideoScores(video_score=video_score, **(without_core | mean))
+        results = []
+        without_core = {name: np.zeros(0) for name in ("category_probs", "category_weights")}
+        for total, bag in zip(sums, bags, strict=True):
+            assert total is not None
+            mean = {name: value / bag.features.shape[0] for name, value in total.items()}
+            score = float(top_k_mean(mean["scores"], self._top_k_divisor))
+            results.append(VideoScores(video_score=score, **(without_core | mean)))
+        return results
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +113,7 @@ def bucket_length(num_segments: int) -> int:
 
     At most a third of it is padding. Powers of two alone would score 15 % more segments on the
     lengths of UCF-Crime, with 9 programs instead of 14 (docs/performance.md). From hours of video
-    on, where attention takes far longer than compiling, a ninth at most: eight lengths a doubling.
+    on, attention takes far longer than compiling: a ninth at most, eight lengths per doubling.
     """
     power = max(SHORTEST_BUCKET, 1 << (num_segments - 1).bit_length())
     if power > LONGEST_COARSE_BUCKET:

@@ -91,7 +91,7 @@ CHOICES = (
     Row("label-injection", {"train.label_injection_rate": 1.0}, "this rate of e_y against 1"),
     Row("raw-scores", {"model.score_smoothing": 0.0}, "smoothed scores"),
     Row("without-centering", {"model.score_centering": 0.0}, "scores less a share of their mean"),
-    Row("one-rate", {"optimizer.category_rate": 1.0}, "a learning rate of the categories' own"),
+    Row("one-rate", {"optimizer.category_rate": 1.0}, "the categories' own learning rate"),
     Row("pooling-top_k", {"loss.pooling": "top_k"}, "softmax pooling against this k"),
     Row(
         "top-k-16",
@@ -105,12 +105,11 @@ CHOICES = (
 )
 
 
-def ladder(config: ConfigDict, modalities: Sequence[str], wanted: Sequence[str] = ()) -> list[Row]:
+def ladder(config: ConfigDict, modalities: Sequence[str], only: Sequence[str] = ()) -> list[Row]:
     """The rows for a configuration: those that change it, and one per modality if it has several.
 
-    If two rows come to the same configuration the first is kept. wanted: names to keep, with full;
-    () for all.
-    Raises UserError for an unknown name.
+    If two rows come to the same configuration, the first is kept. only: names to keep, with full;
+    () for all. Raises UserError for an unknown name.
     """
     rows = [*STEPS, *PARTS, *CHOICES]
     if len(modalities) > 1:
@@ -122,11 +121,11 @@ def ladder(config: ConfigDict, modalities: Sequence[str], wanted: Sequence[str] 
     for row in sorted(rows, key=lambda row: row.name != FULL):  # what is as full makes no row
         first.setdefault(_effective(changed(config, row)), row)
     rows = [row for row in rows if row in first.values()]
-    unknown = sorted(set(wanted) - {row.name for row in rows})
+    unknown = sorted(set(only) - {row.name for row in rows})
     if unknown:
         names = ", ".join(row.name for row in rows)
         raise UserError(f"--rows: no row {unknown[0]!r} here; there are {names}")
-    return [row for row in rows if not wanted or row.name == FULL or row.name in wanted]
+    return [row for row in rows if not only or row.name == FULL or row.name in only]
 
 
 def _effective(config: ConfigDict) -> str:

@@ -12,6 +12,8 @@ import dataclasses
 
 import numpy as np
 
+from refinevad_jax.metrics import frames
+
 METRICS = ("roc_auc", "average_precision")
 
 
@@ -61,27 +63,20 @@ class VideoCounts:
         """Counts the frames.
 
         truth: [F] bool; scores: [F]; lengths: [V] frames of each video, in the order of the frames.
-        Raises ValueError if they do not fit together, a score is NaN or there is no video.
+        Raises ValueError if they do not fit together, if a score is NaN, or without videos.
         """
-        truth, scores, lengths = np.asarray(truth, bool), np.asarray(scores), np.asarray(lengths)
+        truth, scores = frames.checked(truth, scores)
+        lengths = np.asarray(lengths)
         if not len(lengths):
             raise ValueError("no videos to draw from")
-        if truth.ndim != 1 or truth.shape != scores.shape or lengths.sum() != len(truth):
-            raise ValueError(
-                f"truth {truth.shape}, scores {scores.shape}, lengths that sum to {lengths.sum()}"
-            )
-        if np.isnan(scores).any():
-            raise ValueError(f"score of frame {np.isnan(scores).argmax()} is NaN")
-        self.num_videos = len(lengths)
-        video = np.repeat(np.arange(self.num_videos), lengths)
+        if lengths.sum() != len(truth):
+            raise ValueError(f"{len(truth)} frames, lengths that sum to {lengths.sum()}")
+        video = np.repeat(np.arange(len(lengths)), lengths)
         levels = np.unique(scores[truth])
-        self._num_levels = len(levels)
         below = np.searchsorted(levels, scores, side="left")
         places = below + np.searchsorted(levels, scores, side="right")
-        self._positives = _Tally(below[truth], video[truth], self._num_levels, self.num_videos)
-        self._negatives = _Tally(
-            places[~truth], video[~truth], 2 * self._num_levels + 1, self.num_videos
-        )
+        self._positives = _Tally(below[truth], video[truth], len(levels), len(lengths))
+        self._negatives = _Tally(places[~truth], video[~truth], 2 * len(levels) + 1, len(lengths))
 
     def metrics(self, draws: np.ndarray) -> tuple[float, float]:
         """ROC AUC and average precision if video v counts draws[v] times: draws is [V] int64.
@@ -90,21 +85,8 @@ class VideoCounts:
         """
         up_to = self._positives.running_sums(draws)
         at_or_below = self._negatives.running_sums(draws)
-        num_positives, num_negatives = int(up_to[-1:].sum()), int(at_or_below[-1])
-        if not num_positives:
-            return float("nan"), float("nan")
         positives = np.diff(up_to, prepend=0)
-        below, tied_or_below = at_or_below[0:-1:2], at_or_below[1::2]
-        auc = float("nan")
-        if num_negatives:
-            won_twice = int(np.dot(positives, below + tied_or_below))
-            auc = won_twice / (2 * num_positives * num_negatives)
-        true_positives = num_positives - up_to + positives
-        # If nothing is let through, no anomalous frame is gained either: any divisor will do.
-        let_through = np.maximum(true_positives + num_negatives - below, 1)
-        precision = true_positives / let_through
-        # A plain sum: np.dot would wake BLAS threads for every draw.
-        return auc, float((positives * precision).sum() / num_positives)
+        return frames.areas(positives, at_or_below[0:-1:2], at_or_below[1::2], int(at_or_below[-1]))
 
 
 class _Tally:
@@ -128,39 +110,22 @@ class _Tally:
         return self._sums[self._ends]
 
 
-def draw_videos(num_videos: int, num_resamples: int, seed: int) -> np.ndarray:
+def draw_videos(num_videos: int, num_resamples: int, seed: int = 0) -> np.ndarray:
     """How often each video is drawn: [num_resamples, num_videos] int64, from the seed alone."""
     rng = np.random.default_rng(seed)
     return rng.multinomial(num_videos, np.full(num_videos, 1 / num_videos), size=num_resamples)
 
 
-def resampled_metrics(counts: VideoCounts, *, num_resamples: int, seed: int) -> np.ndarray:
-    """The metrics of METRICS on every resample: [num_resamples, 2], nan if undefined."""
-    draws = draw_videos(counts.num_videos, num_resamples, seed)
-    return np.array([counts.metrics(draw) for draw in draws]).reshape(-1, len(METRICS))
-
-
 def confidence_intervals(
-    truth: np.ndarray,
-    scores: np.ndarray,
-    lengths: np.ndarray,
-    *,
-    num_resamples: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
+    truth: np.ndarray, scores: np.ndarray, lengths: np.ndarray, *, num_resamples: int = 1000
 ) -> dict[str, Interval]:
     """Percentile intervals of AUC and AP by metric name.
 
     truth: [F] bool; scores: [F]; lengths: [V] frames of each video. With lengths all 1 the metrics
     are those of videos.
     """
-    counts = VideoCounts(truth, scores, lengths)
-    value = counts.metrics(np.ones(counts.num_videos, np.int64))
-    values = resampled_metrics(counts, num_resamples=num_resamples, seed=seed)
-    return {
-        name: percentile_interval(value[column], values[:, column], level)
-        for column, name in enumerate(METRICS)
-    }
+    values = _on_draws(truth, scores, lengths, num_resamples)
+    return {name: percentile_interval(values[:, i]) for i, name in enumerate(METRICS)}
 
 
 def compare(
@@ -170,59 +135,56 @@ def compare(
     lengths: np.ndarray,
     *,
     num_resamples: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
 ) -> dict[str, Comparison]:
     """Whether run B is better than run A: both are evaluated on the same draws of videos.
 
     truth: [F] bool; scores_a, scores_b: [F] in the same order; lengths: [V]. By metric name.
     """
-    both = [VideoCounts(truth, scores, lengths) for scores in (scores_a, scores_b)]
-    once = np.ones(len(lengths), np.int64)
-    value = np.subtract(both[1].metrics(once), both[0].metrics(once))
-    a, b = (resampled_metrics(counts, num_resamples=num_resamples, seed=seed) for counts in both)
-    differences = b - a
+    a, b = (_on_draws(truth, scores, lengths, num_resamples) for scores in (scores_a, scores_b))
+    values = b - a
     return {
-        name: Comparison(
-            difference=percentile_interval(value[column], differences[:, column], level),
-            p_value=_two_sided(differences[:, column]),
-        )
-        for column, name in enumerate(METRICS)
+        name: Comparison(percentile_interval(values[:, i]), _two_sided(values[1:, i]))
+        for i, name in enumerate(METRICS)
     }
 
 
-def mean_interval(
-    values: np.ndarray, *, num_resamples: int = 1000, level: float = 0.95, seed: int = 0
-) -> Interval:
+def _on_draws(
+    truth: np.ndarray, scores: np.ndarray, lengths: np.ndarray, num_resamples: int
+) -> np.ndarray:
+    """[1 + R, 2] the metrics of METRICS: on the videos as they are, then on every resample."""
+    counts = VideoCounts(truth, scores, lengths)
+    as_they_are = np.ones((1, len(lengths)), np.int64)
+    draws = np.concatenate([as_they_are, draw_videos(len(lengths), num_resamples)])
+    return np.array([counts.metrics(draw) for draw in draws])
+
+
+def mean_interval(values: np.ndarray, *, num_resamples: int = 1000) -> Interval:
     """The interval of a mean over videos: values [V], such as 1 if a category is right.
 
-    nan if there are no videos.
+    nan without videos.
     """
     values = np.asarray(values, np.float64)
     if not len(values):
-        return percentile_interval(float("nan"), np.full(num_resamples, np.nan), level)
-    means = draw_videos(len(values), num_resamples, seed) @ values / len(values)
-    return percentile_interval(float(values.mean()), means, level)
+        return percentile_interval(np.full(1 + num_resamples, np.nan))
+    means = draw_videos(len(values), num_resamples) @ values / len(values)
+    return percentile_interval(np.append(values.mean(), means))
 
 
-def percentile_interval(value: float, resampled: np.ndarray, level: float) -> Interval:
-    """The interval of the given level: resampled [R]; nan is left out and counted.
+def percentile_interval(values: np.ndarray, level: float = 0.95) -> Interval:
+    """The interval of the given level: values [1 + R], on the videos as they are, then resampled.
 
-    Raises ValueError for a level outside (0, 1).
+    nan is left out and counted.
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level {level} is not between 0 and 1")
-    defined = resampled[~np.isnan(resampled)]
-    low, high = (
-        np.quantile(defined, [(1 - level) / 2, (1 + level) / 2]) if len(defined) else [np.nan] * 2
-    )
+    defined = values[1:][~np.isnan(values[1:])]
+    ends = [(1 - level) / 2, (1 + level) / 2]
+    low, high = np.quantile(defined, ends) if len(defined) else (np.nan, np.nan)
     return Interval(
-        value=float(value),
+        value=float(values[0]),
         low=float(low),
         high=float(high),
         level=level,
         num_resamples=len(defined),
-        num_undefined=len(resampled) - len(defined),
+        num_undefined=len(values) - 1 - len(defined),
     )
 
 

@@ -12,6 +12,8 @@ import dataclasses
 
 import numpy as np
 
+from refinevad_jax.metrics.truth import row_runs, truth_runs
+
 ALARM_SMOOTHING = 0.02  # standard deviation, as a share of the video
 ALARM_PEAK_WEIGHT = 0.5  # of an alarm's highest score; its mean has the rest
 
@@ -104,7 +106,7 @@ def propose_events(
         worth = _worth(scores, runs, rule)
         kept = _distinct(runs, worth, rule.max_overlap)
     else:
-        runs = _runs((np.maximum(scores, smooth) >= threshold)[None])[0]
+        runs = truth_runs(np.maximum(scores, smooth) >= threshold)
         worth = _strength(scores, runs, ALARM_PEAK_WEIGHT)
         kept = list(range(len(runs)))
     shares = _shares(category_probs, runs)
@@ -140,7 +142,7 @@ def _candidates(smooth: np.ndarray, rule: ProposalRule) -> np.ndarray:
     low, high = smooth.min(), smooth.max()
     relative = low + (high - low) * np.array(rule.relative_levels)
     levels = np.concatenate([relative, rule.absolute_levels])
-    runs, level = _runs(smooth >= levels[:, None])
+    runs, level = row_runs(smooth >= levels[:, None])
     return np.unique(np.concatenate([runs, _joined(runs, level, rule.merge_gap)]), axis=0)
 
 
@@ -166,13 +168,6 @@ def _smoothed(scores: np.ndarray, sigma: float) -> np.ndarray:
     return np.clip(smooth, scores.min(), scores.max())
 
 
-def _runs(above: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Runs [start, end) of True in the rows of [L, T] bool: [R, 2], and the row of each [R]."""
-    edges = np.diff(above.astype(np.int8), axis=1, prepend=0, append=0)
-    row, start = np.nonzero(edges == 1)
-    return np.stack([start, np.nonzero(edges == -1)[1]], axis=1), row
-
-
 def _strength(scores: np.ndarray, runs: np.ndarray, peak_weight: float) -> np.ndarray:
     """[R] the highest score of each run and its mean, weighted."""
     sums = np.concatenate(([0.0], np.cumsum(scores)))
@@ -195,22 +190,20 @@ def _worth(scores: np.ndarray, runs: np.ndarray, rule: ProposalRule) -> np.ndarr
 
 
 def _shares(category_probs: np.ndarray, runs: np.ndarray) -> np.ndarray:
-    """[R, C] each category's share of the evidence inside a run; 0 if there is none."""
+    """[R, C] each category's share of the evidence inside a run; 0 without evidence."""
     sums = np.concatenate((np.zeros((1, category_probs.shape[1])), category_probs.cumsum(axis=0)))
     inside = np.maximum(sums[runs[:, 1]] - sums[runs[:, 0]], 0.0)
     total = inside.sum(axis=1, keepdims=True)
     return np.divide(inside, total, out=np.zeros_like(inside), where=total > 0)
 
 
-def _order(runs: np.ndarray, worth: np.ndarray) -> np.ndarray:
-    """By falling worth; if several are equal, the longer one first."""
-    return np.lexsort((runs[:, 0], runs[:, 0] - runs[:, 1], -worth))
-
-
 def _distinct(runs: np.ndarray, worth: np.ndarray, max_overlap: float) -> list[int]:
-    """Indices by falling worth, without those that a better one overlaps beyond max_overlap."""
+    """Indices by falling worth, without those that a better one overlaps beyond max_overlap.
+
+    If several are of equal worth, the longer one is first.
+    """
     kept: list[int] = []
-    for i in _order(runs, worth):
+    for i in np.lexsort((runs[:, 0], runs[:, 0] - runs[:, 1], -worth)):
         start, end = runs[i]
         chosen = runs[kept]
         shared = np.minimum(chosen[:, 1], end) - np.maximum(chosen[:, 0], start)

@@ -9,7 +9,6 @@ recall need an anomalous frame, false alarms need a normal one.
 """
 
 import dataclasses
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -63,11 +62,35 @@ class Ranking:
 
         RTFM, UR-DMU, BN-WVAD, XDVioDet, PEL4VAD and PLOVAD call this AP.
         """
+        precision, recall, _ = self.precision_recall_curve()
+        return float(np.trapezoid(precision, recall)) if self.num_positives else float("nan")
+
+    def roc_curve(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """False positive rate [M], true positive rate [M] and thresholds [M], descending.
+
+        Starts at (0, 0) with an infinite threshold. Points in the middle of a straight line are
+        left out, which changes no area. All nan if a class is absent.
+        """
+        if not self.num_positives or not self.num_negatives:
+            return np.array([np.nan]), np.array([np.nan]), np.array([np.nan])
+        fp = np.concatenate(([0], self.false_positives))
+        tp = np.concatenate(([0], self.true_positives))
+        thresholds = np.concatenate(([np.inf], self.thresholds))
+        bends = (np.diff(fp, 2) != 0) | (np.diff(tp, 2) != 0)
+        kept = np.concatenate(([True], bends, [True]))
+        return fp[kept] / fp[-1], tp[kept] / tp[-1], thresholds[kept]
+
+    def precision_recall_curve(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Precision [M], recall [M] (ascending) and thresholds [M] (descending).
+
+        Starts at recall 0, precision 1 with an infinite threshold. All nan if no frame is
+        anomalous.
+        """
         if not self.num_positives:
-            return float("nan")
+            return np.array([np.nan]), np.array([np.nan]), np.array([np.nan])
         precision = np.concatenate(([1.0], self.precision()))
         recall = np.concatenate(([0], self.true_positives)) / self.num_positives
-        return float(np.trapezoid(precision, recall))
+        return precision, recall, np.concatenate(([np.inf], self.thresholds))
 
     def precision(self) -> np.ndarray:
         """[M], the anomalous share of the frames let through."""
@@ -79,76 +102,42 @@ def rank(truth: np.ndarray, scores: np.ndarray) -> Ranking:
 
     Raises ValueError if the shapes differ or a score is NaN, which has no place in an order.
     """
-    truth, scores = _checked(truth, scores)
-    # Two sorts of values and a merge take half the time of one sort that returns positions.
-    return _merged(_sorted_runs(scores[truth]), _sorted_runs(scores[~truth]))
-
-
-@dataclasses.dataclass(frozen=True)
-class _Runs:
-    """Scores in ascending order, equal ones joined: values [M] and how many of each [M]."""
-
-    values: np.ndarray
-    counts: np.ndarray
-
-
-def _sorted_runs(scores: np.ndarray) -> _Runs:
+    truth, scores = checked(truth, scores)
     # Frames of one segment share a score: one entry per run is enough to sort.
-    starts = np.flatnonzero(np.append(True, scores[1:] != scores[:-1])[: len(scores)])
-    if 2 * len(starts) > len(scores):
-        values = np.sort(scores)
-        return _joined(values, np.ones(len(values), np.int64))
-    lengths = np.diff(starts, append=len(scores))
-    order = np.argsort(scores[starts])
-    return _joined(scores[starts][order], lengths[order])
-
-
-def _joined(values: np.ndarray, counts: np.ndarray) -> _Runs:
-    """Joins equal neighbours of values in ascending order."""
-    ends = np.flatnonzero(np.append(values[1:] != values[:-1], True)[: len(values)])
-    if len(ends) == len(values):
-        return _Runs(values, counts)
-    return _Runs(values[ends], np.diff(np.cumsum(counts)[ends], prepend=0))
-
-
-def _merged(positive: _Runs, negative: _Runs) -> Ranking:
-    """The ranking of anomalous and normal frames that were sorted apart."""
-    values = np.concatenate([positive.values, negative.values])
-    # Stable: it merges parts that are already in order instead of sorting again.
-    order = np.argsort(values, kind="stable")[::-1]
-    descending = values[order]
-    last_of_ties = np.append(descending[1:] != descending[:-1], True)[: len(order)]
-    counts = np.concatenate([positive.counts, negative.counts])[order]
-    true_positives = np.cumsum(np.where(order < len(positive.values), counts, 0))[last_of_ties]
+    new = (scores[1:] != scores[:-1]) | (truth[1:] != truth[:-1])
+    starts = np.flatnonzero(np.append(True, new)[: len(scores)])
+    descending = np.argsort(scores[starts])[::-1]
+    order, counts = starts[descending], np.diff(starts, append=len(scores))[descending]
+    values = scores[order]
+    last_of_ties = np.append(values[1:] != values[:-1], True)[: len(values)]
     return Ranking(
-        thresholds=descending[last_of_ties],
-        true_positives=true_positives,
-        false_positives=np.cumsum(counts)[last_of_ties] - true_positives,
+        thresholds=values[last_of_ties],
+        true_positives=np.cumsum(np.where(truth[order], counts, 0))[last_of_ties],
+        false_positives=np.cumsum(np.where(truth[order], 0, counts))[last_of_ties],
     )
 
 
-def _areas(positive: _Runs, negatives: Sequence[_Runs]) -> tuple[float, float]:
-    """AUC and AP of Ranking, from the scores of anomalous frames alone: they are few.
+def areas(
+    positives: np.ndarray, below: np.ndarray, at_or_below: np.ndarray, num_negatives: int
+) -> tuple[float, float]:
+    """AUC and AP of Ranking, from the P distinct scores of anomalous frames alone: they are few.
 
-    negatives: the normal frames, sorted in any number of parts.
+    positives: [P] anomalous frames with each of these scores, ascending; below, at_or_below: [P]
+    normal frames with a lower score, and with this or a lower one.
     """
-    below = np.zeros(len(positive.values), np.int64)
-    at_or_below, num_negatives = below.copy(), 0
-    for part in negatives:
-        counts = np.concatenate(([0], np.cumsum(part.counts)))
-        below += counts[np.searchsorted(part.values, positive.values, side="left")]
-        at_or_below += counts[np.searchsorted(part.values, positive.values, side="right")]
-        num_negatives += int(counts[-1])
-    num_positives = int(positive.counts.sum())
+    num_positives = int(positives.sum())
     if not num_positives:
         return float("nan"), float("nan")
-    true_positives = np.cumsum(positive.counts[::-1])[::-1]
-    precision = true_positives / (true_positives + num_negatives - below)
-    average_precision = float((positive.counts * precision).sum() / num_positives)
-    if not num_negatives:
-        return float("nan"), average_precision
-    won_twice = int(np.dot(positive.counts, below + at_or_below))
-    return won_twice / (2 * num_positives * num_negatives), average_precision
+    auc = float("nan")
+    if num_negatives:
+        won_twice = int(np.dot(positives, below + at_or_below))
+        auc = won_twice / (2 * num_positives * num_negatives)
+    true_positives = np.cumsum(positives[::-1])[::-1]
+    # If nothing is let through, no anomalous frame is gained either: any divisor will do.
+    let_through = np.maximum(true_positives + num_negatives - below, 1)
+    precision = true_positives / let_through
+    # A plain sum: np.dot would wake BLAS threads for every draw of the bootstrap.
+    return auc, float((positives * precision).sum() / num_positives)
 
 
 def roc_auc(truth: np.ndarray, scores: np.ndarray) -> float:
@@ -164,40 +153,8 @@ def average_precision(truth: np.ndarray, scores: np.ndarray) -> float:
     return rank(truth, scores).average_precision()
 
 
-def roc_curve(truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """False positive rate [M], true positive rate [M] and thresholds [M], descending.
-
-    Starts at (0, 0) with an infinite threshold. Points in the middle of a straight line are left
-    out, which changes no area. All nan if a class is absent.
-    """
-    ranking = rank(truth, scores)
-    if not ranking.num_positives or not ranking.num_negatives:
-        return np.array([np.nan]), np.array([np.nan]), np.array([np.nan])
-    fp = np.concatenate(([0], ranking.false_positives))
-    tp = np.concatenate(([0], ranking.true_positives))
-    thresholds = np.concatenate(([np.inf], ranking.thresholds))
-    bends = (np.diff(fp, 2) != 0) | (np.diff(tp, 2) != 0)
-    kept = np.concatenate(([True], bends, [True]))
-    return fp[kept] / fp[-1], tp[kept] / tp[-1], thresholds[kept]
-
-
-def precision_recall_curve(
-    truth: np.ndarray, scores: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Precision [M], recall [M] (ascending) and thresholds [M] (descending).
-
-    Starts at recall 0, precision 1 with an infinite threshold. All nan if no frame is anomalous.
-    """
-    ranking = rank(truth, scores)
-    if not ranking.num_positives:
-        return np.array([np.nan]), np.array([np.nan]), np.array([np.nan])
-    precision = np.concatenate(([1.0], ranking.precision()))
-    recall = np.concatenate(([0], ranking.true_positives)) / ranking.num_positives
-    return precision, recall, np.concatenate(([np.inf], ranking.thresholds))
-
-
 def false_alarm_rate(normal_scores: np.ndarray, threshold: float) -> float:
-    """Share of the frames of normal videos with score >= threshold; nan if there are none.
+    """Share of the frames of normal videos with score >= threshold; nan without frames.
 
     normal_scores: [F]. PEL4VAD prints it in percent, for threshold 0.5.
     """
@@ -211,7 +168,7 @@ def threshold_at_false_alarm_rate(normal_scores: np.ndarray, rate: float) -> flo
     """The lowest threshold whose false alarm rate on these frames is at most rate.
 
     normal_scores: [F]. Returns one of the scores, or the next number above the highest if even the
-    highest lets too many frames through; nan if there are no frames. Raises ValueError for a rate
+    highest lets too many frames through; nan without frames. Raises ValueError for a rate
     outside [0, 1].
     """
     if not 0 <= rate <= 1:
@@ -227,20 +184,15 @@ def threshold_at_false_alarm_rate(normal_scores: np.ndarray, rate: float) -> flo
     return float(ranking.thresholds[allowed[-1]])
 
 
-def category_one_vs_rest(
-    category_truth: np.ndarray, category_scores: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """AUC and AP of every anomaly category against all other frames, normal ones included.
+def category_one_vs_rest(truth: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
+    """AUC and AP of one anomaly category against all other frames, normal ones included.
 
-    category_truth: [C, F] bool; category_scores: [C, F], such as the anomaly score times the
-    category's probability. Returns AUC [C] and AP [C], nan for a category without a frame. Their
-    `np.nanmean` is AnomalyCLIP's mAUC and mAP, which leave the normal category out of the mean.
+    truth: [F] bool, frame is of the category; scores: [F], such as the anomaly score times the
+    category's probability. nan for a category without a frame. The means over the other categories
+    are AnomalyCLIP's mAUC and mAP, which leave the normal category out of the mean.
     """
-    areas = []
-    for truth, scores in zip(category_truth, category_scores, strict=True):
-        truth, scores = _checked(truth, scores)
-        areas.append(_areas(_sorted_runs(scores[truth]), [_sorted_runs(scores[~truth])]))
-    return _columns(areas)
+    truth, scores = checked(truth, scores)
+    return _areas_of(scores[truth], np.sort(scores[~truth]))
 
 
 def category_against_normal(
@@ -253,15 +205,26 @@ def category_against_normal(
     without an anomalous frame. UR-DMU and uws4vad report these; categories are told apart by
     their videos only, so that a video of two categories counts for both.
     """
-    truth, scores = _checked(truth, scores)
+    truth, scores = checked(truth, scores)
     in_normal = np.asarray(in_normal, bool)
     # The normal videos are most of the frames, and the same for every category.
-    shared = _sorted_runs(scores[in_normal & ~truth])
-    areas = []
+    shared = np.sort(scores[in_normal & ~truth])
+    found = []
     for kept in np.asarray(in_category, bool) | in_normal:
-        own = _sorted_runs(scores[kept & ~in_normal & ~truth])
-        areas.append(_areas(_sorted_runs(scores[kept & truth]), [own, shared]))
-    return _columns(areas)
+        own = np.sort(scores[kept & ~in_normal & ~truth])
+        found.append(_areas_of(scores[kept & truth], own, shared))
+    auc, average_precision = np.array(found, np.float64).reshape(-1, 2).T
+    return auc, average_precision
+
+
+def _areas_of(positive: np.ndarray, *negatives: np.ndarray) -> tuple[float, float]:
+    """The areas of scores of anomalous frames against normal ones in parts, each ascending."""
+    levels, counts = np.unique(positive, return_counts=True)
+    below, at_or_below = (
+        np.sum([np.searchsorted(part, levels, side=side) for part in negatives], axis=0)
+        for side in ("left", "right")
+    )
+    return areas(counts, below, at_or_below, sum(map(len, negatives)))
 
 
 def anomalous_videos_auc(truth: np.ndarray, scores: np.ndarray, anomalous: np.ndarray) -> float:
@@ -275,15 +238,11 @@ def anomalous_videos_auc(truth: np.ndarray, scores: np.ndarray, anomalous: np.nd
     return roc_auc(np.asarray(truth)[kept], np.asarray(scores)[kept])
 
 
-def _checked(truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def checked(truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both as arrays. Raises ValueError if the shapes differ or a score is NaN."""
     truth, scores = np.asarray(truth, bool), np.asarray(scores)
     if truth.ndim != 1 or truth.shape != scores.shape:
         raise ValueError(f"truth {truth.shape} and scores {scores.shape}: both must be [F]")
     if np.isnan(scores).any():
         raise ValueError(f"score of frame {np.isnan(scores).argmax()} is NaN")
     return truth, scores
-
-
-def _columns(areas: list[tuple[float, float]]) -> tuple[np.ndarray, np.ndarray]:
-    auc, average_precision = np.array(areas, np.float64).reshape(-1, 2).T
-    return auc, average_precision

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from refinevad_jax.metrics.localization import (
-    IOU_THRESHOLDS,
     Detections,
     Truth,
     anomaly_mean_average_precision,
     average_precisions,
 )
+from refinevad_jax.metrics.truth import row_runs
 
 DEPTH = np.float64(0.6)  # the threshold lies this share of the range below the maximum
 TOP_SHARE = 16  # a video's score is the mean of the highest sixteenth of its frames
@@ -68,21 +68,19 @@ def _video_detections(probs: np.ndarray, video: int, frames_per_segment: int) ->
 
     top, bottom = probs.max(axis=0), probs.min(axis=0)
     above = probs > top - (top - bottom) * DEPTH
-    edges = np.diff(above.astype(np.int8), axis=0, prepend=0, append=0).T
-    category, start = np.nonzero(edges == 1)
-    _, end = np.nonzero(edges == -1)
-    kept = (end - start) * frames_per_segment >= MIN_FRAMES
-    category, start, end = category[kept], start[kept], end[kept]
+    runs, category = row_runs(above.T)
+    kept = np.diff(runs)[:, 0] * frames_per_segment >= MIN_FRAMES
+    runs, category = runs[kept], category[kept]
 
     # reduceat over (start, end) pairs of the joined columns: every second value is a run's.
     columns = np.append(probs.T.ravel(), probs.dtype.type(0))
-    bounds = (category * len(probs))[:, None] + np.stack([start, end], axis=1)
+    bounds = (category * len(probs))[:, None] + runs
     run_max = np.maximum.reduceat(columns, bounds.ravel())[::2] if len(bounds) else columns[:0]
     found = Detections(
         video=np.full(len(category), video),
         category=category,
-        start=start * frames_per_segment,
-        end=end * frames_per_segment,
+        start=runs[:, 0] * frames_per_segment,
+        end=runs[:, 1] * frames_per_segment,
         score=(run_max + VIDEO_WEIGHT * video_scores[category]).astype(np.float64),
     )
     return found.select(_published_order(found))
@@ -101,22 +99,16 @@ def _published_order(found: Detections) -> np.ndarray:
 
 
 def legacy_mean_average_precision(
-    detections: Detections,
-    truth: Truth,
-    *,
-    num_categories: int,
-    iou_thresholds: Sequence[float] = IOU_THRESHOLDS,
+    detections: Detections, average_precision: np.ndarray
 ) -> np.ndarray:
-    """The published mAP@IoU over all columns, normal included. Returns [thresholds] in [0, 1].
+    """The published mAP@IoU over all columns, normal included. Returns [I] in [0, 1].
 
+    average_precision: [columns, I] of the detections, as `localization.average_precisions` gives.
     A column without truth counts as 0. If one column has no detection, the whole mean is 0.
     """
-    if len(np.unique(detections.category)) < num_categories:
-        return np.zeros(len(iou_thresholds))
-    values = average_precisions(
-        detections, truth, num_categories=num_categories, iou_thresholds=iou_thresholds
-    )
-    return np.array([np.mean(column) for column in np.nan_to_num(values).T])
+    if len(np.unique(detections.category)) < len(average_precision):
+        return np.zeros(average_precision.shape[1])
+    return np.array([np.mean(column) for column in np.nan_to_num(average_precision).T])
 
 
 def conventions(
@@ -134,14 +126,9 @@ def conventions(
         )
         for detections, interpolated in ((every, False), (on_anomalous, False), (every, True))
     )
-    published = {
-        name: legacy_mean_average_precision(detections, truth, num_categories=num_categories)
-        for name, detections in (
-            ("legacy", every),
-            ("legacy_exclude_normal", on_anomalous),
-        )
-    }
-    return published | {
+    return {
+        "legacy": legacy_mean_average_precision(every, stepwise),
+        "legacy_exclude_normal": legacy_mean_average_precision(on_anomalous, restricted),
         "anomaly": anomaly_mean_average_precision(stepwise),
         "anomaly_on_anomalous_videos": anomaly_mean_average_precision(restricted),
         "anomaly_interpolated": anomaly_mean_average_precision(smooth),

@@ -22,12 +22,12 @@ FRAME = "frame"  # truth and scores of frames
 VIDEO = "video"  # video-level labels and scores
 CATEGORY = "category"  # video-level labels and category probabilities
 LOCALIZATION = "localization"  # events: evaluation/numbers.py computes these apart
-# The tables besides metrics.json.
+# The tables, in addition to metrics.json.
 EVALUATION = "evaluation"  # printed by an evaluation, report.html and compare.html
 SEEDS = "seeds"  # mean and deviation over the seeds of a run
 RESULTS = "results"  # columns of the results page and of the ladder
 VERDICTS = "verdicts"  # what the ladder judges a part of the model by
-SELECTION = "selection"  # logged in training, where a checkpoint is chosen by one of them
+SELECTION = "selection"  # logged in training, which chooses a checkpoint by one of them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,10 +73,9 @@ class SplitArrays:
         """[F] from one value per video [V]: repeated over the frames of those with truth."""
         return per_frame(np.asarray(values)[self.with_truth], self.lengths)
 
-    @functools.cached_property
-    def anomalous_auc(self) -> float:
-        """Ano-AUC by label, which is nearly always that by truth as well."""
-        return frames.anomalous_videos_auc(self.truth, self.scores, self.per_frame(self.anomalous))
+    def auc_of(self, chosen: np.ndarray) -> float:
+        """Ano-AUC: over the frames of some of the videos with truth, chosen [K] bool."""
+        return frames.anomalous_videos_auc(self.truth, self.scores, per_frame(chosen, self.lengths))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,13 +109,6 @@ class Metric:
         return found
 
 
-def _anomalous_auc_by_truth(arrays: SplitArrays) -> float:
-    own = per_frame(has_anomalous_frame(arrays.truth, arrays.lengths), arrays.lengths)
-    if np.array_equal(own, arrays.per_frame(arrays.anomalous)):
-        return arrays.anomalous_auc
-    return frames.anomalous_videos_auc(arrays.truth, arrays.scores, own)
-
-
 METRICS = (
     Metric(
         "frame_auc",
@@ -148,7 +140,7 @@ METRICS = (
         "AUC, anomalous videos",
         "Ano-AUC: frames of videos labelled anomalous",
         FRAME,
-        lambda arrays: arrays.anomalous_auc,
+        lambda arrays: arrays.auc_of(arrays.anomalous[arrays.with_truth]),
         (EVALUATION, SEEDS, RESULTS),
     ),
     Metric(
@@ -156,7 +148,7 @@ METRICS = (
         "AUC, anomalous videos by truth",
         "Ano-AUC: frames of videos with anomalous frames",
         FRAME,
-        _anomalous_auc_by_truth,
+        lambda arrays: arrays.auc_of(has_anomalous_frame(arrays.truth, arrays.lengths)),
     ),
     Metric(
         "false_alarm_rate",
@@ -220,6 +212,11 @@ CONVENTIONS = {
 }
 
 
+def titles() -> dict[str, str]:
+    """The title of every metric by its key."""
+    return {metric.key: metric.title for metric in METRICS}
+
+
 def shown_in(table: str) -> list[Metric]:
     """The metrics of a table, in order."""
     return [metric for metric in METRICS if table in metric.tables]
@@ -239,15 +236,14 @@ def measured(arrays: SplitArrays, table: str = "") -> dict[str, float]:
 
 
 def selection_metrics(
-    labels: np.ndarray, video_scores: np.ndarray, category_probs: np.ndarray | None
+    labels: np.ndarray, video_scores: np.ndarray, category_probs: np.ndarray
 ) -> dict[str, float]:
     """The metrics that training logs and may select by: they need video-level labels only.
 
-    labels: [V, C] bool; video_scores: [V]; category_probs: [V, C], or None without categories.
+    labels: [V, C] bool; video_scores: [V]; category_probs: [V, C], or [V, 0].
     """
     none, with_truth = np.zeros(0), np.zeros(len(labels), bool)
-    probs = np.zeros((len(labels), 0)) if category_probs is None else category_probs
-    arrays = SplitArrays(labels, video_scores, probs, none, none, none, with_truth, none)
+    arrays = SplitArrays(labels, video_scores, category_probs, none, none, none, with_truth, none)
     return measured(arrays, SELECTION)
 
 

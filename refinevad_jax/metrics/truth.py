@@ -24,19 +24,27 @@ def frame_truth(spans: np.ndarray, num_frames: int) -> np.ndarray:
     is not read); may overlap, and is clipped to the video. Returns [num_frames] bool. Raises
     ValueError for spans of another shape or a negative length.
     """
-    spans = _checked_spans(spans)
+    spans = np.asarray(spans)
+    if spans.size and (spans.ndim != 2 or spans.shape[1] < 2):
+        raise ValueError(f"spans of shape {spans.shape}: must be [S, 2] or [S, 3]")
     if num_frames < 0:
         raise ValueError(f"a video of {num_frames} frames")
     truth = np.zeros(num_frames, bool)
-    for start, end in spans[:, :2].tolist():
+    for start, end in spans[..., :2].tolist():
         truth[max(start, 0) : max(end, 0)] = True
     return truth
 
 
 def truth_runs(truth: np.ndarray) -> np.ndarray:
     """The runs of True in [F] bool, as [S, 2] int (start, end), end exclusive, ascending."""
-    edges = np.flatnonzero(np.diff(np.asarray(truth, np.int8), prepend=0, append=0))
-    return edges.reshape(-1, 2)
+    return row_runs(np.asarray(truth)[None])[0]
+
+
+def row_runs(marks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Runs of True in the rows of [L, T] bool: [R, 2] as of truth_runs, and the row of each [R]."""
+    edges = np.diff(marks.astype(np.int8), axis=1, prepend=0, append=0)
+    row, start = np.nonzero(edges == 1)
+    return np.stack([start, np.nonzero(edges == -1)[1]], axis=1), row
 
 
 def segment_to_frame_scores(
@@ -60,7 +68,7 @@ def category_map(scores: np.ndarray, category_probs: np.ndarray) -> np.ndarray:
 
     scores: [T] in [0, 1]; category_probs: [C] of the video or [T, C] of its segments. Returns
     [T, 1 + C], normal first: 1 - score, then score times the category's share of the sum of
-    category_probs (equal shares where all are 0).
+    category_probs (equal shares if all are 0).
     """
     scores, category_probs = np.asarray(scores), np.asarray(category_probs)
     total = category_probs.sum(axis=-1, keepdims=True)
@@ -73,7 +81,7 @@ def resampled_to_frame_scores(scores: np.ndarray, num_frames: int) -> np.ndarray
     """Spreads a fixed number of scores over a video: frame f of L takes scores[f * S // L].
 
     scores: [S] or [S, C], as models with a fixed number of segments give. Returns [num_frames] or
-    [num_frames, C]. Raises ValueError if there are no scores.
+    [num_frames, C]. Raises ValueError without scores.
     """
     scores = np.asarray(scores)
     if not len(scores):
@@ -122,12 +130,3 @@ def truth_hash(videos: Iterable[tuple[str, int, np.ndarray]]) -> str:
         lines[video_id] = f"{video_id}\t{num_frames}\t{pairs}\n"
     text = "".join(lines[video_id] for video_id in sorted(lines))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _checked_spans(spans: np.ndarray) -> np.ndarray:
-    spans = np.asarray(spans)
-    if not spans.size:
-        return np.zeros((0, 3), np.int64)
-    if spans.ndim != 2 or spans.shape[1] < 2:
-        raise ValueError(f"spans of shape {spans.shape}: must be [S, 2] or [S, 3]")
-    return spans

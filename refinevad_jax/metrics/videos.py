@@ -40,9 +40,13 @@ def category_mean_average_precision(category_probs: np.ndarray, labels: np.ndarr
     category_probs: [V, C]; labels: [V, C] bool. nan if no video is anomalous. Raises ValueError as
     category_accuracy does.
     """
-    values = category_average_precisions(category_probs, labels)
-    present = ~np.isnan(values)
-    return float(values[present].mean()) if present.any() else float("nan")
+    return mean_of_defined(category_average_precisions(category_probs, labels))
+
+
+def mean_of_defined(values: np.ndarray) -> float:
+    """Mean of what is not nan; nan if nothing is."""
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if len(defined) else float("nan")
 
 
 def _checked(category_probs: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

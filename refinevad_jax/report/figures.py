@@ -5,15 +5,12 @@ imported only when a figure is drawn.
 """
 
 import dataclasses
-import os
 import pathlib
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-
-from refinevad_jax.errors import UserError
 
 MAX_GRID_PANELS = 12
 SUFFIXES = (".png", ".svg")
@@ -23,7 +20,7 @@ SCORE_COLOR = "#1f5a96"
 TRUTH_COLOR = "#e08214"
 TRUTH_SHADE = "#fbe3c6"
 EVENT_COLOR = "#1f5a96"
-SERIES_COLORS = ("#4d4d4d", "#7a3e9d", "#2c7a4b")
+SHIFT_COLOR = "#4d4d4d"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,12 +39,11 @@ class Panel:
     Attributes:
         title: usually the video's name.
         scores: [T] anomaly scores, one per segment or frame.
-        step: how long one score lasts, in `unit`: 16 (frames), 16 / fps (seconds), 1 (segments).
-        unit: "seconds", "frames" or "segments".
+        step: how long one score lasts, in `unit`: 16 (frames), 16 / fps (seconds).
+        unit: "seconds" or "frames".
         truth: annotated stretches.
         events: detected stretches.
-        threshold: something is detected at scores from here on; None draws no line.
-        series: further curves by name, [T] each (such as the shift ratio), drawn below the scores.
+        shift_ratio: [T], drawn below the scores; None draws none.
     """
 
     title: str
@@ -56,18 +52,7 @@ class Panel:
     unit: str = "frames"
     truth: Sequence[Interval] = ()
     events: Sequence[Interval] = ()
-    threshold: float | None = None
-    series: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.unit not in ("seconds", "frames", "segments"):
-            raise ValueError(f"panel {self.title!r}: unit {self.unit!r}")
-        if self.step <= 0 or np.ndim(self.scores) != 1 or not len(self.scores):
-            shape = np.shape(self.scores)
-            raise ValueError(f"panel {self.title!r}: step {self.step}, scores {shape}")
-        for name, values in self.series.items():
-            if np.shape(values) != np.shape(self.scores):
-                raise ValueError(f"panel {self.title!r}: series {name!r} {np.shape(values)}")
+    shift_ratio: np.ndarray | None = None
 
     @property
     def duration(self) -> float:
@@ -75,28 +60,26 @@ class Panel:
         return len(self.scores) * self.step
 
 
-def save_score_curve(path: str | os.PathLike[str], panel: Panel) -> None:
-    """Draws one video: scores over the shaded truth, the stretches by category, other series.
-
-    Raises UserError for a suffix other than .png and .svg, or a folder that cannot be written to.
-    """
-    path = _checked(path)
-    from matplotlib.figure import Figure
-
+def save_score_curve(path: pathlib.Path, panel: Panel) -> None:
+    """Draws one video: scores over the shaded truth, the stretches by category, the shift ratio."""
     categories = list(dict.fromkeys(i.category for i in (*panel.truth, *panel.events)))
     heights = [2.4]
     if categories:
         heights.append(0.1 + 0.28 * len(categories))
-    if panel.series:
+    if panel.shift_ratio is not None:
         heights.append(1.1)
-    figure = Figure(figsize=(10, sum(heights) + 0.9), layout="constrained")
+    figure = _figure(10, sum(heights) + 0.9)
     axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
     _draw_scores(axes[0], panel)
     axes[0].set_title(_shortened(panel.title, 90), loc="left", fontsize=11)
     if categories:
         _draw_stretches(axes[1], panel, categories)
-    if panel.series:
-        _draw_series(axes[-1], panel)
+    if panel.shift_ratio is not None:
+        values, edges = _steps(panel.shift_ratio, panel.step)
+        axes[-1].stairs(values, edges, baseline=None, color=SHIFT_COLOR, linewidth=1.1)
+        axes[-1].margins(y=0.12)
+        axes[-1].set_ylabel("shift ratio", fontsize=9)
+        _strip(axes[-1])
     for upper in axes[:-1]:
         upper.tick_params(axis="x", length=0)
     _label_time(axes[-1], panel)
@@ -105,21 +88,11 @@ def save_score_curve(path: str | os.PathLike[str], panel: Panel) -> None:
     _save(figure, path)
 
 
-def save_score_grid(
-    path: str | os.PathLike[str], panels: Sequence[Panel], *, title: str = ""
-) -> None:
-    """Draws a contact sheet of up to 12 videos, three per row; series are left out.
-
-    Raises ValueError for no or too many panels, UserError as save_score_curve does.
-    """
-    if not 1 <= len(panels) <= MAX_GRID_PANELS:
-        raise ValueError(f"{len(panels)} panels: a sheet holds 1 to {MAX_GRID_PANELS}")
-    path = _checked(path)
-    from matplotlib.figure import Figure
-
+def save_score_grid(path: pathlib.Path, panels: Sequence[Panel]) -> None:
+    """Draws a contact sheet of 1 to 12 videos, three per row; shift ratios are left out."""
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(4.4 * columns, 1.95 * rows + 0.7), layout="constrained")
+    figure = _figure(4.4 * columns, 1.95 * rows + 0.7)
     cells = figure.subplots(rows, columns, squeeze=False)
     for axes, panel in zip(cells.flat, panels, strict=False):
         _draw_scores(axes, panel, small=True)
@@ -132,22 +105,16 @@ def save_score_grid(
         axes.set_axis_off()
     for axes in cells[:, 1:].flat:
         axes.set_ylabel("")
-    if title:
-        figure.suptitle(title, fontsize=12, x=0.01, ha="left")
     _add_legend(figure, cells.flat[: len(panels)])
     _save(figure, path)
 
 
-def save_curves(path: str | os.PathLike[str], curves: Mapping[str, Any]) -> None:
+def save_curves(path: pathlib.Path, curves: Mapping[str, Any]) -> None:
     """Draws ROC and precision-recall side by side.
 
     curves: "roc" and "pr" with x and y, "positive_share"; of `evaluation.page_content.curves`.
-    Raises UserError as save_score_curve does.
     """
-    path = _checked(path)
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 3.8), layout="constrained")
+    figure = _figure(8, 3.8)
     share = curves["positive_share"]
     labels = {
         "roc": ("false positive rate", "true positive rate", [0, 1]),
@@ -162,27 +129,23 @@ def save_curves(path: str | os.PathLike[str], curves: Mapping[str, Any]) -> None
 
 
 def save_class_bars(
-    path: str | os.PathLike[str],
+    path: pathlib.Path,
     categories: Sequence[str],
     series: Mapping[str, Sequence[float | None]],
     *,
     label: str,
 ) -> None:
-    """Draws one group of bars per category: series by name, C values in [0, 1], None for no bar.
+    """Draws one group of bars per category: C values in [0, 1], None for no bar.
 
-    Raises UserError as save_score_curve does.
+    series: one or two of these, by name.
     """
-    path = _checked(path)
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(max(4.0, 0.62 * len(categories) + 1), 3.4), layout="constrained")
+    figure = _figure(max(4.0, 0.62 * len(categories) + 1), 3.4)
     axes = figure.subplots()
     width = 0.8 / len(series)
-    colors = (SCORE_COLOR, TRUTH_COLOR, EVENT_COLOR)
     for number, (name, values) in enumerate(series.items()):
-        places = [i + (number - (len(series) - 1) / 2) * width for i in range(len(categories))]
+        places = np.arange(len(categories)) + (number - (len(series) - 1) / 2) * width
         heights = [value or 0.0 for value in values]
-        axes.bar(places, heights, width, color=colors[number % len(colors)], label=name)
+        axes.bar(places, heights, width, color=(SCORE_COLOR, TRUTH_COLOR)[number], label=name)
     axes.set_xticks(range(len(categories)), labels=categories, rotation=35, ha="right")
     axes.set(ylabel=label, ylim=(0, 1))
     axes.spines[["top", "right"]].set_visible(False)
@@ -204,10 +167,6 @@ def _draw_scores(axes: Any, panel: Panel, *, small: bool = False) -> None:
     if small:  # the single figure shows events by category, in their own rows
         for start, end in _union(panel.events):
             axes.axvspan(start, end, 0, 0.04, facecolor=EVENT_COLOR, linewidth=0, label="detected")
-    if panel.threshold is not None:
-        axes.axhline(
-            panel.threshold, color="0.35", linewidth=0.9, linestyle=(0, (4, 3)), label="threshold"
-        )
     finite = values[np.isfinite(values)]
     if not finite.size or (finite.min() >= 0 and finite.max() <= 1):
         axes.set_ylim(0, 1.02)
@@ -231,19 +190,6 @@ def _draw_stretches(axes: Any, panel: Panel, categories: Sequence[str]) -> None:
     axes.set_ylim(-len(categories) + 0.5, 0.5)
     _strip(axes)
     axes.tick_params(axis="y", length=0)
-
-
-def _draw_series(axes: Any, panel: Panel) -> None:
-    for number, (name, values) in enumerate(panel.series.items()):
-        color = SERIES_COLORS[number % len(SERIES_COLORS)]
-        heights, edges = _steps(values, panel.step)
-        axes.stairs(heights, edges, baseline=None, color=color, linewidth=1.1, label=name)
-    axes.margins(y=0.12)
-    if len(panel.series) == 1:
-        axes.set_ylabel(next(iter(panel.series)), fontsize=9)
-    else:
-        axes.legend(loc="upper right", fontsize=8, frameon=False, ncols=len(panel.series))
-    _strip(axes)
 
 
 def _union(stretches: Sequence[Interval]) -> list[tuple[float, float]]:
@@ -271,7 +217,7 @@ def _label_time(axes: Any, panel: Panel, *, small: bool = False) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
     axes.set_xlim(0, panel.duration)
-    label = {"seconds": "time (s)", "frames": "frame", "segments": "segment"}[panel.unit]
+    label = {"seconds": "time (s)", "frames": "frame"}[panel.unit]
     most = 5 if small else 10
     if panel.unit == "seconds" and panel.duration > 120:
         label = "time (min:s)"
@@ -301,7 +247,7 @@ def _add_legend(figure: Any, all_axes: Any) -> None:
     for axes in all_axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
-    shown = ("score", "threshold", "annotated", "detected")
+    shown = ("score", "annotated", "detected")
     labels = [label for label in shown if label in entries]
     if len(labels) > 1:
         place = {"loc": "outside upper right", "ncols": len(labels)}
@@ -317,16 +263,14 @@ def _shortened(title: str, limit: int) -> str:
     return f"{title[: kept - kept // 2]}…{title[-(kept // 2) :]}"
 
 
-def _checked(path: str | os.PathLike[str]) -> pathlib.Path:
-    """The path of a figure. Raises UserError for a suffix that is not in SUFFIXES."""
-    path = pathlib.Path(path)
-    if path.suffix not in SUFFIXES:
-        raise UserError(f"{path}: figures are written as {' or '.join(SUFFIXES)}; rename it")
-    return path
+def _figure(width: float, height: float) -> Any:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
 
 
 def _save(figure: Any, path: pathlib.Path) -> None:
-    """Writes the figure beside its name, then renames, so that no half file is ever seen."""
+    """Writes the figure in place: path is in a folder that appears whole."""
     import matplotlib as mpl
     from matplotlib.text import Text
 
@@ -335,15 +279,8 @@ def _save(figure: Any, path: pathlib.Path) -> None:
     # No date and no random ids: the same figure gives the same bytes. Text stays text in SVG, so
     # that it can be searched and read aloud.
     metadata = {"Date": None} if path.suffix == ".svg" else {}
-    temporary = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
-    try:
-        style = mpl.rc_context({"svg.hashsalt": "refinevad_jax", "svg.fonttype": "none"})
-        with style, warnings.catch_warnings():
-            # Signs that the font lacks are drawn as boxes.
-            warnings.filterwarnings("ignore", message="(?s)Glyph .* missing", category=UserWarning)
-            figure.savefig(temporary, dpi=150, metadata=metadata)
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    style = mpl.rc_context({"svg.hashsalt": "refinevad_jax", "svg.fonttype": "none"})
+    with style, warnings.catch_warnings():
+        # Signs that the font lacks are drawn as boxes.
+        warnings.filterwarnings("ignore", message="(?s)Glyph .* missing", category=UserWarning)
+        figure.savefig(path, dpi=150, metadata=metadata)

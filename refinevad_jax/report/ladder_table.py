@@ -15,7 +15,7 @@ from refinevad_jax.files.staged import write_text
 from refinevad_jax.metrics import names
 from refinevad_jax.metrics.names import Metric
 from refinevad_jax.report.page import write_html
-from refinevad_jax.report.tables import markdown_line, measured_on, spread
+from refinevad_jax.report.tables import commits, markdown_table, measured_on, spread
 
 LEVEL = 0.95
 NOTE = (
@@ -50,18 +50,20 @@ class LadderRow:
     paper_auc: float | None
     contents: Sequence[Mapping[str, Any]]
 
-    def values(self, metric: Metric) -> list[float]:
-        """A metric of every seed; empty if one is not defined."""
-        values = [metric.of(content) for content in self.contents]
-        return [] if None in values else values
+    def values(self, metric: Metric) -> list[float | None]:
+        """A metric of every seed, None if it is not defined."""
+        return [metric.of(content) for content in self.contents]
 
 
 def write(folder: pathlib.Path, rows: Sequence[LadderRow], *, base: str, full: str) -> str:
     """Writes ladder.md, ladder.csv and ladder.html into a folder. Returns the Markdown."""
-    text = markdown(rows, base=base, full=full)
+    columns = _columns(rows, base=base, full=full)
+    cells = [[cell(row) for cell in columns.values()] for row in rows]
+    found, measured = verdicts(rows, full=full), facts(rows)
+    lines = [*markdown_table(list(columns), cells), "", measured, NOTE, ""]
+    text = "\n".join([*lines, *(f"- {verdict}" for verdict in found)]) + "\n"
     write_text(folder / "ladder.md", text)
     write_text(folder / "ladder.csv", csv_table(rows))
-    columns = _columns(rows, base=base, full=full)
     write_html(
         folder / "ladder.html",
         "ladder",
@@ -69,22 +71,23 @@ def write(folder: pathlib.Path, rows: Sequence[LadderRow], *, base: str, full: s
         data={},
         plots=False,
         header=list(columns),
-        rows=[[cell(row) for cell in columns.values()] for row in rows],
-        verdicts=verdicts(rows, full=full),
-        facts=facts(rows),
+        rows=cells,
+        verdicts=found,
+        facts=measured,
         note=NOTE,
     )
     return text
 
 
-def paired(one: Sequence[float], other: Sequence[float]) -> Difference | None:
+def paired(one: Sequence[float | None], other: Sequence[float | None]) -> Difference | None:
     """One minus the other over the same seeds, with the 95 % t interval of the mean.
 
-    None if a metric is not defined in one of them.
+    None if a value is not defined.
     """
-    if not one or not other:
+    pairs = zip(one, other, strict=True)
+    differences = [a - b for a, b in pairs if a is not None and b is not None]
+    if len(differences) < len(one):
         return None
-    differences = [a - b for a, b in zip(one, other, strict=True)]
     mean = statistics.mean(differences)
     if len(differences) < 2:
         return Difference(mean, None, None)
@@ -125,23 +128,14 @@ def facts(rows: Sequence[LadderRow]) -> str:
     """What was measured, in one sentence."""
     contents = rows[0].contents
     first = contents[0]
-    commits = {item.get("commit") or "not known" for row in rows for item in row.contents}
+    every = [content for row in rows for content in row.contents]
     simulated = " (simulated data)" if first["simulated"] else ""
     return (
         f"{first['dataset']}{simulated}, split {first['split']}, features {first['encoder']}; "
         f"{measured_on(first)}; seeds {', '.join(str(content['seed']) for content in contents)}; "
-        f"trained by commit {', '.join(sorted(commits))}, table of "
+        f"trained by commit {commits(every)}, table of "
         f"{datetime.date.today().isoformat()}."
     )
-
-
-def markdown(rows: Sequence[LadderRow], *, base: str, full: str) -> str:
-    """The table, what was measured, and the verdicts."""
-    columns = _columns(rows, base=base, full=full)
-    lines = [markdown_line(list(columns)), "|" + "---|" * len(columns)]
-    lines += [markdown_line([cell(row) for cell in columns.values()]) for row in rows]
-    found = [f"- {verdict}" for verdict in verdicts(rows, full=full)]
-    return "\n".join([*lines, "", facts(rows), NOTE, "", *found]) + "\n"
 
 
 def csv_table(rows: Sequence[LadderRow]) -> str:
@@ -176,7 +170,7 @@ def _columns(
 
 
 def _spread(metric: Metric, row: LadderRow) -> str:
-    return spread([metric.of(content) for content in row.contents])
+    return spread(row.values(metric))
 
 
 def _against(metric: Metric, other: LadderRow, row: LadderRow) -> str:

@@ -20,20 +20,16 @@ FOLDER = pathlib.Path(__file__).parent / "pages"
 def write_page(path: pathlib.Path, content: Mapping[str, Any]) -> None:
     """Writes report.html of one evaluation; content: of `evaluation.page_content.page_content`."""
     metrics = content["metrics"]
-    name = metrics["dataset"]
     write_html(
         path,
         "report",
-        title=f"{name}, {metrics['split']}",
+        title=f"{metrics['dataset']}, {metrics['split']}",
         data=content,
-        metrics=metrics,
         headline=metric_rows(metrics),
         facts=facts(metrics),
         localization=localization_rows(metrics["localization"]),
         config=json.dumps(metrics.get("config") or metrics.get("scores") or {}, indent=1),
-        outcomes=content["outcomes"],
-        projection=content["projection"],
-        categories=content["categories"],
+        **content,
     )
 
 

@@ -6,7 +6,7 @@ content of metrics.json files; a missing key means a damaged file and raises Key
 
 import pathlib
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from refinevad_jax.errors import UserError, as_damaged
@@ -107,12 +107,18 @@ def facts(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def measured_on(content: Mapping[str, Any]) -> str:
     """The videos, the frames and the truth of an evaluation, and how its checkpoint was chosen."""
+    chosen = content["step_chosen_as"]
+    scores = f"checkpoint {chosen} by {content['selection']}" if chosen else content["scored_by"]
     return (
         f"{content['num_videos']} videos, {content['num_videos_with_truth']} with frame truth "
         f"({content['num_frames']:,} frames, {content['num_positive_frames']:,} anomalous, truth "
-        f"{content['truth_hash'][:12]}); checkpoint {content['step_chosen_as']} by "
-        f"{content['selection']}"
+        f"{content['truth_hash'][:12]}); {scores}"
     )
+
+
+def commits(contents: Sequence[Mapping[str, Any]]) -> str:
+    """The commits of this project that trained the evaluated runs."""
+    return ", ".join(sorted({content.get("commit") or "not known" for content in contents}))
 
 
 def evaluation_table(content: Mapping[str, Any]) -> str:
@@ -154,24 +160,15 @@ def _localization_lines(found: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def seeds_summary(contents: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, float]]:
-    """Mean and deviation over the seeds of a run of every metric that is defined in all, by key."""
-    found = {
-        metric.key: mean_and_deviation([metric.of(content) for content in contents])
-        for metric in names.shown_in(names.SEEDS)
-    }
-    return {key: value for key, value in found.items() if value is not None}
-
-
 def seeds_table(contents: Sequence[Mapping[str, Any]]) -> str:
-    """The summary as text."""
-    first, found = contents[0], seeds_summary(contents)
+    """Mean and deviation over the seeds of a run, of every metric that is defined in all seeds."""
+    first = contents[0]
     seeds = ", ".join(str(content["seed"]) for content in contents)
     lines = [f"{first['dataset']}, split {first['split']}: mean ± deviation over seeds {seeds}"]
     for metric in names.shown_in(names.SEEDS):
-        if metric.key in found:
-            mean, deviation = found[metric.key]
-            lines.append(f"  {metric.title:24s} {mean:.4f} ± {deviation:.4f}")
+        found = mean_and_deviation([metric.of(content) for content in contents])
+        if found:
+            lines.append(f"  {metric.title:24s} {found[0]:.4f} ± {found[1]:.4f}")
     return "\n".join(lines)
 
 
@@ -183,7 +180,8 @@ def result_table(rows: Mapping[str, Mapping[pathlib.Path, Mapping[str, Any]]]) -
     """
     metrics = names.shown_in(names.RESULTS)
     header = ["model", "test resolution", "seeds", *(metric.title for metric in metrics)]
-    lines, notes = [markdown_line(header), "|" + "---|" * len(header)], []
+    table: list[list[str]] = []
+    notes = []
     for name, evaluations in rows.items():
         _check_same(name, evaluations)
         contents = list(evaluations.values())
@@ -192,19 +190,22 @@ def result_table(rows: Mapping[str, Mapping[pathlib.Path, Mapping[str, Any]]]) -
             segments = f"{first['num_segments']} segments" if first["num_segments"] else "full"
             seeds = ", ".join(str(content["seed"]) for content in contents)
             cells = [spread([metric.of(content) for content in contents]) for metric in metrics]
-            lines.append(markdown_line([name, segments, seeds, *cells]))
+            table.append([name, segments, seeds, *cells])
             simulated = ", simulated data" if first["simulated"] else ""
+            steps = ", ".join(str(content["step"]) for content in contents)
+            steps = "" if first["step"] is None else f", steps {steps}"
             notes.append(
                 f"- {name}: {first['dataset']}, split {first['split']}{simulated}, "
-                f"{measured_on(first)}, steps {', '.join(str(item['step']) for item in contents)}; "
-                f"trained by commit {first.get('commit') or 'not known'}."
+                f"{measured_on(first)}{steps}; trained by commit {commits(contents)}."
             )
-    return "\n".join([*lines, "", "Mean ± standard deviation over the seeds.", "", *notes]) + "\n"
+    lines = [*markdown_table(header, table), "", "Mean ± standard deviation over the seeds.", ""]
+    return "\n".join([*lines, *notes]) + "\n"
 
 
-def markdown_line(cells: Sequence[str]) -> str:
-    """A row of a Markdown table."""
-    return "| " + " | ".join(cells) + " |"
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a Markdown table."""
+    lines = ["| " + " | ".join(cells) + " |" for cells in (header, *rows)]
+    return [lines[0], "|" + "---|" * len(header), *lines[1:]]
 
 
 def _check_same(name: str, evaluations: Mapping[pathlib.Path, Mapping[str, Any]]) -> None:

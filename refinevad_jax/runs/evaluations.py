@@ -8,7 +8,6 @@ report.html, curves/, curves.png, figures/    drawn by the caller
 """
 
 import csv
-import io
 import json
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
@@ -48,7 +47,10 @@ def write_evaluation(
             new = staging / "results"
             new.mkdir()
             np.savez_compressed(new / "scores.npz", **arrays)
-            (new / "videos.csv").write_text(_csv(rows), encoding="utf-8")
+            with (new / "videos.csv").open("w", encoding="utf-8", newline="") as file:
+                writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(rows)
             write_json(new / "events.json", events)
             draw(new)
             write_json(new / "metrics.json", metrics)
@@ -62,7 +64,7 @@ def write_evaluation(
 def find_evaluation(path: pathlib.Path) -> pathlib.Path:
     """The evaluation folder that is meant: the path itself, or the only one of a workdir.
 
-    Raises UserError if there is none, or more than one.
+    Raises UserError if it has none, or more than one.
     """
     if (path / "metrics.json").is_file():
         return path
@@ -129,11 +131,3 @@ def _missing(folder: pathlib.Path) -> UserError:
 
 def _folders(workdir: pathlib.Path) -> list[pathlib.Path]:
     return sorted(path.parent for path in workdir.glob("eval/*/metrics.json"))
-
-
-def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

@@ -232,11 +232,10 @@ class Training:
             columns=self._columns,
             num_segments=self._config.data.num_segments,
         )
-        has_core = self._members[0].run.model_config.has_core
         return selection_metrics(
             np.stack([bag.labels for bag in selection]),
             np.array([result.video_score for result in results]),
-            np.stack([result.category_probs for result in results]) if has_core else None,
+            np.stack([result.category_probs for result in results]),
         )
 
     def _selection_name(self) -> str:

@@ -34,19 +34,18 @@ def split_of(num_videos: int = 8) -> ScoredSplit:
         probs = np.where(labels, 0.9, 0.1).astype(np.float32)
         results.append(VideoScores(scores, 0.5, probs, probs, np.zeros_like(scores)))
     info = BagsInfo("own", TAXONOMY, (Modality("visual", 4),))
-    return ScoredSplit(info, bags, results, False, True)
+    return ScoredSplit(info, bags, results, False)
 
 
 def by_segment(split: ScoredSplit) -> ScoredSplit:
     """The same scores with given categories that change within a video."""
     rng = np.random.default_rng(1)
-    maps = [
-        np.concatenate(
-            [1 - result.scores[:, None], rng.uniform(0.1, 0.9, (32, 2)).astype(np.float32)], axis=1
-        )
-        for result in split.results
-    ]
-    return dataclasses.replace(split, category_maps=maps)
+    results = []
+    for result in split.results:
+        probs = rng.uniform(0.1, 0.9, (32, 2)).astype(np.float32)
+        given = np.concatenate([1 - result.scores[:, None], probs], axis=1)
+        results.append(dataclasses.replace(result, category_map=given))
+    return dataclasses.replace(split, results=results)
 
 
 @pytest.fixture
@@ -55,8 +54,7 @@ def folder(tmp_path: pathlib.Path) -> pathlib.Path:
 
 
 def store(split: ScoredSplit, tmp_path: pathlib.Path) -> pathlib.Path:
-    order = ["dataset", "split", "frames_per_segment", "category_accuracy"]
-    metrics = dict(zip(order, ["own", "val", 16, 0.5], strict=True))
+    metrics = {"dataset": "own", "split": "val", "frames_per_segment": 16}
     arrays = stored_arrays(split)
     write_evaluation(tmp_path / "eval", metrics, arrays, rows=[{"video_id": "v"}], events={})
     return tmp_path / "eval"

@@ -1,5 +1,6 @@
 """Runs side by side: what is paired, what is not, and why."""
 
+import dataclasses
 import json
 import pathlib
 import shutil
@@ -90,6 +91,6 @@ def test_damaged_folders_and_other_categories_are_refused(folders, tmp_path: pat
     with pytest.raises(UserError, match="run: damaged; evaluate again"):
         read_run("run", tmp_path / "run")
     run, other = (read_run(name, folders["run"]) for name in ("run", "other"))
-    other.metrics["per_category"]["categories"][0]["category"] = "Z"
+    other = dataclasses.replace(other, categories=["Z", *other.categories[1:]])
     with pytest.raises(UserError, match="other knows the categories Z, B, C"):
         comparison([run, other])

@@ -39,7 +39,7 @@ def perfect(taxonomy, *, whole: bool) -> ScoredSplit:
     videos += [video(f"n{i}", -1, (0, 0), size) for i in range(2)]
     bags, results = zip(*videos, strict=True)
     info = BagsInfo("own", taxonomy, (Modality("visual", 4),))
-    return ScoredSplit(info, list(bags), list(results), False, True)
+    return ScoredSplit(info, list(bags), list(results), False)
 
 
 def test_perfect_detectors_reach_the_ceilings_of_the_published_rule_and_all_of_ours() -> None:
@@ -102,5 +102,6 @@ def test_spans_without_a_category_leave_the_place_alone() -> None:
     assert found["no_categories"].startswith("1 videos have annotated spans without a category, v3")
     assert set(found["legacy"]) == {"class_agnostic"}
     assert found["proposals"]["class_agnostic"]["mean"] == pytest.approx(1)
-    without = dataclasses.replace(split, has_categories=False)
+    unnamed = [dataclasses.replace(r, category_probs=np.zeros(0)) for r in split.results]
+    without = dataclasses.replace(split, results=unnamed)
     assert localization_metrics(without)["no_categories"] == "the scores name no category"

@@ -30,7 +30,7 @@ def outcome(
     )
     values = np.array(scores, np.float32)
     result = VideoScores(values, 0.0, np.ones(1), np.ones(1), np.zeros(size))
-    (found,) = outcomes(ScoredSplit(INFO, [bag], [result], False, True), 0.5)
+    (found,) = outcomes(ScoredSplit(INFO, [bag], [result], False), 0.5)
     return found
 
 

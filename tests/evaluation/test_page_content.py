@@ -1,9 +1,13 @@
 """t-SNE keeps neighbours together, and is the same every time."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from refinevad_jax.evaluation.page_content import project
+from refinevad_jax.evaluation.outcomes import outcomes
+from refinevad_jax.evaluation.page_content import page_content, project
+from tests.report.test_page import scored_split
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
@@ -22,3 +26,7 @@ def test_videos_lie_near_the_prototype_that_they_are_made_of() -> None:
 
 def test_too_few_points_have_no_picture() -> None:
     assert project(np.ones((2, 3)), np.ones((1, 2))) is None
+    split = scored_split()
+    small = dataclasses.replace(split, bags=split.bags[:1], results=split.results[:1])
+    reason = page_content(small, outcomes(small, 0.5), {}, {})["projection"]["reason"]
+    assert reason == "t-SNE needs 5 categories and videos or more"

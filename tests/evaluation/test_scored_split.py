@@ -8,15 +8,18 @@ import pytest
 from refinevad_jax.evaluation.scored_split import stored_arrays, stored_split
 from tests.report.test_page import scored_split
 
-METRICS = {"dataset": "d", "frames_per_segment": 16, "category_accuracy": 0.5}
+METRICS = {"dataset": "d", "frames_per_segment": 16}
 
 
 @pytest.mark.parametrize("given", [False, True])
 def test_a_stored_split_has_the_arrays_of_the_one_it_was_made_of(given: bool) -> None:
     split = scored_split()
     if given:
-        maps = [split.category_map(index) for index in range(len(split.bags))]
-        split = dataclasses.replace(split, category_maps=maps)
+        results = [
+            dataclasses.replace(result, category_map=split.category_map(index))
+            for index, result in enumerate(split.results)
+        ]
+        split = dataclasses.replace(split, results=results)
     stored = stored_split(METRICS, stored_arrays(split))
     assert [bag.video_id for bag in stored.bags] == [bag.video_id for bag in split.bags]
     for field in dataclasses.fields(split.arrays):
@@ -25,15 +28,26 @@ def test_a_stored_split_has_the_arrays_of_the_one_it_was_made_of(given: bool) ->
     for index in (0, 3):
         assert stored.evaluated_frames(index) == split.evaluated_frames(index)
         np.testing.assert_array_equal(stored.category_map(index), split.category_map(index))
-    assert (stored.category_maps is not None) == given
+        assert (stored.results[index].category_map is not None) == given
 
 
-def test_without_categories_their_arrays_are_zero() -> None:
-    arrays = stored_arrays(dataclasses.replace(scored_split(), has_categories=False))
-    assert arrays["category_probs"].shape == arrays["category_weights"].shape == (40, 2)
-    assert not arrays["category_probs"].any() and not arrays["category_weights"].any()
-    stored = stored_split(METRICS | {"category_accuracy": None}, arrays)
-    assert stored.arrays.category_probs.shape == (40, 0)
+def test_without_categories_their_arrays_are_empty() -> None:
+    split, none = scored_split(), np.zeros(0)
+    results = [
+        dataclasses.replace(result, category_probs=none, category_weights=none)
+        for result in split.results
+    ]
+    arrays = stored_arrays(dataclasses.replace(split, results=results))
+    assert arrays["category_probs"].shape == arrays["category_weights"].shape == (40, 0)
+    stored = stored_split(METRICS, arrays)
+    assert stored.arrays.category_probs.shape == (40, 0) and not stored.has_categories
+
+
+def test_categories_of_normal_videos_alone_are_read_again() -> None:
+    split = scored_split()
+    bags = [dataclasses.replace(bag, labels=np.zeros(2, bool)) for bag in split.bags]
+    stored = stored_split(METRICS, stored_arrays(dataclasses.replace(split, bags=bags)))
+    assert stored.has_categories
 
 
 @pytest.mark.parametrize(

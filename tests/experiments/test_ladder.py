@@ -83,7 +83,7 @@ def test_differences_are_paired_by_seed() -> None:
     assert ladder_table.paired([0.9], [0.8]) == ladder_table.Difference(
         pytest.approx(0.1), None, None
     )
-    assert ladder_table.paired([], [0.8]) is None
+    assert ladder_table.paired([None], [0.8]) is None
 
 
 def test_verdicts_say_what_helps_hurts_and_shows_nothing() -> None:

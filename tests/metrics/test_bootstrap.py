@@ -68,12 +68,13 @@ def test_interval_of_dependent_frames_is_that_of_videos_not_of_frames():
 
 
 def test_level_widens_the_interval():
-    truth, scores, lengths = frames_of_videos(1, num_videos=60)
-    narrow, wide = (
-        bootstrap.confidence_intervals(truth, scores, lengths, level=level)["average_precision"]
-        for level in (0.5, 0.99)
+    values = np.random.default_rng(0).random(1001)
+    narrow, usual, wide = (
+        bootstrap.percentile_interval(values, **level)
+        for level in ({"level": 0.5}, {}, {"level": 0.99})
     )
-    assert wide.low < narrow.low < narrow.high < wide.high
+    assert wide.low < usual.low < narrow.low < narrow.high < usual.high < wide.high
+    assert usual.level == 0.95
 
 
 def test_resamples_without_a_class_are_counted_not_averaged():
@@ -138,8 +139,8 @@ def test_bad_input_is_refused():
         bootstrap.VideoCounts(truth[:0], scores[:0], np.zeros(0, int))
     with pytest.raises(ValueError, match="frame 0 is NaN"):
         bootstrap.VideoCounts(truth, scores * np.nan, np.array([2]))
-    with pytest.raises(ValueError, match="level 95"):
-        bootstrap.confidence_intervals(truth, scores, np.array([1, 1]), level=95)
+    with pytest.raises(ValueError, match="range"):
+        bootstrap.percentile_interval(np.arange(4.0), level=95)
 
 
 def test_the_interval_of_a_mean_is_that_of_its_draws():

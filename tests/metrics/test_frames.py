@@ -49,7 +49,7 @@ def test_areas_equal_scikit_learn(pairs):
 @settings(deadline=None)
 def test_curves_equal_scikit_learn(pairs):
     truth, scores = (np.array(column) for column in zip(*pairs, strict=True))
-    ours = list(zip(*frame_metrics.roc_curve(truth, scores), strict=True))
+    ours = list(zip(*frame_metrics.rank(truth, scores).roc_curve(), strict=True))
     every = sklearn.metrics.roc_curve(truth, scores, drop_intermediate=False)
     theirs = list(zip(*every, strict=True))
     assert (ours[0], ours[-1]) == (theirs[0], theirs[-1])
@@ -60,7 +60,7 @@ def test_curves_equal_scikit_learn(pairs):
     for x, y in dropped:  # lies on one of our straight lines
         cross = steps * (y - corners[:-1, 1]) - rises * (x - corners[:-1, 0])
         assert np.abs(cross).min() < 1e-12
-    precision, recall, thresholds = frame_metrics.precision_recall_curve(truth, scores)
+    precision, recall, thresholds = frame_metrics.rank(truth, scores).precision_recall_curve()
     theirs = sklearn.metrics.precision_recall_curve(truth, scores)
     np.testing.assert_allclose(precision[::-1], theirs[0])
     np.testing.assert_allclose(recall[::-1], theirs[1])
@@ -102,10 +102,10 @@ def test_areas_stay_exact_over_millions_of_frames():
     assert frame_metrics.roc_auc(truth, (~truth).astype(np.float16)) == 0.0
 
 
-@pytest.mark.parametrize("metric", [frame_metrics.roc_auc, frame_metrics.roc_curve])
 @pytest.mark.parametrize("truth", [[True, True], [False, False], []])
-def test_roc_is_nan_without_both_classes(metric, truth):
-    assert np.isnan(metric(np.array(truth, bool), np.zeros(len(truth)))).all()
+def test_roc_is_nan_without_both_classes(truth):
+    ranking = frame_metrics.rank(np.array(truth, bool), np.zeros(len(truth)))
+    assert np.isnan(ranking.roc_auc()) and np.isnan(ranking.roc_curve()).all()
 
 
 @pytest.mark.parametrize("metric", [frame_metrics.average_precision, precision_recall_auc])
@@ -163,7 +163,8 @@ def test_threshold_bounds():
 def test_one_vs_rest_counts_all_frames_and_skips_absent_categories():
     truth = np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0]], bool)
     scores = np.array([[0.9, 0.1, 0.8, 0.0], [0.9, 0.5, 0.6, 0.0], [0.1, 0.2, 0.3, 0.4]])
-    auc, ap = frame_metrics.category_one_vs_rest(truth, scores)
+    pairs = zip(truth, scores, strict=True)
+    auc, ap = zip(*(frame_metrics.category_one_vs_rest(*pair) for pair in pairs), strict=True)
     np.testing.assert_allclose(auc, [1, 1 / 3, np.nan])
     np.testing.assert_allclose(ap, [1, 1 / 3, np.nan])
 
@@ -177,7 +178,7 @@ def test_areas_by_category_equal_those_of_their_frames(pairs, seed):
     in_normal = rng.random(len(truth)) < 0.3
     found = frame_metrics.category_against_normal(truth, scores, chosen, in_normal)
     kept = [in_category | in_normal for in_category in chosen]
-    one_vs_rest = frame_metrics.category_one_vs_rest(chosen, np.tile(scores, (3, 1)))
+    one_vs_rest = zip(*(frame_metrics.category_one_vs_rest(c, scores) for c in chosen), strict=True)
     for name, own, other in zip(("roc_auc", "average_precision"), found, one_vs_rest, strict=True):
         metric = getattr(frame_metrics, name)
         np.testing.assert_allclose(own, [metric(truth[k], scores[k]) for k in kept], rtol=1e-12)

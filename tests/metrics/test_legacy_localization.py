@@ -93,11 +93,13 @@ def test_everything_is_zero_when_one_column_has_no_detection():
     annotated = localization.Truth(*np.array([[0, 1, 16, 32]]).T)
     both = two_columns(0.1, 0.9, 0.1)
     found = legacy_localization.legacy_detections([both])
-    value = legacy_localization.legacy_mean_average_precision(found, annotated, num_categories=2)
+    values = localization.average_precisions(found, annotated, num_categories=2)
+    value = legacy_localization.legacy_mean_average_precision(found, values)
     np.testing.assert_array_equal(value, [0.5] * 5)  # the normal column has no truth: 0
     third = np.concatenate([both, np.zeros((3, 1))], axis=1)
     found = legacy_localization.legacy_detections([third])
-    value = legacy_localization.legacy_mean_average_precision(found, annotated, num_categories=3)
+    values = localization.average_precisions(found, annotated, num_categories=3)
+    value = legacy_localization.legacy_mean_average_precision(found, values)
     np.testing.assert_array_equal(value, [0] * 5)
 
 

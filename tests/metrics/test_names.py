@@ -53,7 +53,8 @@ def test_one_entry_brings_a_metric_into_every_table(
     compare_page.write_page(tmp_path / "compare.html", comparison.comparison(runs))
     assert TITLE in (tmp_path / "compare.html").read_text(encoding="utf-8")
     labels = split.arrays.labels
-    assert names.selection_metrics(labels, split.arrays.video_scores, None)[extended] == value
+    found = names.selection_metrics(labels, split.arrays.video_scores, np.zeros((len(labels), 0)))
+    assert found[extended] == value
 
 
 def test_an_evaluation_of_before_shows_a_dash_for_a_new_metric(
@@ -74,7 +75,7 @@ def test_selection_takes_the_metrics_of_the_evaluation() -> None:
     found = names.selection_metrics(labels, scores, arrays.category_probs)
     assert list(found) == ["video_auc", "video_ap", "category_accuracy"]
     assert found == {key: measured[key] for key in found}
-    found = names.selection_metrics(labels, scores, None)
+    found = names.selection_metrics(labels, scores, np.zeros((len(labels), 0)))
     assert list(found) == ["video_auc", "video_ap"]
 
 

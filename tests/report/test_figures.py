@@ -7,7 +7,6 @@ import xml.etree.ElementTree
 import numpy as np
 import pytest
 
-from refinevad_jax.errors import UserError
 from refinevad_jax.report import figures
 from refinevad_jax.report.figures import Interval, Panel
 
@@ -22,8 +21,7 @@ def panel(**changes):
         "unit": "seconds",
         "truth": [Interval(4, 9, "Explosion"), Interval(8, 12, "Shooting")],
         "events": [Interval(5, 8, "Riot")],
-        "threshold": 0.5,
-        "series": {"shift ratio": 1 - SCORES},
+        "shift_ratio": 1 - SCORES,
     }
     return Panel(**{**fields, **changes})
 
@@ -38,7 +36,7 @@ def test_curve_names_units_categories_and_series(tmp_path):
     texts = svg_texts(tmp_path / "curve.svg")
     wanted = {
         "Explosion004_x264", "anomaly score", "time (s)", "Explosion", "Shooting", "Riot",
-        "annotated", "detected", "threshold", "shift ratio",
+        "annotated", "detected", "shift ratio",
     }  # fmt: skip
     assert wanted <= set(texts)
 
@@ -48,12 +46,12 @@ def test_bare_panel_draws_the_scores_alone(tmp_path):
     figures.save_score_curve(tmp_path / "curve.svg", bare)
     texts = svg_texts(tmp_path / "curve.svg")
     assert {"normal", "anomaly score", "frame"} <= set(texts)
-    assert not {"annotated", "detected", "threshold"} & set(texts)
+    assert not {"annotated", "detected", "shift ratio"} & set(texts)
 
 
 @pytest.mark.parametrize(
     ("unit", "step", "label"),
-    [("frames", 16, "frame"), ("segments", 1, "segment"), ("seconds", 30, "time (min:s)")],
+    [("frames", 16, "frame"), ("seconds", 30, "time (min:s)")],
 )
 def test_time_axis_is_labelled_with_its_unit(tmp_path, unit, step, label):
     figures.save_score_curve(tmp_path / "curve.svg", panel(unit=unit, step=step))
@@ -81,32 +79,13 @@ def test_nothing_but_the_figure_is_left(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["curve.png"]
 
 
-def test_failed_drawing_leaves_the_old_figure_alone(tmp_path, monkeypatch):
-    from matplotlib.figure import Figure
-
-    def fail(*args, **kwargs):
-        raise OSError("disk full")
-
-    (tmp_path / "curve.png").write_bytes(b"old")
-    monkeypatch.setattr(Figure, "savefig", fail)
-    with pytest.raises(UserError, match=r"curve\.png: cannot be written \(disk full\)"):
-        figures.save_score_curve(tmp_path / "curve.png", panel())
-    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
-
-
 @pytest.mark.parametrize("count", [1, 4, 12])
 def test_grid_shows_every_panel(tmp_path, count):
     panels = [panel(title=f"video{i:02d}", step=0.5 + i) for i in range(count)]
-    figures.save_score_grid(tmp_path / "grid.svg", panels, title="twelve videos")
+    figures.save_score_grid(tmp_path / "grid.svg", panels)
     texts = svg_texts(tmp_path / "grid.svg")
-    assert {f"video{i:02d}" for i in range(count)} | {"twelve videos"} <= set(texts)
+    assert {f"video{i:02d}" for i in range(count)} <= set(texts)
     assert texts.count("Explosion, Shooting") == count
-
-
-@pytest.mark.parametrize("count", [0, 13])
-def test_grid_refuses_other_counts(tmp_path, count):
-    with pytest.raises(ValueError, match=f"{count} panels"):
-        figures.save_score_grid(tmp_path / "grid.svg", [panel()] * count)
 
 
 def test_scores_beyond_one_and_missing_scores_are_drawn(tmp_path):
@@ -126,31 +105,6 @@ def test_long_titles_lose_their_middle(tmp_path):
 def test_a_dollar_in_a_name_is_no_formula(tmp_path):
     figures.save_score_curve(tmp_path / "curve.svg", panel(title=r"pay $\frac now$"))
     assert r"pay $\frac now$" in svg_texts(tmp_path / "curve.svg")
-
-
-@pytest.mark.parametrize("name", ["curve.pdf", "curve"])
-def test_other_suffixes_are_refused(tmp_path, name):
-    with pytest.raises(UserError, match=r"written as \.png or \.svg"):
-        figures.save_score_curve(tmp_path / name, panel())
-
-
-def test_missing_folder_is_one_line(tmp_path):
-    with pytest.raises(UserError, match=r"curve\.png: cannot be written \(No such file"):
-        figures.save_score_curve(tmp_path / "nowhere" / "curve.png", panel())
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"unit": "hours"}, "unit 'hours'"),
-        ({"step": 0}, "step 0"),
-        ({"scores": np.zeros(0), "series": {}}, r"scores \(0,\)"),
-        ({"series": {"shift ratio": np.zeros(3)}}, r"'shift ratio' \(3,\)"),
-    ],
-)
-def test_bad_panels_are_refused(changes, message):
-    with pytest.raises(ValueError, match=message):
-        panel(**changes)
 
 
 CURVES = {
@@ -184,17 +138,12 @@ def test_names_and_labels_stand_in_the_svg(tmp_path: pathlib.Path) -> None:
     assert "frame AUC" in text
 
 
-def test_other_formats_are_refused(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(UserError, match=r"\.png or \.svg"):
-        figures.save_curves(tmp_path / "curves.pdf", CURVES)
-
-
 def test_pyplot_is_not_imported(tmp_path):
     program = (
-        "import sys, numpy as np\n"
+        "import pathlib, sys, numpy as np\n"
         "from refinevad_jax.report import figures\n"
         "assert 'matplotlib' not in sys.modules\n"
-        f"figures.save_score_curve({str(tmp_path / 'c.png')!r},"
+        f"figures.save_score_curve(pathlib.Path({str(tmp_path / 'c.png')!r}),"
         " figures.Panel('v', np.arange(5.0)))\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
     )

@@ -40,7 +40,7 @@ def scored_split() -> ScoredSplit:
         results.append(VideoScores(scores, float(scores.max()), probs, probs, shift))
     info = BagsInfo("own <data>", TAXONOMY, (Modality("visual", 4),), simulated=True)
     prototypes = rng.normal(size=(2, 8))
-    return ScoredSplit(info, bags, results, False, True, prototypes=prototypes)
+    return ScoredSplit(info, bags, results, False, prototypes)
 
 
 PROTOCOL = {

@@ -43,6 +43,12 @@ def test_seeds_of_different_truth_do_not_share_a_row(tmp_path: pathlib.Path) -> 
         table(folders)
 
 
+def test_scores_that_were_given_and_several_commits_are_named(tmp_path: pathlib.Path) -> None:
+    given = {"step": None, "step_chosen_as": None, "scored_by": "scores of theirs.npz"}
+    text = table([folder(tmp_path / str(i), i, 0.5, commit=f"c{i}", **given) for i in range(2)])
+    assert "scores of theirs.npz" in text and "trained by commit c0, c1." in text
+
+
 def test_a_folder_without_results_is_named(tmp_path: pathlib.Path) -> None:
     with pytest.raises(UserError, match=r"metrics\.json"):
         table([tmp_path])
