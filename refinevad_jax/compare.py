@@ -29,7 +29,7 @@ def main(*arguments: str) -> None:
     runs = []
     for text in arguments:
         name, _, path = text.rpartition("=")
-        runs.append(comparison.read_run(name or path, find_evaluation(pathlib.Path(path))))
+        runs.append(comparison.read_compared(name or path, find_evaluation(pathlib.Path(path))))
     names = [run.name for run in runs]
     for name in names:
         if names.count(name) > 1:

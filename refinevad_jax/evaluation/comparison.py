@@ -34,7 +34,7 @@ class ComparedRun:
     split: ScoredSplit
 
 
-def read_run(name: str, folder: pathlib.Path) -> ComparedRun:
+def read_compared(name: str, folder: pathlib.Path) -> ComparedRun:
     """Reads an evaluation folder. Raises UserError if it is missing or damaged."""
     metrics, arrays = read_evaluation(folder)
     with damaged(folder):
@@ -59,7 +59,7 @@ def comparison(runs: Sequence[ComparedRun]) -> dict[str, Any]:
             roc = curves(run.split).get("roc")
             shown.append({"name": run.name, "metrics": run.metrics, "roc": roc})
             if number:
-                differences.append(paired(first, run))
+                differences.append(paired_by_video(first, run))
     return {
         "runs": shown,
         "categories": first.categories,
@@ -67,7 +67,7 @@ def comparison(runs: Sequence[ComparedRun]) -> dict[str, Any]:
     }
 
 
-def paired(first: ComparedRun, second: ComparedRun) -> dict[str, Any]:
+def paired_by_video(first: ComparedRun, second: ComparedRun) -> dict[str, Any]:
     """Second minus first on the same draws of videos, or why they cannot be paired."""
     found: dict[str, Any] = {"name": second.name, "against": first.name, "reason": "", "rows": {}}
     ids = [[bag.video_id for bag in run.split.bags] for run in (first, second)]

@@ -79,7 +79,7 @@ def write(folder: pathlib.Path, rows: Sequence[LadderRow], *, base: str, full: s
     return text
 
 
-def paired(one: Sequence[float | None], other: Sequence[float | None]) -> Difference | None:
+def paired_by_seed(one: Sequence[float | None], other: Sequence[float | None]) -> Difference | None:
     """One minus the other over the same seeds, with the 95 % t interval of the mean.
 
     None if a value is not defined.
@@ -110,7 +110,7 @@ def verdicts(rows: Sequence[LadderRow], *, full: str) -> list[str]:
 
 
 def _verdict(whole: LadderRow, row: LadderRow, metric: Metric) -> str:
-    difference = paired(whole.values(metric), row.values(metric))
+    difference = paired_by_seed(whole.values(metric), row.values(metric))
     if difference is None:
         return ""
     if difference.low is None or difference.high is None:
@@ -176,5 +176,5 @@ def _spread(metric: Metric, row: LadderRow) -> str:
 def _against(metric: Metric, other: LadderRow, row: LadderRow) -> str:
     if row is other:
         return "–"
-    difference = paired(row.values(metric), other.values(metric))
+    difference = paired_by_seed(row.values(metric), other.values(metric))
     return "–" if difference is None else str(difference)

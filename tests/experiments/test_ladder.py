@@ -73,17 +73,17 @@ def content(seed: int, auc: float) -> dict:
 
 def test_differences_are_paired_by_seed() -> None:
     full, other = [0.90, 0.92, 0.94], [0.89, 0.91, 0.93]
-    difference = ladder_table.paired(full, other)
+    difference = ladder_table.paired_by_seed(full, other)
     assert difference is not None and difference.low is not None and difference.high is not None
     np.testing.assert_allclose([difference.mean, difference.low], 0.01, atol=1e-9)
     # t with 2 degrees of freedom: 4.303 times the standard error.
-    spread = ladder_table.paired([0.90, 0.92, 0.94], [0.90, 0.90, 0.90])
+    spread = ladder_table.paired_by_seed([0.90, 0.92, 0.94], [0.90, 0.90, 0.90])
     assert spread is not None and spread.low is not None
     np.testing.assert_allclose(spread.low, 0.02 - 4.302653 * 0.02 / np.sqrt(3), atol=1e-6)
-    assert ladder_table.paired([0.9], [0.8]) == ladder_table.Difference(
+    assert ladder_table.paired_by_seed([0.9], [0.8]) == ladder_table.Difference(
         pytest.approx(0.1), None, None
     )
-    assert ladder_table.paired([None], [0.8]) is None
+    assert ladder_table.paired_by_seed([None], [0.8]) is None
 
 
 def test_verdicts_say_what_helps_hurts_and_shows_nothing() -> None:

@@ -49,7 +49,7 @@ def test_one_entry_brings_a_metric_into_every_table(
     assert extended in (tmp_path / "ladder.csv").read_text().splitlines()[0]
     assert TITLE in (tmp_path / "ladder.html").read_text(encoding="utf-8")
 
-    runs = [comparison.read_run(name, folder) for name in ("one", "two")]
+    runs = [comparison.read_compared(name, folder) for name in ("one", "two")]
     compare_page.write_page(tmp_path / "compare.html", comparison.comparison(runs))
     assert TITLE in (tmp_path / "compare.html").read_text(encoding="utf-8")
     labels = split.arrays.labels

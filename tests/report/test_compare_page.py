@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from refinevad_jax.evaluation.comparison import comparison, read_run
+from refinevad_jax.evaluation.comparison import comparison, read_compared
 from refinevad_jax.evaluation.run import Settings, write_evaluation
 from refinevad_jax.report import compare_page
 from tests.browser import Browser
@@ -25,7 +25,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 @pytest.fixture(scope="module")
 def content(run: pathlib.Path) -> dict:
-    return comparison([read_run(name, run) for name in ("first", EVIL)])
+    return comparison([read_compared(name, run) for name in ("first", EVIL)])
 
 
 def test_runs_stand_side_by_side(content: dict, tmp_path: pathlib.Path, browser: Browser) -> None:
