@@ -107,7 +107,7 @@ def over_sizes() -> dict[str, list[dict[str, float]]]:
                 name: {"bags": num_bags, "seeds": num_seeds, "batch": batch}[name],
                 "seconds_a_step": round(clock / 5, 4),
                 "processor_seconds_a_step": round(busy / 5, 4),
-                "bags_mb": round(bags.num_bytes / 1e6, 1),
+                "bags_mb": round(bags.features.nbytes / 1e6, 1),
                 "scratch_mb": round(dispatch.scratch_bytes(states[0]) / 1e6, 1),
             }
             found[name].append(row)

@@ -170,7 +170,7 @@ def main() -> None:
     if theirs is not None:
         result["loss_difference_to_torch"] = difference
     result |= {
-        "bags_gb": round(bags.num_bytes / 1e9, 2),
+        "bags_gb": round(bags.features.nbytes / 1e9, 2),
         "program_scratch_gb": ours.memory_gb(),
         "peak_memory_gb": own_peak,
     }

@@ -114,12 +114,8 @@ class Taxonomy:
         return target
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form, as load_taxonomy reads it."""
-        return {
-            field.name: list(value) if isinstance(value, tuple) else value
-            for field in dataclasses.fields(self)
-            for value in [getattr(self, field.name)]
-        }
+        """What from_dict reads, also after a way through JSON."""
+        return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], *, source: str) -> "Taxonomy":
