@@ -52,7 +52,7 @@ def main() -> None:
     weights = i3d.load_weights()
     shape = (BATCH_SIZE.value, FRAMES_PER_SEGMENT, 224, 224, 3)
     batch = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    encode_s = best(lambda: i3d.encode(weights, batch).block_until_ready()) / BATCH_SIZE.value
+    encode_s = best(lambda: i3d.encoder()(weights, batch).block_until_ready()) / BATCH_SIZE.value
     peak, flops = matmul_flops(), network_flops(weights)
 
     with tempfile.TemporaryDirectory() as folder:
@@ -68,7 +68,7 @@ def main() -> None:
                 for some in batched(ahead([read_segments(video)], 8), BATCH_SIZE.value):
                     rows = np.zeros(shape, np.uint8)
                     rows[: len(some)] = [segment.crops[0] for segment in some]
-                    i3d.encode(weights, rows).block_until_ready()
+                    i3d.encoder()(weights, rows).block_until_ready()
 
         decode_s = best(decode, repeats=2) / SEGMENTS.value
         extract_s = best(extract, repeats=2) / SEGMENTS.value

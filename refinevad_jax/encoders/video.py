@@ -67,7 +67,8 @@ class Video:
             )
         except (self._av.FFmpegError, OSError, ValueError) as error:
             raise UserError(
-                f"{source}: no readable video ({_reason(error)}); convert it or leave it out"
+                f"{source}: no readable video ({getattr(error, 'strerror', None) or error}); "
+                "convert it or leave it out"
             ) from error
         try:
             self._stream = self._picture_stream()
@@ -182,7 +183,3 @@ def _check_file(path: pathlib.Path) -> None:
         raise UserError(f"{path}: is a folder, expected a video file")
     if not size:
         raise UserError(f"{path}: is empty; leave it out")
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)

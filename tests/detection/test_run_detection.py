@@ -96,12 +96,16 @@ def test_feature_files_and_folders(
 
 
 def test_what_browsers_do_not_play_is_copied(detector: Detector, tmp_path: pathlib.Path) -> None:
-    pytest.importorskip("av", reason="pip install av")
+    av = pytest.importorskip("av", reason="pip install av")
     from refinevad_jax.detection.page import playable
-    from refinevad_jax.encoders.video_writer import write_video
 
     old = tmp_path / "old.avi"
-    write_video(old, coloured(40), fps=25, codec="mpeg4")
+    with av.open(str(old), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for pixels in coloured(40):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
     assert not playable(old)
     detect(detector, [old], tmp_path / "out", 0.5)
     assert playable(tmp_path / "out" / "old.playable.mp4")
