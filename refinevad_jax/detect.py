@@ -73,8 +73,8 @@ def main() -> None:
     if not STREAM.value:
         run_detection.detect(detector, threshold, INPUT.value, pathlib.Path(OUTPUT.value), settings)
         return
-    encoder = run_detection.load_encoder(detector, settings)
     crops = run_detection.choose_crops(detector, settings)
+    encoder = run_detection.load_encoder(detector, settings, crops)
     for line in stream.watch(
         INPUT.value[0], detector, encoder, threshold, window=WINDOW.value, num_crops=crops
     ):

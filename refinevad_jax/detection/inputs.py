@@ -4,10 +4,11 @@ import dataclasses
 import io
 import json
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import tqdm
 
 from refinevad_jax.encoders import clip, i3d
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, VisualEncoder
@@ -126,22 +127,18 @@ def _record(path: pathlib.Path) -> dict[str, Any]:
 
 
 def encode_video(
-    path: pathlib.Path,
-    encoder: VisualEncoder,
-    *,
-    num_crops: int,
-    batch_size: int,
-    progress: Callable[[int], Any] = lambda segments: None,
+    path: pathlib.Path, encoder: VisualEncoder, *, num_crops: int, batch_size: int
 ) -> Features:
     """Decodes and encodes a video, at the same time; memory holds features and small pictures.
 
+    Shows how many segments are done.
     Raises UserError if it cannot be read or is shorter than one segment.
     """
     rows: list[np.ndarray] = []
     starts: list[float] = []
     thumbnails: list[bytes] = []
     last = 0.0
-    with Video(path) as video:
+    with Video(path) as video, tqdm.tqdm(desc=path.name, unit="segment", leave=False) as bar:
         segments = ahead([read_segments(video, num_crops)], _AHEAD)
         for some in batched(segments, batch_size):
             rows.append(encoder.encode_segments([segment.crops for segment in some], batch_size))
@@ -149,16 +146,15 @@ def encode_video(
                 starts.append(float(segment.seconds[0]))
                 last = float(segment.seconds[-1])
                 thumbnails.append(_thumbnail(segment))
-            progress(len(some))
+            bar.update(len(some))
     if not rows:
         raise UserError(
             f"{path}: {video.num_frames} frames, fewer than the {FRAMES_PER_SEGMENT} of a segment"
         )
-    features = np.concatenate(rows).transpose(1, 0, 2)
     fps = video.fps or DEFAULT_FPS
     return Features(
         path=path,
-        features=features,
+        features=np.concatenate(rows).transpose(1, 0, 2),
         seconds=np.array([*starts, last + 1 / fps]),
         num_frames=video.num_frames,
         fps=fps,

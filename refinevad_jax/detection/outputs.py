@@ -14,17 +14,13 @@ from refinevad_jax.metrics.events import Event
 
 
 def describe(
-    name: str,
-    found: Features,
-    scores: VideoScores,
-    events: list[Event],
-    categories: tuple[str, ...],
-    frames_per_segment: int,
+    detector: Detector, name: str, found: Features, scores: VideoScores, events: list[Event]
 ) -> dict[str, Any]:
     """One input as events.json holds it.
 
     Times are those of the frames, so that they hold for a variable frame rate too.
     """
+    categories, size = detector.categories, detector.frames_per_segment
     return {
         "name": name,
         "input": str(found.path),
@@ -42,8 +38,8 @@ def describe(
             {
                 "start_frame": event.start,
                 "end_frame": event.end,
-                "start_seconds": _seconds(found, event.start / frames_per_segment),
-                "end_seconds": _seconds(found, event.end / frames_per_segment),
+                "start_seconds": _seconds(found, event.start / size),
+                "end_seconds": _seconds(found, event.end / size),
                 "category": categories[event.category] if event.category >= 0 else "",
                 "category_shares": _shares(scores, categories),
                 "score": event.score,
