@@ -10,6 +10,7 @@ or with --small that of configs/ucf_text.py, which leaves the least time to hide
 last line is JSON.
 """
 
+import math
 import pathlib
 import tempfile
 from typing import Any
@@ -35,8 +36,8 @@ NUM_CHANNELS = flags.DEFINE_integer(
 NUM_STEPS = flags.DEFINE_integer("num_steps", 4, "Steps of one measurement.", lower_bound=1)
 REPEATS = flags.DEFINE_integer("repeats", 3, "Turns; the median counts.", lower_bound=1)
 SMALL = flags.DEFINE_bool("small", False, "Train the small network of configs/ucf_text.py instead.")
-# How far bags may come, in GB: device limit, and whether they are read at all.
-WAYS = {"device": (1e9, True), "host": (0.0, True), "files": (0.0, False)}
+# How many GB of bags may come to the device, and to the host.
+WAYS = {"device": (1e9, math.inf), "host": (0.0, math.inf), "files": (0.0, 0.0)}
 
 
 def write(folder: pathlib.Path) -> BagsInfo:
@@ -68,9 +69,9 @@ def write(folder: pathlib.Path) -> BagsInfo:
 class Way:
     """Training with the bags in one place."""
 
-    def __init__(self, folder: pathlib.Path, config: Any, limit: float, in_memory: bool) -> None:
+    def __init__(self, folder: pathlib.Path, config: Any, limit: float, memory: float) -> None:
         config.data.device_limit_gb = limit
-        bags = read_split(str(folder), "streamed", "train", in_memory=in_memory)
+        bags = read_split(str(folder), "streamed", "train", memory_gb=memory)
         columns = np.arange(NUM_CHANNELS.value)
         self.bags = training_bags(bags, config.data.num_segments, columns)
         self.dispatch: Dispatch
@@ -89,9 +90,9 @@ def main() -> None:
         folder = pathlib.Path(name)
         write(folder)
         ways = {}
-        for key, (limit, in_memory) in WAYS.items():
+        for key, (limit, memory) in WAYS.items():
             config = (ucf_text if SMALL.value else ucf).get_config()
-            ways[key] = Way(folder, config, limit, in_memory)
+            ways[key] = Way(folder, config, limit, memory)
             ways[key].run()
         losses = {key: way.metrics["loss"] for key, way in ways.items()}
         assert UCF_CRIME.num_categories == NUM_CATEGORIES

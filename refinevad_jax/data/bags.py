@@ -7,8 +7,8 @@ The folder is what `data_prep` writes: a TFDS data set in ArrayRecord files with
 import dataclasses
 import functools
 import json
+import math
 import pathlib
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -23,13 +23,9 @@ class StoredFeatures:
 
     dtype = np.dtype(np.float16)
 
-    def __init__(self, records: Any, number: int, features: np.ndarray, place: str) -> None:
-        """Keeps the shape of the features, and whether they are finite.
-
-        records: gives the record of a number, from any thread; place: the files, for errors.
-        """
-        self.shape, self.finite = features.shape, all_finite(features)
-        self._records, self._number, self._place = records, number, place
+    def __init__(self, records: Any, number: int, shape: tuple[int, ...], place: str) -> None:
+        """records: gives the record of a number, from any thread; place: the files, for errors."""
+        self._records, self._number, self.shape, self._place = records, number, shape, place
 
     def __getitem__(self, index: Any) -> np.ndarray:
         """The rows asked for. Raises UserError if the files have gone or changed since."""
@@ -216,62 +212,52 @@ def split_sizes(data_dir: str, dataset: str) -> dict[str, int]:
     return {name: split.num_examples for name, split in _splits(data_dir, dataset).items()}
 
 
-def split_bytes(data_dir: str, dataset: str, split: str) -> int:
-    """Size of a split's records, which is about what its videos take in memory; 0 without it."""
-    splits = _splits(data_dir, dataset)
-    return splits[split].num_bytes if split in splits else 0
-
-
 def _splits(data_dir: str, dataset: str) -> Any:
     """TFDS's description of every split, by name, of a data set whose metadata is whole."""
     read_info(data_dir, dataset)
     return _builder(dataset_dir(data_dir, dataset)).info.splits
 
 
-def read_split(data_dir: str, dataset: str, split: str, *, in_memory: bool = True) -> list[Bag]:
+def read_split(
+    data_dir: str, dataset: str, split: str, *, memory_gb: float = math.inf
+) -> list[Bag]:
     """Reads every video of a split, in the order of the list it was packaged from.
 
-    in_memory: False reads everything once, and leaves the features in their files as
-    StoredFeatures, which give the same arrays.
+    memory_gb: if the records take more, they are read once and the features stay in their files,
+    as StoredFeatures, which give the same arrays.
     Raises UserError if the data set or the split does not exist, or a record is damaged.
     """
-    sizes = split_sizes(data_dir, dataset)
-    if split not in sizes:
-        raise UserError(
-            f"data set {dataset!r} has no split {split!r}; it has "
-            f"{', '.join(f'{name} ({size})' for name, size in sizes.items())}"
-        )
+    splits = _splits(data_dir, dataset)
+    if split not in splits:
+        sizes = (f"{name} ({one.num_examples})" for name, one in splits.items())
+        raise UserError(f"data set {dataset!r} has no split {split!r}; it has {', '.join(sizes)}")
     folder = dataset_dir(data_dir, dataset)
     place = f"{folder}: split {split!r}"
+    found = []
     # The readers below raise many kinds for a damaged file.
     with as_damaged(f"{place} cannot be read; package the data again", Exception):
         source = _builder(folder).as_data_source(split)
-        records = list(source if in_memory else _without_features(source, place))
-    if len(records) != sizes[split]:
+        for number, record in enumerate(source):
+            features = record["features"]
+            if not all_finite(features):
+                raise UserError(
+                    f"{folder}: video {record['video_id'].decode()!r} of split {split!r} has "
+                    "features that are not finite; package the data again"
+                )
+            if splits[split].num_bytes > memory_gb * 1e9:
+                record["features"] = StoredFeatures(source, number, features.shape, place)
+            found.append((record["position"], _bag(record)))
+    if len(found) != splits[split].num_examples:
         raise UserError(
-            f"{place} has {len(records)} of {sizes[split]} videos; package the data again"
+            f"{place} has {len(found)} of {splits[split].num_examples} videos; package the data "
+            "again"
         )
-    records.sort(key=lambda record: record["position"])
-    bags = [_bag(record) for record in records]
-    for bag in bags:
-        if not all_finite(bag.features):
-            raise UserError(
-                f"{folder}: video {bag.video_id!r} of split {split!r} has features that are not "
-                "finite; package the data again"
-            )
-    return bags
+    return [bag for _, bag in sorted(found, key=lambda pair: pair[0])]
 
 
-def all_finite(half: np.ndarray | StoredFeatures) -> bool:
+def all_finite(half: np.ndarray) -> bool:
     """np.isfinite(half).all() for float16, by the bits of the exponent: several times faster."""
-    if isinstance(half, StoredFeatures):
-        return half.finite
     return bool((half.view(np.uint16) & 0x7FFF).max(initial=0) < 0x7C00)
-
-
-def _without_features(source: Any, place: str) -> Iterator[dict[str, Any]]:
-    for number, record in enumerate(source):
-        yield record | {"features": StoredFeatures(source, number, record["features"], place)}
 
 
 def _bag(record: dict[str, Any]) -> Bag:
