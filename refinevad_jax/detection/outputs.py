@@ -20,7 +20,13 @@ def describe(
 
     Times are those of the frames, so that they hold for a variable frame rate too.
     """
-    categories, size = detector.categories, detector.frames_per_segment
+    size = detector.frames_per_segment
+    probs = {
+        category: float(p)
+        for category, p in zip(detector.categories, scores.category_probs, strict=False)
+    }
+    total = float(scores.category_probs.sum()) or 1.0
+    by_share = sorted(probs, key=lambda category: -probs[category])
     return {
         "name": name,
         "input": str(found.path),
@@ -29,10 +35,7 @@ def describe(
         "num_segments": len(scores.scores),
         "encoder": found.encoder,
         "video_score": float(scores.video_score),
-        "category_probs": {
-            category: float(p)
-            for category, p in zip(categories, scores.category_probs, strict=False)
-        },
+        "category_probs": probs,
         "warnings": found.warnings,
         "events": [
             {
@@ -40,23 +43,14 @@ def describe(
                 "end_frame": event.end,
                 "start_seconds": _seconds(found, event.start / size),
                 "end_seconds": _seconds(found, event.end / size),
-                "category": categories[event.category] if event.category >= 0 else "",
-                "category_shares": _shares(scores, categories),
+                "category": detector.categories[event.category] if event.category >= 0 else "",
+                # Each category's share of what the network says of the whole video.
+                "category_shares": {name: round(probs[name] / total, 4) for name in by_share},
                 "score": event.score,
             }
             for event in events
         ],
     }
-
-
-def _shares(scores: VideoScores, categories: tuple[str, ...]) -> dict[str, float]:
-    """Each category's share of what the network says of the whole video, largest first."""
-    probs = scores.category_probs
-    total = float(probs.sum()) or 1.0
-    shares = [
-        (name, round(float(p) / total, 4)) for name, p in zip(categories, probs, strict=False)
-    ]
-    return dict(sorted(shares, key=lambda pair: -pair[1]))
 
 
 def _seconds(found: Features, segment: float) -> float:

@@ -29,7 +29,7 @@ class Frame:
     seconds: float
 
 
-class Video:
+class Video(contextlib.AbstractContextManager["Video"]):
     """An open video file or live source; iterate once over its frames, in order.
 
     Memory is bounded by a few frames, however long the video. If the decoder meets damage, the
@@ -143,9 +143,6 @@ class Video:
         """Gives the file or device back."""
         with contextlib.suppress(self._av.FFmpegError):
             self._container.close()
-
-    def __enter__(self) -> "Video":
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
