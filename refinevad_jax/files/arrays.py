@@ -4,6 +4,7 @@ import dataclasses
 import math
 import os
 import pathlib
+import zipfile
 from typing import Any
 
 import numpy as np
@@ -71,8 +72,9 @@ def load_packed(path: pathlib.Path) -> dict[str, np.ndarray]:
     """
     arrays: dict[str, np.ndarray] = {}
     try:
-        with np.load(path, allow_pickle=False) as packed:
-            members = packed.zip.infolist()
+        # zipfile first: np.load leaves a file open that is not an archive.
+        with zipfile.ZipFile(path) as archive, np.load(path, allow_pickle=False) as packed:
+            members = archive.infolist()
             if len(members) > MAX_MEMBERS:
                 raise ValueError(f"{len(members)} members, {MAX_MEMBERS} are allowed")
             # zipfile never unpacks more of a member than it claims.
