@@ -27,12 +27,13 @@ def as_damaged(what: str, *kinds: type[Exception]) -> Iterator[None]:
     """Raises UserError if the values of a file turn out not to have the shape that was written.
 
     what: file and cure. kinds: further errors that mean the same as those that Python raises. A
-    UserError says more and stays as it is.
+    UserError stays as it is unless it is among them.
     """
     try:
         yield
     except Exception as error:
-        if isinstance(error, UserError) or not isinstance(error, (*_OF_SHAPE, *kinds)):
+        says_more = isinstance(error, UserError) and UserError not in kinds
+        if says_more or not isinstance(error, (*_OF_SHAPE, *kinds)):
             raise
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise UserError(f"{what} ({reason})") from error
