@@ -33,7 +33,7 @@ def network_flops() -> float:
     """Operations of one segment, as the compiler counts them."""
     weights = i3d.load_weights()
     shape = jax.ShapeDtypeStruct((1, FRAMES_PER_SEGMENT, 224, 224, 3), jnp.uint8)
-    return float(i3d.encoder().lower(weights, shape).compile().cost_analysis()["flops"])
+    return float(i3d.compiled().lower(weights, shape).compile().cost_analysis()["flops"])
 
 
 def make_video(folder: pathlib.Path) -> pathlib.Path:

@@ -118,6 +118,6 @@ class Program:
         self._step = 0
 
     def run(self, count: int) -> None:
-        """The next steps, so many, in one dispatch."""
+        """Runs the next `count` steps in one dispatch."""
         self.state, self.metrics = self.dispatch.run(self.state, self._step, count)
         self._step += count

@@ -17,26 +17,6 @@ from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError, as_damaged
 from refinevad_jax.files.hashes import file_sha256, json_sha256
 
-
-class StoredFeatures:
-    """Features [N, T, D] of one video; each indexing reads its record again."""
-
-    dtype = np.dtype(np.float16)
-
-    def __init__(self, records: Any, number: int, shape: tuple[int, ...], place: str) -> None:
-        """records: gives the record of a number, from any thread; place: the files, for errors."""
-        self._records, self._number, self.shape, self._place = records, number, shape, place
-
-    def __getitem__(self, index: Any) -> np.ndarray:
-        """The rows asked for. Raises UserError if the files have gone or changed since."""
-        what = (
-            f"{self._place}: a video cannot be read now; bring the files back or package the data "
-            "again, then run the same command again"
-        )
-        with as_damaged(what, Exception):  # the readers below raise many kinds for a damaged file
-            return self._records[self._number]["features"][index]
-
-
 BUILDER_NAME = "feature_bags"
 SCHEMA_VERSION = 1
 MAX_SIZE = 1_000_000  # channels of a modality, frames of a segment
@@ -156,6 +136,25 @@ class Bag:
     def anomalous(self) -> bool:
         """Whether the video-level label names a category."""
         return bool(self.labels.any())
+
+
+class StoredFeatures:
+    """Features [N, T, D] of one video; each indexing reads its record again."""
+
+    dtype = np.dtype(np.float16)
+
+    def __init__(self, records: Any, number: int, shape: tuple[int, ...], place: str) -> None:
+        """records: gives the record of a number, from any thread; place: the files, for errors."""
+        self._records, self._number, self.shape, self._place = records, number, shape, place
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        """The rows asked for. Raises UserError if the files are missing or have changed since."""
+        what = (
+            f"{self._place}: a video cannot be read now; bring the files back or package the data "
+            "again, then run the same command again"
+        )
+        with as_damaged(what, Exception):  # the readers below raise many kinds for a damaged file
+            return self._records[self._number]["features"][index]
 
 
 def dataset_dir(data_dir: str, dataset: str) -> pathlib.Path:

@@ -48,7 +48,7 @@ class StoredRows:
         return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(np.float16).itemsize
 
     def row(self, video: int, crop: int) -> np.ndarray:
-        """[T, D] float16: the same values as of bags in memory."""
+        """[T, D] float16: the same values as for bags in memory."""
         whole = self._bags[video].features[crop : crop + 1]
         return resample(whole[..., self._columns], self._num_segments)[0].astype(np.float16)
 

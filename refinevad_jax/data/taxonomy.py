@@ -166,7 +166,7 @@ def mapped(probs: np.ndarray, found: np.ndarray) -> np.ndarray:
 
 
 def in_words(source: Taxonomy, target: Taxonomy) -> str:
-    """The table as one line."""
+    """What matching finds, as one line."""
     found = matching(source, target)
     pairs = [
         f"{source.display_names[index]} -> {name}"

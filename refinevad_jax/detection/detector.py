@@ -19,7 +19,7 @@ from refinevad_jax.runs.run import read_run
 
 @dataclasses.dataclass(frozen=True)
 class Threshold:
-    """A threshold on segment scores, and in words where it comes from."""
+    """A threshold on segment scores, and its origin in words."""
 
     value: float
     source: str

@@ -62,7 +62,9 @@ def find_inputs(inputs: Sequence[str]) -> dict[str, pathlib.Path]:
                 (str(one.relative_to(path).with_suffix("")), one) for one in find_videos(path)
             ]
             if not inside:
-                raise UserError(f"--input={text}: no video in it; {', '.join(SUFFIXES)}")
+                raise UserError(
+                    f"--input={text}: no video in it; {', '.join(SUFFIXES)} are looked for"
+                )
         elif path.is_file():
             inside = [(path.stem, path)]
         else:

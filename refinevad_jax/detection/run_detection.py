@@ -45,7 +45,7 @@ class DetectionSettings:
 def load_encoder(detector: Detector, settings: DetectionSettings, num_crops: int) -> VisualEncoder:
     """The encoder that the run was trained on, or the one asked for, checked against the run.
 
-    Raises UserError if the run's features came from none of the encoders here.
+    Raises UserError if no encoder here makes the features of the run.
     """
     if detector.frames_per_segment != FRAMES_PER_SEGMENT:
         raise UserError(

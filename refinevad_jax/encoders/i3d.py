@@ -65,7 +65,7 @@ def load_encoder() -> VisualEncoder:
     weights = load_weights()
 
     def encode(segments: np.ndarray) -> np.ndarray:
-        return np.asarray(encoder()(weights, segments))
+        return np.asarray(compiled()(weights, segments))
 
     return VisualEncoder(NAME, WIDTH, _SHA256, encode)
 
@@ -125,7 +125,7 @@ def _folded(params: dict[str, Any], stats: dict[str, Any], prefix: str = "") -> 
 
 
 @functools.cache
-def encoder() -> Callable[..., Any]:
+def compiled() -> Callable[..., Any]:
     """The compiled function of weights and segments; importing must not start a device.
 
     segments: [B, F, 224, 224, 3] uint8, F at least 8. It returns features as the dataset folders

@@ -68,7 +68,7 @@ def _json_lines(path: pathlib.Path, lines: list[str]) -> Iterator[Sentence]:
 
 
 def _cues(path: pathlib.Path, lines: list[str]) -> Iterator[Sentence]:
-    """SRT and WebVTT alike: a line of times, then words up to an empty line."""
+    """SRT and WebVTT: a line of times, then words up to an empty line."""
     number = 0
     while number < len(lines):
         number += 1

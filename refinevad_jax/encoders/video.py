@@ -17,7 +17,7 @@ from refinevad_jax.errors import UserError
 
 SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".flv", ".wmv")
 LIVE_TIMEOUT_S = 10.0
-# A file whose first so many packets all fail to decode holds no video that we can read.
+# If as many packets fail to decode before the first frame, there is no video that we can read.
 _HOPELESS = 1000
 
 
@@ -38,6 +38,7 @@ class Video(contextlib.AbstractContextManager["Video"]):
     Attributes:
         source: the path, or the address of a live source.
         fps: average frames per second as the file states it, 0 if it does not.
+        codec, pixel_format: FFmpeg's names, such as h264 and yuv420p.
         num_frames: frames given out so far.
         num_errors: packets that could not be decoded so far.
         num_corrupt: frames given out that the decoder marked as damaged.
@@ -76,6 +77,8 @@ class Video(contextlib.AbstractContextManager["Video"]):
             self.close()
             raise
         self._stream.thread_type = "SLICE" if live else "AUTO"
+        self.codec: str = self._stream.codec_context.name.removeprefix("lib")
+        self.pixel_format: str | None = self._stream.codec_context.pix_fmt
         self._promised = 0 if live else int(self._stream.frames or 0)
         self.fps = float(self._stream.average_rate or self._stream.guessed_rate or 0)
 

@@ -180,7 +180,7 @@ def _stop(number: int, frame: object) -> None:
     del frame
     # Not print: the signal may have come in the middle of one.
     text = f"error: stopped by {signal.Signals(number).name}; run the same command again\n"
-    with contextlib.suppress(OSError, ValueError):  # nobody reads if who started it has gone
+    with contextlib.suppress(OSError, ValueError):  # who started it may have ended
         os.write(sys.stderr.fileno(), text.encode())
     os._exit(128 + number)
 
@@ -216,7 +216,7 @@ def _watch(read: int) -> None:
 
 
 def _discard_output() -> None:
-    """The reader of our output has gone (| head): end quietly as other tools do."""
+    """Ends quietly, as other tools do, if nobody reads our output any more (| head)."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -48,7 +48,7 @@ def test_agrees_with_stored_features(
     clip = shared_data / "clips" / "from-licensed-repos" / f"{name}.mp4"
     segments = read_segments(clip)
     assert len(segments) == len(expected)
-    found = np.concatenate([i3d.encoder()(weights, one[None]) for one in segments[:2]])
+    found = np.concatenate([i3d.compiled()(weights, one[None]) for one in segments[:2]])
     expected = expected[:2]
     cosine = (found * expected).sum(axis=1) / (
         np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
@@ -66,7 +66,7 @@ def test_the_shipped_features_are_those_of_the_rendered_clips(
     for one in (path, again):  # drawn anew, in other memory
         write_video(one, render(clip), fps=FPS, quality=QUALITY)
     assert path.read_bytes() == again.read_bytes()
-    found = i3d.encoder()(weights, read_segments(path, count=1))[0]
+    found = i3d.compiled()(weights, read_segments(path, count=1))[0]
     _, videos = read("clips")
     expected = next(v for v in videos if v.video_id == clip.name).load_features()[0, 0]
     cosine = found @ expected / np.linalg.norm(found) / np.linalg.norm(expected)
