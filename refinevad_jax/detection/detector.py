@@ -26,7 +26,7 @@ class Threshold:
 
 
 class Detector:
-    """The network of a run with its threshold.
+    """The network of a run.
 
     Attributes:
         run: configuration and description of the training data.

@@ -131,9 +131,9 @@ def _record(path: pathlib.Path) -> dict[str, Any]:
 def encode_video(
     path: pathlib.Path, encoder: VisualEncoder, *, num_crops: int, batch_size: int
 ) -> Features:
-    """Decodes and encodes a video, at the same time; memory holds features and small pictures.
+    """Decodes and encodes a video, at the same time, and shows how many segments are done.
 
-    Shows how many segments are done.
+    Memory holds features and small pictures, not the frames.
     Raises UserError if it cannot be read or is shorter than one segment.
     """
     rows: list[np.ndarray] = []

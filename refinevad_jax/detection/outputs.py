@@ -73,22 +73,25 @@ def run_facts(detector: Detector, threshold: Threshold) -> dict[str, Any]:
     }
 
 
-def segment_table(
-    found: Features, scores: VideoScores, events: list[Event], frames_per_segment: int
-) -> str:
-    """The scores as CSV text, one row per segment; `event` counts from 1, empty outside."""
+def segment_table(found: Features, scores: VideoScores, events: list[Event], size: int) -> str:
+    """The scores as CSV text, one row per segment; `event` counts from 1, empty outside.
+
+    size: frames per segment.
+    """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(
         ["segment", "start_frame", "end_frame", "start_seconds", "end_seconds", "score", "event"]
     )
+    lies_in = {
+        i: number
+        for number, event in enumerate(events, start=1)
+        for i in range(event.start // size, -(-event.end // size))
+    }
     for i, score in enumerate(scores.scores.tolist()):
-        first, last = i * frames_per_segment, (i + 1) * frames_per_segment
-        number = next(
-            (str(n) for n, one in enumerate(events, 1) if one.start < last and first < one.end), ""
-        )
         seconds = [f"{found.seconds[i]:.3f}", f"{found.seconds[i + 1]:.3f}"]
-        writer.writerow([i, first, last, *seconds, f"{score:.6f}", number])
+        row = [i, i * size, (i + 1) * size, *seconds, f"{score:.6f}", lies_in.get(i, "")]
+        writer.writerow(row)
     return buffer.getvalue()
 
 

@@ -127,7 +127,8 @@ def _is_video(path: pathlib.Path) -> bool:
 
 def _keep_inputs(found: dict[str, pathlib.Path], output: pathlib.Path) -> None:
     """Raises UserError if an output would take the place of an input or of the record beside it."""
-    given = {one.resolve() for path in found.values() for one in (path, path.with_suffix(".json"))}
+    given = {path.resolve() for path in found.values()}
+    given |= {path.with_suffix(".json") for path in given if not _is_video(path)}
     written = [output / "events.json"]
     written += [path for name in found for path in outputs.output_paths(output, name).values()]
     for path in written:
