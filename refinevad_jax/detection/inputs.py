@@ -95,7 +95,7 @@ def read_features(path: pathlib.Path, frames_per_segment: int = FRAMES_PER_SEGME
         raise UserError(f"{path}: not what data_prep.extract wrote there; extract it again")
     fps = record.get("fps") or DEFAULT_FPS
     num_frames = record.get("num_frames") or len(array) * frames_per_segment
-    if not _positive(fps) or not _positive(num_frames):
+    if not all(isinstance(one, int | float) and 0 < one < 2**31 for one in (fps, num_frames)):
         raise UserError(
             f"{path.with_suffix('.json')}: fps {fps!r}, num_frames {num_frames!r}; "
             "extract the features again"
@@ -113,10 +113,6 @@ def read_features(path: pathlib.Path, frames_per_segment: int = FRAMES_PER_SEGME
         thumbnails=[],
         warnings=[],
     )
-
-
-def _positive(value: object) -> bool:
-    return isinstance(value, int | float) and 0 < value < 2**31
 
 
 def _record(path: pathlib.Path) -> dict[str, Any]:

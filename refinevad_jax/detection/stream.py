@@ -14,7 +14,7 @@ import numpy as np
 from refinevad_jax.detection.detector import Detector, Threshold
 from refinevad_jax.encoders.crops import CROP_SIZE
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, VisualEncoder
-from refinevad_jax.encoders.segments import Segment, ahead, read_segments
+from refinevad_jax.encoders.segments import ahead, read_segments
 from refinevad_jax.encoders.video import Video
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation.scoring import bucket_length
@@ -59,8 +59,8 @@ def watch(
     kind = "v4l2" if source.isdecimal() else ""
     address = f"/dev/video{source}" if source.isdecimal() else source
     with Video(address, live=True, kind=kind) as video:
-        segments = ahead([_stamped(read_segments(video, num_crops))], _AHEAD)
-        for index, (segment, arrived) in enumerate(segments):
+        cut = ((segment, time.monotonic()) for segment in read_segments(video, num_crops))
+        for index, (segment, arrived) in enumerate(ahead([cut], _AHEAD)):
             score, probs = scorer.push(encoder.encode_segments([segment.crops], 1)[0])
             latency = time.monotonic() - arrived
             named = zip(detector.categories, probs, strict=False)
@@ -85,8 +85,3 @@ def _compile(detector: Detector, encoder: VisualEncoder, window: int, num_crops:
     encoder.encode_segments([empty], 1)
     for length in sorted({bucket_length(count) for count in range(1, window + 1)}):
         detector.score(np.zeros((num_crops, min(length, window), encoder.width), np.float32))
-
-
-def _stamped(segments: Iterator[Segment]) -> Iterator[tuple[Segment, float]]:
-    for segment in segments:
-        yield segment, time.monotonic()
