@@ -29,10 +29,11 @@ SEGMENTS = flags.DEFINE_integer("segments", 24, "segments of the video", 1)
 HEIGHT = flags.DEFINE_integer("height", 240, "rows of the video; columns are 4/3 of them", 16)
 
 
-def network_flops(weights: i3d.Weights) -> float:
+def network_flops() -> float:
     """Operations of one segment, as the compiler counts them."""
+    weights = i3d.load_weights()
     shape = jax.ShapeDtypeStruct((1, FRAMES_PER_SEGMENT, 224, 224, 3), jnp.uint8)
-    return float(i3d.encoder().lower(weights, shape).compile().cost_analysis()["flops"])
+    return float(i3d.compiled().lower(weights, shape).compile().cost_analysis()["flops"])
 
 
 def make_video(folder: pathlib.Path) -> pathlib.Path:
@@ -49,11 +50,11 @@ def make_video(folder: pathlib.Path) -> pathlib.Path:
 
 def main() -> None:
     """Measures and prints."""
-    weights = i3d.load_weights()
+    encoder = i3d.load_encoder()
     shape = (BATCH_SIZE.value, FRAMES_PER_SEGMENT, 224, 224, 3)
     batch = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    encode_s = best(lambda: i3d.encode(weights, batch).block_until_ready()) / BATCH_SIZE.value
-    peak, flops = matmul_flops(), network_flops(weights)
+    encode_s = best(lambda: encoder.encode(batch)) / BATCH_SIZE.value
+    peak, flops = matmul_flops(), network_flops()
 
     with tempfile.TemporaryDirectory() as folder:
         path = make_video(pathlib.Path(folder))
@@ -66,9 +67,7 @@ def main() -> None:
         def extract() -> None:
             with Video(path) as video:
                 for some in batched(ahead([read_segments(video)], 8), BATCH_SIZE.value):
-                    rows = np.zeros(shape, np.uint8)
-                    rows[: len(some)] = [segment.crops[0] for segment in some]
-                    i3d.encode(weights, rows).block_until_ready()
+                    encoder.encode_segments([one.crops for one in some], BATCH_SIZE.value)
 
         decode_s = best(decode, repeats=2) / SEGMENTS.value
         extract_s = best(extract, repeats=2) / SEGMENTS.value

@@ -8,18 +8,16 @@ beside ours.
     python -m benchmarks.frame_metrics
     python -m benchmarks.frame_metrics --resamples=0
 
-Prints a table and, as the last line, the same numbers as JSON.
+Prints a table of seconds and, as the last line, the same numbers as JSON.
 """
 
 import functools
-import json
-import platform
-import time
 from collections.abc import Callable
 
 import numpy as np
 from absl import flags
 
+from benchmarks import records
 from refinevad_jax.metrics import bootstrap
 from refinevad_jax.metrics import truth as protocol
 from refinevad_jax.metrics.frames import (
@@ -98,12 +96,7 @@ class TestSet:
 
 def median_seconds(task: Callable[[], object], repeats: int) -> float:
     """Median wall time of a call."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        task()
-        times.append(time.perf_counter() - start)
-    return float(np.median(times))
+    return records.middle([records.timed(task)[0] for _ in range(repeats)], 4)
 
 
 def scikit_learn_values(truth: np.ndarray, scores: np.ndarray) -> tuple[float, float, float]:
@@ -120,13 +113,12 @@ def scikit_learn_values(truth: np.ndarray, scores: np.ndarray) -> tuple[float, f
 
 def main() -> None:
     """Times everything and prints."""
-    result: dict[str, object] = {"benchmark": "frame_metrics", "numpy": np.__version__}
-    columns: dict[str, dict[str, float]] = {}
+    result: dict[str, object] = {"videos": NUM_VIDEOS, "numpy": np.__version__}
     for kind, per_frame in (("a score per 16 frames", False), ("a score per frame", True)):
         test_set = TestSet(per_frame=per_frame)
         tasks = test_set.tasks()
         seconds = {name: median_seconds(task, REPEATS.value) for name, task in tasks.items()}
-        seconds["all of these"] = sum(seconds.values())
+        seconds["all of these"] = round(sum(seconds.values()), 4)
         reference = functools.partial(scikit_learn_values, test_set.truth, test_set.scores)
         seconds["scikit-learn: AUC, AP, PR-AUC"] = median_seconds(reference, 1)
         if RESAMPLES.value:
@@ -138,15 +130,9 @@ def main() -> None:
                 num_resamples=RESAMPLES.value,
             )
             seconds[f"bootstrap, {RESAMPLES.value} draws"] = median_seconds(draws, 1)
-        columns[kind] = {name: round(value, 4) for name, value in seconds.items()}
         result["frames"] = len(test_set.truth)
-    print(f"{NUM_VIDEOS} videos, {result['frames']:,} frames; seconds")
-    print(f"{'':32}" + "".join(f"{kind:>24}" for kind in columns))
-    for name in next(iter(columns.values())):
-        print(f"{name:32}" + "".join(f"{column[name]:>24.3f}" for column in columns.values()))
-    result["seconds"] = columns
-    result["machine"] = platform.processor() or platform.machine()
-    print(json.dumps(result))
+        result |= {f"{kind}: {name}": value for name, value in seconds.items()}
+    records.finish("frame_metrics", result)
 
 
 if __name__ == "__main__":

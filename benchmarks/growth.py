@@ -20,7 +20,7 @@ from flax import nnx
 
 from benchmarks import records
 from benchmarks.limits import SIDE, matmul
-from benchmarks.made_up import NUM_CATEGORIES, made_up_bags, program
+from benchmarks.made_up import NUM_CATEGORIES, Program, made_up_bags
 from configs import ucf, ucf_text
 from refinevad_jax.model.model_config import ModelConfig
 from refinevad_jax.model.refinevad import create
@@ -96,19 +96,14 @@ def over_sizes() -> dict[str, list[dict[str, float]]]:
             config = ucf_text.get_config()
             config.train.batch_size = batch
             bags = made_up_bags(num_bags, config.data.num_segments, 384, num_seeds)
-            dispatch, state = program(config, bags)
-            states = [state]
-
-            def run(dispatch: Any = dispatch, states: list[Any] = states) -> None:
-                states[0], _ = dispatch.run(states[0], 0, 5)
-
-            clock, busy, _ = fastest(run)
-            memory = dispatch.compiled_step(states[0]).memory_analysis()
+            program = Program(config, bags)
+            clock, busy, _ = fastest(functools.partial(program.run, 5))
+            memory = program.dispatch.compiled_step(program.state).memory_analysis()
             row = {
                 name: {"bags": num_bags, "seeds": num_seeds, "batch": batch}[name],
                 "seconds_a_step": round(clock / 5, 4),
                 "processor_seconds_a_step": round(busy / 5, 4),
-                "bags_mb": round(bags.num_bytes / 1e6, 1),
+                "bags_mb": round(bags.features.nbytes / 1e6, 1),
                 "scratch_mb": round(memory.temp_size_in_bytes / 1e6, 1),
             }
             found[name].append(row)

@@ -12,13 +12,13 @@ Prints a table and, as the last line, the same numbers as JSON.
 import json
 import os
 import pathlib
-import platform
 import time
 from collections.abc import Sequence
 
 import numpy as np
 from absl import flags
 
+from benchmarks import records
 from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
 from refinevad_jax.errors import UserError
 from refinevad_jax.metrics import legacy_localization, localization
@@ -159,25 +159,20 @@ def main() -> None:
     plain_seconds = time.perf_counter() - start
     if not np.array_equal(ours, plain):
         raise UserError(f"the two disagree: {ours.tolist()} and {plain}; one has been changed")
-    seconds = float(np.median(times))
-    source = "UCF-Crime test, golden input" if real else "random lengths"
-    print(f"{source}: {len(probs)} videos, {16 * sum(lengths):,} frames, {NUM_COLUMNS} columns")
-    print(f"{'':14}{'seconds':>10}")
-    print(f"{'plain loops':14}{plain_seconds:>10.2f}")
-    print(f"{'ours':14}{seconds:>10.3f}")
+    seconds = records.middle(times, 4)
     print(f"mAP {', '.join(f'{100 * value:.4f}' for value in ours)} % by both, to the bit")
     result = {
-        "benchmark": "localization",
-        "input": source,
+        "input": "UCF-Crime test, golden input" if real else "random lengths",
+        "videos": len(probs),
         "frames": 16 * sum(lengths),
+        "columns": NUM_COLUMNS,
         "plain_seconds": round(plain_seconds, 3),
-        "seconds": round(seconds, 4),
+        "seconds": seconds,
         "speedup": round(plain_seconds / seconds, 1),
         "map_percent": (100 * ours).tolist(),
-        "machine": platform.processor() or platform.machine(),
         "numpy": np.__version__,
     }
-    print(json.dumps(result))
+    records.finish("localization", result)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from refinevad_jax.data.bags import BagsInfo, Modality
 from refinevad_jax.data.batches import TrainingBags
 from refinevad_jax.model.model_config import ModelConfig
 from refinevad_jax.model.refinevad import create
-from refinevad_jax.runs.checkpoints import Checkpoints, TrainState, fresh_state
+from refinevad_jax.runs.checkpoints import Checkpoints, fresh_state
 from refinevad_jax.runs.run import Run, write_run
 from refinevad_jax.training.dispatch import Dispatch
 from refinevad_jax.training.members import stack
@@ -28,8 +28,11 @@ def test_lengths(num_videos: int = NUM_TEST) -> np.ndarray:
     return np.clip(rng.lognormal(4.9, 0.9, num_videos), 10, 4000).astype(int)
 
 
-def write_data(folder: pathlib.Path, num_channels: int, num_test: int) -> BagsInfo:
-    """The data set "made_up" below a folder: random features, half of the videos anomalous."""
+def write_data(folder: pathlib.Path, num_channels: int, lengths: dict[str, list[int]]) -> BagsInfo:
+    """The data set "made_up" below a folder: random features, half of the videos anomalous.
+
+    lengths: segments of the videos of every split.
+    """
     info = BagsInfo(
         name="made_up",
         taxonomy=UCF_CRIME,
@@ -37,13 +40,13 @@ def write_data(folder: pathlib.Path, num_channels: int, num_test: int) -> BagsIn
         encoder="random",
         simulated=True,
     )
-    lengths = {"train": [32] * 8, "test": test_lengths(num_test).tolist()}
     videos = []
     for split, sizes in lengths.items():
         for i, length in enumerate(sizes):
 
             def features(i: int = i, length: int = length) -> np.ndarray:
-                return np.random.default_rng(i).standard_normal((1, length, num_channels))
+                rng = np.random.default_rng(i)
+                return rng.standard_normal((1, length, num_channels), np.float32)
 
             categories = UCF_CRIME.categories
             spans = (Span(0, 16 * max(1, length // 3)),) if i % 2 else ()
@@ -94,12 +97,27 @@ def made_up_bags(
     )
 
 
-def program(config: ConfigDict, bags: TrainingBags) -> tuple[Dispatch, TrainState]:
-    """The compiled functions for as many seeds as the bags have, and their fresh state."""
-    network = ModelConfig((bags.features.shape[-1],), NUM_CATEGORIES, **config.model.to_dict())
-    optimizer = make_optimizer(OptimizerConfig.of(config), 10_000)
-    seeds = range(len(bags.normal))
-    networks = [create(network, seed) for seed in seeds]
-    states = [fresh_state(params, optimizer) for _, params in networks]
-    dispatch = Dispatch(config, seeds, networks[0][0], optimizer, bags)
-    return dispatch, dispatch.place(stack(states))
+class Program:
+    """The compiled functions for as many seeds as the bags have.
+
+    Attributes:
+        dispatch: the functions.
+        state: of all seeds, fresh at first.
+        metrics: arrays [S, steps] of the last run.
+    """
+
+    def __init__(self, config: ConfigDict, bags: TrainingBags) -> None:
+        network = ModelConfig((bags.features.shape[-1],), NUM_CATEGORIES, **config.model.to_dict())
+        optimizer = make_optimizer(OptimizerConfig.of(config), 10_000)
+        seeds = range(len(bags.normal))
+        networks = [create(network, seed) for seed in seeds]
+        states = [fresh_state(params, optimizer) for _, params in networks]
+        self.dispatch = Dispatch(config, seeds, networks[0][0], optimizer, bags)
+        self.state = self.dispatch.place(stack(states))
+        self.metrics: dict[str, np.ndarray] = {}
+        self._step = 0
+
+    def run(self, count: int) -> None:
+        """Runs the next `count` steps in one dispatch."""
+        self.state, self.metrics = self.dispatch.run(self.state, self._step, count)
+        self._step += count

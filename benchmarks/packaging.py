@@ -10,10 +10,8 @@ cache if the machine has room for it. Raw: the same bytes in one file, flushed t
 Prints a table and, as the last line, the same numbers as JSON.
 """
 
-import json
 import os
 import pathlib
-import platform
 import tempfile
 import time
 
@@ -21,6 +19,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from absl import flags
 
+from benchmarks import records
 from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
 from data_prep.dataset.write import write_dataset
 from data_prep.sources.package import Request, read_request
@@ -91,29 +90,21 @@ def main() -> None:
         reading, writing = package(folder)
         check(folder, num_videos)
     total = reading + writing
-    print(f"{num_videos:,} videos, {num_bytes / 1e6:,.0f} MB of features")
-    print(f"{'':24}{'seconds':>9}{'MB/s':>9}")
-    for label, seconds in (
-        ("raw copy", raw),
-        ("lists, headers, hash", reading),
-        ("records", writing),
-        ("packaging in all", total),
-    ):
-        print(f"{label:24}{seconds:>9.2f}{num_bytes / 1e6 / seconds:>9.0f}")
     result = {
-        "benchmark": "packaging",
         "videos": num_videos,
         "bytes": num_bytes,
-        "raw_seconds": round(raw, 3),
-        "reading_seconds": round(reading, 3),
-        "writing_seconds": round(writing, 3),
         "ratio_to_raw": round(total / raw, 2),
-        "machine": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
         "numpy": np.__version__,
         "tensorflow_datasets": tfds.__version__,
     }
-    print(json.dumps(result))
+    # Reading: lists, headers, hash; writing: the records.
+    parts = {"raw": raw, "reading": reading, "writing": writing, "packaging": total}
+    for name, seconds in parts.items():
+        result |= {
+            f"{name}_seconds": round(seconds, 3),
+            f"{name}_mb_per_s": round(num_bytes / 1e6 / seconds),
+        }
+    records.finish("packaging", result)
 
 
 if __name__ == "__main__":

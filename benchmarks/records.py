@@ -29,9 +29,10 @@ def finish(name: str, result: dict[str, Any]) -> None:
         "load_average": round(os.getloadavg()[0], 1),
         "jax": jax.__version__,
     }
+    width = max(map(len, result))
     for key, value in result.items():
         if not isinstance(value, list):
-            print(f"{key:36s} {value}")
+            print(f"{key:{width}s} {value}")
     if SAVE.value:
         FOLDER.mkdir(parents=True, exist_ok=True)
         (FOLDER / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -190,7 +190,8 @@ def main() -> None:
     """Measures and prints."""
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        info = write_data(folder / "data", NUM_CHANNELS.value, NUM_VIDEOS.value)
+        lengths = {"train": [32] * 8, "test": test_lengths(NUM_VIDEOS.value).tolist()}
+        info = write_data(folder / "data", NUM_CHANNELS.value, lengths)
         config = ucf.get_config()
         config.data.data_dir = str(folder / "data")
         workdir = write_workdir(folder / "run", config, info)

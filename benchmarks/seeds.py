@@ -6,12 +6,10 @@ Both train the network of configs/ucf_text.py on made-up bags of that size, in t
 compiling is reported apart. The last line is JSON.
 """
 
-import time
-
 from absl import flags
 
 from benchmarks import records
-from benchmarks.made_up import made_up_bags, program
+from benchmarks.made_up import Program, made_up_bags
 from configs import ucf_text
 from refinevad_jax.runtime import command_line
 
@@ -21,26 +19,17 @@ REPEATS = flags.DEFINE_integer("repeats", 5, "Measurements of each.", lower_boun
 NUM_VIDEOS, NUM_CHANNELS = 1412, 384
 
 
-class Program:
-    """Seeds trained together, with their state."""
-
-    def __init__(self, num_seeds: int) -> None:
-        config = ucf_text.get_config()
-        bags = made_up_bags(NUM_VIDEOS, config.data.num_segments, NUM_CHANNELS, num_seeds)
-        self._dispatch, self._state = program(config, bags)
-
-    def seconds(self) -> float:
-        """Time of one measurement."""
-        start = time.perf_counter()
-        self._state, _ = self._dispatch.run(self._state, 0, NUM_STEPS.value)
-        return time.perf_counter() - start
-
-
 def main() -> None:
     """Measures both in turn."""
-    together, alone = Program(NUM_SEEDS.value), Program(1)
-    compiling = together.seconds(), alone.seconds()
-    pairs = [(together.seconds(), alone.seconds()) for _ in range(REPEATS.value)]
+    config = ucf_text.get_config()
+    programs = [
+        Program(config, made_up_bags(NUM_VIDEOS, config.data.num_segments, NUM_CHANNELS, count))
+        for count in (NUM_SEEDS.value, 1)
+    ]
+    compiling, *pairs = [
+        [records.timed(lambda one=one: one.run(NUM_STEPS.value))[0] for one in programs]
+        for _ in range(1 + REPEATS.value)
+    ]
     ratios = [both / (NUM_SEEDS.value * one) for both, one in pairs]
     steps = NUM_STEPS.value
     print(f"{NUM_SEEDS.value} seeds together: {pairs[-1][0] / steps * 1e3:.0f} ms per step")

@@ -76,19 +76,17 @@ def main() -> None:
     """Measures and prints."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before XLA makes its threads
     from benchmarks.limits import matmul_flops
-    from benchmarks.made_up import made_up_bags, program
+    from benchmarks.made_up import Program, made_up_bags
     from configs import ucf
 
     config = ucf.get_config()
     config.train.batch_size = BATCH_SIZE.value
-    dispatch, state = program(
-        config,
-        made_up_bags(2 * BATCH_SIZE.value, config.data.num_segments, NUM_CHANNELS.value, 1),
-    )
-    program_of_step = dispatch.compiled_step(state)
-    cost, text = program_of_step.cost_analysis(), program_of_step.as_text()
-    state, _ = dispatch.run(state, 0, 1)
-    seconds = profiled(lambda: dispatch.run(state, 1, 1), kinds_of(text))
+    bags = made_up_bags(2 * BATCH_SIZE.value, config.data.num_segments, NUM_CHANNELS.value, 1)
+    program = Program(config, bags)
+    compiled = program.dispatch.compiled_step(program.state)
+    cost, kinds = compiled.cost_analysis(), kinds_of(compiled.as_text())
+    program.run(1)
+    seconds = profiled(lambda: program.run(1), kinds)
     total, products = sum(seconds.values()), seconds["matrix products"]
     records.finish(
         "step_profile",

@@ -10,6 +10,7 @@ or with --small that of configs/ucf_text.py, which leaves the least time to hide
 last line is JSON.
 """
 
+import math
 import pathlib
 import tempfile
 from typing import Any
@@ -18,15 +19,11 @@ import numpy as np
 from absl import flags
 
 from benchmarks import records
-from benchmarks.made_up import NUM_CATEGORIES, program, test_lengths
+from benchmarks.made_up import Program, test_lengths, write_data
 from configs import ucf, ucf_text
-from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
-from data_prep.dataset.videos import Video
-from data_prep.dataset.write import write_dataset
-from refinevad_jax.data.bags import BagsInfo, Modality, read_split
+from refinevad_jax.data.bags import read_split
 from refinevad_jax.data.batches import training_bags
 from refinevad_jax.runtime import command_line
-from refinevad_jax.training.dispatch import Dispatch
 
 NUM_VIDEOS = flags.DEFINE_integer("num_videos", 400, "Bags to train on.", lower_bound=64)
 NUM_CHANNELS = flags.DEFINE_integer(
@@ -35,68 +32,29 @@ NUM_CHANNELS = flags.DEFINE_integer(
 NUM_STEPS = flags.DEFINE_integer("num_steps", 4, "Steps of one measurement.", lower_bound=1)
 REPEATS = flags.DEFINE_integer("repeats", 3, "Turns; the median counts.", lower_bound=1)
 SMALL = flags.DEFINE_bool("small", False, "Train the small network of configs/ucf_text.py instead.")
-# How far bags may come, in GB: device limit, and whether they are read at all.
-WAYS = {"device": (1e9, True), "host": (0.0, True), "files": (0.0, False)}
-
-
-def write(folder: pathlib.Path) -> BagsInfo:
-    """Videos of the lengths of UCF-Crime's test split, every second one anomalous."""
-    info = BagsInfo(
-        name="streamed",
-        taxonomy=UCF_CRIME,
-        modalities=(Modality("visual", NUM_CHANNELS.value),),
-        encoder="random",
-        simulated=True,
-    )
-
-    def video(i: int, length: int) -> Video:
-        label = UCF_CRIME.categories[0] if i % 2 else UCF_CRIME.normal[0]
-        shape = (1, length, NUM_CHANNELS.value)
-        return Video(
-            video_id=f"{i:05d}",
-            split="train",
-            label=label,
-            load_features=lambda: np.random.default_rng(i).standard_normal(shape, np.float32),
-            source="random",
-        )
-
-    lengths = test_lengths(NUM_VIDEOS.value).tolist()
-    write_dataset(str(folder), info, [video(i, length) for i, length in enumerate(lengths)])
-    return info
-
-
-class Way:
-    """Training with the bags in one place."""
-
-    def __init__(self, folder: pathlib.Path, config: Any, limit: float, in_memory: bool) -> None:
-        config.data.device_limit_gb = limit
-        bags = read_split(str(folder), "streamed", "train", in_memory=in_memory)
-        columns = np.arange(NUM_CHANNELS.value)
-        self.bags = training_bags(bags, config.data.num_segments, columns)
-        self.dispatch: Dispatch
-        self.dispatch, self._state = program(config, self.bags)
-        self._step = 0
-
-    def run(self) -> None:
-        """Some steps, each way at its own pace."""
-        self._state, self.metrics = self.dispatch.run(self._state, self._step, NUM_STEPS.value)
-        self._step += NUM_STEPS.value
+# How many GB of bags may come to the device, and to the host.
+WAYS = {"device": (1e9, math.inf), "host": (0.0, math.inf), "files": (0.0, 0.0)}
 
 
 def main() -> None:
     """Measures and prints."""
     with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        write(folder)
-        ways = {}
-        for key, (limit, in_memory) in WAYS.items():
+        lengths = {"train": test_lengths(NUM_VIDEOS.value).tolist()}
+        info = write_data(pathlib.Path(name), NUM_CHANNELS.value, lengths)
+        ways, columns = {}, np.arange(NUM_CHANNELS.value)
+        for key, (limit, memory) in WAYS.items():
             config = (ucf_text if SMALL.value else ucf).get_config()
-            ways[key] = Way(folder, config, limit, in_memory)
-            ways[key].run()
+            config.data.device_limit_gb = limit
+            bags = read_split(name, info.name, "train", memory_gb=memory)
+            ways[key] = Program(config, training_bags(bags, config.data.num_segments, columns))
+            ways[key].run(NUM_STEPS.value)
         losses = {key: way.metrics["loss"] for key, way in ways.items()}
-        assert UCF_CRIME.num_categories == NUM_CATEGORIES
         turns = [
-            {key: records.timed(way.run) for key, way in ways.items()} for _ in range(REPEATS.value)
+            {
+                key: records.timed(lambda way=way: way.run(NUM_STEPS.value))
+                for key, way in ways.items()
+            }
+            for _ in range(REPEATS.value)
         ]
         stream = ways["files"].dispatch.stream
         assert stream is not None

@@ -25,7 +25,7 @@ from flax import nnx
 
 from benchmarks import records
 from benchmarks.limits import SIDE, matmul
-from benchmarks.made_up import NUM_CATEGORIES, made_up_bags, program
+from benchmarks.made_up import NUM_CATEGORIES, Program, made_up_bags
 from configs import ucf
 from refinevad_jax.model.model_config import ModelConfig
 from refinevad_jax.model.refinevad import create
@@ -44,26 +44,6 @@ PRECISION = flags.DEFINE_enum(
     "precision", "float32", ["float32", "bfloat16"], "Precision of matrix products."
 )
 TORCH = flags.DEFINE_bool("torch", False, "Time the PyTorch implementation in the same turns.")
-
-
-class Jax:
-    """This project's program and its state."""
-
-    def __init__(self, config: Any, bags: Any) -> None:
-        self.dispatch, self._state = program(config, bags)
-
-    def run(self, count: int) -> None:
-        """One dispatch of so many steps."""
-        self._state, self.metrics = self.dispatch.run(self._state, 0, count)
-
-    def flops(self) -> float:
-        """Operations of one step, as the compiler counts them."""
-        return self.dispatch.compiled_step(self._state).cost_analysis()["flops"]
-
-    def memory_gb(self) -> float:
-        """Scratch memory of the program beyond its arguments, as the compiler plans it."""
-        memory = self.dispatch.compiled_step(self._state).memory_analysis()
-        return round(memory.temp_size_in_bytes / 1e9, 2)
 
 
 def same_loss(config: Any, bags: Any, theirs: Any) -> float:
@@ -91,7 +71,7 @@ def plain_loss(
     return float(value(features, labels))
 
 
-def measure(ours: Jax, theirs: Any) -> list[dict[str, tuple[float, float]]]:
+def measure(ours: Program, theirs: Any) -> list[dict[str, tuple[float, float]]]:
     """Turns of (clock, processor) seconds per step, by what ran.
 
     Each side makes a step untimed before it is timed: the first one after a step of the other side
@@ -119,7 +99,7 @@ def main() -> None:
     config = ucf.get_config()
     config.train.update(batch_size=BATCH_SIZE.value, precision=PRECISION.value)
     bags = made_up_bags(NUM_VIDEOS.value, config.data.num_segments, NUM_CHANNELS.value, 1)
-    ours, count = Jax(config, bags), NUM_STEPS.value
+    ours, count = Program(config, bags), NUM_STEPS.value
     compile_s = records.timed(lambda: ours.run(count)), records.timed(lambda: ours.run(1))
     own_peak = records.peak_memory_gb()
     with tempfile.TemporaryDirectory() as folder:
@@ -134,7 +114,8 @@ def main() -> None:
         if theirs is not None:
             difference = same_loss(config, bags, theirs)
             theirs.close()
-    flops, product = ours.flops(), 2.0 * SIDE**3
+    compiled = ours.dispatch.compiled_step(ours.state)
+    flops, product = compiled.cost_analysis()["flops"], 2.0 * SIDE**3
     result: dict[str, Any] = {
         "num_channels": NUM_CHANNELS.value,
         "batch_size": BATCH_SIZE.value,
@@ -171,8 +152,8 @@ def main() -> None:
     if theirs is not None:
         result["loss_difference_to_torch"] = difference
     result |= {
-        "bags_gb": round(bags.num_bytes / 1e9, 2),
-        "program_scratch_gb": ours.memory_gb(),
+        "bags_gb": round(bags.features.nbytes / 1e9, 2),
+        "program_scratch_gb": round(compiled.memory_analysis().temp_size_in_bytes / 1e9, 2),
         "peak_memory_gb": own_peak,
     }
     name = f"train_step_{NUM_CHANNELS.value}_{PRECISION.value}_{jax.default_backend()}"

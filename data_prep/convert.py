@@ -45,10 +45,7 @@ def main() -> None:
     if final.exists() and not OVERWRITE.value:
         raise UserError(f"--output_dir={final} exists; choose another or pass --overwrite")
     splits = list(dict.fromkeys(SPLIT.value or split_sizes(DATA_DIR.value, DATASET.value)))
-    try:
-        convert(final, splits)
-    except OSError as error:
-        raise UserError(f"{final}: cannot be written ({error.strerror or error})") from error
+    convert(final, splits)
     for split in splits:
         files = sorted(path.name for path in (final / split).iterdir())
         print(f"{final / split}: {', '.join(files)}")

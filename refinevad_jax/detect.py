@@ -26,9 +26,9 @@ INPUT = flags.DEFINE_multi_string(
     "input", None, "Video, folder of videos, or .npy of features.", required=True
 )
 OUTPUT = flags.DEFINE_string("output", "", "Folder for events, scores and pages; not for --stream.")
-THRESHOLD = flags.DEFINE_float("threshold", None, "Score from which on is an event.", 0.0, 1.0)
+THRESHOLD = flags.DEFINE_float("threshold", None, "Score at which an event begins.", 0.0, 1.0)
 FALSE_ALARM_RATE = flags.DEFINE_float(
-    "false_alarm_rate", None, "Instead: the threshold an evaluation stored for it.", 0.0, 1.0
+    "false_alarm_rate", None, "Instead: the threshold that evaluate stored for it.", 0.0, 1.0
 )
 ANNOTATE = flags.DEFINE_bool("annotate", False, "Write each video with scores and events drawn in.")
 STREAM = flags.DEFINE_bool("stream", False, "Causal scores of a live source, as JSON lines.")
@@ -73,8 +73,8 @@ def main() -> None:
     if not STREAM.value:
         run_detection.detect(detector, threshold, INPUT.value, pathlib.Path(OUTPUT.value), settings)
         return
-    encoder = run_detection.load_encoder(detector, settings)
     crops = run_detection.choose_crops(detector, settings)
+    encoder = run_detection.load_encoder(detector, settings, crops)
     for line in stream.watch(
         INPUT.value[0], detector, encoder, threshold, window=WINDOW.value, num_crops=crops
     ):

@@ -26,12 +26,14 @@ _OF_SHAPE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError
 def as_damaged(what: str, *kinds: type[Exception]) -> Iterator[None]:
     """Raises UserError if the values of a file turn out not to have the shape that was written.
 
-    what: file and cure. kinds: further errors that mean the same as those that Python raises.
+    what: file and cure. kinds: further errors that mean the same as those that Python raises. A
+    UserError stays as it is unless it is among them.
     """
     try:
         yield
     except Exception as error:
-        if not isinstance(error, (*_OF_SHAPE, *kinds)):
+        says_more = isinstance(error, UserError) and UserError not in kinds
+        if says_more or not isinstance(error, (*_OF_SHAPE, *kinds)):
             raise
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise UserError(f"{what} ({reason})") from error

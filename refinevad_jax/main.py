@@ -28,8 +28,8 @@ WORKDIR = flags.DEFINE_string(
 COORDINATOR = flags.DEFINE_string(
     "coordinator", "", 'With several processes: HOST:PORT of the first, or "auto" on a cluster.'
 )
-NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many of them there are.", 1)
-PROCESS_ID = flags.DEFINE_integer("process_id", None, "Which of them this is, from 0; 0 writes.", 0)
+NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many processes train together.", 1)
+PROCESS_ID = flags.DEFINE_integer("process_id", None, "This one's number, from 0; 0 writes.", 0)
 CACHE = command_line.cache_flag()
 
 

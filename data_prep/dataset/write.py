@@ -63,17 +63,14 @@ def write_dataset(
     final = dataset_dir(data_dir, info.name)
     if not overwrite and _is_there(final, info):
         return final
-    try:
-        with staging_folder(final) as staging:
-            if not overwrite and _is_there(final, info):  # by now
-                return final
-            places = _places(videos)
-            new = staging / "data"
-            new.mkdir()
-            _write_files(new, info, places, make_records(info, places, staging))
-            replace_folder(new, final)
-    except OSError as error:
-        raise UserError(f"{final}: cannot be written ({error.strerror or error})") from error
+    with staging_folder(final) as staging:
+        if not overwrite and _is_there(final, info):  # by now
+            return final
+        places = _places(videos)
+        new = staging / "data"
+        new.mkdir()
+        _write_files(new, info, places, make_records(info, places, staging))
+        replace_folder(new, final)
     return final
 
 

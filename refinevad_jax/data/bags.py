@@ -7,42 +7,15 @@ The folder is what `data_prep` writes: a TFDS data set in ArrayRecord files with
 import dataclasses
 import functools
 import json
+import math
 import pathlib
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from refinevad_jax.data.taxonomy import Taxonomy
-from refinevad_jax.errors import UserError
+from refinevad_jax.errors import UserError, as_damaged
 from refinevad_jax.files.hashes import file_sha256, json_sha256
-
-
-class StoredFeatures:
-    """Features [N, T, D] of one video; each indexing reads its record again."""
-
-    dtype = np.dtype(np.float16)
-
-    def __init__(
-        self, records: Any, number: int, shape: tuple[int, ...], *, finite: bool, place: str
-    ) -> None:
-        """records: gives the record of a number, from any thread; finite: what a reading found.
-
-        place: the files, for errors.
-        """
-        self.finite, self._place = finite, place
-        self._records, self._number, self.shape = records, number, shape
-
-    def __getitem__(self, index: Any) -> np.ndarray:
-        """The rows asked for. Raises UserError if the files have gone or changed since."""
-        try:
-            return self._records[self._number]["features"][index]
-        except Exception as error:  # the readers below raise many kinds for a damaged file
-            raise UserError(
-                f"{self._place}: a video cannot be read now ({type(error).__name__}: {error}); "
-                "bring the files back or package the data again, then run the same command again"
-            ) from error
-
 
 BUILDER_NAME = "feature_bags"
 SCHEMA_VERSION = 1
@@ -93,32 +66,24 @@ class BagsInfo:
         return sum(modality.width for modality in self.modalities)
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form kept in the dataset folder and in a workdir."""
-        return {
-            "schema_version": SCHEMA_VERSION,
-            **dataclasses.asdict(self),
-            "taxonomy": self.taxonomy.to_dict(),
-        }
+        """What the dataset folder and a workdir keep as JSON."""
+        return {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], *, source: str) -> "BagsInfo":
         """Reads the JSON form; source names the file in errors."""
-        if not isinstance(values, dict) or values.get("schema_version") != SCHEMA_VERSION:
-            found = values.get("schema_version") if isinstance(values, dict) else None
+        found = values.get("schema_version") if isinstance(values, dict) else None
+        if found != SCHEMA_VERSION:
             raise UserError(
                 f"{source}: schema version {found!r:.60}, this release reads "
                 f"{SCHEMA_VERSION}; package the data again"
             )
         values = {"normalization": {}, **values}  # not stated: never measured
-        try:
+        with as_damaged(f"{source}: damaged metadata; package the data again"):
             fields = {field.name: values[field.name] for field in dataclasses.fields(cls)}
             fields["taxonomy"] = Taxonomy.from_dict(fields["taxonomy"], source=source)
             fields["modalities"] = tuple(Modality(**modality) for modality in fields["modalities"])
             _check_fields(fields)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UserError(f"{source}: damaged metadata ({error}); package the data again") from (
-                error
-            )
         return cls(**fields)
 
 
@@ -173,6 +138,25 @@ class Bag:
         return bool(self.labels.any())
 
 
+class StoredFeatures:
+    """Features [N, T, D] of one video; each indexing reads its record again."""
+
+    dtype = np.dtype(np.float16)
+
+    def __init__(self, records: Any, number: int, shape: tuple[int, ...], place: str) -> None:
+        """records: gives the record of a number, from any thread; place: the files, for errors."""
+        self._records, self._number, self.shape, self._place = records, number, shape, place
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        """The rows asked for. Raises UserError if the files are missing or have changed since."""
+        what = (
+            f"{self._place}: a video cannot be read now; bring the files back or package the data "
+            "again, then run the same command again"
+        )
+        with as_damaged(what, Exception):  # the readers below raise many kinds for a damaged file
+            return self._records[self._number]["features"][index]
+
+
 def dataset_dir(data_dir: str, dataset: str) -> pathlib.Path:
     """The folder of a data set below data_dir."""
     return pathlib.Path(data_dir).expanduser() / BUILDER_NAME / dataset / f"{SCHEMA_VERSION}.0.0"
@@ -188,13 +172,9 @@ def read_info(data_dir: str, dataset: str) -> BagsInfo:
             f"'python -m data_prep.package --name={dataset} --data_dir={data_dir} ...' or "
             f"'python -m data_prep.simulate --name={dataset} --data_dir={data_dir}'"
         )
-    try:
+    with as_damaged(f"{path}: damaged; package the data again", RecursionError):
         values = json.loads(path.read_text(encoding="utf-8"))
         _check_digests(folder, values)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError, AttributeError, TypeError) as error:
-        raise UserError(f"{path}: damaged ({error}); package the data again") from error
     return BagsInfo.from_dict(values, source=str(path))
 
 
@@ -221,88 +201,62 @@ def _check_digests(folder: pathlib.Path, values: dict[str, Any]) -> None:
 def _builder(folder: pathlib.Path) -> Any:
     import tensorflow_datasets as tfds
 
-    try:
+    # TFDS raises many kinds for damaged descriptions.
+    with as_damaged(f"{folder}: damaged; package the data again", Exception):
         return tfds.builder_from_directory(folder)
-    except Exception as error:  # TFDS raises many kinds for damaged descriptions
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{folder}: damaged ({reason}); package the data again") from error
 
 
 def split_sizes(data_dir: str, dataset: str) -> dict[str, int]:
     """Number of videos of every split."""
+    return {name: split.num_examples for name, split in _splits(data_dir, dataset).items()}
+
+
+def _splits(data_dir: str, dataset: str) -> Any:
+    """TFDS's description of every split, by name, of a data set whose metadata is whole."""
     read_info(data_dir, dataset)
-    splits = _builder(dataset_dir(data_dir, dataset)).info.splits
-    return {name: split.num_examples for name, split in splits.items()}
+    return _builder(dataset_dir(data_dir, dataset)).info.splits
 
 
-def split_bytes(data_dir: str, dataset: str, split: str) -> int:
-    """Size of a split's files, which is about what its videos take in memory; 0 without it."""
-    if split not in split_sizes(data_dir, dataset):
-        return 0
-    files = _builder(dataset_dir(data_dir, dataset)).info.splits[split].filepaths
-    try:
-        return sum(pathlib.Path(path).stat().st_size for path in files)
-    except OSError as error:
-        raise UserError(
-            f"{error.filename}: a file of split {split!r} cannot be read ({error.strerror}); "
-            "bring it back or package the data again"
-        ) from error
-
-
-def read_split(data_dir: str, dataset: str, split: str, *, in_memory: bool = True) -> list[Bag]:
+def read_split(
+    data_dir: str, dataset: str, split: str, *, memory_gb: float = math.inf
+) -> list[Bag]:
     """Reads every video of a split, in the order of the list it was packaged from.
 
-    in_memory: False reads everything once, and leaves the features in their files as
-    StoredFeatures, which give the same arrays.
+    memory_gb: if the records take more, they are read once and the features stay in their files,
+    as StoredFeatures, which give the same arrays.
     Raises UserError if the data set or the split does not exist, or a record is damaged.
     """
-    sizes = split_sizes(data_dir, dataset)
-    if split not in sizes:
-        raise UserError(
-            f"data set {dataset!r} has no split {split!r}; it has "
-            f"{', '.join(f'{name} ({size})' for name, size in sizes.items())}"
-        )
+    splits = _splits(data_dir, dataset)
+    if split not in splits:
+        sizes = (f"{name} ({one.num_examples})" for name, one in splits.items())
+        raise UserError(f"data set {dataset!r} has no split {split!r}; it has {', '.join(sizes)}")
     folder = dataset_dir(data_dir, dataset)
-    try:
+    place = f"{folder}: split {split!r}"
+    found = []
+    # The readers below raise many kinds for a damaged file.
+    with as_damaged(f"{place} cannot be read; package the data again", Exception):
         source = _builder(folder).as_data_source(split)
-        place = f"{folder}: split {split!r}"
-        records = list(source if in_memory else _without_features(source, place))
-    except Exception as error:  # the readers below raise many kinds for a damaged file
+        for number, record in enumerate(source):
+            features = record["features"]
+            if not all_finite(features):
+                raise UserError(
+                    f"{folder}: video {record['video_id'].decode()!r} of split {split!r} has "
+                    "features that are not finite; package the data again"
+                )
+            if splits[split].num_bytes > memory_gb * 1e9:
+                record["features"] = StoredFeatures(source, number, features.shape, place)
+            found.append((record["position"], _bag(record)))
+    if len(found) != splits[split].num_examples:
         raise UserError(
-            f"{folder}: split {split!r} cannot be read ({type(error).__name__}: {error}); "
-            "package the data again"
-        ) from error
-    if len(records) != sizes[split]:
-        raise UserError(
-            f"{folder}: split {split!r} has {len(records)} of {sizes[split]} videos; package the "
-            "data again"
+            f"{place} has {len(found)} of {splits[split].num_examples} videos; package the data "
+            "again"
         )
-    records.sort(key=lambda record: record["position"])
-    bags = [_bag(record) for record in records]
-    for bag in bags:
-        if not all_finite(bag.features):
-            raise UserError(
-                f"{folder}: video {bag.video_id!r} of split {split!r} has features that are not "
-                "finite; package the data again"
-            )
-    return bags
+    return [bag for _, bag in sorted(found, key=lambda pair: pair[0])]
 
 
-def all_finite(half: np.ndarray | StoredFeatures) -> bool:
+def all_finite(half: np.ndarray) -> bool:
     """np.isfinite(half).all() for float16, by the bits of the exponent: several times faster."""
-    if isinstance(half, StoredFeatures):
-        return half.finite
     return bool((half.view(np.uint16) & 0x7FFF).max(initial=0) < 0x7C00)
-
-
-def _without_features(source: Any, place: str) -> Iterator[dict[str, Any]]:
-    for number in range(len(source)):
-        record = source[number]
-        features = record["features"]
-        stored = StoredFeatures(
-            source, number, features.shape, finite=all_finite(features), place=place
-        )
-        yield record | {"features": stored}
 
 
 def _bag(record: dict[str, Any]) -> Bag:

@@ -30,11 +30,6 @@ class TrainingBags:
     normal: np.ndarray
     anomalous: np.ndarray
 
-    @property
-    def num_bytes(self) -> int:
-        """Size of the features in bytes."""
-        return self.features.nbytes
-
     def steps_per_epoch(self, batch_size: int) -> int:
         """An epoch is one pass over the shorter of the two lists."""
         return max(1, min(self.normal.shape[1], self.anomalous.shape[1]) // (batch_size // 2))
@@ -53,7 +48,7 @@ class StoredRows:
         return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(np.float16).itemsize
 
     def row(self, video: int, crop: int) -> np.ndarray:
-        """[T, D] float16: the same values as of bags in memory."""
+        """[T, D] float16: the same values as for bags in memory."""
         whole = self._bags[video].features[crop : crop + 1]
         return resample(whole[..., self._columns], self._num_segments)[0].astype(np.float16)
 
@@ -117,10 +112,10 @@ def training_bags(
     )
 
 
-def _indices(bags: list[Bag], wanted: np.ndarray, held_out: Sequence[frozenset[str]]) -> np.ndarray:
-    """Indices of the wanted bags that each seed keeps. wanted: [V] bool. Returns [S, kept]."""
+def _indices(bags: list[Bag], chosen: np.ndarray, held_out: Sequence[frozenset[str]]) -> np.ndarray:
+    """Indices of the chosen bags that each seed keeps. chosen: [V] bool. Returns [S, kept]."""
     kept = [np.array([bag.video_id not in ids for bag in bags]) for ids in held_out]
-    return np.stack([np.flatnonzero(wanted & mask) for mask in kept])
+    return np.stack([np.flatnonzero(chosen & mask) for mask in kept])
 
 
 def hold_out(bags: list[Bag], fraction: float, seed: int) -> frozenset[str]:

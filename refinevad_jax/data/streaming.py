@@ -35,9 +35,9 @@ class BatchStream:
         self._batches: Iterator[np.ndarray] = iter(())
 
     def features(self, step: int) -> np.ndarray:
-        """Features [S, B, T, D] float16 of a step, 0 where this process needs none.
+        """Features [S, B, T, D] float16 of a step, 0 in rows that this process does not need.
 
-        Steps are to come one after the other; another step starts the reading anew.
+        If a step does not follow the one before it, the reading begins again there.
         """
         if step != self._step:
             if step != self._step + 1 or self._step < 0:

@@ -114,35 +114,29 @@ class Taxonomy:
         return target
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form, as load_taxonomy reads it."""
-        return {
-            field.name: list(value) if isinstance(value, tuple) else value
-            for field in dataclasses.fields(self)
-            for value in [getattr(self, field.name)]
-        }
+        """What from_dict reads, also after a way through JSON."""
+        return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], *, source: str) -> "Taxonomy":
         """Builds a taxonomy from its JSON form; source names the file in errors."""
-        known = {field.name for field in dataclasses.fields(cls)}
-        unknown = sorted(set(values) - known)
+        known = [field.name for field in dataclasses.fields(cls)]
+        unknown = sorted(set(values).difference(known))
         if unknown or "categories" not in values:
             problem = f"unknown key {unknown[0]!r}" if unknown else "no key 'categories'"
             raise UserError(f"{source}: {problem}; a taxonomy has the keys {', '.join(known)}")
-        lists = {}
+        values = {"name": source, "display_names": values["categories"], **values}
         for key in ("categories", "display_names", "normal", "ignored"):
+            items = values.get(key, ())
+            if not isinstance(items, list | tuple) or not all(
+                isinstance(item, str) and item for item in items
+            ):
+                raise UserError(f"{source}: {key!r} must be a list of non-empty strings")
             if key in values:
-                items = values[key]
-                if not isinstance(items, list | tuple) or not all(
-                    isinstance(item, str) and item for item in items
-                ):
-                    raise UserError(f"{source}: {key!r} must be a list of non-empty strings")
-                lists[key] = tuple(items)
-        lists.setdefault("display_names", lists["categories"])
-        separator = values.get("separator", "")
-        if not isinstance(separator, str):
+                values[key] = tuple(items)
+        if not isinstance(values.get("separator", ""), str):
             raise UserError(f"{source}: 'separator' must be a string")
-        return cls(name=str(values.get("name", source)), separator=separator, **lists)
+        return cls(**values | {"name": str(values["name"])})
 
 
 # The taxonomies, by name, whose normal videos are truth of the column "normal" in the localization
@@ -172,7 +166,7 @@ def mapped(probs: np.ndarray, found: np.ndarray) -> np.ndarray:
 
 
 def in_words(source: Taxonomy, target: Taxonomy) -> str:
-    """The table as one line."""
+    """What matching finds, as one line."""
     found = matching(source, target)
     pairs = [
         f"{source.display_names[index]} -> {name}"

@@ -16,24 +16,22 @@ _SCORE = (90, 170, 250)
 _GROUND = (20, 24, 28)
 _TEXT = (255, 255, 255)
 _SHARE = 6  # the strip with the curve takes a sixth of the height
-_EDGES = ("start_frame", "end_frame")
 
 
 def annotate(
     found: Features,
-    description: dict[str, Any],
+    events: list[dict[str, Any]],
     scores: np.ndarray,
     threshold: float,
     target: pathlib.Path,
 ) -> None:
     """Writes the video with a strip of scores below it and a frame around it during events.
 
-    description: see refinevad_jax.detection.outputs.describe; scores: [T]. The copy has the average
-    frame rate, every frame, and no sound. Raises OSError if it cannot be written.
+    events: as refinevad_jax.detection.outputs.describe gives them; scores: [T]. The copy has the
+    average frame rate, every frame, and no sound. Raises OSError if it cannot be written.
     """
     with Video(found.path) as video:
-        frames = _drawn(video, description["events"], scores, threshold)
-        write_video(target, frames, fps=found.fps)
+        write_video(target, _drawn(video, events, scores, threshold), fps=found.fps)
 
 
 def _drawn(
@@ -80,7 +78,8 @@ def _strip(
         return height - 3 - score * (height - 6)
 
     for event in events:
-        left, right = (_across(event[key], len(scores), width) for key in _EDGES)
+        edges = event["start_frame"], event["end_frame"]
+        left, right = (_across(frame, len(scores), width) for frame in edges)
         draw.rectangle((left, 0, right, height), fill=tuple(value // 3 for value in _EVENT))
     draw.line((0, up(threshold), width, up(threshold)), fill=(120, 120, 120))
     points = [

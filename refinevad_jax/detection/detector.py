@@ -1,10 +1,8 @@
 """A trained run, ready to score single videos: restored once, features checked against it."""
 
 import dataclasses
-import functools
 import math
 import pathlib
-from typing import Any
 
 import numpy as np
 
@@ -21,14 +19,14 @@ from refinevad_jax.runs.run import read_run
 
 @dataclasses.dataclass(frozen=True)
 class Threshold:
-    """A threshold on segment scores, and in words where it comes from."""
+    """A threshold on segment scores, and its origin in words."""
 
     value: float
     source: str
 
 
 class Detector:
-    """The network of a run with its threshold.
+    """The network of a run.
 
     Attributes:
         run: configuration and description of the training data.
@@ -46,8 +44,7 @@ class Detector:
     @property
     def categories(self) -> tuple[str, ...]:
         """C names in index order; empty for a network without categories."""
-        with_categories = self.run.model_config.has_core
-        return self.run.info.taxonomy.display_names if with_categories else ()
+        return self.run.info.taxonomy.display_names if self.run.model_config.has_core else ()
 
     @property
     def frames_per_segment(self) -> int:
@@ -70,7 +67,7 @@ class Detector:
             normalization={},
         )
         check_features(trained, found, allow_mismatch=self._allow_mismatch)
-        if self.run.num_crops not in (0, num_crops) and not self._allow_mismatch:
+        if self.run.num_crops != num_crops and not self._allow_mismatch:
             raise UserError(
                 f"{name}: {num_crops} crops per segment, the run was trained on "
                 f"{self.run.num_crops}; extract that many, or average these with --allow_mismatch"
@@ -78,7 +75,16 @@ class Detector:
 
     def score(self, features: np.ndarray) -> VideoScores:
         """Scores one video: [N, T, D], N crops that are averaged."""
-        bag = _bag(features, len(self.run.info.taxonomy.categories))
+        bag = Bag(
+            video_id="",
+            label="",
+            labels=np.zeros(self.run.info.taxonomy.num_categories, bool),
+            features=np.asarray(features, np.float16),
+            num_frames=0,
+            fps=0.0,
+            spans=np.zeros((0, 3), np.int32),
+            has_truth=False,
+        )
         (found,) = self._scorer(self._params, [bag], columns=self.run.columns(), num_segments=0)
         return found
 
@@ -104,7 +110,7 @@ class Detector:
             return Threshold(ALARM_THRESHOLD, "default")
         found = [
             (content["split"] == "test", folder, content)
-            for folder, content in self._evaluations
+            for folder, content in evaluations.operating_points(self.workdir)
             if content["step"] == self.step
             and content["dataset"] == self.run.config.data.dataset
             and not content["num_segments"]
@@ -123,20 +129,3 @@ class Detector:
         _, folder, content = min(found, key=lambda item: item[:2])
         source = f"false-alarm rate {false_alarm_rate:g} on {folder.name}"
         return Threshold(float(content["operating_point"]["threshold"]), source)
-
-    @functools.cached_property
-    def _evaluations(self) -> list[tuple[pathlib.Path, dict[str, Any]]]:
-        return evaluations.operating_points(self.workdir)
-
-
-def _bag(features: np.ndarray, num_categories: int) -> Bag:
-    return Bag(
-        video_id="",
-        label="",
-        labels=np.zeros(num_categories, bool),
-        features=np.asarray(features, np.float16),
-        num_frames=0,
-        fps=0.0,
-        spans=np.zeros((0, 3), np.int32),
-        has_truth=False,
-    )

@@ -4,10 +4,11 @@ import dataclasses
 import io
 import json
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import tqdm
 
 from refinevad_jax.encoders import clip, i3d
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, VisualEncoder
@@ -61,7 +62,9 @@ def find_inputs(inputs: Sequence[str]) -> dict[str, pathlib.Path]:
                 (str(one.relative_to(path).with_suffix("")), one) for one in find_videos(path)
             ]
             if not inside:
-                raise UserError(f"--input={text}: no video in it; {', '.join(SUFFIXES)}")
+                raise UserError(
+                    f"--input={text}: no video in it; {', '.join(SUFFIXES)} are looked for"
+                )
         elif path.is_file():
             inside = [(path.stem, path)]
         else:
@@ -92,7 +95,7 @@ def read_features(path: pathlib.Path, frames_per_segment: int = FRAMES_PER_SEGME
         raise UserError(f"{path}: not what data_prep.extract wrote there; extract it again")
     fps = record.get("fps") or DEFAULT_FPS
     num_frames = record.get("num_frames") or len(array) * frames_per_segment
-    if not _positive(fps) or not _positive(num_frames):
+    if not all(isinstance(one, int | float) and 0 < one < 2**31 for one in (fps, num_frames)):
         raise UserError(
             f"{path.with_suffix('.json')}: fps {fps!r}, num_frames {num_frames!r}; "
             "extract the features again"
@@ -112,10 +115,6 @@ def read_features(path: pathlib.Path, frames_per_segment: int = FRAMES_PER_SEGME
     )
 
 
-def _positive(value: object) -> bool:
-    return isinstance(value, int | float) and 0 < value < 2**31
-
-
 def _record(path: pathlib.Path) -> dict[str, Any]:
     beside = path.with_suffix(".json")
     try:
@@ -126,22 +125,18 @@ def _record(path: pathlib.Path) -> dict[str, Any]:
 
 
 def encode_video(
-    path: pathlib.Path,
-    encoder: VisualEncoder,
-    *,
-    num_crops: int,
-    batch_size: int,
-    progress: Callable[[int], Any] = lambda segments: None,
+    path: pathlib.Path, encoder: VisualEncoder, *, num_crops: int, batch_size: int
 ) -> Features:
-    """Decodes and encodes a video, at the same time; memory holds features and small pictures.
+    """Decodes and encodes a video, at the same time, and shows how many segments are done.
 
+    Memory holds features and small pictures, not the frames.
     Raises UserError if it cannot be read or is shorter than one segment.
     """
     rows: list[np.ndarray] = []
     starts: list[float] = []
     thumbnails: list[bytes] = []
     last = 0.0
-    with Video(path) as video:
+    with Video(path) as video, tqdm.tqdm(desc=path.name, unit="segment", leave=False) as bar:
         segments = ahead([read_segments(video, num_crops)], _AHEAD)
         for some in batched(segments, batch_size):
             rows.append(encoder.encode_segments([segment.crops for segment in some], batch_size))
@@ -149,16 +144,15 @@ def encode_video(
                 starts.append(float(segment.seconds[0]))
                 last = float(segment.seconds[-1])
                 thumbnails.append(_thumbnail(segment))
-            progress(len(some))
+            bar.update(len(some))
     if not rows:
         raise UserError(
             f"{path}: {video.num_frames} frames, fewer than the {FRAMES_PER_SEGMENT} of a segment"
         )
-    features = np.concatenate(rows).transpose(1, 0, 2)
     fps = video.fps or DEFAULT_FPS
     return Features(
         path=path,
-        features=features,
+        features=np.concatenate(rows).transpose(1, 0, 2),
         seconds=np.array([*starts, last + 1 / fps]),
         num_frames=video.num_frames,
         fps=fps,

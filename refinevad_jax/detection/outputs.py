@@ -14,17 +14,19 @@ from refinevad_jax.metrics.events import Event
 
 
 def describe(
-    name: str,
-    found: Features,
-    scores: VideoScores,
-    events: list[Event],
-    categories: tuple[str, ...],
-    frames_per_segment: int,
+    detector: Detector, name: str, found: Features, scores: VideoScores, events: list[Event]
 ) -> dict[str, Any]:
     """One input as events.json holds it.
 
     Times are those of the frames, so that they hold for a variable frame rate too.
     """
+    size = detector.frames_per_segment
+    probs = {
+        category: float(p)
+        for category, p in zip(detector.categories, scores.category_probs, strict=False)
+    }
+    total = float(scores.category_probs.sum()) or 1.0
+    by_share = sorted(probs, key=lambda category: -probs[category])
     return {
         "name": name,
         "input": str(found.path),
@@ -33,34 +35,22 @@ def describe(
         "num_segments": len(scores.scores),
         "encoder": found.encoder,
         "video_score": float(scores.video_score),
-        "category_probs": {
-            category: float(p)
-            for category, p in zip(categories, scores.category_probs, strict=False)
-        },
+        "category_probs": probs,
         "warnings": found.warnings,
         "events": [
             {
                 "start_frame": event.start,
                 "end_frame": event.end,
-                "start_seconds": _seconds(found, event.start / frames_per_segment),
-                "end_seconds": _seconds(found, event.end / frames_per_segment),
-                "category": categories[event.category] if event.category >= 0 else "",
-                "category_shares": _shares(scores, categories),
+                "start_seconds": _seconds(found, event.start / size),
+                "end_seconds": _seconds(found, event.end / size),
+                "category": detector.categories[event.category] if event.category >= 0 else "",
+                # Each category's share of what the network says of the whole video.
+                "category_shares": {name: round(probs[name] / total, 4) for name in by_share},
                 "score": event.score,
             }
             for event in events
         ],
     }
-
-
-def _shares(scores: VideoScores, categories: tuple[str, ...]) -> dict[str, float]:
-    """Each category's share of what the network says of the whole video, largest first."""
-    probs = scores.category_probs
-    total = float(probs.sum()) or 1.0
-    shares = [
-        (name, round(float(p) / total, 4)) for name, p in zip(categories, probs, strict=False)
-    ]
-    return dict(sorted(shares, key=lambda pair: -pair[1]))
 
 
 def _seconds(found: Features, segment: float) -> float:
@@ -83,22 +73,25 @@ def run_facts(detector: Detector, threshold: Threshold) -> dict[str, Any]:
     }
 
 
-def segment_table(
-    found: Features, scores: VideoScores, events: list[Event], frames_per_segment: int
-) -> str:
-    """The scores as CSV text, one row per segment; `event` counts from 1, empty outside."""
+def segment_table(found: Features, scores: VideoScores, events: list[Event], size: int) -> str:
+    """The scores as CSV text, one row per segment; `event` counts from 1, empty outside.
+
+    size: frames per segment.
+    """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(
         ["segment", "start_frame", "end_frame", "start_seconds", "end_seconds", "score", "event"]
     )
+    lies_in = {
+        i: number
+        for number, event in enumerate(events, start=1)
+        for i in range(event.start // size, -(-event.end // size))
+    }
     for i, score in enumerate(scores.scores.tolist()):
-        first, last = i * frames_per_segment, (i + 1) * frames_per_segment
-        number = next(
-            (str(n) for n, one in enumerate(events, 1) if one.start < last and first < one.end), ""
-        )
         seconds = [f"{found.seconds[i]:.3f}", f"{found.seconds[i + 1]:.3f}"]
-        writer.writerow([i, first, last, *seconds, f"{score:.6f}", number])
+        row = [i, i * size, (i + 1) * size, *seconds, f"{score:.6f}", lies_in.get(i, "")]
+        writer.writerow(row)
     return buffer.getvalue()
 
 

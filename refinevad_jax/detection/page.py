@@ -11,7 +11,7 @@ import numpy as np
 
 from refinevad_jax.detection.inputs import Features
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
-from refinevad_jax.encoders.video import Video, import_av
+from refinevad_jax.encoders.video import Video
 from refinevad_jax.encoders.video_writer import write_video
 from refinevad_jax.evaluation.scoring import VideoScores
 from refinevad_jax.files.staged import write_text
@@ -68,9 +68,8 @@ def link(page: pathlib.Path, video: pathlib.Path) -> str:
 
 def playable(path: pathlib.Path) -> bool:
     """Whether browsers play the file as it is."""
-    with import_av().open(str(path)) as container:
-        codec = container.streams.video[0].codec_context
-        known = codec.name.removeprefix("lib") in _CODECS and codec.pix_fmt in _PIXELS
+    with Video(path) as video:
+        known = video.codec in _CODECS and video.pixel_format in _PIXELS
     return known and path.suffix.lower() in _CONTAINERS
 
 

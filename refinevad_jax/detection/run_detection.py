@@ -5,8 +5,6 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-import tqdm
-
 from refinevad_jax.detection import outputs
 from refinevad_jax.detection.annotated import annotate
 from refinevad_jax.detection.detector import Detector, Threshold
@@ -44,10 +42,10 @@ class DetectionSettings:
     annotate: bool = False
 
 
-def load_encoder(detector: Detector, settings: DetectionSettings) -> VisualEncoder:
+def load_encoder(detector: Detector, settings: DetectionSettings, num_crops: int) -> VisualEncoder:
     """The encoder that the run was trained on, or the one asked for, checked against the run.
 
-    Raises UserError if the run's features came from none of the encoders here.
+    Raises UserError if no encoder here makes the features of the run.
     """
     if detector.frames_per_segment != FRAMES_PER_SEGMENT:
         raise UserError(
@@ -62,17 +60,16 @@ def load_encoder(detector: Detector, settings: DetectionSettings) -> VisualEncod
             "give feature files (.npy), or --encoder with --allow_mismatch"
         )
     encoder = load_visual_encoder(name, settings.weights)
-    num_crops = choose_crops(detector, settings)
     detector.check(f"videos by {name}", encoder.width, encoder.name, num_crops)
     return encoder
 
 
 def choose_crops(detector: Detector, settings: DetectionSettings) -> int:
-    """The number of crops asked for, or else that of the run, 1 if it is not known.
+    """The number of crops asked for, or else that of the run.
 
     Raises UserError if no encoder cuts as many.
     """
-    chosen = settings.num_crops or detector.run.num_crops or 1
+    chosen = settings.num_crops or detector.run.num_crops
     if chosen not in NUM_CROPS:
         raise UserError(
             f"{detector.workdir}: trained on {chosen} crops per segment, but 1 or 10 are cut; "
@@ -95,21 +92,24 @@ def detect(
     """
     found = find_inputs(inputs)
     _keep_inputs(found, output)
-    is_video = [path.suffix.lower() != ".npy" for path in found.values()]
-    encoder = None
-    if any(is_video):
-        settings = dataclasses.replace(settings, num_crops=choose_crops(detector, settings))
-        encoder = load_encoder(detector, settings)
+    encoder, num_crops = None, 0
+    if any(map(_is_video, found.values())):
+        num_crops = choose_crops(detector, settings)
+        encoder = load_encoder(detector, settings, num_crops)
     described, failed = [], []
     for name, path in found.items():
         try:
-            features = _features(path, encoder, settings, detector.frames_per_segment)
-            num_crops, _, width = features.features.shape
-            detector.check(str(path), width, features.encoder, num_crops)
+            if encoder and _is_video(path):
+                batch_size = settings.batch_size
+                features = encode_video(path, encoder, num_crops=num_crops, batch_size=batch_size)
+            else:
+                features = read_features(path, detector.frames_per_segment)
+            crops, _, width = features.features.shape
+            detector.check(str(path), width, features.encoder, crops)
         except UserError as error:
             failed.append(str(error))
             continue
-        described.append(_write(detector, threshold, name, features, output, settings))
+        described.append(_write(detector, threshold, name, features, output, settings.annotate))
         print(_summary(described[-1], output))
     content = outputs.run_facts(detector, threshold) | {"videos": described}
     if described:
@@ -121,34 +121,22 @@ def detect(
     return content
 
 
+def _is_video(path: pathlib.Path) -> bool:
+    return path.suffix.lower() != ".npy"
+
+
 def _keep_inputs(found: dict[str, pathlib.Path], output: pathlib.Path) -> None:
-    """Raises UserError if an output would take the place of an input."""
+    """Raises UserError if an output would take the place of an input or of the record beside it."""
     given = {path.resolve() for path in found.values()}
-    for name in found:
-        for path in outputs.output_paths(output, name).values():
-            if path.resolve() in given:
-                raise UserError(
-                    f"--output={output}: {path} would be written over, but it is an input; choose "
-                    "another folder"
-                )
-
-
-def _features(
-    path: pathlib.Path,
-    encoder: VisualEncoder | None,
-    settings: DetectionSettings,
-    frames_per_segment: int,
-) -> Features:
-    if encoder is None or path.suffix.lower() == ".npy":
-        return read_features(path, frames_per_segment)
-    with tqdm.tqdm(desc=path.name, unit="segment", leave=False) as bar:
-        return encode_video(
-            path,
-            encoder,
-            num_crops=settings.num_crops,
-            batch_size=settings.batch_size,
-            progress=bar.update,
-        )
+    given |= {path.with_suffix(".json") for path in given if not _is_video(path)}
+    written = [output / "events.json"]
+    written += [path for name in found for path in outputs.output_paths(output, name).values()]
+    for path in written:
+        if path.resolve() in given:
+            raise UserError(
+                f"--output={output}: {path} would be written over, but it is an input; choose "
+                "another folder"
+            )
 
 
 def _write(
@@ -157,11 +145,11 @@ def _write(
     name: str,
     features: Features,
     output: pathlib.Path,
-    settings: DetectionSettings,
+    annotated: bool,
 ) -> dict[str, Any]:
+    """Writes the files of one input; what events.json holds of it."""
     scores = detector.score(features.features)
     events = detector.events(scores, features.num_frames, threshold)
-    size = detector.frames_per_segment
     paths = outputs.output_paths(output, name)
     shown, video = features, None
     if features.thumbnails:
@@ -169,16 +157,16 @@ def _write(
         if not playable(video):
             video = paths["playable.mp4"]
             shown = transcode(features, video)
-    facts = outputs.run_facts(detector, threshold)
-    described = [
-        outputs.describe(name, one, scores, events, detector.categories, size)
-        for one in (features, shown)
-    ]
-    write_text(paths["csv"], outputs.segment_table(features, scores, events, size))
-    write_page(paths["html"], described[1], facts, shown, scores, video)
-    if settings.annotate and features.thumbnails:
-        annotate(features, described[0], scores.scores, threshold.value, paths["annotated.mp4"])
-    return described[0]
+    table = outputs.segment_table(features, scores, events, detector.frames_per_segment)
+    write_text(paths["csv"], table)
+    content = outputs.describe(detector, name, shown, scores, events)
+    write_page(paths["html"], content, outputs.run_facts(detector, threshold), shown, scores, video)
+    described = outputs.describe(detector, name, features, scores, events)
+    if annotated and features.thumbnails:
+        annotate(
+            features, described["events"], scores.scores, threshold.value, paths["annotated.mp4"]
+        )
+    return described
 
 
 def _summary(described: dict[str, Any], output: pathlib.Path) -> str:

@@ -8,14 +8,13 @@ import collections
 import json
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from refinevad_jax.detection.detector import Detector, Threshold
 from refinevad_jax.encoders.crops import CROP_SIZE
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, VisualEncoder
-from refinevad_jax.encoders.segments import Segment, ahead, read_segments
+from refinevad_jax.encoders.segments import ahead, read_segments
 from refinevad_jax.encoders.video import Video
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation.scoring import bucket_length
@@ -60,19 +59,23 @@ def watch(
     kind = "v4l2" if source.isdecimal() else ""
     address = f"/dev/video{source}" if source.isdecimal() else source
     with Video(address, live=True, kind=kind) as video:
-        segments = ahead([_stamped(read_segments(video, num_crops))], _AHEAD)
-        count = 0
-        for count, (segment, arrived) in enumerate(segments, start=1):
-            features = encoder.encode_segments([segment.crops], 1)[0]
-            score, probs = scorer.push(features)
+        cut = ((segment, time.monotonic()) for segment in read_segments(video, num_crops))
+        for index, (segment, arrived) in enumerate(ahead([cut], _AHEAD)):
+            score, probs = scorer.push(encoder.encode_segments([segment.crops], 1)[0])
             latency = time.monotonic() - arrived
-            line = _line(count - 1, segment, score, threshold)
-            line["categories"] = {
-                name: round(float(p), 4)
-                for name, p in zip(detector.categories, probs, strict=False)
+            named = zip(detector.categories, probs, strict=False)
+            line = {
+                "segment": index,
+                "start_frame": index * FRAMES_PER_SEGMENT,
+                "end_frame": (index + 1) * FRAMES_PER_SEGMENT,
+                "start_seconds": round(float(segment.seconds[0]), 3),
+                "score": round(score, 6),
+                "alarm": score >= threshold.value,
+                "categories": {name: round(float(p), 4) for name, p in named},
+                "latency_ms": round(1000 * latency, 1),
             }
-            yield json.dumps(line | {"latency_ms": round(1000 * latency, 1)})
-    if not count:
+            yield json.dumps(line)
+    if video.num_frames < FRAMES_PER_SEGMENT:
         raise UserError(f"{source}: ended before the {FRAMES_PER_SEGMENT} frames of one segment")
 
 
@@ -82,19 +85,3 @@ def _compile(detector: Detector, encoder: VisualEncoder, window: int, num_crops:
     encoder.encode_segments([empty], 1)
     for length in sorted({bucket_length(count) for count in range(1, window + 1)}):
         detector.score(np.zeros((num_crops, min(length, window), encoder.width), np.float32))
-
-
-def _stamped(segments: Iterator[Segment]) -> Iterator[tuple[Segment, float]]:
-    for segment in segments:
-        yield segment, time.monotonic()
-
-
-def _line(index: int, segment: Segment, score: float, threshold: Threshold) -> dict[str, Any]:
-    return {
-        "segment": index,
-        "start_frame": index * FRAMES_PER_SEGMENT,
-        "end_frame": (index + 1) * FRAMES_PER_SEGMENT,
-        "start_seconds": round(float(segment.seconds[0]), 3),
-        "score": round(score, 6),
-        "alarm": score >= threshold.value,
-    }

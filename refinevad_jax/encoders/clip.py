@@ -21,8 +21,7 @@ NAME = "clip-vit-l-14"
 TEXT_NAME = "clip-vit-l-14-text"
 ARCHITECTURE = "ViT-L-14-quickgelu"  # OpenAI trained it with the quick form of GELU
 
-_FRAMES_PER_CALL = 64
-_SENTENCES_PER_CALL = 64
+_PER_CALL = 64  # frames or sentences
 _MEAN = (0.48145466, 0.4578275, 0.40821073)
 _SCALE = (0.26862954, 0.26130258, 0.27577711)
 
@@ -59,11 +58,14 @@ def _load_model(weights: pathlib.Path) -> tuple[Any, Any]:
         raise UserError("the CLIP encoder needs open_clip: pip install open_clip_torch") from error
     if not weights.is_file():
         raise UserError(f"--weights={weights}: no such file; give OpenAI's ViT-L/14 weights")
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        model = open_clip.create_model(ARCHITECTURE, pretrained=str(weights), device=_device())
+        model = open_clip.create_model(ARCHITECTURE, pretrained=str(weights), device=device)
     except Exception as error:  # whatever PyTorch raises for a file of another kind
         raise UserError(f"{weights}: not weights of CLIP {ARCHITECTURE} ({error})") from error
-    return open_clip, model
+    return open_clip, model.eval()
 
 
 def encode_sentences(model: Any, tokenizer: Any, sentences: Sequence[str]) -> np.ndarray:
@@ -71,11 +73,10 @@ def encode_sentences(model: Any, tokenizer: Any, sentences: Sequence[str]) -> np
     import torch
 
     device = next(model.parameters()).device
-    model.eval()
     parts = []
     with torch.inference_mode():
-        for start in range(0, len(sentences), _SENTENCES_PER_CALL):
-            tokens = tokenizer(list(sentences[start : start + _SENTENCES_PER_CALL]))
+        for start in range(0, len(sentences), _PER_CALL):
+            tokens = tokenizer(list(sentences[start : start + _PER_CALL]))
             parts.append(model.encode_text(tokens.to(device)).float().cpu().numpy())
     return np.concatenate(parts) if parts else np.zeros((0, model.text_projection.shape[-1]))
 
@@ -91,18 +92,11 @@ def encode(model: Any, segments: np.ndarray) -> np.ndarray:
     device = next(model.parameters()).device
     mean = torch.tensor(_MEAN, device=device).reshape(3, 1, 1)
     scale = torch.tensor(_SCALE, device=device).reshape(3, 1, 1)
-    model.eval()
     frames = torch.from_numpy(segments.reshape(-1, *segments.shape[2:])).permute(0, 3, 1, 2)
     parts = []
     with torch.inference_mode():
-        for some in frames.split(_FRAMES_PER_CALL):
+        for some in frames.split(_PER_CALL):
             pixels = (some.to(device).float() / 255 - mean) / scale
             parts.append(model.encode_image(pixels).float().cpu())
     embeddings = torch.cat(parts).reshape(*segments.shape[:2], -1)
     return embeddings.mean(dim=1).numpy()
-
-
-def _device() -> str:
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"

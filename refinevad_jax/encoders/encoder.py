@@ -27,7 +27,7 @@ class VisualEncoder:
     def encode_segments(self, crops: Sequence[np.ndarray], most: int) -> np.ndarray:
         """Features [S, N, D] of S segments, [N, 16, 224, 224, 3] uint8 each.
 
-        most: at least S; the call is filled up to so many, so that one shape is compiled.
+        most: at least S. Every call is filled up to this number, so that one shape is compiled.
         """
         num_crops, *shape = crops[0].shape
         rows = np.zeros((most * num_crops, *shape), np.uint8)

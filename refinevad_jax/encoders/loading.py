@@ -2,11 +2,8 @@
 
 import pathlib
 
-import numpy as np
-
 from refinevad_jax.encoders.encoder import TextEncoder, VisualEncoder
 from refinevad_jax.errors import UserError
-from refinevad_jax.files.hashes import file_sha256
 
 VISUAL = ("i3d", "clip")
 TEXTUAL = ("minilm", "clip_text")
@@ -21,13 +18,7 @@ def load_visual_encoder(name: str, weights_file: str = "") -> VisualEncoder:
     if name == "i3d":
         from refinevad_jax.encoders import i3d
 
-        weights = i3d.load_weights()
-        return VisualEncoder(
-            name=i3d.NAME,
-            width=i3d.WIDTH,
-            weights_sha256=file_sha256(i3d.weights_path()),
-            encode=lambda segments: np.asarray(i3d.encode(weights, segments)),
-        )
+        return i3d.load_encoder()
     from refinevad_jax.encoders import clip
 
     return clip.load_encoder(_clip_weights(name, weights_file))
@@ -42,8 +33,7 @@ def load_text_encoder(name: str, weights_file: str = "") -> TextEncoder:
     if name == "minilm":
         from refinevad_jax.encoders import text
 
-        encoder = text.load_encoder()
-        return TextEncoder(text.NAME, file_sha256(text.weights_path()), encoder)
+        return text.load_encoder()
     from refinevad_jax.encoders import clip
 
     return clip.load_text_encoder(_clip_weights(name, weights_file))

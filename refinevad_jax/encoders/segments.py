@@ -1,6 +1,7 @@
 """A video as segments of 16 frames, cut into crops, decoded while the encoder works."""
 
 import dataclasses
+import itertools
 import queue
 import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -30,25 +31,17 @@ class Segment:
 
 def read_segments(frames: Iterable[Frame], num_crops: int = 1) -> Iterator[Segment]:
     """Cuts frames into T = number of frames // 16 segments; the rest of the frames is left out."""
-    cut: list[np.ndarray] = []
-    seconds: list[float] = []
-    for frame in frames:
-        cut.append(crops(frame.pixels, num_crops))
-        seconds.append(frame.seconds)
-        if len(cut) == FRAMES_PER_SEGMENT:
-            yield Segment(np.stack(cut, axis=1), np.array(seconds))
-            cut, seconds = [], []
+    cut = ((crops(frame.pixels, num_crops), frame.seconds) for frame in frames)
+    for some in batched(cut, FRAMES_PER_SEGMENT):
+        if len(some) == FRAMES_PER_SEGMENT:
+            pixels, seconds = zip(*some, strict=True)
+            yield Segment(np.stack(pixels, axis=1), np.array(seconds))
 
 
 def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     """Lists of `size` items, the last one shorter."""
-    batch: list[Item] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
+    remaining = iter(items)
+    while batch := list(itertools.islice(remaining, size)):
         yield batch
 
 

@@ -11,6 +11,7 @@ import math
 import pathlib
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from refinevad_jax.errors import UserError
 
@@ -68,7 +69,7 @@ def _json_lines(path: pathlib.Path, lines: list[str]) -> Iterator[Sentence]:
 
 
 def _cues(path: pathlib.Path, lines: list[str]) -> Iterator[Sentence]:
-    """SRT and WebVTT alike: a line of times, then words up to an empty line."""
+    """SRT and WebVTT: a line of times, then words up to an empty line."""
     number = 0
     while number < len(lines):
         number += 1
@@ -88,11 +89,10 @@ def _cues(path: pathlib.Path, lines: list[str]) -> Iterator[Sentence]:
         yield from _sentence(path, first, _seconds(groups[:3]), _seconds(groups[3:]), text)
 
 
-def _seconds(parts: tuple[str | None, ...]) -> float:
+def _seconds(parts: tuple[Any, ...]) -> float:
+    """Seconds of hours, which may be None, minutes, and seconds with a point or a comma."""
     hours, minutes, seconds = parts
-    return (
-        3600 * int(hours or 0) + 60 * int(minutes or 0) + float((seconds or "0").replace(",", "."))
-    )
+    return 3600 * int(hours or 0) + 60 * int(minutes) + float(seconds.replace(",", "."))
 
 
 def _sentence(

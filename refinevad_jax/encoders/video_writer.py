@@ -13,39 +13,31 @@ from refinevad_jax.files.staged import staged_file, staging_path
 
 
 def write_video(
-    path: pathlib.Path,
-    frames: Iterable[np.ndarray],
-    *,
-    fps: float,
-    codec: str = "libx264",
-    quality: int = 23,
-) -> int:
-    """Writes a video that appears complete or not at all, and returns its number of frames.
+    path: pathlib.Path, frames: Iterable[np.ndarray], *, fps: float, quality: int = 23
+) -> None:
+    """Writes a video that appears complete or not at all.
 
     Args:
         path: the file; its suffix says the container.
         frames: [Y, X, 3] uint8 each, all of one size; an odd last row or column is left out, since
             browsers play only videos of even sizes.
         fps: frames per second.
-        codec: name of an encoder of FFmpeg.
         quality: the encoder's constant rate factor, lower is better.
 
     Raises OSError if the place cannot be written, UserError if there is no frame or the encoder
     fails. One thread encodes, so that the same frames give the same bytes.
     """
     av = import_av()
-    count = 0
     try:
         with staged_file(path):
             staged = staging_path(path)
             with av.open(str(staged), "w", options={"fflags": "+bitexact"}) as container:
-                count = _encode(container, frames, fps, codec, quality)
+                count = _encode(container, frames, fps, quality)
             if not count:
                 raise UserError(f"{path}: no frame to write")
             staged.replace(path)
     except av.FFmpegError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
-    return count
 
 
 def _has_avx512() -> bool:
@@ -56,15 +48,13 @@ def _has_avx512() -> bool:
         return False
 
 
-def _encode(
-    container: Any, frames: Iterable[np.ndarray], fps: float, codec: str, quality: int
-) -> int:
+def _encode(container: Any, frames: Iterable[np.ndarray], fps: float, quality: int) -> int:
     """Encodes every frame and says how many there were."""
     rate = fractions.Fraction(fps).limit_denominator(1001)
     options = {"crf": str(quality)}
-    if codec == "libx264" and _has_avx512():
+    if _has_avx512():
         options["x264-params"] = "asm=AVX2"
-    stream = container.add_stream(codec, rate=rate, options=options)
+    stream = container.add_stream("libx264", rate=rate, options=options)
     stream.pix_fmt = "yuv420p"
     stream.thread_count = 1
     count = 0

@@ -74,6 +74,7 @@ def load_packed(path: pathlib.Path) -> dict[str, np.ndarray]:
     arrays: dict[str, np.ndarray] = {}
     place = str(path)
     try:
+        # zipfile first: np.load leaves a file open that is not an archive.
         with zipfile.ZipFile(path) as archive, np.load(path, allow_pickle=False) as packed:
             members = archive.infolist()
             if len(members) > MAX_MEMBERS:

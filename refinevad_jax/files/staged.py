@@ -59,22 +59,34 @@ def staged_file(path: pathlib.Path) -> Iterator[IO[bytes]]:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        while True:
-            with staged.open("ab") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                if not _is(staged, file):
-                    continue  # the process that held it has renamed it
-                file.truncate(0)
-                try:
-                    yield file
-                finally:
-                    if _is(staged, file):
-                        staged.unlink()
-                return
+        with _held(staged) as file:
+            file.truncate(0)
+            try:
+                yield file
+            finally:
+                if _is(staged, file):
+                    staged.unlink()
     except OSError as error:
         if error.filename in (None, str(staged)):  # the user knows the file by its own name
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
+
+
+def _held(path: pathlib.Path, flags: int = 0) -> IO[bytes]:
+    """The file at a path, made if needed, open and held for this process once it is free.
+
+    flags: with fcntl.LOCK_NB, raises BlockingIOError instead of waiting for another process.
+    """
+    while True:
+        file = path.open("ab")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | flags)
+            if _is(path, file):
+                return file
+        except OSError:
+            file.close()
+            raise
+        file.close()  # who held it has renamed or removed it since it was opened here
 
 
 def _is(path: pathlib.Path, file: IO[bytes]) -> bool:
@@ -91,56 +103,33 @@ def locked(folder: pathlib.Path, name: str = "") -> Iterator[None]:
 
     The lock ends with the process, however it ends. Its file is removed when the work is done, and
     so are folders that were made for nothing. Raises UserError naming the process that holds the
-    lock, or if the folder cannot be written.
+    lock, OSError if the folder cannot be written.
     """
     path = folder / (f".{name}.lock" if name else ".lock")
-    what = folder / name
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = _acquire(path)
-    except OSError as error:
-        raise UserError(f"{what}: cannot be written ({error.strerror})") from error
-    if descriptor is None:
+        file = _held(path, fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = ""
+        with contextlib.suppress(OSError):
+            holder = path.read_text(encoding="utf-8").strip()
         raise UserError(
-            f"{what} is in use by process {_holder(path)}; wait for it or choose another folder"
-        )
+            f"{folder / name} is in use by process {holder or '?'}; wait for it or choose another "
+            "folder"
+        ) from error
     try:
         with contextlib.suppress(OSError):  # a full disk: the number is a courtesy
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, str(os.getpid()).encode())
+            os.ftruncate(file.fileno(), 0)
+            os.write(file.fileno(), str(os.getpid()).encode())
         yield
     finally:
         with contextlib.suppress(OSError):
             path.unlink()
-        os.close(descriptor)
+        file.close()
         for one in missing:
             with contextlib.suppress(OSError):  # not empty: the work is in it
                 one.rmdir()
-
-
-def _acquire(path: pathlib.Path) -> int | None:
-    """A descriptor of the lock's file that holds it; None if another process does."""
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The one who held it may have removed the file after it was opened here.
-            if os.path.samestat(os.fstat(descriptor), path.stat()):
-                return descriptor
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        except FileNotFoundError:
-            pass
-        os.close(descriptor)
-
-
-def _holder(path: pathlib.Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").strip() or "?"
-    except OSError:
-        return "?"
 
 
 _AT_FDCWD = -100
@@ -152,17 +141,20 @@ def staging_folder(final: pathlib.Path) -> Iterator[pathlib.Path]:
     """A temporary folder beside `final`, on the same file system, removed at the end.
 
     `final` is held for this process meanwhile, and what a killed one left is tidied up first.
-    Raises UserError if another process holds it or the place cannot be written.
+    Raises UserError if another process holds it, or if something in the block cannot be written.
     """
-    with locked(final.parent, final.name):
-        _restore_replaced(final)
-        staging = staging_path(final)
-        shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir()
-        try:
-            yield staging
-        finally:
+    try:
+        with locked(final.parent, final.name):
+            _restore_replaced(final)
+            staging = staging_path(final)
             shutil.rmtree(staging, ignore_errors=True)
+            staging.mkdir()
+            try:
+                yield staging
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
+    except OSError as error:  # it may name a file of the temporary folder, or none
+        raise UserError(f"{final}: cannot be written ({error.strerror or error})") from error
 
 
 def replace_folder(new: pathlib.Path, final: pathlib.Path) -> None:
@@ -171,17 +163,14 @@ def replace_folder(new: pathlib.Path, final: pathlib.Path) -> None:
     Both lie below the staging folder's parent. The earlier one may then be at `new`, for the caller
     to remove.
     """
-    if final.exists() and _exchange(new, final):
-        return
-    aside = _aside(final)
     if final.exists():
-        final.rename(aside)
+        if _exchange(new, final):
+            return
+        final.rename(_aside(final))
     try:
         new.rename(final)
-    except OSError:
+    finally:
         _restore_replaced(final)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _exchange(one: pathlib.Path, other: pathlib.Path) -> bool:
@@ -194,7 +183,7 @@ def _exchange(one: pathlib.Path, other: pathlib.Path) -> bool:
 
 
 def _restore_replaced(final: pathlib.Path) -> None:
-    """Brings back the folder that a killed or failed replacement had moved aside."""
+    """Brings back what a replacement had moved aside if it was killed or failed, or removes it."""
     aside = _aside(final)
     if aside.exists() and not final.exists():
         aside.rename(final)

@@ -42,22 +42,19 @@ def write_evaluation(
     events: content of events.json; draw: writes figures and pages into a folder. Returns the names
     of what is in the folder. Raises UserError if the folder cannot be written.
     """
-    try:
-        with staging_folder(folder) as staging:
-            new = staging / "results"
-            new.mkdir()
-            np.savez_compressed(new / "scores.npz", **arrays)
-            with (new / "videos.csv").open("w", encoding="utf-8", newline="") as file:
-                writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(rows)
-            write_json(new / "events.json", events)
-            draw(new)
-            write_json(new / "metrics.json", metrics)
-            names = sorted(path.name + "/" * path.is_dir() for path in new.iterdir())
-            replace_folder(new, folder)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be written ({error.strerror or error})") from error
+    with staging_folder(folder) as staging:
+        new = staging / "results"
+        new.mkdir()
+        np.savez_compressed(new / "scores.npz", **arrays)
+        with (new / "videos.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        write_json(new / "events.json", events)
+        draw(new)
+        write_json(new / "metrics.json", metrics)
+        names = sorted(path.name + "/" * path.is_dir() for path in new.iterdir())
+        replace_folder(new, folder)
     return names
 
 

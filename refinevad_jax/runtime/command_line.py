@@ -27,12 +27,12 @@ DISK = {
     errno.EFBIG: "choose another disk",
     errno.EIO: "check the disk and run the same command again",
     errno.EROFS: "choose another folder",
-    errno.EACCES: "choose another folder, or ask for the right to write there",
+    errno.EACCES: "choose another place, or ask for the right to read or write there",
     errno.ENAMETOOLONG: "shorten the name",
     errno.EISDIR: "name a file in it",
     errno.ENOTDIR: "choose another folder",
     errno.EEXIST: "choose another folder",
-    errno.EPERM: "choose another folder, or ask for the right to write there",
+    errno.EPERM: "choose another place, or ask for the right to read or write there",
 }
 
 
@@ -62,18 +62,15 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
     logging.set_verbosity(logging.WARNING)
 
     def parse(argv: list[str]) -> list[str]:
-        if HELP & set(argv[1:]):
-            with contextlib.suppress(BrokenPipeError):  # --help | head
+        try:
+            if HELP & set(argv[1:]):
                 print(help_text(), flush=True)
                 sys.exit(0)
-            _discard_output()
-            sys.exit(0)
-        try:
             flags.FLAGS.set_gnu_getopt(True)  # flags may follow arguments
             rest = flags.FLAGS(argv)
         except SystemExit:  # absl ends --helpfull with code 1
             sys.exit(0)
-        except BrokenPipeError:
+        except BrokenPipeError:  # --help | head
             _discard_output()
             sys.exit(0)
         except flags.Error as error:
@@ -152,9 +149,9 @@ def _notes(flag: Any) -> Iterator[str]:
         yield "required"
     if _words(flag.help).endswith(_REPEATED):
         yield "may be repeated"
-    if " " in flag.parser.syntactic_help.removeprefix("a number").removeprefix("an integer"):
+    if flag.parser.syntactic_help not in ("", "a number", "an integer"):
         yield flag.parser.syntactic_help
-    if flag.default not in (None, "", [], False) or (flag.default == 0 and not flag.boolean):
+    if flag.default not in (None, "", []) and flag.default is not False:
         default = ",".join(flag.default) if isinstance(flag.default, list) else flag.default
         yield "default: on" if flag.boolean else f"default: {default}"
 
@@ -183,7 +180,7 @@ def _stop(number: int, frame: object) -> None:
     del frame
     # Not print: the signal may have come in the middle of one.
     text = f"error: stopped by {signal.Signals(number).name}; run the same command again\n"
-    with contextlib.suppress(OSError, ValueError):  # nobody reads if who started it has gone
+    with contextlib.suppress(OSError, ValueError):  # who started it may have ended
         os.write(sys.stderr.fileno(), text.encode())
     os._exit(128 + number)
 
@@ -219,7 +216,7 @@ def _watch(read: int) -> None:
 
 
 def _discard_output() -> None:
-    """The reader of our output has gone (| head): end quietly as other tools do."""
+    """Ends quietly, as other tools do, if nobody reads our output any more (| head)."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

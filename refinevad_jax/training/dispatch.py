@@ -47,7 +47,7 @@ class Dispatch:
         if isinstance(bags.features, StoredRows):
             shape = (len(seeds), config.train.batch_size)
             self.stream = BatchStream(bags.features, self._drawn, self.places.own_rows(shape))
-        fits = bags.num_bytes <= config.data.device_limit_gb * 1e9
+        fits = bags.features.nbytes <= config.data.device_limit_gb * 1e9
         self.resident = fits and self.stream is None
         if self.resident:
             self._resident_bags = {

@@ -259,7 +259,7 @@ class Training:
             f"{self._num_steps} steps of "
             f"{self._config.train.batch_size} videos on {self._dispatch.places.in_words}, bags "
             f"{self._dispatch.bags_in_words} "
-            f"({bags.num_bytes / 1e6:.0f} MB)",
+            f"({bags.features.nbytes / 1e6:.0f} MB)",
             flush=True,
         )
         if self._num_steps < FEW_STEPS:

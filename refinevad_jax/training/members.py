@@ -7,6 +7,7 @@ W/seed0, ...     with several: each is a workdir as if the seed had been trained
 import contextlib
 import copy
 import dataclasses
+import functools
 import pathlib
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from refinevad_jax.data.bags import Bag, BagsInfo, read_split, split_bytes
+from refinevad_jax.data.bags import Bag, BagsInfo, read_split
 from refinevad_jax.data.batches import hold_out
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import locked
@@ -67,9 +68,10 @@ def make_members(
     several are asked for, or the other way round.
     """
     data = config.data
-    bags = _read(data, data.train_split)
+    read = functools.partial(read_split, data.data_dir, data.dataset, memory_gb=data.host_limit_gb)
+    bags = read(data.train_split)
     from_train = data.selection_split == data.train_split
-    selection = [] if from_train else _read(data, data.selection_split)
+    selection = [] if from_train else read(data.selection_split)
     members = []
     for own, folder in seed_configs(config, workdir):
         held_out = hold_out(bags, data.selection_fraction, own.seed) if from_train else frozenset()
@@ -187,12 +189,6 @@ def stack(trees: Sequence[Any]) -> Any:
 def unstack(tree: Any, index: int) -> Any:
     """The tree of one seed, on the host."""
     return jax.tree.map(lambda leaf: np.asarray(on_host(leaf)[index]), tree)
-
-
-def _read(data: ConfigDict, split: str) -> list[Bag]:
-    size = split_bytes(data.data_dir, data.dataset, split)
-    in_memory = size <= data.host_limit_gb * 1e9
-    return read_split(data.data_dir, data.dataset, split, in_memory=in_memory)
 
 
 def _check_selection(selection: list[Bag], split: str) -> None:

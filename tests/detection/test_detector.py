@@ -1,6 +1,5 @@
 """Scores, thresholds, and what is refused with which reason."""
 
-import dataclasses
 import json
 import pathlib
 
@@ -33,14 +32,6 @@ def test_what_does_not_fit_is_refused(detector: Detector, trained: pathlib.Path)
     with pytest.raises(UserError, match=r"a\.npy: 10 crops per segment, the run was trained on 1"):
         detector.check("a.npy", WIDTH, "random", 10)
     Detector(trained, "best", allow_mismatch=True).check("a.npy", WIDTH, "i3d", 10)
-
-
-def test_crops_of_a_run_that_did_not_note_them_are_not_compared(
-    detector: Detector, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(detector, "run", dataclasses.replace(detector.run, num_crops=0))
-    detector.check("a.npy", WIDTH, "random", 10)
-    assert run_detection.choose_crops(detector, run_detection.DetectionSettings()) == 1
 
 
 def test_videos_are_cut_as_in_training(trained: pathlib.Path) -> None:

@@ -1,5 +1,7 @@
 """The page in a real browser: it plays, seeks, follows, and names are only text."""
 
+import copy
+import dataclasses
 import pathlib
 
 import pytest
@@ -24,8 +26,11 @@ def page(
     threshold = detector.threshold(float(sorted(scores.scores)[-3]), None)
     events = detector.events(scores, found.num_frames, threshold)
     assert events
-    categories = ("</script><b>A", *detector.categories[1:])
-    described = outputs.describe(EVIL, found, scores, events, categories, 16)
+    evil, info = copy.copy(detector), detector.run.info
+    names = ("</script><b>A", *detector.categories[1:])
+    taxonomy = dataclasses.replace(info.taxonomy, display_names=names)
+    evil.run = dataclasses.replace(detector.run, info=dataclasses.replace(info, taxonomy=taxonomy))
+    described = outputs.describe(evil, EVIL, found, scores, events)
     facts = outputs.run_facts(detector, threshold)
     path = tmp_path / "out" / f"{EVIL}.html"
     write_page(path, described, facts, found, scores, video)

@@ -96,12 +96,16 @@ def test_feature_files_and_folders(
 
 
 def test_what_browsers_do_not_play_is_copied(detector: Detector, tmp_path: pathlib.Path) -> None:
-    pytest.importorskip("av", reason="pip install av")
+    av = pytest.importorskip("av", reason="pip install av")
     from refinevad_jax.detection.page import playable
-    from refinevad_jax.encoders.video_writer import write_video
 
     old = tmp_path / "old.avi"
-    write_video(old, coloured(40), fps=25, codec="mpeg4")
+    with av.open(str(old), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for pixels in coloured(40):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
     assert not playable(old)
     detect(detector, [old], tmp_path / "out", 0.5)
     assert playable(tmp_path / "out" / "old.playable.mp4")
@@ -119,6 +123,16 @@ def test_an_input_is_never_written_over(
     assert video.read_bytes() == b"a video" and not (tmp_path / "a.csv").exists()
 
 
+def test_the_record_beside_features_is_never_written_over(
+    detector: Detector, tmp_path: pathlib.Path
+) -> None:
+    np.save(tmp_path / "events.npy", np.zeros((5, WIDTH), np.float32))
+    (tmp_path / "events.json").write_text("{}")
+    with pytest.raises(UserError, match=r"events\.json would be written over"):
+        detect(detector, [tmp_path / "events.npy"], tmp_path, 0.5)
+    assert (tmp_path / "events.json").read_text() == "{}"
+
+
 def test_segments_of_other_lengths(detector: Detector, tmp_path: pathlib.Path) -> None:
     info = dataclasses.replace(detector.run.info, frames_per_segment=8)
     short = copy.copy(detector)
@@ -128,7 +142,7 @@ def test_segments_of_other_lengths(detector: Detector, tmp_path: pathlib.Path) -
     last = (tmp_path / "out" / "a.csv").read_text().splitlines()[-1].split(",")
     assert last[1:5] == ["32", "40", "1.280", "1.600"]  # 25 frames a second
     with pytest.raises(UserError, match="trained on segments of 8 frames, videos are cut into 16"):
-        run_detection.load_encoder(short, run_detection.DetectionSettings())
+        run_detection.load_encoder(short, run_detection.DetectionSettings(), 1)
 
 
 def test_an_annotated_copy_shows_where_events_are(

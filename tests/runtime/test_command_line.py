@@ -49,6 +49,8 @@ def defined_flags(source: str) -> dict[str, bool]:
             found[ast.literal_eval(node.args[0])] = True
         elif name == "cache_flag":
             found["compilation_cache"] = False
+        elif ast.unparse(node.func) == "records.finish":
+            found["save"] = False
     return found
 
 
