@@ -190,7 +190,7 @@ def other_keys(config: ConfigDict) -> str:
 
 def flat(values: Any, prefix: str = "") -> dict[str, Any]:
     """Nested values by dotted key, in order."""
-    if not isinstance(values, dict | ConfigDict):
+    if not hasattr(values, "items"):  # raises for a file that ml_collections could not load
         return {prefix.removesuffix("."): values}
     found: dict[str, Any] = {}
     for key, value in values.items():
