@@ -42,7 +42,7 @@ class Outputs:
     core: CoreOutputs | None
 
     def readout(self) -> dict[str, jax.Array]:
-        """What evaluation and exported models give: per segment [B, T], of CORE [B, C]."""
+        """What evaluation and exported models give: [B, T] per segment and, with CORE, [B, C]."""
         found = {"scores": self.scores, "shift_ratio": self.shift_ratio}
         if self.core is not None:
             found["category_probs"] = self.core.category_probs

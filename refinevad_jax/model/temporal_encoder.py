@@ -100,9 +100,8 @@ class Attention(nnx.Module):
         """The same for one query, without keys and values of every segment.
 
         q (W_k x_t) = (q W_k) x_t and sum_t a_t (W_v x_t) = W_v sum_t a_t x_t: T x H products per
-        head instead of T x H^2. The bias of the keys adds the same to every logit. query: [B, 1,
-        H];
-        sequence: [B, T, H]; valid: [B, T] bool. Returns [B, 1, H].
+        head instead of T x H^2. The bias of the keys adds the same to every logit.
+        query: [B, 1, H]; sequence: [B, T, H]; valid: [B, T] bool. Returns [B, 1, H].
         """
         shape = (2, self.num_heads, -1)
         asked = self.query(query[:, 0]).reshape(query.shape[0], *shape[1:])

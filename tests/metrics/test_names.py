@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 import pytest
 
+from refinevad_jax import config
 from refinevad_jax.evaluation import comparison
 from refinevad_jax.evaluation.run import Settings, write_evaluation
 from refinevad_jax.metrics import names
@@ -77,6 +78,7 @@ def test_selection_takes_the_metrics_of_the_evaluation() -> None:
     assert found == {key: measured[key] for key in found}
     found = names.selection_metrics(labels, scores, np.zeros((len(labels), 0)))
     assert list(found) == ["video_auc", "video_ap"]
+    assert set(config.CHOICES["train.selection_metric"]) <= found.keys()
 
 
 def test_a_metric_is_found_by_its_dotted_key() -> None:

@@ -1,4 +1,4 @@
-"""Norms and biases with gradients of their own: the values of flax's, by autodiff."""
+"""Norms and linear layers with gradients written by hand against those of flax, by autodiff."""
 
 import jax
 import jax.numpy as jnp
@@ -37,9 +37,9 @@ def values_and_gradients(layer, x, *, seeds):
 def test_values_and_gradients_are_those_of_flax(name, seeds):
     ours, theirs = LAYERS[name]
     x = jnp.asarray(np.random.default_rng(0).normal(2.0, 3.0, (seeds, 2, 5, WIDTH)), jnp.float32)
-    found, wanted = (values_and_gradients(layer, x, seeds=seeds) for layer in (ours, theirs))
-    assert len(found) == len(wanted) == 4
-    for one, other in zip(found, wanted, strict=True):
+    found, expected = (values_and_gradients(layer, x, seeds=seeds) for layer in (ours, theirs))
+    assert len(found) == len(expected) == 4
+    for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=2e-5, atol=2e-4)
 
 

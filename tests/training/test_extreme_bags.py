@@ -14,6 +14,7 @@ from refinevad_jax import config as config_lib
 from refinevad_jax.model.model_config import ModelConfig
 from refinevad_jax.model.refinevad import create
 from refinevad_jax.training import losses
+from refinevad_jax.training.step import model_statistics
 
 MODEL = ModelConfig(
     modality_widths=(8, 4),
@@ -37,7 +38,7 @@ LABELS = np.array([[False, False], [False, False], [True, False], [False, True]]
 
 @functools.cache
 def compiled() -> Callable[..., Any]:
-    """Terms of the loss and the gradient of their sum, with e_y and dropout as in training."""
+    """Loss, terms, statistics and the gradient of the loss, with e_y and dropout as in training."""
     graphdef, params = create(MODEL, seed=0)
 
     def loss(params: Any, features: Any, valid: Any, labels: Any) -> Any:
@@ -45,7 +46,8 @@ def compiled() -> Callable[..., Any]:
         model = nnx.merge(graphdef, params)
         outputs = model(features, valid, injected_labels=labels, rngs=rngs)
         terms = losses.loss_terms(outputs, labels, valid, LOSS)
-        return losses.total_loss(terms, LOSS), terms
+        statistics = model_statistics(outputs, labels, LOSS.top_k_divisor)
+        return losses.total_loss(terms, LOSS), (terms, statistics)
 
     return functools.partial(jax.jit(jax.value_and_grad(loss, has_aux=True)), params)
 
@@ -77,9 +79,10 @@ def test_losses_and_gradients_are_finite(
     features: np.ndarray, labels: np.ndarray, lengths: list[int]
 ) -> None:
     valid = np.arange(SHAPE[1])[None] < np.array(lengths)[:, None]
-    (loss, terms), gradient = compiled()(
+    (loss, (terms, statistics)), gradient = compiled()(
         jnp.asarray(features, jnp.float32), jnp.asarray(valid), jnp.asarray(labels)
     )
     assert sorted(terms) == ["category", "mil", "smoothing"]
-    assert all(np.isfinite(value) for value in (loss, *terms.values())), terms
+    metrics = terms | statistics | {"loss": loss}
+    assert all(np.isfinite(value) for value in metrics.values()), metrics
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))

@@ -188,7 +188,7 @@ def test_top_k_mean_is_that_of_the_sorted_valid_scores(data: st.DataObject) -> N
     chosen = np.sort(scores[valid])[::-1][:k]
     expected = chosen.mean(dtype=np.float64) if len(chosen) else 0.0
     np.testing.assert_allclose(result, expected, rtol=1e-4, atol=2e-3)
-    # What stands in the padding changes nothing.
+    # Values on padding change nothing.
     other = np.where(valid, scores, np.float32(9e9))
     np.testing.assert_array_equal(
         result, losses.top_k_mean(other[None], valid[None], k=np.array([k]))[0]

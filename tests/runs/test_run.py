@@ -1,0 +1,76 @@
+"""config.json of a workdir: what cannot be read here is refused in one line."""
+
+import json
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ml_collections import ConfigDict
+
+from refinevad_jax import analysis
+from refinevad_jax.errors import UserError
+from refinevad_jax.files.hashes import json_sha256
+from refinevad_jax.runs.run import read_run
+from refinevad_jax.training import loop
+
+
+def rewritten(trained: pathlib.Path, workdir: pathlib.Path, change: Callable[[Any], Any]) -> None:
+    """The config.json of a run, as if another version had written it."""
+    content = json.loads((trained / "config.json").read_text())
+    del content["sha256"]
+    content["versions"]["commit"] = "0123456789ab"
+    change(content)
+    content["sha256"] = json_sha256(content)
+    (workdir / "config.json").write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (
+            lambda content: content["config"]["model"].update(segment_categories=False),
+            "at commit 0123456789ab (unknown key model.segment_categories)",
+        ),
+        (
+            lambda content: content["config"]["model"].pop("dilations"),
+            "at commit 0123456789ab (no key model.dilations)",
+        ),
+        (
+            lambda content: (content.pop("versions"), content["config"].pop("seed")),
+            "by another version of this project (no key seed)",
+        ),
+    ],
+    ids=["a key that was removed", "a key that was added", "no commit"],
+)
+def test_a_run_of_another_version_is_refused_in_one_line(
+    change: Callable[[Any], Any], reason: str, trained: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    rewritten(trained, tmp_path, change)
+    with pytest.raises(UserError) as caught:
+        analysis.load_model(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path / 'config.json'}: written {reason}, whose checkpoints do not load here; use "
+        "that version, or train again in a new workdir"
+    )
+
+
+def test_training_does_not_go_on_in_a_workdir_of_another_version(
+    trained: pathlib.Path, tiny_config: ConfigDict, tmp_path: pathlib.Path
+) -> None:
+    def older(content: Any) -> None:
+        content["config"]["loss"]["segment_category_weight"] = 0.0
+
+    rewritten(trained, tmp_path, older)
+    reason = r"another run: config\.loss\.segment_category_weight was 0\.0 and is now None"
+    with pytest.raises(UserError, match=reason):
+        loop.train(tiny_config, tmp_path)
+
+
+def test_what_is_missing_is_damage(trained: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    rewritten(trained, tmp_path, lambda content: content.pop("data"))
+    with pytest.raises(UserError, match=r"config\.json: damaged \('data'\)"):
+        read_run(tmp_path)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(UserError, match=r"config\.json: damaged \('sha256'\)"):
+        read_run(tmp_path)
