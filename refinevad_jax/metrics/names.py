@@ -27,7 +27,7 @@ EVALUATION = "evaluation"  # printed by an evaluation, report.html and compare.h
 SEEDS = "seeds"  # mean and deviation over the seeds of a run
 RESULTS = "results"  # columns of the results page and of the ladder
 VERDICTS = "verdicts"  # what the ladder judges a part of the model by
-SELECTION = "selection"  # logged in training, which chooses a checkpoint by one of them
+SELECTION = "selection"  # logged in training; config.CHOICES has those that may choose a checkpoint
 
 
 @dataclasses.dataclass(frozen=True)

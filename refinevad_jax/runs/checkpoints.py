@@ -24,8 +24,7 @@ from refinevad_jax.runs.run import Run
 
 # The newest two epochs, because the newest may be damaged by a fault of the disk.
 NUM_LATEST = 2
-
-
+# What the system says if a disk is full or broken, or a folder may not be written to.
 FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES)
 
 
@@ -241,7 +240,10 @@ def abstract_state(shapes: Any, optimizer: optax.GradientTransformation) -> Trai
 
 
 def restore(run: Run, workdir: pathlib.Path, step: str | int) -> tuple[nnx.GraphDef[Any], Any, int]:
-    """The network's graph, its parameters as a nested dict, and the step number."""
+    """The network's graph, its parameters as a nested dict, and the step number.
+
+    step: as in `Checkpoints.resolve`. Raises UserError if it is not kept or is damaged.
+    """
     checkpoints = Checkpoints(workdir, metric=run.config.train.selection_metric)
     graphdef, shapes = abstract(run.model_config)
     number = checkpoints.resolve(step)

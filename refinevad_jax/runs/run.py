@@ -141,7 +141,7 @@ def seed_workdir(workdir: pathlib.Path, seed: int) -> pathlib.Path:
 
 
 def seed_workdirs(workdir: pathlib.Path) -> list[pathlib.Path]:
-    """The workdirs of a run: the folder itself, or one per seed, ascending. Empty if none is."""
+    """The workdirs of a run: the folder itself, or one per seed, ascending; [] if none."""
     if (workdir / "config.json").is_file():
         return [workdir]
     found = {}
