@@ -73,7 +73,7 @@ def test_resample_is_the_published_one(shared_data: pathlib.Path, length: int) -
             np.testing.assert_allclose(resample(features, count)[0], expected, atol=4e-6)
 
 
-def test_every_index_comes_once_a_cycle() -> None:
+def test_every_index_comes_once_per_cycle() -> None:
     key = jax.random.key(0)
     draw = jax.jit(cycled_permutation, static_argnums=(2, 3))
     seen = np.concatenate([draw(key, start, 4, 7) for start in range(0, 28, 4)])

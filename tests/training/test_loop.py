@@ -157,7 +157,7 @@ def test_bags_in_files_give_the_same_run_as_on_the_host(
     same_run(tmp_path / "host", tmp_path / "files")
     printed = capsys.readouterr().out
     assert "bags on the host" in printed and "bags in their files" in printed
-    assert "few steps: --config.train.num_epochs=34 makes a hundred" in printed  # three an epoch
+    assert "few steps: --config.train.num_epochs=34 makes a hundred" in printed  # three per epoch
 
 
 def test_bfloat16_stays_near_float32_and_is_not_it(

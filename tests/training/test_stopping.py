@@ -62,7 +62,7 @@ def damage_arrays(workdir: pathlib.Path, step: int, damage: str) -> None:
         path.write_bytes(content if damage == "flipped" else content[: len(content) // 2])
 
 
-# Orbax leaves futures of its own event loop behind where a file is cut off.
+# Orbax leaves futures of its event loop behind if a file is cut off.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("damage", ["flipped", "cut off"])
 def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(
