@@ -217,6 +217,14 @@ def _splits(data_dir: str, dataset: str) -> Any:
     return _builder(dataset_dir(data_dir, dataset)).info.splits
 
 
+def require_split(data_dir: str, dataset: str, split: str) -> None:
+    """Raises UserError, with the splits that there are, if the data set does not have this one."""
+    sizes = split_sizes(data_dir, dataset)
+    if split not in sizes:
+        words = ", ".join(f"{name} ({size})" for name, size in sizes.items())
+        raise UserError(f"data set {dataset!r} has no split {split!r}; it has {words}")
+
+
 def read_split(
     data_dir: str, dataset: str, split: str, *, memory_gb: float = math.inf
 ) -> list[Bag]:
@@ -226,10 +234,8 @@ def read_split(
     as StoredFeatures, which give the same arrays.
     Raises UserError if the data set or the split does not exist, or a record is damaged.
     """
+    require_split(data_dir, dataset, split)
     splits = _splits(data_dir, dataset)
-    if split not in splits:
-        sizes = (f"{name} ({one.num_examples})" for name, one in splits.items())
-        raise UserError(f"data set {dataset!r} has no split {split!r}; it has {', '.join(sizes)}")
     folder = dataset_dir(data_dir, dataset)
     place = f"{folder}: split {split!r}"
     found = []

@@ -58,7 +58,8 @@ def test_own_data_become_a_data_set(own_data):
     assert ["fall", "1", "1"] in lines
     assert ["fire", "0", "1"] in lines
     assert "next: python -m refinevad_jax.main --config=configs/own.py" in done.stdout
-    assert f"--config.data.dataset=shop --config.data.data_dir={data_dir}" in done.stdout
+    end = f"--config.data.dataset=shop --config.data.data_dir={data_dir} --workdir=runs/shop\n"
+    assert done.stdout.endswith(end)
 
     again = package(*flags_for(own_data), *extra)
     assert (again.returncode, again.stderr) == (0, "")
