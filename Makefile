@@ -36,7 +36,7 @@ fuzz: .venv/installed-dev
 	    tests/data_prep/test_fuzz_readers.py
 	$(BIN)/python -m tests.faults.table runs/faults.json
 
-# Hours: 50 kills and 50 failing writes a command; the counts go into docs/reliability.md. In pieces:
+# Hours: 50 kills and 50 failing writes per command; the counts go into docs/reliability.md. In pieces:
 # make test-faults ONLY="evaluation", which adds to what is there.
 test-faults: .venv/installed-dev
 	mkdir -p runs $(if $(ONLY),,&& rm -f runs/faults.json)

@@ -27,9 +27,6 @@ def summarize(data_dir: str, folder: pathlib.Path) -> str:
     info = read_info(data_dir, name)
     rows = {split: _read(folder, split) for split in _splits(folder)}
     modalities = " + ".join(f"{m.name} {m.width}" for m in info.modalities)
-    config = shlex.quote(str(_config_file(_config(info))))
-    if _config(info) in SELECT_ON_VAL and "val" not in rows:
-        config += " --config.data.selection_split=train"
     made_up = ", simulated" if info.simulated else ""
     lines = [
         f"data set {name} in {folder}{made_up}",
@@ -39,10 +36,28 @@ def summarize(data_dir: str, folder: pathlib.Path) -> str:
         "",
         *_category_table(rows, info),
         "",
-        f"next: python -m refinevad_jax.main --config={config} --config.data.dataset={name} "
-        f"--config.data.data_dir={shlex.quote(data_dir)} --workdir=runs/{name}",
+        f"next: {_next_command(info, data_dir, list(rows))}",
     ]
     return "\n".join(lines)
+
+
+def _next_command(info: BagsInfo, data_dir: str, splits: Sequence[str]) -> str:
+    """Training, or if there is no train split the evaluation of a run."""
+    place = shlex.quote(data_dir)
+    if "train" not in splits:
+        split = "test" if "test" in splits else splits[0]
+        return (
+            f"python -m refinevad_jax.evaluate --workdir=WORKDIR --split={split} "
+            f"--dataset={info.name} --data_dir={place}"
+        )
+    config = _config(info)
+    selection = "--config.data.selection_split=train "
+    return (
+        f"python -m refinevad_jax.main --config={shlex.quote(str(_config_file(config)))} "
+        f"--config.data.dataset={info.name} --config.data.data_dir={place} "
+        f"{selection if config in SELECT_ON_VAL and 'val' not in splits else ''}"
+        f"--workdir=runs/{info.name}"
+    )
 
 
 def _config(info: BagsInfo) -> str:

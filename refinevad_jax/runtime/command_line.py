@@ -112,7 +112,9 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
 def help_text() -> str:
     """The docstring of the command, then its flags in the order in which they are defined."""
     own = list(_own_flags())
-    lines = [(sys.modules["__main__"].__doc__ or "").strip(), "", "Flags:" if own else "No flags."]
+    lines = [(sys.modules["__main__"].__doc__ or "").strip(), "", "Flags:"]
+    if not own:
+        lines.append("  none")
     for flag in own:
         name = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}={_value(flag)}"
         notes = ", ".join(_notes(flag))
