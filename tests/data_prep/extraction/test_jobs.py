@@ -166,6 +166,7 @@ def test_lists(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
     "content",
     [
         "path,label\nsub/d,Normal\na,Fight\n",
+        "path,label\nsub/d.npy,Normal\na.npy,Fight\n",
         "path,label\n/home/other/sub/d.mp4,Normal\n/home/other/a.mp4,Fight\n",
         "sub\\d\r\na\r\n",
         '\ufeff"path";"label"\r\n"D:\\data\\sub\\d.mp4";"Normal"\r\n"D:\\data\\a.mp4";"Fight"\r\n',
