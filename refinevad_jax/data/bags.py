@@ -168,7 +168,8 @@ def read_info(data_dir: str, dataset: str) -> BagsInfo:
     path = folder / "metadata.json"
     if not path.is_file():
         raise UserError(
-            f"data set {dataset!r} is not in {data_dir} (looked for {folder}); make it with "
+            f"data set {dataset!r} is not in {data_dir} (looked for {folder}); name the "
+            "folder that has it (--data_dir, in training --config.data.data_dir), or make it with "
             f"'python -m data_prep.package --name={dataset} --data_dir={data_dir} ...' or "
             f"'python -m data_prep.simulate --name={dataset} --data_dir={data_dir}'"
         )
