@@ -139,6 +139,8 @@ def plain_average_precision(
 def main() -> None:
     """Runs both, compares and prints."""
     data = pathlib.Path(DATA.value)
+    if DATA.present and not data.is_dir():
+        raise UserError(f"--data={data}: no such folder; without --data lengths are random")
     real = (data / "golden" / "snippets.json").is_file()
     lengths, spans = golden_input(data) if real else random_input()
     probs = [analytic_probs(video, length) for video, length in enumerate(lengths)]

@@ -11,9 +11,12 @@ import json
 from typing import Any
 
 import jinja2
+from absl import flags
 
 from benchmarks.records import FOLDER
 from refinevad_jax.runtime import command_line
+
+del flags.FLAGS.save  # of the benchmarks; this command measures nothing
 
 # Of NVIDIA's data sheet for the H100 SXM, dense: products of float32 inputs in TF32, and bfloat16.
 H100_TFLOPS = {"tf32": 495.0, "bfloat16": 989.0}

@@ -8,12 +8,13 @@ The paper-sized network of configs/ucf.py on 1,610 made-up bags. Everything is m
 several times, beside the machine's float32 matrix product of that moment (the fastest of three);
 what is reported are medians of ratios within a turn, each side warm. The processor's time is given
 beside the clock's, because other programs on the machine do not lengthen it much. Operations are
-those the compiler counts in one step. The host's gap is what a dispatch costs besides its steps,
-spread over the 25 steps of a dispatch. With --torch the same network and losses
+those the compiler counts in one step. The host's gap is the cost of a dispatch in addition to its
+steps, spread over the 25 steps of it. With --torch the same network and losses
 (benchmarks/torch_reference.py) run, in another process, on bags in memory, and on one .npy file
 per video that is read at every step, as published loops do. The last line is JSON.
 """
 
+import importlib.util
 import pathlib
 import tempfile
 from typing import Any
@@ -27,6 +28,7 @@ from benchmarks import records
 from benchmarks.limits import SIDE, matmul
 from benchmarks.made_up import NUM_CATEGORIES, Program, made_up_bags
 from configs import ucf
+from refinevad_jax.errors import UserError
 from refinevad_jax.model.model_config import ModelConfig
 from refinevad_jax.model.refinevad import create
 from refinevad_jax.runtime import command_line
@@ -96,6 +98,8 @@ def measure(ours: Program, theirs: Any) -> list[dict[str, tuple[float, float]]]:
 
 def main() -> None:
     """Measures and prints."""
+    if TORCH.value and importlib.util.find_spec("torch") is None:
+        raise UserError("--torch needs PyTorch; pip install torch")
     config = ucf.get_config()
     config.train.update(batch_size=BATCH_SIZE.value, precision=PRECISION.value)
     bags = made_up_bags(NUM_VIDEOS.value, config.data.num_segments, NUM_CHANNELS.value, 1)

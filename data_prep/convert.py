@@ -42,6 +42,8 @@ def convert(final: pathlib.Path, splits: list[str]) -> None:
 def main() -> None:
     """Reads, writes and says what was written."""
     final = pathlib.Path(OUTPUT_DIR.value)
+    if final.exists() and not final.is_dir():
+        raise UserError(f"--output_dir={final} is a file; choose a folder")
     if final.exists() and not OVERWRITE.value:
         raise UserError(f"--output_dir={final} exists; choose another or pass --overwrite")
     splits = list(dict.fromkeys(SPLIT.value or split_sizes(DATA_DIR.value, DATASET.value)))

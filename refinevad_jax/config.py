@@ -7,7 +7,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from refinevad_jax.errors import UserError
+from refinevad_jax.errors import UserError, config_fault
 
 
 def default() -> ConfigDict:
@@ -164,7 +164,7 @@ def validate(config: ConfigDict) -> None:
     try:
         problem = other_keys(config)
     except OSError as error:  # ml_collections reports a file that it could not load at first use
-        raise UserError(f"--config: {error}; see configs/") from error
+        raise UserError(config_fault(error)) from error
     if problem:
         raise UserError(f"config: {problem}; start from refinevad_jax.config.default()")
     values = flat(config)

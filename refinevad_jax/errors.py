@@ -1,6 +1,7 @@
 """The three ways in which a command ends early on purpose."""
 
 import contextlib
+import re
 from collections.abc import Iterator
 
 
@@ -37,3 +38,13 @@ def as_damaged(what: str, *kinds: type[Exception]) -> Iterator[None]:
             raise
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise UserError(f"{what} ({reason})") from error
+
+
+def config_fault(error: Exception) -> str:
+    """Says why --config cannot be used, without the words that ml_collections puts around it."""
+    while isinstance(inner := next(iter(error.args), None), Exception):
+        error = inner
+    missing = re.search(r"\[Errno \d+\] ([^:]+): '(.*)'", str(error))
+    words = error.args[0] if isinstance(error, KeyError) and error.args else error
+    reason = f"{missing[2]}: {missing[1]}" if missing else f"{type(error).__name__}: {words}"
+    return f"--config: {reason}; the project's configs/ has examples"

@@ -20,7 +20,9 @@ from refinevad_jax.runtime import command_line
 CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Configuration file, for instance configs/ucf_text.py.", lock_config=True
 )
-WORKDIR = flags.DEFINE_string("workdir", "", "Folder of all runs; made if it does not exist.")
+WORKDIR = flags.DEFINE_string(
+    "workdir", "", "Folder of all runs, needed unless --list is given; made if it does not exist."
+)
 ROWS = flags.DEFINE_list("rows", [], "Rows to run in addition to full; all if not given.")
 SPLIT = flags.DEFINE_string("split", "test", "Split to evaluate; never used to select.")
 LIST = flags.DEFINE_bool("list", False, "Print the rows and what they change, and end.")

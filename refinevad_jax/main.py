@@ -45,6 +45,7 @@ def main() -> None:
     enable_cache(CACHE.value)
     processes.connect(COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)
     loop.train(settings, pathlib.Path(WORKDIR.value))
+    print(f"next: {loop.next_command(settings, WORKDIR.value)}")
 
 
 if __name__ == "__main__":

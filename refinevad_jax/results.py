@@ -1,8 +1,9 @@
 r"""Writes a table of results from evaluated runs: a row per model, mean and spread over seeds.
 
-  python -m refinevad_jax.results --output=docs/results.md --before=docs/results_notes.md \
-      --row='full=runs/ucf_text/full-seed*/eval/ucf_text-val-best' \
-      --row='base=runs/ucf_text/base-seed*/eval/ucf_text-val-best'
+  python -m refinevad_jax.results --row='full=runs/ladder/full/seed*/eval/ucf_text-val-best' \
+      --row='base=runs/ladder/base/seed*/eval/ucf_text-val-best'
+  python -m refinevad_jax.results --row=ucf=runs/ucf/eval/ucf-test-best --output=table.md \
+      --before=notes.md
 
 The folders of a row are the evaluations of its seeds.
 """
@@ -15,7 +16,9 @@ from absl import flags
 from refinevad_jax.errors import UserError, as_damaged
 from refinevad_jax.runtime import command_line
 
-ROW = flags.DEFINE_multi_string("row", [], "NAME=PATTERN of evaluation folders, once per row.")
+ROW = flags.DEFINE_multi_string(
+    "row", None, "NAME=PATTERN of evaluation folders, once per row.", required=True
+)
 OUTPUT = flags.DEFINE_string("output", "", "Markdown file to write; printed if not given.")
 BEFORE = flags.DEFINE_string("before", "", "Markdown file that is put before the table.")
 
@@ -29,14 +32,14 @@ def main() -> None:
     rows = {}
     for row in ROW.value:
         name, _, pattern = row.partition("=")
+        if not (name and pattern):
+            raise UserError(f"--row={row}: expected NAME=PATTERN, as in 'full=runs/ucf/eval/*'")
         if name in rows:
             raise UserError(f"--row={row}: there is a row {name!r} already")
         folders = sorted(pathlib.Path(folder) for folder in glob.glob(pattern))  # noqa: PTH207
         if not folders:
             raise UserError(f"--row={row}: no folder matches {pattern!r}")
         rows[name] = {folder: read_metrics(folder) for folder in folders}
-    if not rows:
-        raise UserError("--row=NAME=PATTERN is needed, at least once")
     text = ""
     if BEFORE.value:
         with as_damaged(f"--before={BEFORE.value}: not UTF-8 text"):
@@ -44,6 +47,7 @@ def main() -> None:
     text += result_table(rows)
     if OUTPUT.value:
         write_text(pathlib.Path(OUTPUT.value), text)
+        print(f"{OUTPUT.value}: {len(rows)} rows")
     else:
         print(text, end="")
 

@@ -123,7 +123,7 @@ class Annotations:
             if rate is None:
                 raise UserError(
                     f"{self.source}: the spans of {video} are in seconds and its frames per second "
-                    "are not known; give the rate, 30 for UCF-Crime"
+                    "are not known; give the rate by --fps, 30 for UCF-Crime"
                 )
             return rate
         for counts in (self.num_frames, num_frames):

@@ -11,6 +11,8 @@ from data_prep.catalogue.lookup import built_in_taxonomies
 from data_prep.catalogue.xd_violence import TAXONOMY as XD_VIOLENCE
 from refinevad_jax.data.bags import BagsInfo, read_info
 
+SELECT_ON_VAL = ("demo.py", "ucf_text.py")  # configurations that choose the checkpoint on val
+
 
 def summarize(data_dir: str, folder: pathlib.Path) -> str:
     """Reads every record once, one at a time, and describes the data set.
@@ -25,7 +27,6 @@ def summarize(data_dir: str, folder: pathlib.Path) -> str:
     info = read_info(data_dir, name)
     rows = {split: _read(folder, split) for split in _splits(folder)}
     modalities = " + ".join(f"{m.name} {m.width}" for m in info.modalities)
-    config = _config(info)
     made_up = ", simulated" if info.simulated else ""
     lines = [
         f"data set {name} in {folder}{made_up}",
@@ -35,21 +36,46 @@ def summarize(data_dir: str, folder: pathlib.Path) -> str:
         "",
         *_category_table(rows, info),
         "",
-        f"next: python -m refinevad_jax.main --config={config} --config.data.dataset={name} "
-        f"--config.data.data_dir={shlex.quote(data_dir)}",
+        f"next: {_next_command(info, data_dir, list(rows))}",
     ]
     return "\n".join(lines)
+
+
+def _next_command(info: BagsInfo, data_dir: str, splits: Sequence[str]) -> str:
+    """Training, or if there is no train split the evaluation of a run."""
+    place = shlex.quote(data_dir)
+    if "train" not in splits:
+        split = "test" if "test" in splits else splits[0]
+        return (
+            f"python -m refinevad_jax.evaluate --workdir=WORKDIR --split={split} "
+            f"--dataset={info.name} --data_dir={place}"
+        )
+    config = _config(info)
+    selection = "--config.data.selection_split=train "
+    return (
+        f"python -m refinevad_jax.main --config={shlex.quote(str(_config_file(config)))} "
+        f"--config.data.dataset={info.name} --config.data.data_dir={place} "
+        f"{selection if config in SELECT_ON_VAL and 'val' not in splits else ''}"
+        f"--workdir=runs/{info.name}"
+    )
 
 
 def _config(info: BagsInfo) -> str:
     """The configuration that fits the data."""
     if info.simulated:
-        return "configs/demo.py"
+        return "demo.py"
     if info.taxonomy.name == XD_VIOLENCE.name:
-        return "configs/xd.py"
+        return "xd.py"
     if [modality.name for modality in info.modalities] == ["text"]:
-        return "configs/ucf_text.py"
-    return "configs/ucf.py" if info.taxonomy.name in built_in_taxonomies() else "configs/own.py"
+        return "ucf_text.py"
+    return "ucf.py" if info.taxonomy.name in built_in_taxonomies() else "own.py"
+
+
+def _config_file(name: str) -> pathlib.Path:
+    """Where the configuration lies, seen from the current folder."""
+    here = pathlib.Path("configs") / name
+    own = pathlib.Path(__file__).parents[2] / here
+    return own if own.exists() and not here.exists() else here
 
 
 def _splits(folder: pathlib.Path) -> list[str]:

@@ -8,6 +8,7 @@ across videos, and writes each file whole, with a record beside it that vouches 
 import collections
 import contextlib
 import dataclasses
+import glob
 import importlib.metadata
 import io
 import json
@@ -271,9 +272,12 @@ def read_videos(source: pathlib.Path) -> list[tuple[pathlib.Path, str]]:
     """The videos that --videos names: (file, path that its feature file will have, with suffix).
 
     source: a folder, searched to its depths; a video file; or a list in any grammar of
-    data_prep.sources.lists, its paths relative to the list's folder. Absolute paths are cut down to
-    what follows their common folder.
-    Raises UserError if nothing is found, a path leaves the list's folder, or is listed twice.
+    data_prep.sources.lists, its paths relative to the list's folder. A video that is not at its
+    path is looked for at the longest ending of it in the list's folder; a path may lack the suffix,
+    or have that of the feature file.
+    Absolute paths are cut down to what follows their common folder.
+    Raises UserError if nothing is found, a path leaves the list's folder, is listed twice, or
+    several videos fit it.
     """
     if source.is_dir():
         found = find_videos(source)
@@ -289,9 +293,33 @@ def read_videos(source: pathlib.Path) -> list[tuple[pathlib.Path, str]]:
             raise UserError(f"--videos={source}: {path} is listed twice; remove one")
         if ".." in path.parts:
             raise UserError(f"--videos={source}: {path} leaves the list's folder; write it in full")
-    absolute = [str(path.parent) for path in paths if path.is_absolute()]
+    listed = [_listed(source.parent, path) for path in paths]
+    absolute = [str(name.parent) for _, name in listed if name.is_absolute()]
     common = os.path.commonpath(absolute or ["/"])
-    names = [path.relative_to(common) if path.is_absolute() else path for path in paths]
     return [
-        (source.parent / path, name.as_posix()) for path, name in zip(paths, names, strict=True)
+        (file, (name.relative_to(common) if name.is_absolute() else name).as_posix())
+        for file, name in listed
     ]
+
+
+def _listed(folder: pathlib.Path, path: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
+    """The file of a listed path and the path that fits it, or the path as it is if none does."""
+    wanted = path.with_suffix("") if path.suffix.lower() == ".npy" else path
+    for first in range(len(wanted.parts)):
+        ending = pathlib.Path(*wanted.parts[first:])
+        with contextlib.suppress(OSError):  # longer than a name may be
+            file = _video_at(folder / ending)
+            if file:
+                return file, ending.with_name(file.name)
+    return folder / path, path
+
+
+def _video_at(path: pathlib.Path) -> pathlib.Path | None:
+    """The file at a path, or the only one that has a video suffix in addition."""
+    if path.is_file():
+        return path
+    more = sorted(path.parent.glob(f"{glob.escape(path.name)}.*"))
+    fitting = [file for file in more if file.stem == path.name and file.suffix.lower() in SUFFIXES]
+    if len(fitting) > 1:
+        raise UserError(f"{path} may be {fitting[0]} or {fitting[1]}; write its suffix")
+    return fitting[0] if fitting else None

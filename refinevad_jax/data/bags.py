@@ -168,7 +168,8 @@ def read_info(data_dir: str, dataset: str) -> BagsInfo:
     path = folder / "metadata.json"
     if not path.is_file():
         raise UserError(
-            f"data set {dataset!r} is not in {data_dir} (looked for {folder}); make it with "
+            f"data set {dataset!r} is not in {data_dir} (looked for {folder}); name the "
+            "folder that has it (--data_dir, in training --config.data.data_dir), or make it with "
             f"'python -m data_prep.package --name={dataset} --data_dir={data_dir} ...' or "
             f"'python -m data_prep.simulate --name={dataset} --data_dir={data_dir}'"
         )
@@ -217,6 +218,14 @@ def _splits(data_dir: str, dataset: str) -> Any:
     return _builder(dataset_dir(data_dir, dataset)).info.splits
 
 
+def require_split(data_dir: str, dataset: str, split: str) -> None:
+    """Raises UserError, with the splits that there are, if the data set does not have this one."""
+    sizes = split_sizes(data_dir, dataset)
+    if split not in sizes:
+        words = ", ".join(f"{name} ({size})" for name, size in sizes.items())
+        raise UserError(f"data set {dataset!r} has no split {split!r}; it has {words}")
+
+
 def read_split(
     data_dir: str, dataset: str, split: str, *, memory_gb: float = math.inf
 ) -> list[Bag]:
@@ -226,10 +235,8 @@ def read_split(
     as StoredFeatures, which give the same arrays.
     Raises UserError if the data set or the split does not exist, or a record is damaged.
     """
+    require_split(data_dir, dataset, split)
     splits = _splits(data_dir, dataset)
-    if split not in splits:
-        sizes = (f"{name} ({one.num_examples})" for name, one in splits.items())
-        raise UserError(f"data set {dataset!r} has no split {split!r}; it has {', '.join(sizes)}")
     folder = dataset_dir(data_dir, dataset)
     place = f"{folder}: split {split!r}"
     found = []

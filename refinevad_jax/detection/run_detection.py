@@ -170,7 +170,8 @@ def _write(
 
 
 def _summary(described: dict[str, Any], output: pathlib.Path) -> str:
-    lines = [f"{described['name']}: {len(described['events'])} events"]
+    count = len(described["events"])
+    lines = [f"{described['name']}: {count} event{'s' * (count != 1)}"]
     for event in described["events"]:
         times = f"{event['start_seconds']:8.2f} .. {event['end_seconds']:8.2f} s"
         lines.append(f"  {times}  {event['score']:.3f}  {event['category'] or 'anomaly'}")

@@ -81,6 +81,10 @@ def _read_arrays(
     if path.suffix == ".npy":
         return _cut(path, load_array(path), expected)
     content = load_packed(path)
+    if {"video_ids", "offsets"} <= content.keys():
+        raise UserError(
+            f"{path}: scores.npz of an evaluation; refinevad_jax.compare reads its folder"
+        )
     unknown = [name for name in content if name not in set(ids)]
     missing = [name for name in ids if name not in content]
     problems = [

@@ -6,7 +6,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from refinevad_jax.data.bags import read_info
+from refinevad_jax.data.bags import read_info, require_split
 from refinevad_jax.evaluation.run import Settings, evaluate_seeds
 from refinevad_jax.experiments.ladder_rows import Row, changed
 from refinevad_jax.files.staged import locked
@@ -23,9 +23,11 @@ def run_rows(
 ) -> dict[str, list[dict[str, Any]]]:
     """Runs every row in WORKDIR/<row>. Returns the metrics.json of each seed by row name.
 
-    Raises UserError if a folder holds a run with other settings.
+    Raises UserError if the data set does not have the split, or a folder holds a run with other
+    settings.
     """
     info = read_info(config.data.data_dir, config.data.dataset)
+    require_split(config.data.data_dir, config.data.dataset, split)
     with locked(workdir):
         found = {}
         for number, row in enumerate(rows):

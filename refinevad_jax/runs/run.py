@@ -74,14 +74,16 @@ class Run:
 def write_run(workdir: pathlib.Path, run: Run) -> None:
     """Writes config.json, or checks that the one there belongs to the same run.
 
-    Raises UserError naming the first key that differs.
+    Raises UserError naming the first key that differs, or the version if that wrote other keys.
     """
     path = workdir / "config.json"
     versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
     own = {"refinevad_jax": __version__, "commit": source_commit()}
     content = run_content(run) | {"versions": own | versions}
     if path.exists():
-        _check_same_run(path, _read_json(path), content)
+        stored = _read_json(path)
+        run_of_content(stored, source=str(path))
+        _check_same_run(path, stored, content)
         return
     write_json(path, content | {"sha256": json_sha256(content)})
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from absl import app, flags, logging
 
-from refinevad_jax.errors import NumericalError, StoppedError, UserError
+from refinevad_jax.errors import NumericalError, StoppedError, UserError, config_fault
 
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
 HELP = {"--help", "-help", "--helpshort", "-h", "-?"}
@@ -76,9 +76,8 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
         except flags.Error as error:
             text = _missing() if _REQUIRED in str(error) else str(error)
             fail(f"{text}; --help lists the flags", code=2)
-        except (AttributeError, KeyError, TypeError, ValueError, OSError, ImportError) as error:
-            # What ml_collections raises for a configuration file or key that does not exist.
-            fail(f"--config: {type(error).__name__}: {error}; see configs/", code=2)
+        except Exception as error:  # a configuration file is a program, which may raise anything
+            fail(config_fault(error), code=2)
         if len(rest) > 1 and not takes_arguments:
             fail(f"unexpected argument {rest[1]!r}: flags start with --; --help lists them", code=2)
         return rest
@@ -112,8 +111,11 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
 
 def help_text() -> str:
     """The docstring of the command, then its flags in the order in which they are defined."""
+    own = list(_own_flags())
     lines = [(sys.modules["__main__"].__doc__ or "").strip(), "", "Flags:"]
-    for flag in _own_flags():
+    if not own:
+        lines.append("  none")
+    for flag in own:
         name = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}={_value(flag)}"
         notes = ", ".join(_notes(flag))
         lines.append(f"  {name}" + (f"  ({notes})" if notes else ""))
@@ -139,7 +141,7 @@ def _required(flag: Any) -> bool:
 def _value(flag: Any) -> str:
     """What may follow the `=` of a flag."""
     if choices := getattr(flag.parser, "enum_values", None):
-        return "|".join(choices)
+        return "|".join(filter(None, choices))
     return {"int": "N", "float": "X"}.get(flag.flag_type(), "TEXT")
 
 

@@ -5,6 +5,7 @@ S seeds.
 """
 
 import pathlib
+import shlex
 import time
 from typing import Any
 
@@ -12,7 +13,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from refinevad_jax.data.bags import Bag, read_info
+from refinevad_jax.data.bags import Bag, read_info, split_sizes
 from refinevad_jax.data.batches import training_bags
 from refinevad_jax.errors import NumericalError, StoppedError
 from refinevad_jax.evaluation.scoring import Scorer
@@ -58,6 +59,15 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> None:
         if len(going) < len(members):
             print(f"{len(members) - len(going)} seeds are done, {len(going)} to train", flush=True)
         Training(bags, going, columns, workdir, stop).run()
+
+
+def next_command(config: ConfigDict, workdir: str) -> str:
+    """The evaluation of a trained run, on its test split or else on a split that it has."""
+    splits = list(split_sizes(config.data.data_dir, config.data.dataset))
+    command = f"python -m refinevad_jax.evaluate --workdir={shlex.quote(workdir)}"
+    if "test" in splits:
+        return command
+    return f"{command} --split={'val' if 'val' in splits else splits[0]}"
 
 
 class Clock:
@@ -136,7 +146,6 @@ class Training:
             self._print_epoch(epoch + 1, metrics, selections, clock)
         for member in self._members:
             self._print_end(member)
-        print(f"next: python -m refinevad_jax.evaluate --workdir={self._workdir}", flush=True)
 
     def _epoch(self, state: TrainState, epoch: int) -> tuple[TrainState, dict[str, np.ndarray]]:
         """Runs the steps of an epoch, or what is left of it. Returns metrics as arrays [S, steps].

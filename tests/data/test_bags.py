@@ -87,7 +87,7 @@ def test_a_folder_may_say_nothing_of_the_normalization(tmp_path):
 
 
 def test_a_missing_data_set_is_answered_with_the_command_that_makes_it(tmp_path):
-    with pytest.raises(UserError, match=r"data_prep\.package --name=none"):
+    with pytest.raises(UserError, match=r"--data_dir, in training.*data_prep\.package --name=none"):
         read_info(str(tmp_path), "none")
 
 

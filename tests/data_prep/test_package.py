@@ -58,7 +58,8 @@ def test_own_data_become_a_data_set(own_data):
     assert ["fall", "1", "1"] in lines
     assert ["fire", "0", "1"] in lines
     assert "next: python -m refinevad_jax.main --config=configs/own.py" in done.stdout
-    assert f"--config.data.dataset=shop --config.data.data_dir={data_dir}" in done.stdout
+    end = f"--config.data.dataset=shop --config.data.data_dir={data_dir} --workdir=runs/shop\n"
+    assert done.stdout.endswith(end)
 
     again = package(*flags_for(own_data), *extra)
     assert (again.returncode, again.stderr) == (0, "")
@@ -134,9 +135,28 @@ def test_real_timed_text_is_packaged(shared_data, tmp_path):
     )
     assert (done.returncode, done.stderr) == (0, "")
     lines = [line.split() for line in done.stdout.splitlines()]
+    assert "--config=configs/ucf_text.py --config.data.dataset=ucf_text " in done.stdout
+    assert "selection_split" not in done.stdout  # there is a val
     assert ["train", "1412", "687", "725", "0", "1", "6/136.5/61031"] in lines
     assert ["val", "156", "77", "79", "138", "1", "13/140.5/8868"] in lines
     assert read_info(str(tmp_path), "ucf_text").source == "UCF-Crime, UCA text"
+
+
+def test_text_without_val_is_trained_with_videos_held_out(tmp_path: pathlib.Path) -> None:
+    np.savez(
+        tmp_path / "train.npz",
+        sentence_embedding=np.ones((2, 4), np.float32),
+        sentence_video=np.array([0, 1]),
+        sentence_start=np.zeros(2),
+        sentence_end=np.ones(2),
+        video_name=np.array(["a", "b"]),
+        video_frames=np.array([80, 80]),
+        video_category=np.array(["Abuse", "Normal"]),
+    )
+    flags = ["--name=words", f"--data_dir={tmp_path}", "--taxonomy=ucf_crime"]
+    done = package(*flags, f"--input={tmp_path}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--config.data.selection_split=train --workdir=runs/words\n" in done.stdout
 
 
 def test_a_release_is_packaged_with_its_second_modality(tmp_path: pathlib.Path) -> None:
@@ -165,6 +185,7 @@ def test_a_release_is_packaged_with_its_second_modality(tmp_path: pathlib.Path) 
     )
     assert result.returncode == 0, result.stderr
     assert "visual 4 + text 3" in result.stdout
+    assert "next: python -m refinevad_jax.evaluate --workdir=WORKDIR --split=test " in result.stdout
     result = subprocess.run([*command, "--extra_features=text"], capture_output=True, text=True)
     assert result.returncode == 2
     assert "MODALITY=FOLDER" in result.stderr

@@ -154,6 +154,11 @@ def test_convert_command(tmp_path):
     assert (tmp_path / "out" / "test" / "gt_segment.json").is_file()
     refused = subprocess.run(command, capture_output=True, text=True, check=False)
     assert refused.returncode == 2 and "pass --overwrite" in refused.stderr
+    (tmp_path / "file").touch()
+    onto_file = [*command, "--overwrite", f"--output_dir={tmp_path / 'file'}"]
+    refused = subprocess.run(onto_file, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2 and "is a file" in refused.stderr
+    assert (tmp_path / "file").is_file()
     twice = [*command, "--overwrite", "--split=test", "--split=test"]
     done = subprocess.run(twice, capture_output=True, text=True, check=False)
     assert done.stdout.count("gt_segment.json") == 1, done.stderr

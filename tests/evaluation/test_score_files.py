@@ -110,6 +110,10 @@ def test_scores_outside_the_unit_interval_are_named(tmp_path: pathlib.Path) -> N
 
 
 WRONG = {
+    "evaluation": (
+        {"video_ids": np.array(["v1"]), "offsets": np.array([0, 3]), "scores": ramp(3)},
+        "scores.npz of an evaluation; refinevad_jax.compare reads its folder",
+    ),
     "unknown": ({"v9": ramp(3), "v8": ramp(2)}, r"2 unknown videos \(v9, v8\) for a split of 3"),
     "missing": ({"v2": None}, r"1 missing videos \(v2\)"),
     "length": ({"v2": ramp(9)}, r"1 of 3 videos .* one score per segment \(v2 9 instead of 5\)"),

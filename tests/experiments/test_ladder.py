@@ -112,6 +112,9 @@ def test_the_ladder_runs_resumes_and_writes_its_table(
     tiny_config.num_seeds = 2
     rows = ladder_rows.ladder(tiny_config, ["visual", "text"], ["base"])
     assert [row.name for row in rows] == ["base", "full"]
+    with pytest.raises(UserError, match="has no split 'nosuch'"):  # before any training
+        grid.run_rows(tiny_config, rows, tmp_path / "none", split="nosuch")
+    assert not (tmp_path / "none").exists()
     found = grid.run_rows(tiny_config, rows, tmp_path, split="val")
     monkeypatch.setattr(loop, "train", lambda *_: pytest.fail("trained again"))
     assert grid.run_rows(tiny_config, rows, tmp_path, split="val") == found

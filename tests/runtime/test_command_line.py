@@ -20,6 +20,7 @@ COMMANDS = [
     "refinevad_jax.ladder",
     "refinevad_jax.detect",
     "refinevad_jax.export",
+    "refinevad_jax.results",
     "data_prep.package",
     "data_prep.extract",
     "data_prep.caption",
@@ -109,6 +110,14 @@ def test_required_flags_that_are_missing_are_named() -> None:
         ),
         ("refinevad_jax.ladder", ["--config=no.py", "--workdir=x"], "no.py"),
         ("refinevad_jax.ladder", ["--config=configs", "--workdir=x"], "configs"),
+        (
+            "refinevad_jax.main",
+            ["--config=no.py", "--workdir=x", "--config.seed=1"],
+            "--config: no.py: No such file or directory;",
+        ),
+        ("refinevad_jax.main", ["--config=README.md", "--workdir=x"], "--config: SyntaxError"),
+        ("refinevad_jax.results", [], "--row (NAME=PATTERN"),
+        ("refinevad_jax.results", ["--row=x"], "--row=x: expected NAME=PATTERN"),
         ("refinevad_jax.evaluate", [], "--workdir"),
         ("refinevad_jax.evaluate", ["--workdir=w", "--output=x"], "--output has no effect"),
         (

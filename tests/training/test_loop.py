@@ -66,6 +66,16 @@ def test_a_finished_run_has_nothing_left_to_do(
     assert (trained / "metrics.jsonl").read_bytes() == before
 
 
+def test_the_next_command_names_a_split_that_there_is(
+    tiny_config: ConfigDict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = "python -m refinevad_jax.evaluate --workdir='a b'"
+    assert loop.next_command(tiny_config, "a b") == command
+    for splits, chosen in ((["train", "val"], "val"), (["train"], "train")):
+        monkeypatch.setattr(loop, "split_sizes", lambda *_, names=splits: dict.fromkeys(names, 1))
+        assert loop.next_command(tiny_config, "a b") == f"{command} --split={chosen}"
+
+
 def test_an_interrupted_run_resumes_bit_for_bit(
     trained: pathlib.Path,
     tiny_config: ConfigDict,

@@ -163,6 +163,32 @@ def test_lists(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "content",
+    [
+        "path,label\nsub/d,Normal\na,Fight\n",
+        "path,label\nsub/d.npy,Normal\na.npy,Fight\n",
+        "path,label\n/home/other/sub/d.mp4,Normal\n/home/other/a.mp4,Fight\n",
+        "sub\\d\r\na\r\n",
+        '\ufeff"path";"label"\r\n"D:\\data\\sub\\d.mp4";"Normal"\r\n"D:\\data\\a.mp4";"Fight"\r\n',
+    ],
+)
+def test_lists_of_other_machines(folder: pathlib.Path, content: str) -> None:
+    listed = folder / "list.csv"
+    listed.write_text(content, encoding="utf-8")
+    assert read_videos(listed) == [
+        (folder / "sub" / "d.mp4", "sub/d.mp4"),
+        (folder / "a.mp4", "a.mp4"),
+    ]
+
+
+def test_a_listed_name_that_two_videos_have_is_refused(folder: pathlib.Path) -> None:
+    (folder / "a.avi").touch()
+    (folder / "list.csv").write_text("path,label\na,Fight\n")
+    with pytest.raises(UserError, match=r"a may be .*a\.avi or .*a\.mp4; write its suffix"):
+        read_videos(folder / "list.csv")
+
+
+@pytest.mark.parametrize(
     ("content", "words"),
     [
         ("", "lists no video"),
