@@ -126,13 +126,14 @@ def evaluation_table(content: Mapping[str, Any]) -> str:
     simulated = " (simulated data)" if content["simulated"] else ""
     segments = content["num_segments"]
     resolution = f"{segments} segments per video" if segments else "full sequences"
+    num_crops = content["num_crops"]
     lines = [
         f"{content['dataset']}, split {content['split']}{simulated}, {content['scored_by']}, "
         f"{resolution}",
         f"{content['num_videos']} videos ({content['num_anomalous_videos']} anomalous), "
         f"{content['num_videos_with_truth']} with frame truth: {content['num_frames']:,} frames, "
         f"{content['num_positive_frames']:,} anomalous, truth {content['truth_hash'][:12]}, ends "
-        f"{content['end_convention']}, {content['num_crops']} crops",
+        f"{content['end_convention']}, {num_crops} crop{'s' * (num_crops != 1)}",
     ]
     for row in metric_rows(content):
         has_interval = row["low"] is not None

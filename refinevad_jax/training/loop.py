@@ -19,6 +19,7 @@ from refinevad_jax.errors import NumericalError, StoppedError
 from refinevad_jax.evaluation.scoring import Scorer
 from refinevad_jax.metrics.names import selection_metrics
 from refinevad_jax.model.refinevad import abstract, create
+from refinevad_jax.report.tables import spread
 from refinevad_jax.runs.checkpoints import TrainState, abstract_state, fresh_state
 from refinevad_jax.runtime import processes
 from refinevad_jax.training import failures
@@ -287,8 +288,7 @@ class Training:
         entropy = f"H(w) {mean['weight_entropy']:.2f}  " if "weight_entropy" in mean else ""
         step = epoch * self._steps_per_epoch
         chosen = "  ".join(
-            f"{key} {in_words([selection[key] for selection in selections])}"
-            for key in selections[0]
+            f"{key} {spread([selection[key] for selection in selections])}" for key in selections[0]
         )
         print(
             f"epoch {epoch}/{self._config.train.num_epochs}  step {step}  "
@@ -322,9 +322,3 @@ def _rows(metrics: dict[str, np.ndarray], index: int, first: int) -> list[dict[s
         {"step": first + i + 1, **{k: float(v[index, i]) for k, v in metrics.items()}}
         for i in steps
     ]
-
-
-def in_words(values: list[float]) -> str:
-    """One number, or mean ± standard deviation of several."""
-    mean = f"{np.mean(values):.3f}"
-    return f"{mean}±{np.std(values, ddof=1):.3f}" if len(values) > 1 else mean
