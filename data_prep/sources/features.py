@@ -131,8 +131,8 @@ def read_shapes(bags: Collection[Sequence[pathlib.Path]]) -> Shapes:
             header = read_shape(path)
             if len(files) > 1 and len(header.shape) > 2:
                 raise UserError(
-                    f"{path}: {header.dtype} of shape {header.shape}; expected (T, D), since other "
-                    "crops have files of their own"
+                    f"{path}: {header.dtype} of shape {header.shape}; expected (T, D), since each "
+                    "crop of this video has its own file"
                 )
             shapes[path] = header.shape
         if len({shapes[path] for path in files}) > 1:
