@@ -19,7 +19,7 @@ from absl import flags
 
 from benchmarks import records
 from refinevad_jax.metrics import bootstrap
-from refinevad_jax.metrics import truth as protocol
+from refinevad_jax.metrics import truth as truth_lib
 from refinevad_jax.metrics.frames import (
     anomalous_videos_auc,
     category_against_normal,
@@ -49,7 +49,7 @@ class TestSet:
         for start, length in zip(starts, self.lengths[:NUM_ANOMALOUS], strict=False):
             self.truth[start + length // 4 : start + 3 * length // 4] = True
         self.categories = np.arange(NUM_VIDEOS) % NUM_CATEGORIES
-        self.anomalous = protocol.per_frame(np.arange(NUM_VIDEOS) < NUM_ANOMALOUS, self.lengths)
+        self.anomalous = truth_lib.per_frame(np.arange(NUM_VIDEOS) < NUM_ANOMALOUS, self.lengths)
         self.scores = self._draw(rng, per_frame) + np.float32(0.3) * self.truth
         self.category_scores = np.stack([self._draw(rng, per_frame) for _ in range(NUM_CATEGORIES)])
 
@@ -57,11 +57,11 @@ class TestSet:
         num_frames = len(self.truth)
         count = num_frames if per_frame else num_frames // 16
         values = rng.random(count, dtype=np.float32)
-        return values if per_frame else protocol.segment_to_frame_scores(values, num_frames)
+        return values if per_frame else truth_lib.segment_to_frame_scores(values, num_frames)
 
     def frames_of_category(self) -> np.ndarray:
         """[C, F] bool, frame lies in an anomalous video of the category."""
-        category = protocol.per_frame(self.categories, self.lengths)
+        category = truth_lib.per_frame(self.categories, self.lengths)
         return (category == np.arange(NUM_CATEGORIES)[:, None]) & self.anomalous
 
     def tasks(self) -> dict[str, Callable[[], object]]:

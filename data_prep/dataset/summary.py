@@ -42,7 +42,7 @@ def summarize(data_dir: str, folder: pathlib.Path) -> str:
 
 
 def _next_command(info: BagsInfo, data_dir: str, splits: Sequence[str]) -> str:
-    """Training, or if there is no train split the evaluation of a run."""
+    """The command that comes next: training, or evaluation if there is no train split."""
     place = shlex.quote(data_dir)
     if "train" not in splits:
         split = "test" if "test" in splits else splits[0]

@@ -14,7 +14,7 @@ import numpy as np
 from refinevad_jax.data.bags import Bag, BagsInfo
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.evaluation.scoring import VideoScores
-from refinevad_jax.metrics import truth as protocol
+from refinevad_jax.metrics import truth as truth_lib
 from refinevad_jax.metrics.events import RULE, Event, ProposalRule, propose_events
 from refinevad_jax.metrics.names import SplitArrays
 
@@ -45,7 +45,7 @@ class ScoredSplit:
 
     def evaluated_frames(self, index: int) -> int:
         """T x frames_per_segment: what the field evaluates of a video."""
-        return protocol.evaluated_length(
+        return truth_lib.evaluated_length(
             self.bags[index].num_segments, self.info.frames_per_segment
         )
 
@@ -53,15 +53,15 @@ class ScoredSplit:
         """[F] or [F, C] from values [T] or [T, C] of a video."""
         length = self.evaluated_frames(index)
         if self.resampled:
-            return protocol.resampled_to_frame_scores(values, length)
-        return protocol.segment_to_frame_scores(values, length, self.info.frames_per_segment)
+            return truth_lib.resampled_to_frame_scores(values, length)
+        return truth_lib.segment_to_frame_scores(values, length, self.info.frames_per_segment)
 
     def category_map(self, index: int) -> np.ndarray:
         """[T, 1 + C] probabilities of a video's scores, normal first."""
         result = self.results[index]
         if result.category_map is not None:
             return result.category_map
-        return protocol.category_map(result.scores, result.category_probs)
+        return truth_lib.category_map(result.scores, result.category_probs)
 
     def category_evidence(self, index: int) -> np.ndarray:
         """[C] or [T, C] of a video, as `propose_events` takes it; C = 0 without categories."""
@@ -116,7 +116,7 @@ class ScoredSplit:
 
     def frame_truth(self, index: int) -> np.ndarray:
         """[F] bool of one video."""
-        return protocol.frame_truth(self.bags[index].spans, self.evaluated_frames(index))
+        return truth_lib.frame_truth(self.bags[index].spans, self.evaluated_frames(index))
 
     def _frame_scores(self, indices: list[int]) -> np.ndarray:
         parts = [self.on_frames(index, self.results[index].scores) for index in indices]

@@ -12,7 +12,7 @@ from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
 from data_prep.catalogue.xd_violence import TAXONOMY as XD_VIOLENCE
 from refinevad_jax import analysis
 from refinevad_jax import config as config_lib
-from refinevad_jax.data import taxonomy as category_map
+from refinevad_jax.data import taxonomy as taxonomy_lib
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
 from refinevad_jax.model.refinevad import create
@@ -23,13 +23,13 @@ from refinevad_jax.training.transfer import MODULES, transferred
 
 
 def test_categories_of_ucf_and_xd_meet_by_name_and_synonym() -> None:
-    found = category_map.matching(UCF_CRIME, XD_VIOLENCE)
+    found = taxonomy_lib.matching(UCF_CRIME, XD_VIOLENCE)
     names = [UCF_CRIME.categories[i] if i >= 0 else None for i in found]
     assert names == ["Fighting", "Shooting", None, "Abuse", "RoadAccidents", "Explosion"]
     probs = np.arange(13, dtype=np.float32) / 13
-    mapped = category_map.mapped(probs, found)
+    mapped = taxonomy_lib.mapped(probs, found)
     np.testing.assert_allclose(mapped, [6 / 13, 9 / 13, 0, 0, 7 / 13, 5 / 13])
-    assert "without a counterpart: Riot" in category_map.in_words(UCF_CRIME, XD_VIOLENCE)
+    assert "without a counterpart: Riot" in taxonomy_lib.in_words(UCF_CRIME, XD_VIOLENCE)
 
 
 def run_with(trained: pathlib.Path, taxonomy: Taxonomy | None = None, **transfer: object) -> Run:
