@@ -46,7 +46,14 @@ def main() -> None:
         raise UserError(f"--output_dir={final} is a file; choose a folder")
     if final.exists() and not OVERWRITE.value:
         raise UserError(f"--output_dir={final} exists; choose another or pass --overwrite")
-    splits = list(dict.fromkeys(SPLIT.value or split_sizes(DATA_DIR.value, DATASET.value)))
+    known = split_sizes(DATA_DIR.value, DATASET.value)
+    foreign = [path for path in final.glob("*") if path.name not in known or not path.is_dir()]
+    if foreign:
+        raise UserError(
+            f"{foreign[0]}: not a split of {DATASET.value!r}, so --overwrite does not remove "
+            f"{final}; choose another --output_dir"
+        )
+    splits = list(dict.fromkeys(SPLIT.value or known))
     convert(final, splits)
     for split in splits:
         files = sorted(path.name for path in (final / split).iterdir())

@@ -162,3 +162,8 @@ def test_convert_command(tmp_path):
     twice = [*command, "--overwrite", "--split=test", "--split=test"]
     done = subprocess.run(twice, capture_output=True, text=True, check=False)
     assert done.stdout.count("gt_segment.json") == 1, done.stderr
+    (tmp_path / "home" / "letters").mkdir(parents=True)
+    onto_others = [*command, "--overwrite", f"--output_dir={tmp_path / 'home'}"]
+    refused = subprocess.run(onto_others, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2 and "letters: not a split of 'made'" in refused.stderr
+    assert (tmp_path / "home" / "letters").is_dir()
