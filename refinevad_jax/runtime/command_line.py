@@ -14,6 +14,7 @@ from typing import Any
 from absl import app, flags, logging
 
 from refinevad_jax.errors import NumericalError, StoppedError, UserError, config_fault
+from refinevad_jax.runtime import commands
 
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
 HELP = {"--help", "-help", "--helpshort", "-h", "-?"}
@@ -122,7 +123,9 @@ def help_text() -> str:
         lines.append(
             textwrap.fill(_explained(flag), 96, initial_indent=6 * " ", subsequent_indent=6 * " ")
         )
-    return "\n".join([*lines, "", "--helpfull lists the flags of libraries too."])
+    return commands.as_started(
+        "\n".join([*lines, "", "--helpfull lists the flags of libraries too."])
+    )
 
 
 def _own_flags() -> Iterator[Any]:
@@ -173,7 +176,7 @@ def _missing() -> str:
 
 def fail(message: str, *, code: int) -> None:
     """Prints `error: message` on stderr, in one line, and exits with code."""
-    print(f"error: {one_line(message)}", file=sys.stderr)
+    print(f"error: {one_line(commands.as_started(message))}", file=sys.stderr)
     sys.exit(code)
 
 
