@@ -1,33 +1,78 @@
 """Evaluates a trained run, or anybody's scores, on a split.
 
+A trained run:
   python -m refinevad_jax.evaluate --workdir=runs/ucf
   python -m refinevad_jax.evaluate --workdir=runs/ucf --split=val --step=last
   python -m refinevad_jax.evaluate --workdir=runs/ucf --dataset=other --data_dir=data
+Scores of another repository, which need no features, only the list and the truth of the videos:
+  python -m refinevad_jax.evaluate --scores=theirs.npz --list=ucf_test.csv \
+      --annotations=Temporal_Anomaly_Annotation.txt
+The same on the split of a packaged data set:
   python -m refinevad_jax.evaluate --scores=theirs.npz --dataset=ucf --data_dir=data
 
 A run remembers its data set and settings. If it has several seeds, each is evaluated, and mean and
 deviation are printed. Results go to WORKDIR/eval/<dataset>-<split>-<step>/, those of a file of
-scores to --output: metrics.json, report.html, scores.npz, videos.csv, events.json, figures
-and score curves.
+scores to a new folder here, or to --output: metrics.json, report.html, scores.npz, videos.csv,
+events.json, figures and score curves. docs/metrics.md says which shapes of scores are read.
 """
 
+import math
 import pathlib
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from refinevad_jax.errors import UserError
 from refinevad_jax.runtime import command_line
 
+if TYPE_CHECKING:
+    from refinevad_jax.evaluation.run import Settings
+
 WORKDIR = flags.DEFINE_string("workdir", "", "Folder of the run, as given to refinevad_jax.main.")
 SCORES = flags.DEFINE_string(
-    "scores", "", "Instead of a run: .npz of scores by video, or one .npy in the list's order."
+    "scores",
+    "",
+    "Instead of a run: .npz with an array per video under its id, .npy with one array over all "
+    "videos in the order of the list, or .csv with rows video,score.",
 )
-OUTPUT = flags.DEFINE_string("output", "", "With --scores: folder; FILE-DATASET-SPLIT if empty.")
-SPLIT = flags.DEFINE_string("split", "test", "Split to evaluate.")
+LIST = flags.DEFINE_string(
+    "list", "", "With --scores: list of the videos, in any released grammar; instead of --dataset."
+)
+ANNOTATIONS = flags.DEFINE_string(
+    "annotations", "", "With --list: file or folder with the true spans, in any released grammar."
+)
+TAXONOMY = flags.DEFINE_string(
+    "taxonomy",
+    "",
+    "With --list: categories, a JSON file or a built-in name as ucf_crime. If not given, those of "
+    "the data set whose names the videos follow, else the labels of the list.",
+)
+FRAME_COUNTS = flags.DEFINE_string(
+    "frame_counts",
+    "",
+    "With --list: file with the frames of each video, a line name@frames each, if the annotations "
+    "do not state them. Needed for the same number of scores for all videos, and for an .npy.",
+)
+FPS = flags.DEFINE_float(
+    "fps",
+    None,
+    "With --list: frames per second, for annotations in seconds that do not state it.",
+    1e-3,
+)
+flags.register_validator("fps", lambda fps: fps is None or math.isfinite(fps), "give a number")
+FRAMES_PER_SEGMENT = flags.DEFINE_integer(
+    "frames_per_segment", 16, "With --list: frames that a segment of the scores covers.", 1, 10_000
+)
+OUTPUT = flags.DEFINE_string(
+    "output", "", "With --scores: folder of the result; ./FILE-DATASET-SPLIT or ./FILE-LIST."
+)
+SPLIT = flags.DEFINE_string(
+    "split", "test", "Split to evaluate; with --list its name in the report, if not the list's."
+)
 STEP = flags.DEFINE_string("step", "best", "Checkpoint: best, last, or a step number.")
 DATASET = flags.DEFINE_string("dataset", "", "Data set; that of the run if not given.")
 DATA_DIR = flags.DEFINE_string(
-    "data_dir", "", "Folder of the data set; that of the run if not given."
+    "data_dir", "", "Folder of the data set; that of the run if not given, data with --scores."
 )
 RESAMPLED = (
     "Segments each video is resampled to, 0 for the full sequence; as in the run if not given."
@@ -42,34 +87,44 @@ ALLOW_MISMATCH = flags.DEFINE_bool(
     "allow_mismatch", False, "Accept another encoder, normalisation or taxonomy (zero-shot)."
 )
 CACHE = command_line.cache_flag()
+OF_RUNS = (STEP, NUM_SEGMENTS, ALLOW_MISMATCH, CACHE)
+OF_LISTS = (ANNOTATIONS, TAXONOMY, FRAME_COUNTS, FPS, FRAMES_PER_SEGMENT)
 
 
 def main() -> None:
     """Scores, measures and writes."""
     if bool(WORKDIR.value) == bool(SCORES.value):
         raise UserError("one of --workdir=FOLDER (a trained run) or --scores=FILE is needed")
-    for flag in (STEP, NUM_SEGMENTS, ALLOW_MISMATCH) if SCORES.value else (OUTPUT,):
+    if WORKDIR.value:
+        _refuse("--workdir: results go into it, below eval/", OUTPUT)
+        _refuse("--workdir, which remembers its data set", LIST, *OF_LISTS)
+        _evaluate_run()
+        return
+    _refuse("--scores", *OF_RUNS)
+    if bool(LIST.value) == bool(DATASET.value):
+        raise UserError(
+            "--scores needs the videos that they belong to: --list=FILE with --annotations=FILE, "
+            "or --dataset=NAME of a packaged data set"
+        )
+    if LIST.value:
+        _refuse("--list", DATA_DIR)
+        if not ANNOTATIONS.value:
+            raise UserError("--list needs --annotations=FILE, the true spans of its videos")
+    else:
+        _refuse("--dataset, which has its list and truth", *OF_LISTS)
+    _evaluate_scores(pathlib.Path(SCORES.value))
+
+
+def _refuse(why: str, *found: flags.FlagHolder) -> None:
+    for flag in found:
         if flag.present:
-            what = "--scores" if SCORES.value else "--workdir: results go into it, below eval/"
-            raise UserError(f"--{flag.name} has no effect with {what}")
-    from refinevad_jax.evaluation.run import Settings, evaluate_scores, evaluate_seeds
+            raise UserError(f"--{flag.name} has no effect with {why}")
+
+
+def _evaluate_run() -> None:
+    from refinevad_jax.evaluation.run import evaluate_seeds
     from refinevad_jax.runtime.compiler import enable_cache
 
-    settings = Settings(NUM_CURVES.value, FALSE_ALARM_RATE.value, REPORT.value)
-    if SCORES.value:
-        if not DATASET.value:
-            raise UserError("--scores needs --dataset=NAME, the data set they belong to")
-        path = pathlib.Path(SCORES.value)
-        output = OUTPUT.value or f"{path.with_suffix('')}-{DATASET.value}-{SPLIT.value}"
-        evaluate_scores(
-            path,
-            split=SPLIT.value,
-            dataset=DATASET.value,
-            data_dir=DATA_DIR.value or "data",
-            folder=pathlib.Path(output),
-            settings=settings,
-        )
-        return
     enable_cache(CACHE.value)
     evaluate_seeds(
         pathlib.Path(WORKDIR.value),
@@ -79,8 +134,58 @@ def main() -> None:
         data_dir=DATA_DIR.value,
         num_segments=NUM_SEGMENTS.value,
         allow_mismatch=ALLOW_MISMATCH.value,
-        settings=settings,
+        settings=_settings(),
     )
+
+
+def _evaluate_scores(path: pathlib.Path) -> None:
+    from data_prep.sources.listed import read_listed, video_key
+    from refinevad_jax.data.bags import read_info, read_split
+    from refinevad_jax.evaluation.run import evaluate_scores, refuse_existing
+
+    words = [path.stem, DATASET.value or pathlib.Path(LIST.value).stem]
+    if DATASET.value or SPLIT.present:
+        words.append(SPLIT.value)
+    folder = pathlib.Path(OUTPUT.value or "-".join(words))
+    refuse_existing(folder)
+    if DATASET.value:
+        data_dir = DATA_DIR.value or "data"
+        evaluate_scores(
+            path,
+            read_info(data_dir, DATASET.value),
+            read_split(data_dir, DATASET.value, SPLIT.value),
+            split=SPLIT.value,
+            folder=folder,
+            key=video_key,
+            settings=_settings(),
+        )
+        return
+    listed = read_listed(
+        pathlib.Path(LIST.value),
+        pathlib.Path(ANNOTATIONS.value),
+        taxonomy=TAXONOMY.value,
+        frame_counts=pathlib.Path(FRAME_COUNTS.value) if FRAME_COUNTS.value else None,
+        fps=FPS.value,
+        frames_per_segment=FRAMES_PER_SEGMENT.value,
+    )
+    print("\n".join(listed.notes))
+    evaluate_scores(
+        path,
+        listed.info,
+        listed.bags,
+        split=words[-1],
+        folder=folder,
+        length_rules=listed.length_rules,
+        key=video_key,
+        provenance=listed.provenance,
+        settings=_settings(),
+    )
+
+
+def _settings() -> "Settings":
+    from refinevad_jax.evaluation.run import Settings
+
+    return Settings(NUM_CURVES.value, FALSE_ALARM_RATE.value, REPORT.value)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import example_serializer
 
-from data_prep.dataset.videos import Span, Video, read_label
+from data_prep.dataset.videos import Video, read_label, span_array
 from refinevad_jax.data.bags import BagsInfo, all_finite
 from refinevad_jax.errors import UserError
 
@@ -92,7 +92,7 @@ def example(video: Video, info: BagsInfo, position: int) -> dict[str, Any]:
         "features": features,
         "num_frames": num_frames,
         "fps": video.fps,
-        "spans": _span_array(video, info, num_frames, np.flatnonzero(labels)),
+        "spans": span_array(video, info, num_frames, np.flatnonzero(labels)),
         "has_truth": video.spans is not None,
     }
 
@@ -129,26 +129,6 @@ def _refuse_values(features: np.ndarray, source: str) -> None:
     raise UserError(
         f"{source}: value {np.abs(features).max():g} does not fit float16; scale the features"
     )
-
-
-def _span_array(video: Video, info: BagsInfo, num_frames: int, labels: np.ndarray) -> np.ndarray:
-    """Spans as [S, 3] int32, clipped to the video as the field does (five UCF spans end late)."""
-    rows = []
-    for span in video.spans or ():
-        start, end = max(span.start, 0), min(span.end, num_frames)
-        if start < end:
-            rows.append((start, end, _span_category(video, span, labels, info)))
-    return np.array(rows, np.int32).reshape(-1, 3)
-
-
-def _span_category(video: Video, span: Span, labels: np.ndarray, info: BagsInfo) -> int:
-    """Category index of a span, -1 if neither the span nor the video's label tells it."""
-    if span.category is None:
-        return int(labels[0]) if len(labels) == 1 else -1
-    try:
-        return info.taxonomy.index(span.category)
-    except UserError as error:
-        raise UserError(f"{video.source}: a span of video {video.video_id}: {error}") from error
 
 
 def are_unit(norms: np.ndarray) -> bool | None:

@@ -54,16 +54,45 @@ def read_label(video: Video, taxonomy: Taxonomy) -> np.ndarray:
         raise UserError(f"{video.source}: video {video.video_id}: {error}") from error
 
 
+def span_array(video: Video, info: BagsInfo, num_frames: int, labels: np.ndarray) -> np.ndarray:
+    """Spans as [S, 3] int32, clipped to the video as the field does (five UCF spans end late).
+
+    num_frames: of the video; labels: indices of its categories.
+    """
+    rows = []
+    for span in video.spans or ():
+        start, end = max(span.start, 0), min(span.end, num_frames)
+        if start < end:
+            rows.append((start, end, _span_category(video, span, labels, info)))
+    return np.array(rows, np.int32).reshape(-1, 3)
+
+
+def _span_category(video: Video, span: Span, labels: np.ndarray, info: BagsInfo) -> int:
+    """Category index of a span, -1 if neither the span nor the video's label tells it."""
+    if span.category is None:
+        return int(labels[0]) if len(labels) == 1 else -1
+    try:
+        return info.taxonomy.index(span.category)
+    except UserError as error:
+        raise UserError(f"{video.source}: a span of video {video.video_id}: {error}") from error
+
+
 def check_names(info: BagsInfo, videos: Sequence[Video]) -> None:
     """Checks the data set's name and that there are videos, each once. Raises UserError."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", info.name):
         raise UserError(f"--name={info.name!r}: letters, digits, '_', '-' and '.' only")
     if not videos:
         raise UserError("no videos to package; check the list")
-    seen: dict[str, Video] = {}
     for video in videos:
         if not re.fullmatch(r"[A-Za-z0-9_]+", video.split):
             raise UserError(f"split {video.split!r}: letters, digits and '_' only")
+    check_ids(videos)
+
+
+def check_ids(videos: Sequence[Video]) -> None:
+    """Checks that every video has a name of its own that a file may have. Raises UserError."""
+    seen: dict[str, Video] = {}
+    for video in videos:
         if not video.video_id:
             raise UserError(f"{video.source}: a video without a name")
         if fault := fault_of_name(video.video_id, of_file=True):

@@ -230,7 +230,7 @@ def _find(read: VideoList, split: str, folders: Sequence[FeatureFolder]) -> list
     """
     found = []
     for video, rows in read.videos.items():
-        label = _read_label(rows, read.source)
+        label = label_of(rows, read.source)
         files = tuple(folder.find(rows, read.source) for folder in folders)
         missing = [_without_file(rows, files[0]), *(None if paths else rows[0] for paths in files)]
         for folder, row in zip([folders[0], *folders], missing, strict=True):
@@ -243,7 +243,7 @@ def _find(read: VideoList, split: str, folders: Sequence[FeatureFolder]) -> list
     return found
 
 
-def _read_label(rows: Sequence[ListEntry], source: str) -> str:
+def label_of(rows: Sequence[ListEntry], source: str) -> str:
     """The label of a video's rows. Raises UserError for none or two, or a crop that is repeated."""
     crops: set[int] = set()
     for row in rows:
@@ -301,9 +301,9 @@ def _provenance(
         "source_note": info.source,
         "num_crops": request.num_crops,
         "fps": request.fps,
-        "lists": {split: _hash_input(path) for split, path in request.lists.items()},
-        "annotations": _hash_input(request.annotations),
-        "frame_counts": _hash_input(request.frame_counts),
+        "lists": {split: hash_input(path) for split, path in request.lists.items()},
+        "annotations": hash_input(request.annotations),
+        "frame_counts": hash_input(request.frame_counts),
         "features": {
             name: hash_files([path for video in videos for path in video.files[i]], folder)
             for i, (name, folder) in enumerate(request.features.items())
@@ -346,7 +346,7 @@ def hash_files(files: Sequence[pathlib.Path], root: pathlib.Path) -> dict[str, s
     }
 
 
-def _hash_input(path: pathlib.Path | None) -> dict[str, str] | None:
+def hash_input(path: pathlib.Path | None) -> dict[str, str] | None:
     """Name and SHA-256 of a list or annotation file, or of the files of a folder; of None, None."""
     if path is None:
         return None

@@ -81,7 +81,8 @@ def add_truth(videos: Sequence[Video], annotations: Annotations, info: BagsInfo)
         frames, fps = counts.get(key, video.num_frames), rates.get(key, video.fps)
         complete.append(dataclasses.replace(video, spans=spans, num_frames=frames, fps=fps))
         # Releases count floor(n/16), ceil(n/16) or one less; two segments are no longer that.
-        if abs((video.num_frames or 0) - (frames or 0)) >= 2 * info.frames_per_segment:
+        length = video.num_frames or frames or 0  # of the features, if they are there
+        if abs(length - (frames or 0)) >= 2 * info.frames_per_segment:
             lengths.append(name)
         if spans == () and not normal:
             spanless.append(name)

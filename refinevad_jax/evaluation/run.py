@@ -3,13 +3,14 @@
 import dataclasses
 import pathlib
 import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tqdm
 from flax import nnx
 
-from refinevad_jax.data.bags import BagsInfo, read_info, read_split
+from refinevad_jax.data.bags import Bag, BagsInfo, read_info, read_split
 from refinevad_jax.data.taxonomy import in_words, mapped, matching
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation import page_content, score_files
@@ -101,25 +102,37 @@ def evaluate(
 
 def evaluate_scores(
     path: pathlib.Path,
+    info: BagsInfo,
+    bags: Sequence[Bag],
     *,
     split: str,
-    dataset: str,
-    data_dir: str,
     folder: pathlib.Path,
+    length_rules: Mapping[str, np.ndarray] | None = None,
+    key: Callable[[str], str] = str,
+    provenance: Mapping[str, Any] | None = None,
     settings: Settings | None = None,
 ) -> dict[str, Any]:
     """The same report for a file of anybody's scores, see `score_files`.
 
+    Args:
+        path: the file of scores.
+        info: the data set.
+        bags: the videos of the split, with or without features.
+        split: its name.
+        folder: of the evaluation.
+        length_rules: as of `score_files.read_scores`.
+        key: likewise.
+        provenance: where the videos come from, if not from a packaged data set.
+        settings: what else a user may choose.
+
     Raises UserError for bad input, and if the folder exists: nothing is overwritten.
     """
-    if folder.exists():
-        raise UserError(f"{folder} exists; choose another --output or remove it")
-    info = read_info(data_dir, dataset)
-    scored = score_files.read_scores(path, info, read_split(data_dir, dataset, split))
-    for note in scored.notes:
+    refuse_existing(folder)
+    scored = score_files.read_scores(path, info, bags, length_rules=length_rules, key=key)
+    for note in [*scored.notes, f"one score per {scored.resolution}"]:
         print(f"{path}: {note}")
     protocol = {
-        "dataset": dataset,
+        "dataset": info.name,
         "split": split,
         "step": None,
         "step_chosen_as": None,
@@ -133,9 +146,16 @@ def evaluate_scores(
             "sha256": file_sha256(path),
             "per": scored.resolution,
             "notes": scored.notes,
+            **(provenance or {}),
         },
     }
     return write_evaluation(scored.split, protocol, folder, settings or Settings())
+
+
+def refuse_existing(folder: pathlib.Path) -> None:
+    """Raises UserError if the folder for the result exists."""
+    if folder.exists():
+        raise UserError(f"{folder} exists; choose another folder by --output, or remove it")
 
 
 def score(

@@ -1,8 +1,10 @@
-"""Anybody's scores of a split: an .npz by video, or one .npy over the videos in the list's order.
+"""Anybody's scores of a split: by video, or one array over the videos in the list's order.
 
-V videos, L scores of a video, C categories. Nothing is unpickled.
+V videos, L scores of a video, K crops, C categories. Nothing is unpickled. docs/metrics.md has the
+table of the shapes that are taken.
 """
 
+import csv
 import dataclasses
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
@@ -11,13 +13,21 @@ import numpy as np
 
 from refinevad_jax.data.bags import Bag, BagsInfo
 from refinevad_jax.errors import UserError
+from refinevad_jax.evaluation.score_lengths import (
+    expected_lengths,
+    named,
+    resolution_of,
+    with_segments,
+)
 from refinevad_jax.evaluation.scored_split import ScoredSplit
 from refinevad_jax.evaluation.scoring import VideoScores, top_k_mean
 from refinevad_jax.files.arrays import load_array, load_packed
-from refinevad_jax.metrics.truth import evaluated_length
 
 TOP_K_DIVISOR = 16  # a video's score is the mean of its T / 16 + 1 highest, as in config.loss
-SHOWN = 3  # videos named in a message
+CROPS = (5, 10)  # K in use
+JOINED = {"scores", "video_ids", "num_segments"}  # an .npz whose scores are one array
+SUFFIXES = (".npz", ".npy", ".csv")
+MAX_CSV_BYTES = 2**30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +38,7 @@ class GivenScores:
         split: the videos with these scores.
         resolution: what one score stands for, in words.
         num_segments: number of scores of every video if all have the same, else 0.
-        notes: what had to be done to the scores, one sentence each.
+        notes: how the scores were read and what had to be done to them, one sentence each.
     """
 
     split: ScoredSplit
@@ -37,24 +47,65 @@ class GivenScores:
     notes: list[str]
 
 
-def read_scores(path: pathlib.Path, info: BagsInfo, bags: list[Bag]) -> GivenScores:
+@dataclasses.dataclass(frozen=True)
+class _Given:
+    """The content of a file: arrays by name, or one array without names.
+
+    segments: T by name if the file states it.
+    """
+
+    by_name: Mapping[str, np.ndarray]
+    joined: np.ndarray | None = None
+    segments: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+
+def read_scores(
+    path: pathlib.Path,
+    info: BagsInfo,
+    bags: Sequence[Bag],
+    *,
+    length_rules: Mapping[str, np.ndarray] | None = None,
+    key: Callable[[str], str] = str,
+) -> GivenScores:
     """Reads a file of scores for the videos of a split.
 
-    .npz: one array per video under its id. .npy: one array, the videos in the order of the split's
-    list. An array is [L], higher is more anomalous, or [L, 1 + C], probabilities with normal first;
-    its score is then 1 - normal. L is the video's segments, evaluated frames or frames, or the same
-    number for all. Raises UserError that counts and names the videos that are unknown, missing, of
-    a wrong length or not finite.
+    An array is [L], higher is more anomalous, or [L, 1 + C], probabilities with normal first;
+    its score is then 1 - normal. [K, L] or [L, K] are crops, of which the mean is taken. L is the
+    video's segments, evaluated frames or frames, or the same number for all.
+
+    Args:
+        path: .npz with one array per video under its id, or with JOINED; .npy with one array, the
+            videos in the order of the split's list; .csv with rows `video,score[,score ...]`.
+        info: the data set.
+        bags: V videos. If features are missing (T = 0), T follows from the scores.
+        length_rules: T [V] by each rule that the features of the videos may follow, the usual one
+            first, if T = 0 and the frames of all videos are known.
+        key: what two names of one video share, for a name in the file that is not an id.
+
+    Raises UserError that counts and names the videos that are unknown, missing, of a wrong length
+    or not finite.
     """
-    ids, size = [bag.video_id for bag in bags], info.frames_per_segment
-    expected = {
-        "segment": np.array([bag.num_segments for bag in bags]),
-        "evaluated frame": np.array([evaluated_length(bag.num_segments, size) for bag in bags]),
-        "frame of the file": np.array([bag.num_frames for bag in bags]),
-    }
-    arrays = _read_arrays(path, ids, expected)
-    _check_values(path, arrays, ids, info.taxonomy.num_categories)
-    resolution, target, notes = _resolution(path, arrays, expected, ids, size)
+    given = _load(path)
+    ids, size, columns = [bag.video_id for bag in bags], info.frames_per_segment, _columns(info)
+    rules = dict(length_rules or {})
+    if all(bag.num_segments for bag in bags):
+        rules = {"": np.array([bag.num_segments for bag in bags])}
+    if given.joined is None:
+        names, notes = _matched(path, list(given.by_name), ids, key)
+        arrays = [given.by_name[name] for name in names]
+    else:
+        arrays = _cut(path, given.joined, rules, bags, size, columns)
+        notes = ["the file names no video: taken in the order of the list, which cannot be checked"]
+    arrays, more = _without_crops(path, arrays, ids, columns)
+    notes += more
+    _check_values(path, arrays, ids, columns)
+    if not all(bag.num_segments for bag in bags):
+        stated = [given.segments[name] for name in names] if given.segments else None
+        bags, more = with_segments(path, arrays, bags, size, rules, stated)
+        notes += more
+    expected = expected_lengths(np.array([bag.num_segments for bag in bags]), bags, size)
+    resolution, target, more = resolution_of(path, arrays, expected, ids, size)
+    notes += more
     # What is too long is cut; what is too short repeats its last entry.
     arrays = [
         array[np.minimum(np.arange(length), len(array) - 1)]
@@ -67,131 +118,253 @@ def read_scores(path: pathlib.Path, info: BagsInfo, bags: list[Bag]) -> GivenSco
             notes.append(f"one score per {size} frames, repeated")
     notes += _range_note(arrays)
     results = [_video_scores(array) for array in arrays]
-    split = ScoredSplit(info, bags, results, resampled=resolution != "segment")
+    split = ScoredSplit(info, list(bags), results, resampled=resolution != "segment")
     same = len(arrays[0]) if resolution == "equal part of a video" else 0
     return GivenScores(split, resolution, same, notes)
 
 
-def _read_arrays(
-    path: pathlib.Path, ids: Sequence[str], expected: Mapping[str, np.ndarray]
-) -> list[np.ndarray]:
-    """One array per video, in the order of ids."""
-    if path.suffix not in (".npz", ".npy"):
-        raise UserError(f"{path}: scores are read from .npz (by video) or .npy (one array)")
-    if path.suffix == ".npy":
-        return _cut(path, load_array(path), expected)
+def _columns(info: BagsInfo) -> int:
+    return 1 + info.taxonomy.num_categories
+
+
+def _load(path: pathlib.Path) -> _Given:
+    if path.is_dir():
+        raise UserError(
+            f"{path}: a folder; join its files into one .npz with an array per video under its id"
+        )
+    if path.suffix.lower() not in SUFFIXES:
+        raise UserError(
+            f"{path}: scores are read from .npz (by video), .npy (one array) or .csv (video,score)"
+        )
+    if path.suffix.lower() == ".npy":
+        return _Given({}, load_array(path))
+    if path.suffix.lower() == ".csv":
+        return _Given(_read_csv(path))
     content = load_packed(path)
     if {"video_ids", "offsets"} <= content.keys():
         raise UserError(
-            f"{path}: scores.npz of an evaluation; refinevad_jax.compare reads its folder"
+            f"{path}: scores.npz of an evaluation, whose report is there already: metrics.json and "
+            "report.html beside it; python -m refinevad_jax.compare takes its folder"
         )
-    unknown = [name for name in content if name not in set(ids)]
-    missing = [name for name in ids if name not in content]
+    if content.keys() >= JOINED:
+        return _joined_by_name(path, content)
+    if len(content) == 1 and next(iter(content)) in ("arr_0", "scores"):  # np.savez of one array
+        return _Given({}, next(iter(content.values())))
+    return _Given(content)
+
+
+def _joined_by_name(path: pathlib.Path, content: Mapping[str, np.ndarray]) -> _Given:
+    """Scores end to end, with the ids of the videos and the segments of each."""
+    scores, ids, segments = (content[name] for name in ("scores", "video_ids", "num_segments"))
+    if ids.dtype.kind != "U" or ids.ndim != 1 or segments.shape != ids.shape:
+        raise UserError(
+            f"{path}: video_ids {ids.shape} {ids.dtype} and num_segments {segments.shape}; both "
+            "are [V], the ids as text"
+        )
+    if segments.dtype.kind not in "iu" or (segments < 1).any() or len(set(ids.tolist())) < len(ids):
+        raise UserError(f"{path}: num_segments must be whole numbers from 1, every id appears once")
+    total = sum(segments.tolist())
+    scores = _time_first(scores, lambda length: length == total)
+    if not scores.ndim or len(scores) != total:
+        raise UserError(
+            f"{path}: scores of shape {content['scores'].shape}, num_segments add up to {total:,}; "
+            "one row per segment is needed"
+        )
+    names = ids.tolist()
+    parts = np.split(scores, np.cumsum(segments)[:-1])
+    return _Given(
+        dict(zip(names, parts, strict=True)),
+        segments=dict(zip(names, segments.tolist(), strict=True)),
+    )
+
+
+def _read_csv(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """Rows `video,score[,score ...]`, in time order; rows of one video are joined."""
+    found: dict[str, list[float]] = {}
+    try:
+        if path.stat().st_size > MAX_CSV_BYTES:
+            raise UserError(f"{path}: longer than {MAX_CSV_BYTES:,} bytes; save it as .npz")
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            for number, row in enumerate(csv.reader(file, strict=True), 1):
+                try:
+                    values = [float(text) for text in row[1:]]
+                except ValueError as error:
+                    if number == 1:  # a header
+                        continue
+                    raise UserError(
+                        f"{path}:{number}: {', '.join(row)[:80]!r} is not video,score[,score ...]"
+                    ) from error
+                if row:
+                    found.setdefault(row[0].strip(), []).extend(values)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: not a CSV file in UTF-8 ({error})") from error
+    if not found:
+        raise UserError(f"{path}: no row video,score in it")
+    return {name: np.array(values, np.float64) for name, values in found.items()}
+
+
+def _matched(
+    path: pathlib.Path, names: Sequence[str], ids: Sequence[str], key: Callable[[str], str]
+) -> tuple[list[str], list[str]]:
+    """The name that each id has in the file, and what to say of it."""
+    known = set(ids)
+    chosen = {name: name for name in names if name in known}
+    open_ids = {key(video): video for video in ids if video not in chosen}
+    unknown = []
+    for name in names:
+        if name in chosen:
+            continue
+        video = open_ids.get(key(name))
+        if video is None:
+            unknown.append(name)
+        elif video in chosen:
+            raise UserError(
+                f"{path}: {chosen[video]!r} and {name!r} are both of video {video}; keep one, and "
+                "join crops to one array [L, K]"
+            )
+        else:
+            chosen[video] = name
+    missing = [video for video in ids if video not in chosen]
     problems = [
-        f"{len(names)} {what} ({_named(names)})"
-        for names, what in ((unknown, "unknown videos"), (missing, "missing videos"))
-        if names
+        f"{len(found)} {what} ({named(found)})"
+        for found, what in (
+            (unknown, f"of {len(names)} names are not in the list"),
+            (missing, f"of its {len(ids)} videos have no scores"),
+        )
+        if found
     ]
     if problems:
         raise UserError(
-            f"{path}: {' and '.join(problems)} for a split of {len(ids)}; use the ids of the "
-            "data set's list"
+            f"{path}: {' and '.join(problems)}; correct the file, or give the list of its videos"
         )
-    return [content[name] for name in ids]
+    renamed = [name for video, name in chosen.items() if name != video]
+    notes = [f"{len(ids)} videos, found by name"]
+    if renamed:
+        notes.append(f"{len(renamed)} names were shortened to those of the list ({named(renamed)})")
+    return [chosen[video] for video in ids], notes
+
+
+def _time_first(joined: np.ndarray, is_total: Callable[[int], bool]) -> np.ndarray:
+    """An array over all videos, [1 or K, F] turned to [F] or [F, K]."""
+    if joined.ndim == 2 and not is_total(len(joined)) and is_total(joined.shape[1]):
+        if len(joined) == 1:
+            return joined[0]
+        if len(joined) in CROPS:
+            return joined.T
+    return joined
 
 
 def _cut(
-    path: pathlib.Path, joined: np.ndarray, expected: Mapping[str, np.ndarray]
+    path: pathlib.Path,
+    joined: np.ndarray,
+    rules: Mapping[str, np.ndarray],
+    bags: Sequence[Bag],
+    size: int,
+    columns: int,
 ) -> list[np.ndarray]:
-    """Cuts one array into videos, by the resolution whose total it has."""
+    """Cuts one array into videos, by the rule and the resolution whose total it has."""
     if joined.ndim not in (1, 2):
-        raise UserError(f"{path}: shape {joined.shape}; one array is [F] or [F, 1 + C]")
-    for lengths in expected.values():
-        if lengths.sum() == len(joined):
-            return np.split(joined, np.cumsum(lengths)[:-1])
-    totals = ", ".join(f"{lengths.sum():,} per {name}" for name, lengths in expected.items())
-    first = next(iter(expected.values()))
+        raise UserError(f"{path}: shape {joined.shape}; one array is {_shapes('F', columns)}")
+    if not rules:
+        raise UserError(
+            f"{path}: {len(joined):,} scores without names, and the frames of the videos are not "
+            "known; give --frame_counts=FILE, or the scores by video in an .npz"
+        )
+    readings = {
+        (name, rule): lengths
+        for rule, segments in rules.items()
+        for name, lengths in expected_lengths(segments, bags, size).items()
+    }
+    totals = {reading: int(lengths.sum()) for reading, lengths in readings.items()}
+    joined = _time_first(joined, lambda length: length in totals.values())
+    fitting = [reading for reading, total in totals.items() if total == len(joined)]
+    if any((readings[fitting[0]] != readings[other]).any() for other in fitting):
+        words = " or ".join(f"one per {name} by {rule}" for name, rule in fitting)
+        raise UserError(f"{path}: {len(joined):,} scores may be {words}; give them by video")
+    if fitting:
+        return np.split(joined, np.cumsum(readings[fitting[0]])[:-1])
+    needed = ", ".join(
+        dict.fromkeys(
+            f"{total:,} per {name}" + (f" by {rule}" if rule and name == "segment" else "")
+            for (name, rule), total in totals.items()
+            if name != "evaluated frame" or not rule
+        )
+    )
     raise UserError(
-        f"{path}: {len(joined):,} scores; the {len(first)} videos of the split need {totals}. "
-        "Scores of another feature release have other lengths: give them by video in an .npz, or "
-        "package that release"
+        f"{path}: shape {joined.shape}, {len(joined):,} scores; the {len(bags)} videos need "
+        f"{needed}. Scores of another feature release have other lengths: give them by video in an "
+        ".npz"
+    )
+
+
+def _without_crops(
+    path: pathlib.Path, arrays: list[np.ndarray], ids: Sequence[str], columns: int
+) -> tuple[list[np.ndarray], list[str]]:
+    """Arrays [L] or [L, 1 + C]: axes of length 1 removed, the mean of crops taken."""
+    arrays = [
+        array.reshape(array.shape[:1] + tuple(n for n in array.shape[1:] if n != 1))
+        for array in arrays
+    ]
+    if any(array.ndim != 2 or array.dtype.kind not in "fiu" for array in arrays):
+        return arrays, []
+    if all(array.shape[1] == columns for array in arrays):
+        return arrays, [f"{columns} numbers per score: probabilities, normal first"]
+    if all(len(array) == 1 for array in arrays):
+        return [array[0] for array in arrays], []
+    found = [
+        (axis, count)
+        for axis in (0, 1)
+        for count in CROPS
+        if all(array.shape[axis] == count for array in arrays)
+    ]
+    if len(found) > 1:
+        raise UserError(
+            f"{path}: shape {arrays[0].shape} of {ids[0]}; either axis may be the crops; give [L], "
+            "their mean"
+        )
+    for axis, count in found:
+        means = [array.mean(axis=axis, dtype=np.float64) for array in arrays]
+        return means, [f"{count} crops per video, of shape {arrays[0].shape}: their mean is taken"]
+    return arrays, []
+
+
+def _shapes(length: str, columns: int) -> str:
+    return (
+        f"[{length}], [{length}, 1], [{length}, {columns}] (probabilities, normal first), or with "
+        f"{' or '.join(map(str, CROPS))} crops [{length}, K] or [K, {length}]"
     )
 
 
 def _check_values(
-    path: pathlib.Path, arrays: Sequence[np.ndarray], ids: Sequence[str], num_categories: int
+    path: pathlib.Path, arrays: Sequence[np.ndarray], ids: Sequence[str], columns: int
 ) -> None:
-    both = ((), (1 + num_categories,))
+    both = ((), (columns,))
     checks: list[tuple[str, Callable[[np.ndarray], bool]]] = [
+        ("have no numbers", lambda array: array.dtype.kind not in "fiu" or not array.size),
         (
-            f"of another shape than [L] or [L, {1 + num_categories}], normal first",
+            f"have another shape than {_shapes('L', columns)}",
             lambda array: not array.ndim or array.shape[1:] not in both,
         ),
         (
-            "of another shape than the first, one score against several",
+            "have another shape than the first, one score against several",
             lambda array: array.shape[1:] != arrays[0].shape[1:],
         ),
-        ("without numbers", lambda array: array.dtype.kind not in "fiu" or not len(array)),
-        ("with NaN or infinite scores", lambda array: not np.isfinite(array).all()),
+        ("have NaN or infinite scores", lambda array: not np.isfinite(array).all()),
         (
-            "with probabilities outside [0, 1]",
+            "have probabilities outside [0, 1]",
             lambda array: array.ndim == 2 and (array.min() < 0 or array.max() > 1),
         ),
     ]
     for what, is_bad in checks:
-        bad = [name for name, array in zip(ids, arrays, strict=True) if is_bad(array)]
+        bad = [
+            f"{name} {array.shape} {array.dtype}" if "NaN" not in what else name
+            for name, array in zip(ids, arrays, strict=True)
+            if is_bad(array)
+        ]
         if bad:
-            raise UserError(f"{path}: {len(bad)} videos {what} ({_named(bad)}); correct them")
-
-
-def _resolution(
-    path: pathlib.Path,
-    arrays: Sequence[np.ndarray],
-    expected: Mapping[str, np.ndarray],
-    ids: Sequence[str],
-    frames_per_segment: int,
-) -> tuple[str, np.ndarray, list[str]]:
-    """What one score stands for, how many [V] are needed, and what that costs at the ends."""
-    lengths = np.array([len(array) for array in arrays])
-    for name, tolerance in (
-        ("segment", 0),
-        ("evaluated frame", 0),
-        ("evaluated frame", frames_per_segment - 1),
-        ("frame of the file", 0),
-        ("segment", 1),
-    ):
-        if (np.abs(lengths - expected[name]) <= tolerance).all():
-            target = expected["segment" if name == "segment" else "evaluated frame"]
-            return name, target, _tail_notes(lengths - target, name)
-    values, counts = np.unique(lengths, return_counts=True)
-    if len(values) == 1 and len(arrays) > 1:
-        note = f"{lengths[0]} scores per video, spread evenly over it"
-        return "equal part of a video", lengths, [note]
-    usual = values[counts.argmax()]
-    readings = {f"one score per {name}": other for name, other in expected.items()}
-    readings[f"{usual} scores per video"] = np.full_like(lengths, usual)
-    best = min(readings, key=lambda name: int((lengths != readings[name]).sum()))
-    wrong = [
-        f"{name} {length:,} instead of {target:,}"
-        for name, length, target in zip(ids, lengths, readings[best], strict=True)
-        if length != target
-    ]
-    raise UserError(
-        f"{path}: {len(wrong)} of {len(ids)} videos are of a wrong length for {best} "
-        f"({_named(wrong)}); a score may stand for a segment, an evaluated frame, a frame of the "
-        "file, or an equal part of every video"
-    )
-
-
-def _tail_notes(off: np.ndarray, name: str) -> list[str]:
-    """off: [V] scores too many."""
-    unit = "segments" if name == "segment" else "frames"
-    kinds = ((off, "more", "cut"), (-off, "less", "the last score is repeated"))
-    return [
-        f"{(by > 0).sum()} videos have up to {by.max()} {unit} {word} than are evaluated: {done}"
-        for by, word, done in kinds
-        if (by > 0).any()
-    ]
+            raise UserError(f"{path}: {len(bad)} videos {what} ({named(bad)}); correct them")
 
 
 def _range_note(arrays: Sequence[np.ndarray]) -> list[str]:
@@ -218,7 +391,3 @@ def _video_scores(array: np.ndarray) -> VideoScores:
         shift_ratio=np.zeros_like(scores),
         category_map=array if named else None,
     )
-
-
-def _named(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
