@@ -11,7 +11,13 @@ import numpy as np
 from data_prep.annotations import Annotations
 from data_prep.annotations.record import LARGEST_FRAME
 from data_prep.annotations.truths import official
-from data_prep.catalogue.lookup import data_set_named, lengths_by_rule, load_taxonomy
+from data_prep.catalogue.lookup import (
+    data_set_named,
+    known_list,
+    known_order,
+    lengths_by_rule,
+    load_taxonomy,
+)
 from data_prep.catalogue.video_names import is_normal_label, match_key, parse_path
 from data_prep.dataset.videos import Video, check_ids, read_label, span_array
 from data_prep.sources.lists import VideoList, read_list
@@ -96,14 +102,17 @@ def read_listed(
     segments = _stated_segments(videos, truth, frames_per_segment)
     bags = [_bag(video, info) for video in videos]
     notes = [
-        f"{path}: {len(bags)} videos ({read.grammar}); categories of {info.taxonomy.name}",
+        f"{path}: {len(bags)} videos ({read.grammar}), {_which_list(read)}; categories of "
+        f"{info.taxonomy.name}",
         _truth_note(annotations, truth, bags),
         _frames_note(bags, truth, frame_counts, known),
     ]
     return ListedVideos(
         info,
         bags,
-        {"the annotations": segments} if len(segments) else _rules(read, bags, frames_per_segment),
+        {"T of the annotations": segments}
+        if len(segments)
+        else _rules(read, bags, frames_per_segment),
         notes,
         {
             "list": hash_input(path),
@@ -122,6 +131,17 @@ def _name(read: VideoList, path: pathlib.Path) -> str:
     """The data set's name if the names of the videos tell it, else the list's."""
     known = data_set_named(read.data_set)
     return known.taxonomy.name if known else re.sub(r"[^A-Za-z0-9_.-]", "_", path.stem)
+
+
+def _which_list(read: VideoList) -> str:
+    """Which released list it is, and whose order it has."""
+    found = known_list(read.videos)
+    if not found:
+        return "not a released list that is known here"
+    data_set, known = found
+    order = known_order(read.videos) or "its own"
+    note = f", {known.note}" if known.note else ""
+    return f"the {known.split} list of {data_set.name}, order: {order}{note}"
 
 
 def _labels(read: VideoList, truth: Annotations) -> dict[str, str]:

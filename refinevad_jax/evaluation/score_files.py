@@ -143,8 +143,8 @@ def _load(path: pathlib.Path) -> _Given:
     content = load_packed(path)
     if {"video_ids", "offsets"} <= content.keys():
         raise UserError(
-            f"{path}: scores.npz of an evaluation, whose report is there already: metrics.json and "
-            "report.html beside it; python -m refinevad_jax.compare takes its folder"
+            f"{path}: scores.npz of an evaluation, which is done: its numbers are in metrics.json "
+            "beside it, and python -m refinevad_jax.compare takes its folder"
         )
     if content.keys() >= JOINED:
         return _joined_by_name(path, content)
@@ -364,7 +364,9 @@ def _check_values(
             if is_bad(array)
         ]
         if bad:
-            raise UserError(f"{path}: {len(bad)} videos {what} ({named(bad)}); correct them")
+            raise UserError(
+                f"{path}: {len(bad)} of {len(ids)} videos {what} ({named(bad)}); correct them"
+            )
 
 
 def _range_note(arrays: Sequence[np.ndarray]) -> list[str]:

@@ -52,7 +52,7 @@ def with_segments(
                 f"are not known ({named(unknown)}); give --frame_counts=FILE"
             )
         if unit == "part":
-            segments, how = usual, f"{next(iter(rules))} segments"
+            segments, how = usual, _usual_rule_note(rules, size)
         elif unit == "frame":
             segments, how = np.maximum(lengths // size, 1), "its scores, in whole segments"
         elif unit == "segment":
@@ -101,6 +101,14 @@ def _unit(
         )
     fits = ends < lengths + 2 * size
     return "frame" if fits.all() and ends.any() else "segment"
+
+
+def _usual_rule_note(rules: Mapping[str, np.ndarray], size: int) -> str:
+    """The first rule, and what the others would give: equal parts do not tell which it is."""
+    (usual, own), *others = [(rule, size * int(n.sum())) for rule, n in rules.items()]
+    other = ", ".join(f"{total:,} by {rule}" for rule, total in others if total != own)
+    note = f" ({own:,} frames in all; the scores do not tell: {other})" if other else ""
+    return f"{usual}{note}"
 
 
 def _rule_note(lengths: np.ndarray, rules: Mapping[str, np.ndarray]) -> str:

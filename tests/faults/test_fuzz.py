@@ -5,6 +5,7 @@ annotations: tests/data_prep/test_fuzz_readers.py.
 """
 
 import copy
+import dataclasses
 import io
 import json
 import pathlib
@@ -191,19 +192,54 @@ def test_scores_of_others(ground: Ground, tmp_path: pathlib.Path) -> None:
 
     info, bags = read_info(str(ground.data), "tiny"), read_split(str(ground.data), "tiny", "test")
     whole = {bag.video_id: np.zeros(bag.num_segments, np.float32) for bag in bags}
+    lengths = np.array([len(scores) for scores in whole.values()])
+    bare = [
+        dataclasses.replace(bag, features=np.zeros((1, 0, 0), np.float16), num_frames=0)
+        for bag in bags
+    ]
+    known = [
+        dataclasses.replace(bag, num_frames=16 * int(length))
+        for bag, length in zip(bare, lengths, strict=True)
+    ]
+    rules = {"one": lengths, "other": lengths[::-1]}
+    videos = [(bags, {}), (bare, {}), (known, rules), ([*known[:3], *bare[3:]], {})]
+    joined = {
+        "scores": np.zeros(lengths.sum()),
+        "video_ids": np.array(list(whole)),
+        "num_segments": lengths,
+    }
+    table = "".join(f"{name},{','.join(map(str, values))}\n" for name, values in whole.items())
+    shapes = [(), (0,), (1,), (7,), (9, 4), (9, 1), (1, 9), (10, 9), (5, 10), (2, 3, 4), (0, 5)]
+
+    def bent_arrays(arrays: dict[str, Any], rng: random.Random) -> dict[str, Any]:
+        for _ in range(rng.randint(0, 3)):
+            kind = rng.choice([np.float32, np.int64, np.bool_, "U3", np.complex64])
+            arrays[rng.choice(list(arrays))] = np.full(
+                rng.choice(shapes), rng.choice([0, 1, 9]), kind
+            )
+        return arrays
+
+    def any_file(rng: random.Random) -> tuple[str, bytes]:
+        kind = rng.choice(["npz", "npz", "joined", "npy", "csv"])
+        if kind == "npy":
+            total = int(lengths.sum()) * rng.choice([1, 16])
+            shape = rng.choice([*shapes, (total,), (total, 1), (10, total), (total, 4)])
+            return "scores.npy", npy(np.full(shape, 0.5, rng.choice([np.float32, np.bool_, "U2"])))
+        if kind == "csv":
+            return "scores.csv", bent(table.encode(), rng)
+        return "scores.npz", npz(**bent_arrays(dict(joined if kind == "joined" else whole), rng))
 
     @FUZZ
     @given(seed=SEEDS)
     def run(seed: int) -> None:
         rng = random.Random(seed)
-        arrays: dict[str, Any] = dict(whole)
-        for _ in range(rng.randint(0, 3)):
-            shape = rng.choice([(), (0,), (1,), (7,), (9, 4), (9, 1), (2, 3, 4)])
-            kind = rng.choice([np.float32, np.int64, np.bool_, "U3", np.complex64])
-            arrays[rng.choice(list(arrays))] = np.full(shape, rng.choice([0, 1, 9]), kind)
-        path = tmp_path / "scores.npz"
-        path.write_bytes(bent(npz(**arrays), rng) if rng.random() < 0.2 else npz(**arrays))
-        ends_well("scores.npz", lambda: score_files.read_scores(path, info, bags))
+        name, content = any_file(rng)
+        path = tmp_path / name
+        path.write_bytes(bent(content, rng) if rng.random() < 0.2 else content)
+        found, by_rule = rng.choice(videos)
+        ends_well(
+            name, lambda: score_files.read_scores(path, info, found, length_rules=by_rule).split
+        )
 
     run()
 
