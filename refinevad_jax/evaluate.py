@@ -1,4 +1,4 @@
-"""Evaluates a trained run, or anybody's scores, on a split.
+r"""Evaluates a trained run, or anybody's scores, on a split.
 
 A trained run:
   python -m refinevad_jax.evaluate --workdir=runs/ucf
@@ -168,7 +168,8 @@ def _evaluate_scores(path: pathlib.Path) -> None:
         fps=FPS.value,
         frames_per_segment=FRAMES_PER_SEGMENT.value,
     )
-    print("\n".join(listed.notes))
+    for note in listed.notes:
+        print(command_line.one_line(note))
     evaluate_scores(
         path,
         listed.info,

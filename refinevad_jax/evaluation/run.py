@@ -24,6 +24,7 @@ from refinevad_jax.report.page import write_page
 from refinevad_jax.runs import evaluations
 from refinevad_jax.runs.checkpoints import restore
 from refinevad_jax.runs.run import Run, read_run, seed_workdirs
+from refinevad_jax.runtime.command_line import one_line
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +131,7 @@ def evaluate_scores(
     refuse_existing(folder)
     scored = score_files.read_scores(path, info, bags, length_rules=length_rules, key=key)
     for note in [*scored.notes, f"one score per {scored.resolution}"]:
-        print(f"{path}: {note}")
+        print(one_line(f"{path}: {note}"))
     protocol = {
         "dataset": info.name,
         "split": split,

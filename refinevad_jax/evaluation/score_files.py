@@ -85,7 +85,7 @@ def read_scores(
     Raises UserError that counts and names the videos that are unknown, missing, of a wrong length
     or not finite.
     """
-    given = _load(path)
+    given = _load(path, _columns(info))
     ids, size, columns = [bag.video_id for bag in bags], info.frames_per_segment, _columns(info)
     rules = dict(length_rules or {})
     if all(bag.num_segments for bag in bags):
@@ -127,7 +127,7 @@ def _columns(info: BagsInfo) -> int:
     return 1 + info.taxonomy.num_categories
 
 
-def _load(path: pathlib.Path) -> _Given:
+def _load(path: pathlib.Path, columns: int) -> _Given:
     if path.is_dir():
         raise UserError(
             f"{path}: a folder; join its files into one .npz with an array per video under its id"
@@ -147,13 +147,13 @@ def _load(path: pathlib.Path) -> _Given:
             "beside it, and python -m refinevad_jax.compare takes its folder"
         )
     if content.keys() >= JOINED:
-        return _joined_by_name(path, content)
+        return _joined_by_name(path, content, columns)
     if len(content) == 1 and next(iter(content)) in ("arr_0", "scores"):  # np.savez of one array
         return _Given({}, next(iter(content.values())))
     return _Given(content)
 
 
-def _joined_by_name(path: pathlib.Path, content: Mapping[str, np.ndarray]) -> _Given:
+def _joined_by_name(path: pathlib.Path, content: Mapping[str, np.ndarray], columns: int) -> _Given:
     """Scores end to end, with the ids of the videos and the segments of each."""
     scores, ids, segments = (content[name] for name in ("scores", "video_ids", "num_segments"))
     if ids.dtype.kind != "U" or ids.ndim != 1 or segments.shape != ids.shape:
@@ -164,7 +164,7 @@ def _joined_by_name(path: pathlib.Path, content: Mapping[str, np.ndarray]) -> _G
     if segments.dtype.kind not in "iu" or (segments < 1).any() or len(set(ids.tolist())) < len(ids):
         raise UserError(f"{path}: num_segments must be whole numbers from 1, every id appears once")
     total = sum(segments.tolist())
-    scores = _time_first(scores, lambda length: length == total)
+    scores = _time_first(scores, columns, lambda length: length == total)
     if not scores.ndim or len(scores) != total:
         raise UserError(
             f"{path}: scores of shape {content['scores'].shape}, num_segments add up to {total:,}; "
@@ -246,12 +246,12 @@ def _matched(
     return [chosen[video] for video in ids], notes
 
 
-def _time_first(joined: np.ndarray, is_total: Callable[[int], bool]) -> np.ndarray:
+def _time_first(joined: np.ndarray, columns: int, is_total: Callable[[int], bool]) -> np.ndarray:
     """An array over all videos, [1 or K, F] turned to [F] or [F, K]."""
     if joined.ndim == 2 and not is_total(len(joined)) and is_total(joined.shape[1]):
         if len(joined) == 1:
             return joined[0]
-        if len(joined) in CROPS:
+        if len(joined) in _crops(columns):
             return joined.T
     return joined
 
@@ -278,7 +278,7 @@ def _cut(
         for name, lengths in expected_lengths(segments, bags, size).items()
     }
     totals = {reading: int(lengths.sum()) for reading, lengths in readings.items()}
-    joined = _time_first(joined, lambda length: length in totals.values())
+    joined = _time_first(joined, columns, lambda length: length in totals.values())
     fitting = [reading for reading, total in totals.items() if total == len(joined)]
     if any((readings[fitting[0]] != readings[other]).any() for other in fitting):
         words = " or ".join(f"one per {name} by {rule}" for name, rule in fitting)
@@ -316,7 +316,7 @@ def _without_crops(
     found = [
         (axis, count)
         for axis in (0, 1)
-        for count in CROPS
+        for count in _crops(columns)
         if all(array.shape[axis] == count for array in arrays)
     ]
     if len(found) > 1:
@@ -330,10 +330,15 @@ def _without_crops(
     return arrays, []
 
 
+def _crops(columns: int) -> list[int]:
+    """K that are told from the columns of probabilities."""
+    return [count for count in CROPS if count != columns]
+
+
 def _shapes(length: str, columns: int) -> str:
     return (
         f"[{length}], [{length}, 1], [{length}, {columns}] (probabilities, normal first), or with "
-        f"{' or '.join(map(str, CROPS))} crops [{length}, K] or [K, {length}]"
+        f"{' or '.join(map(str, _crops(columns)))} crops [{length}, K] or [K, {length}]"
     )
 
 

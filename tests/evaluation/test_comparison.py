@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
+from refinevad_jax.data.bags import read_info, read_split
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation.comparison import comparison, read_compared
 from refinevad_jax.evaluation.run import Settings, evaluate, evaluate_scores
@@ -32,9 +33,9 @@ def folders(
         np.savez(folder / f"{name}.npz", **dict(zip(ids, scores, strict=True)))
         evaluate_scores(
             folder / f"{name}.npz",
+            read_info(str(tiny_data), "tiny"),
+            read_split(str(tiny_data), "tiny", "test"),
             split="test",
-            dataset="tiny",
-            data_dir=str(tiny_data),
             folder=folder / name,
             settings=QUICK,
         )

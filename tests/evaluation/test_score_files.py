@@ -231,6 +231,19 @@ def test_the_mean_of_crops(tmp_path: pathlib.Path, first: bool) -> None:
         np.testing.assert_allclose(result.scores, np.full(length, 0.5), rtol=1e-6)
 
 
+def test_crops_are_not_taken_for_probabilities(tmp_path: pathlib.Path) -> None:
+    """With four categories, five rows may be either."""
+    names = tuple("abcd")
+    info = dataclasses.replace(INFO, taxonomy=Taxonomy("t", names, names))
+    path = save(tmp_path, **{name: np.zeros((5, n)) for name, n in LENGTHS.items() if n != 5})
+    four = [dataclasses.replace(bag, labels=np.zeros(4, bool)) for bag in bags()]
+    with pytest.raises(UserError, match=r"with 10 crops \[L, K\] or \[K, L\] \(v1 \(5, 3\)"):
+        read_scores(path, info, [bag for bag in four if bag.num_segments != 5])
+    np.save(tmp_path / "all.npy", np.zeros((5, 12)))
+    with pytest.raises(UserError, match=r"shape \(5, 12\), 5 scores"):
+        read_scores(tmp_path / "all.npy", info, four)
+
+
 def test_crops_that_may_be_either_axis(tmp_path: pathlib.Path) -> None:
     path = save(tmp_path, **dict.fromkeys(LENGTHS, np.zeros((5, 10))))
     with pytest.raises(UserError, match=r"\(5, 10\) of v1; either axis may be the crops"):

@@ -159,7 +159,9 @@ def test_names_of_videos(
     words = {"step": "best", "num_segments": None, "allow_mismatch": False, "settings": few}
     evaluate(out / "run", **words, **options)
     np.savez(out / "theirs.npz", a=[0.0])
-    assert refused(evaluate_scores, out / "theirs.npz", folder=out / "theirs", **options)
+    videos = read_info(str(folder), "hostile"), bags
+    place = out / "theirs"
+    assert refused(evaluate_scores, out / "theirs.npz", *videos, split="test", folder=place)
     written = 0
     for name in FORMATS:
         for bag in bags:
