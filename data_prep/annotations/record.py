@@ -132,7 +132,7 @@ class Annotations:
                     return counts[name]
         raise UserError(
             f"{self.source}: the spans of {video} are shares of its length and its number of "
-            "frames is not known; give a second file that states the frame counts"
+            "frames is not known; give a file that states it by --frame_counts"
         )
 
 

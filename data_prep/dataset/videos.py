@@ -74,7 +74,10 @@ def _span_category(video: Video, span: Span, labels: np.ndarray, info: BagsInfo)
     try:
         return info.taxonomy.index(span.category)
     except UserError as error:
-        raise UserError(f"{video.source}: a span of video {video.video_id}: {error}") from error
+        raise UserError(
+            f"{video.source}: a span of video {video.video_id}: {error}; give a --taxonomy that "
+            "has it"
+        ) from error
 
 
 def check_names(info: BagsInfo, videos: Sequence[Video]) -> None:

@@ -27,6 +27,8 @@ from refinevad_jax.data.bags import Bag, BagsInfo
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
 
+OF_LIST = "the list"  # a taxonomy made of its labels
+
 
 @dataclasses.dataclass(frozen=True)
 class ListedVideos:
@@ -102,11 +104,13 @@ def read_listed(
     segments = _stated_segments(videos, truth, frames_per_segment)
     bags = [_bag(video, info) for video in videos]
     notes = [
-        f"{path}: {len(bags)} videos ({read.grammar}), {_which_list(read)}; categories of "
-        f"{info.taxonomy.name}",
+        f"{path}: {len(bags)} videos ({read.grammar}), {_which_list(read)}; "
+        f"{_categories_note(info.taxonomy)}",
         _truth_note(annotations, truth, bags),
         _frames_note(bags, truth, frame_counts, known),
     ]
+    if all(bag.anomalous for bag in bags):
+        notes.append("no normal video in the list: numbers are on anomalous videos alone")
     return ListedVideos(
         info,
         bags,
@@ -131,6 +135,11 @@ def _name(read: VideoList, path: pathlib.Path) -> str:
     """The data set's name if the names of the videos tell it, else the list's."""
     known = data_set_named(read.data_set)
     return known.taxonomy.name if known else re.sub(r"[^A-Za-z0-9_.-]", "_", path.stem)
+
+
+def _categories_note(taxonomy: Taxonomy) -> str:
+    names = f": {', '.join(taxonomy.categories)}" if taxonomy.name == OF_LIST else ""
+    return f"categories of {taxonomy.name}{names}"
 
 
 def _which_list(read: VideoList) -> str:
@@ -158,7 +167,8 @@ def _labels(read: VideoList, truth: Annotations) -> dict[str, str]:
 def _taxonomy(name: str, read: VideoList, labels: Mapping[str, str]) -> Taxonomy:
     if name:
         return load_taxonomy(name)
-    if known := data_set_named(read.data_set):
+    known = data_set_named(read.data_set)
+    if known and all(_reads(known.taxonomy, label) for label in labels.values()):
         return known.taxonomy
     found = sorted({label for label in labels.values() if not is_normal_label(label)})
     normal = sorted({label for label in labels.values() if is_normal_label(label)})
@@ -166,9 +176,15 @@ def _taxonomy(name: str, read: VideoList, labels: Mapping[str, str]) -> Taxonomy
         raise UserError(
             f"{read.source}: all {len(labels)} videos are normal; list the anomalous ones too"
         )
-    categories = tuple(found)
-    name = f"the list: {', '.join(categories)}"
-    return Taxonomy(name[:60], categories, categories, tuple(normal) or ("Normal",))
+    return Taxonomy(OF_LIST, tuple(found), tuple(found), tuple(normal) or ("Normal",))
+
+
+def _reads(taxonomy: Taxonomy, label: str) -> bool:
+    try:
+        taxonomy.multi_hot(label)
+    except UserError:
+        return False
+    return True
 
 
 def _stated_segments(videos: list[Video], truth: Annotations, size: int) -> np.ndarray:

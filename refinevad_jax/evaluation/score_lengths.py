@@ -106,7 +106,7 @@ def _unit(
 def _usual_rule_note(rules: Mapping[str, np.ndarray], size: int) -> str:
     """The first rule, and what the others would give: equal parts do not tell which it is."""
     (usual, own), *others = [(rule, size * int(n.sum())) for rule, n in rules.items()]
-    other = ", ".join(f"{total:,} by {rule}" for rule, total in others if total != own)
+    other = "; ".join(f"{total:,} by {rule}" for rule, total in others if total != own)
     note = f" ({own:,} frames in all; the scores do not tell: {other})" if other else ""
     return f"{usual}{note}"
 

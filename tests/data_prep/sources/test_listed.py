@@ -71,6 +71,20 @@ def test_labels_of_the_annotations_serve_a_list_of_names(tmp_path: pathlib.Path)
     assert [bag.label for bag in found.bags] == ["fight", "fire", "Normal"]
 
 
+def test_a_list_without_normal_videos_says_so(tmp_path: pathlib.Path) -> None:
+    found = listed(tmp_path, "path,label\na.mp4,fight\nb.mp4,fire\n")
+    assert found.notes[-1] == "no normal video in the list: numbers are on anomalous videos alone"
+
+
+def test_classes_that_the_taxonomy_of_a_data_set_lacks(tmp_path: pathlib.Path) -> None:
+    """ShanghaiTech has one category; some annotations name classes."""
+    truth = "01_0014 Cycling 16 48\n01_001 Normal -1 -1\n"
+    found = listed(tmp_path, truth, truth)
+    assert found.info.name == "shanghaitech" and found.info.taxonomy.categories == ("Cycling",)
+    with pytest.raises(UserError, match=r"unknown label 'Cycling': .*; give a --taxonomy that has"):
+        listed(tmp_path, "01_0014\n01_001\n", truth)
+
+
 def test_one_key_for_the_names_of_a_video() -> None:
     for name in ("Abuse028", "test/Abuse028_x264.mp4", "G:\\x\\Abuse028_x264__3.npy"):
         assert video_key(name) == "Abuse028"
