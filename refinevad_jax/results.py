@@ -5,7 +5,7 @@ r"""Writes a table of results from evaluated runs: a row per model, mean and spr
   python -m refinevad_jax.results --row=ucf=runs/ucf/eval/ucf-test-best --output=table.md \
       --before=notes.md
 
-The folders of a row are the evaluations of its seeds.
+The folders of a row are the evaluations of its seeds, or workdirs with one evaluation each.
 """
 
 import glob
@@ -17,7 +17,10 @@ from refinevad_jax.errors import UserError, as_damaged
 from refinevad_jax.runtime import command_line
 
 ROW = flags.DEFINE_multi_string(
-    "row", None, "NAME=PATTERN of evaluation folders, once per row.", required=True
+    "row",
+    None,
+    "NAME=PATTERN of evaluation folders or workdirs, once per row; * stands for any name.",
+    required=True,
 )
 OUTPUT = flags.DEFINE_string("output", "", "Markdown file to write; printed if not given.")
 BEFORE = flags.DEFINE_string("before", "", "Markdown file that is put before the table.")
@@ -27,7 +30,7 @@ def main() -> None:
     """Reads metrics.json files and writes the page."""
     from refinevad_jax.files.staged import write_text
     from refinevad_jax.report.tables import result_table
-    from refinevad_jax.runs.evaluations import read_metrics
+    from refinevad_jax.runs.evaluations import find_evaluation, read_metrics
 
     rows = {}
     for row in ROW.value:
@@ -39,7 +42,8 @@ def main() -> None:
         folders = sorted(pathlib.Path(folder) for folder in glob.glob(pattern))  # noqa: PTH207
         if not folders:
             raise UserError(f"--row={row}: no folder matches {pattern!r}")
-        rows[name] = {folder: read_metrics(folder) for folder in folders}
+        found = [find_evaluation(folder) for folder in folders]
+        rows[name] = {folder: read_metrics(folder) for folder in found}
     text = ""
     if BEFORE.value:
         with as_damaged(f"--before={BEFORE.value}: not UTF-8 text"):

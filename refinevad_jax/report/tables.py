@@ -189,17 +189,20 @@ def result_table(rows: Mapping[str, Mapping[pathlib.Path, Mapping[str, Any]]]) -
         with as_damaged(f"{next(iter(evaluations))}: damaged; evaluate again"):
             first = contents[0]
             segments = f"{first['num_segments']} segments" if first["num_segments"] else "full"
-            seeds = ", ".join(str(content["seed"]) for content in contents)
+            given = first["step"] is None  # scores, not a run
+            seeds = "–" if given else ", ".join(str(content["seed"]) for content in contents)
             cells = [spread([metric.of(content) for content in contents]) for metric in metrics]
             table.append([name, segments, seeds, *cells])
             simulated = ", simulated data" if first["simulated"] else ""
             steps = ", ".join(str(content["step"]) for content in contents)
-            steps = "" if first["step"] is None else f", steps {steps}"
+            training = "" if given else f", steps {steps}; trained by commit {commits(contents)}"
             notes.append(
                 f"- {name}: {first['dataset']}, split {first['split']}{simulated}, "
-                f"{measured_on(first)}{steps}; trained by commit {commits(contents)}."
+                f"{measured_on(first)}{training}."
             )
-    lines = [*markdown_table(header, table), "", "Mean ± standard deviation over the seeds.", ""]
+    several = any(len(evaluations) > 1 for evaluations in rows.values())
+    spreads = ["Mean ± standard deviation over the seeds.", ""] if several else []
+    lines = [*markdown_table(header, table), "", *spreads]
     return "\n".join([*lines, *notes]) + "\n"
 
 

@@ -123,7 +123,13 @@ def damaged(folder: pathlib.Path) -> AbstractContextManager[None]:
 
 
 def _missing(folder: pathlib.Path) -> UserError:
-    return UserError(f"{folder}: no metrics.json; run refinevad_jax.evaluate first")
+    if folder.is_file():
+        reason = "it is a file; name the folder of an evaluation"
+    elif folder.is_dir():
+        reason = "python -m refinevad_jax.evaluate makes a folder that has it"
+    else:
+        reason = "no such folder, check the path"
+    return UserError(f"{folder}: no metrics.json; {reason}")
 
 
 def _folders(workdir: pathlib.Path) -> list[pathlib.Path]:

@@ -117,7 +117,10 @@ def read(path: pathlib.Path) -> Failure:
         state = TrainState(jax.numpy.asarray(step), params, opt_state)
         term, value = str(facts["term"]), float(facts["value"])
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(f"{path}: not a kept step, or damaged ({error})") from error
+        raise UserError(
+            f"{path}: not a failed step as training keeps it (failure-step<N>.npz), or damaged "
+            f"({error})"
+        ) from error
     return Failure(run, step, term, value, state, features, labels)
 
 

@@ -11,7 +11,7 @@ from refinevad_jax.runs.evaluations import read_metrics
 from tests.conftest import call
 
 
-def folder(path: pathlib.Path, seed: int, auc: float, **changes: object) -> pathlib.Path:
+def folder(path: pathlib.Path, seed: int | None, auc: float, **changes: object) -> pathlib.Path:
     content = {
         "dataset": "d", "split": "val", "truth_hash": "0" * 64, "num_frames": 1600,
         "num_segments": 32, "selection": "video_auc", "end_convention": "exclusive",
@@ -43,10 +43,16 @@ def test_seeds_of_different_truth_do_not_share_a_row(tmp_path: pathlib.Path) -> 
         table(folders)
 
 
-def test_scores_that_were_given_and_several_commits_are_named(tmp_path: pathlib.Path) -> None:
+def test_several_commits_are_named(tmp_path: pathlib.Path) -> None:
+    text = table([folder(tmp_path / str(i), i, 0.5, commit=f"c{i}") for i in range(2)])
+    assert "trained by commit c0, c1." in text
+
+
+def test_scores_that_were_given_have_no_seed_and_no_commit(tmp_path: pathlib.Path) -> None:
     given = {"step": None, "step_chosen_as": None, "scored_by": "scores of theirs.npz"}
-    text = table([folder(tmp_path / str(i), i, 0.5, commit=f"c{i}", **given) for i in range(2)])
-    assert "scores of theirs.npz" in text and "trained by commit c0, c1." in text
+    text = table([folder(tmp_path / "a", None, 0.5, **given)])
+    assert "| full | 32 segments | – |" in text and text.endswith("; scores of theirs.npz.\n")
+    assert "over the seeds" not in text
 
 
 def test_a_folder_without_results_is_named(tmp_path: pathlib.Path) -> None:
