@@ -40,7 +40,7 @@ class ListedVideos:
         length_rules: T [V] of every video by each rule of the field; the first is the usual one.
             Empty if the frames of a video are not known.
         notes: what was found and what was assumed, one sentence each.
-        provenance: list and annotations: file, SHA-256, which truth it is.
+        provenance: the notes; of list and annotations file, SHA-256, which truth it is.
     """
 
     info: BagsInfo
@@ -104,7 +104,7 @@ def read_listed(
     segments = _stated_segments(videos, truth, frames_per_segment)
     bags = [_bag(video, info) for video in videos]
     notes = [
-        f"{path}: {len(bags)} videos ({read.grammar}), {_which_list(read)}; "
+        f"{path.name}: {len(bags)} videos ({read.grammar}), {_which_list(read)}; "
         f"{_categories_note(info.taxonomy)}",
         _truth_note(annotations, truth, bags),
         _frames_note(bags, truth, frame_counts, known),
@@ -119,6 +119,7 @@ def read_listed(
         else _rules(read, bags, frames_per_segment),
         notes,
         {
+            "videos": notes,
             "list": hash_input(path),
             "annotations": {**(hash_input(annotations) or {}), **describe_truth(truth)},
             "frame_counts": hash_input(frame_counts),
@@ -230,7 +231,7 @@ def _truth_note(path: pathlib.Path, truth: Annotations, bags: list[Bag]) -> str:
     version = describe_truth(truth)["version"]
     name = "none of the released versions" if version == "unknown" else version
     return (
-        f"{path}: truth of {len(bags) - len(unknown)} videos ({truth.grammar}), {name}"
+        f"{path.name}: truth of {len(bags) - len(unknown)} videos ({truth.grammar}), {name}"
         f"{left_out if unknown else ''}"
     )
 
@@ -246,7 +247,7 @@ def _frames_note(
         "the annotations": set()
         if truth.frames_from_segments  # no lengths of videos
         else {match_key(video) for video in truth.num_frames},
-        str(frame_counts): set(read_frame_counts(frame_counts)),
+        frame_counts.name if frame_counts else "": set(read_frame_counts(frame_counts)),
         "the official annotation, kept here": {match_key(v) for v in known.num_frames}
         if known
         else set(),

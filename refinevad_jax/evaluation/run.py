@@ -131,7 +131,7 @@ def evaluate_scores(
     refuse_existing(folder)
     scored = score_files.read_scores(path, info, bags, length_rules=length_rules, key=key)
     for note in [*scored.notes, f"one score per {scored.resolution}"]:
-        print(one_line(f"{path}: {note}"))
+        print(one_line(f"{path.name}: {note}"))
     protocol = {
         "dataset": info.name,
         "split": split,

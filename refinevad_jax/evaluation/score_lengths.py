@@ -59,6 +59,8 @@ def with_segments(
             segments, how = lengths, f"its number of scores{_rule_note(lengths, rules)}"
         else:  # refused below, video by video
             segments, how = np.where(frames > 0, np.maximum(frames // size, 1), lengths), ""
+        if unit in ("segment", "frame") and not frames.any():
+            how += f"; no file states the frames, one score per {unit} fits the annotated spans"
     found = [
         dataclasses.replace(
             bag,

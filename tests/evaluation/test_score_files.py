@@ -314,8 +314,18 @@ def test_tables(tmp_path: pathlib.Path, rows: str) -> None:
             "floor(n/16) (192 frames in all; the scores do not tell: 240 by ceil(n/16))",
         ),
         # No file states the frames: the annotated spans decide.
-        (lambda t: t, listed(end=64), "segment", "its number of scores"),
-        (lambda t: 16 * t, listed(end=64), "evaluated frame", "its scores, in whole segments"),
+        (
+            lambda t: t,
+            listed(end=64),
+            "segment",
+            "one score per segment fits the annotated spans",
+        ),
+        (
+            lambda t: 16 * t,
+            listed(end=64),
+            "evaluated frame",
+            "one score per frame fits the annotated spans",
+        ),
     ],
 )
 def test_lengths_follow_from_the_scores_without_features(
@@ -324,9 +334,8 @@ def test_lengths_follow_from_the_scores_without_features(
     rules = RULES if videos[0].num_frames else {}
     found = read_scores(save(tmp_path, **by_video(length_of)), INFO, videos, length_rules=rules)
     assert found.resolution == resolution
-    assert any(
-        note == f"evaluated length of a video: 16 frames x {how}" for note in found.notes
-    ) or (any(note.endswith(how) for note in found.notes))
+    (note,) = [note for note in found.notes if note.startswith("evaluated length")]
+    assert note.endswith(how)
     more = length_of(3) == 4
     frames = [16 * (length + more) for length in LENGTHS.values()]
     assert [found.split.evaluated_frames(i) for i in range(3)] == frames

@@ -32,11 +32,10 @@ def test_an_own_list(tmp_path: pathlib.Path) -> None:
     assert all(bag.has_truth for bag in found.bags)  # d is normal
     assert found.length_rules["floor(n/16)"].tolist() == [6, 4, 4, 2]
     assert found.notes == [
-        f"{tmp_path / 'own.csv'}: 4 videos (CSV path,label), not a released list that is known "
+        "own.csv: 4 videos (CSV path,label), not a released list that is known "
         "here; categories of the list: fight, fire",
-        f"{tmp_path / 'truth.txt'}: truth of 4 videos (name class (start end)+), none of the "
-        "released versions",
-        f"frames of the videos: 4 by {tmp_path / 'frames.txt'}",
+        "truth.txt: truth of 4 videos (name class (start end)+), none of the released versions",
+        "frames of the videos: 4 by frames.txt",
     ]
     assert found.provenance["annotations"]["file"] == "truth.txt"
 
