@@ -21,7 +21,7 @@ from absl import flags
 from data_prep.checks.findings import num_problems, render, to_dict
 from data_prep.checks.run import run_checks
 from refinevad_jax.errors import UserError
-from refinevad_jax.files.staged import write_json
+from refinevad_jax.files.staged import require_writable, write_json
 from refinevad_jax.runtime.command_line import run
 
 LIST = flags.DEFINE_multi_string("list", [], "list file, in any released grammar")
@@ -48,6 +48,8 @@ def main() -> None:
     """Checks, prints the report and ends with the exit code that it deserves."""
     if not (LIST.value or FEATURES.value or ANNOTATIONS.value or GT.value):
         raise UserError("nothing to check: give --list, --features, --annotations or --gt")
+    if OUTPUT.value:
+        require_writable("output", pathlib.Path(OUTPUT.value).parent)
     sections = run_checks(
         lists=[pathlib.Path(path) for path in LIST.value],
         features=pathlib.Path(FEATURES.value) if FEATURES.value else None,

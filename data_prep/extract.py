@@ -24,6 +24,7 @@ from data_prep.extraction.text import text_work
 from data_prep.extraction.visual import load_visual_work
 from refinevad_jax.encoders.loading import TEXTUAL, VISUAL, load_text_encoder
 from refinevad_jax.errors import UserError
+from refinevad_jax.files.staged import require_writable
 from refinevad_jax.runtime import command_line
 
 ENCODER = flags.DEFINE_enum(
@@ -46,6 +47,7 @@ CACHE = command_line.cache_flag()
 
 def main() -> None:
     """Plans, extracts, and says what failed."""
+    require_writable("output", pathlib.Path(OUTPUT.value))
     jobs = plan_jobs(read_videos(pathlib.Path(VIDEOS.value)), pathlib.Path(OUTPUT.value))
     if (ENCODER.value in TEXTUAL) != bool(TEXTS.value):
         raise UserError("--texts=FOLDER belongs to --encoder=minilm or clip_text, which need it")

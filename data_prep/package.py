@@ -17,6 +17,7 @@ Any of them on Apache Beam, with the same result: --beam_runner=DirectRunner --b
 
 import functools
 import math
+import pathlib
 
 from absl import flags
 
@@ -27,6 +28,7 @@ from data_prep.dataset.summary import summarize
 from data_prep.dataset.write import MakeRecords, make_here, write_dataset
 from data_prep.sources.features import LAYOUTS
 from data_prep.sources.package import SOURCES, read_source
+from refinevad_jax.files.staged import require_writable
 from refinevad_jax.runtime.command_line import run
 
 flags.DEFINE_string("name", None, "name of the data set", required=True)
@@ -65,6 +67,7 @@ OPTIONS = flags.DEFINE_string("beam_options", "", "with --beam_runner: its optio
 
 def main() -> None:
     """Reads the input, writes the data set and says what is in it."""
+    require_writable("data_dir", pathlib.Path(DATA_DIR.value).expanduser())
     given = {name for name in flags.FLAGS if flags.FLAGS[name].present}
     make_records: MakeRecords = make_here
     if given & {"beam_runner", "beam_workers", "beam_options"}:

@@ -25,7 +25,7 @@ from data_prep.simulation.clips import FPS, QUALITY, TAXONOMY, Clip, plan_clips,
 from data_prep.simulation.rendered import pack
 from refinevad_jax.encoders.video_writer import write_video
 from refinevad_jax.errors import UserError
-from refinevad_jax.files.staged import write_json, write_text
+from refinevad_jax.files.staged import require_writable, write_json, write_text
 from refinevad_jax.runtime.command_line import run
 
 OUTPUT = flags.DEFINE_string("output", None, "folder of the clips, or .npz file", required=True)
@@ -39,6 +39,7 @@ def main() -> None:
     """Renders, or packs."""
     clips = plan_clips(NUM_CLIPS.value, SEED.value)
     output = pathlib.Path(OUTPUT.value)
+    require_writable("output", output.parent if FEATURES.value else output)
     if FEATURES.value:
         if CLIPS.value:
             raise UserError("--clips has no effect with --features, which packs all clips")

@@ -16,6 +16,7 @@ import pathlib
 from absl import flags
 
 from refinevad_jax.errors import UserError
+from refinevad_jax.files.staged import require_writable
 from refinevad_jax.runtime import command_line
 
 WORKDIR = flags.DEFINE_string("workdir", "", "Folder of the run, as given to refinevad_jax.main.")
@@ -61,6 +62,7 @@ def main() -> None:
             raise UserError("--scores needs --dataset=NAME, the data set they belong to")
         path = pathlib.Path(SCORES.value)
         output = OUTPUT.value or f"{path.with_suffix('')}-{DATASET.value}-{SPLIT.value}"
+        require_writable("output", pathlib.Path(output))
         evaluate_scores(
             path,
             split=SPLIT.value,

@@ -17,13 +17,14 @@ from data_prep.catalogue.video_names import strip_video_path
 from data_prep.dataset.videos import Span, Video
 from refinevad_jax.data.bags import BagsInfo, Modality
 from refinevad_jax.data.taxonomy import Taxonomy
+from refinevad_jax.encoders.encoder import NAMES
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.arrays import load_packed
 from refinevad_jax.files.hashes import file_sha256
 from refinevad_jax.metrics.truth import FRAMES_PER_SEGMENT
 
 DEFAULT_FPS = 30.0
-DEFAULT_ENCODER = "all-MiniLM-L6-v2"
+DEFAULT_ENCODER = NAMES["minilm"]
 
 # Times are stored as float32, which is exact to 2 ms in a video of nine hours. A shorter overlap is
 # rounding: 1.6 s is where segment 3 starts, and float32 puts it 24 ns later.

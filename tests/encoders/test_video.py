@@ -173,7 +173,7 @@ def test_what_is_no_video_is_one_line(tmp_path: pathlib.Path) -> None:
         (audio, "holds audio but no decodable pictures"),
         (empty, "is empty"),
         (text, "no readable video"),
-        (tmp_path / "missing.mp4", "cannot be read"),
+        (tmp_path / "missing.mp4", "no such file"),
         (tmp_path, "is a folder"),
     ]:
         with pytest.raises(UserError, match=words) as caught:
