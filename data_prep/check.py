@@ -1,10 +1,10 @@
 r"""Says what a list, feature folder, annotation or truth array is, and what is wrong with it.
 
 Give at least one of --list, --features, --annotations and --gt; several are compared with each
-other. All other flags are optional. Grammars and layouts are detected. The report names the
-release, counts classes, tells the official truth from edited ones, counts frames under every
-length rule, and lists every disagreement by video. Exit code 0: clean; 1: there are problems; 2: an
-input cannot be read.
+other, and features of data_prep.extract with the records beside them. All other flags are optional.
+Grammars and layouts are detected. The report names the release, counts classes, tells the official
+truth from edited ones, counts frames under every length rule, and lists every disagreement by
+video. Exit code 0: clean; 1: there are problems; 2: an input cannot be read.
 
   python -m data_prep.check --list=ucf_CLIP_rgbtest.csv \
       --annotations=UCF_Annotation.txt --gt=gt.npy
@@ -30,13 +30,24 @@ ANNOTATIONS = flags.DEFINE_multi_string(
     "annotations", [], "file or folder with true spans; arrays are compared with the first"
 )
 GT = flags.DEFINE_multi_string(
-    "gt", [], "0/1 array of all test videos, end to end; it is read with the help of --list"
+    "gt",
+    [],
+    "0/1 array of all test videos, end to end; it is read with the help of --list, and of "
+    "--annotations if no official ones are kept here",
 )
 FRAME_COUNTS = flags.DEFINE_string(
-    "frame_counts", "", "file with frames per video, one line name@frames each"
+    "frame_counts",
+    "",
+    "file with frames per video, one line name@frames each; not needed for "
+    "features of data_prep.extract",
 )
 FRAMES = flags.DEFINE_integer("frames_per_segment", 16, "frames that a feature row covers", 1)
-FPS = flags.DEFINE_float("fps", None, "frames per second, needed for spans in seconds", 1e-3)
+FPS = flags.DEFINE_float(
+    "fps",
+    None,
+    "frames per second for spans in seconds, if neither the annotations nor the records of data_prep.extract state them",
+    1e-3,
+)
 flags.register_validator("fps", lambda fps: fps is None or math.isfinite(fps), "give a number")
 VALUES = flags.DEFINE_enum(
     "values", "sample", ["none", "sample", "all"], "how many rows of each feature file to read"

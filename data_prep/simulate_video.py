@@ -4,8 +4,7 @@ r"""Renders clips as a fixed camera would see them, with exact truth, ready to b
   python -m data_prep.extract --encoder=i3d --videos=clips --output=features
   python -m data_prep.package --source=features --name=rendered --data_dir=data \
       --list=train=clips/train.csv --list=val=clips/val.csv --list=test=clips/test.csv \
-      --features=features --annotations=clips/annotations.txt --taxonomy=clips/taxonomy.json \
-      --encoder=i3d-rgb-kinetics400
+      --features=features --annotations=clips/annotations.txt --taxonomy=clips/taxonomy.json
 
 Six scenes by day and night, six anomalies, half the clips normal. The same flags give the same
 files. --clips=test_001,test_003 renders these alone. The features of the default set ship with the

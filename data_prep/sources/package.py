@@ -215,8 +215,8 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
     layouts = [choose_layout(request.layout, of_one) for of_one in of_folders]
     digests = [digests_of(of_one) for of_one in of_folders]
     records = [
-        _read_records(of_one, found, layout, request)
-        for of_one, found, layout in zip(of_folders, digests, layouts, strict=True)
+        _read_records(folder.root, of_one, found, layout, request)
+        for folder, of_one, found, layout in zip(folders, of_folders, digests, layouts, strict=True)
     ]
     recorded = {  # those of the first folder win
         match_key(video.video_id): of_one[path]
@@ -345,7 +345,11 @@ def _modalities(request: Request, of_folders: Sequence[Shapes]) -> tuple[Modalit
 
 
 def _read_records(
-    shapes: Shapes, digests: Mapping[pathlib.Path, str], layout: str, request: Request
+    root: pathlib.Path,
+    shapes: Shapes,
+    digests: Mapping[pathlib.Path, str],
+    layout: str,
+    request: Request,
 ) -> Records:
     """The records of one folder's files. Raises UserError if they contradict anything.
 
@@ -367,7 +371,7 @@ def _read_records(
     first = next(iter(records.values()))
     compared = "SHA-256 and length" if digests else "length; too large for SHA-256"
     print(
-        f"note: {len(records)} of {len(shapes)} files in {first.path.parent} have the record of "
+        f"note: {len(records)} of {len(shapes)} files in {root} have the record of "
         f"data_prep.extract and agree with it ({compared}): encoder {first.encoder}",
         file=sys.stderr,
     )

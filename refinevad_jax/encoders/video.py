@@ -9,6 +9,7 @@ import dataclasses
 import math
 import pathlib
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -66,12 +67,13 @@ class Video(contextlib.AbstractContextManager["Video"]):
         # Datagrams get lost on the way, and the frames after them are damaged.
         options = {"rtsp_flags": "prefer_tcp"} if self.source.startswith("rtsp:") else {}
         timeout = LIVE_TIMEOUT_S if live else None
+        began = time.monotonic()
         try:
             self._container = self._av.open(
                 self.source, format=kind or None, timeout=timeout, options=options
             )
         except (self._av.FFmpegError, OSError, ValueError) as error:
-            raise UserError(self._unopened(error, kind)) from error
+            raise UserError(self._unopened(error, kind, time.monotonic() - began)) from error
         try:
             self._stream = self._picture_stream()
         except UserError:
@@ -83,7 +85,7 @@ class Video(contextlib.AbstractContextManager["Video"]):
         self._promised = 0 if live else int(self._stream.frames or 0)
         self.fps = float(self._stream.average_rate or self._stream.guessed_rate or 0)
 
-    def _unopened(self, error: Exception, kind: str) -> str:
+    def _unopened(self, error: Exception, kind: str, waited: float) -> str:
         """Why a source cannot be opened, and what helps with a source of its sort."""
         reason = getattr(error, "strerror", None) or str(error)
         if kind:
@@ -92,7 +94,7 @@ class Video(contextlib.AbstractContextManager["Video"]):
                 "connected and that no other program uses it"
             )
         if self._live and self._is_address:
-            if isinstance(error, self._av.error.ExitError):  # how FFmpeg says that time is up
+            if waited >= LIVE_TIMEOUT_S:  # FFmpeg names other reasons when time is up
                 reason = f"no answer in {LIVE_TIMEOUT_S:g} s"
             return (
                 f"{shown(self.source)}: no video comes from there ({reason}); check the address, "
