@@ -45,7 +45,8 @@ FRAMES = flags.DEFINE_integer("frames_per_segment", 16, "frames that a feature r
 FPS = flags.DEFINE_float(
     "fps",
     None,
-    "frames per second for spans in seconds, if neither the annotations nor the records of data_prep.extract state them",
+    "frames per second for spans in seconds, if neither the annotations nor the records of "
+    "data_prep.extract state them",
     1e-3,
 )
 flags.register_validator("fps", lambda fps: fps is None or math.isfinite(fps), "give a number")

@@ -44,9 +44,10 @@ def require_writable(flag: str, folder: pathlib.Path) -> None:
     For commands that work for a while before they write. flag: that names the folder, for the
     error. Raises UserError if the folder cannot be made or written.
     """
-    missing = [one for one in (folder, *folder.parents) if not os.path.exists(one)]
+    missing: list[pathlib.Path] = []
     try:
-        if os.path.exists(folder) and not folder.is_dir():
+        missing = [one for one in (folder, *folder.parents) if not one.exists()]
+        if folder.exists() and not folder.is_dir():
             raise UserError(f"--{flag}={folder}: is a file; choose a folder")
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
