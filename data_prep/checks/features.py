@@ -23,6 +23,7 @@ from data_prep.sources.features import (
 from data_prep.sources.lists import VideoList
 from data_prep.sources.recorded import (
     Records,
+    compared,
     digests_of,
     find_changed,
     find_disagreements,
@@ -186,10 +187,9 @@ def _compare_records(
     digests = digests_of(records)
     segments = {path: num_segments(shapes[path], layout) for path in records}
     changed = find_changed(records, digests, segments)
-    compared = "SHA-256 and length" if digests else "length; too large for SHA-256"
     encoders = dict.fromkeys(record.encoder for record in records.values())
     section.facts += [
-        ("records", f"{len(records):,} of {len(paths):,} files, compared by {compared}"),
+        ("records", f"{len(records):,} of {len(paths):,} files, compared by {compared(digests)}"),
         ("encoder", ", ".join(encoders)),
     ]
     missing = [str(path) for path in paths if path not in records]

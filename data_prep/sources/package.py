@@ -3,16 +3,14 @@
 import dataclasses
 import functools
 import hashlib
-import math
 import pathlib
-import sys
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from data_prep.annotations import Annotations
 from data_prep.catalogue.lookup import fit_rule, load_taxonomy
 from data_prep.catalogue.video_names import match_key, parse_path
-from data_prep.dataset.videos import Video, read_label
+from data_prep.dataset.videos import Video, check_classes
 from data_prep.sources.features import (
     FeatureFolder,
     Shapes,
@@ -25,21 +23,18 @@ from data_prep.sources.features import (
 )
 from data_prep.sources.lists import ListEntry, VideoList, read_list
 from data_prep.sources.recorded import (
-    Records,
+    agreeing_records,
     digests_of,
-    find_changed,
-    find_disagreements,
     name_encoder,
-    read_records,
+    records_hash,
+    warn_of_flags,
 )
 from data_prep.sources.timed_text import read_timed_text
-from data_prep.sources.truth import add_truth, describe_truth, read_frame_counts, read_truth, warn
+from data_prep.sources.truth import add_truth, describe_truth, read_frame_counts, read_truth
 from refinevad_jax.data.bags import BagsInfo, Modality
 from refinevad_jax.data.taxonomy import Taxonomy
-from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
-from refinevad_jax.encoders.record import FeatureRecord
 from refinevad_jax.errors import UserError
-from refinevad_jax.files.hashes import file_sha256, json_sha256
+from refinevad_jax.files.hashes import file_sha256
 
 # "features" and "release" are two spellings of the same: lists.
 SOURCES = ("features", "release", "timed_text")
@@ -145,27 +140,6 @@ def _request(flags: Mapping[str, Any], words: Mapping[str, Any]) -> Request:
     )
 
 
-def check_classes(videos: Sequence[Video], taxonomy: Taxonomy) -> None:
-    """Raises UserError if the videos of `train` are all normal or all anomalous.
-
-    Of another split it says on stderr what cannot be measured.
-    """
-    for split in dict.fromkeys(video.split for video in videos):
-        labels = [read_label(video, taxonomy).any() for video in videos if video.split == split]
-        anomalous = sum(map(bool, labels))
-        if 0 < anomalous < len(labels):
-            continue
-        found = f"{len(labels) - anomalous} normal and {anomalous} anomalous videos"
-        if split == "train":
-            raise UserError(
-                f"split {split}: {found}; multiple-instance learning needs both normal and "
-                f"anomalous videos. In taxonomy {taxonomy.name}, normal is written "
-                f"{' or '.join(taxonomy.normal)}"
-            )
-        lost = "AUC of videos and false alarms" if anomalous else "AUC, AP and found events"
-        print(f"note: split {split}: {found}; it cannot measure {lost}", file=sys.stderr)
-
-
 def parse_named(
     texts: Sequence[str], flag: str, form: str, taken: Sequence[str] = ()
 ) -> dict[str, pathlib.Path]:
@@ -215,7 +189,12 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
     layouts = [choose_layout(request.layout, of_one) for of_one in of_folders]
     digests = [digests_of(of_one) for of_one in of_folders]
     records = [
-        _read_records(folder.root, of_one, found, layout, request)
+        agreeing_records(
+            folder.root,
+            {path: num_segments(shape, layout) for path, shape in of_one.items()},
+            found,
+            request.frames_per_segment,
+        )
         for folder, of_one, found, layout in zip(folders, of_folders, digests, layouts, strict=True)
     ]
     recorded = {  # those of the first folder win
@@ -239,7 +218,7 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
         or f"lists {', '.join(path.name for path in request.lists.values())}",
     )
     counts = read_frame_counts(request.frame_counts)
-    _compare(recorded, counts, request.fps)
+    warn_of_flags(recorded, counts, request.fps)
     counts |= {key: record.num_frames for key, record in recorded.items()}
     rates = {key: record.rate for key, record in recorded.items() if record.rate}
     segments = {  # of the shortest modality
@@ -270,7 +249,7 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
         videos = add_truth(videos, truth, info)
     provenance = {
         **_provenance(request, info, digests, of_folders),
-        **_provenance_of_records(recorded),
+        **records_hash(recorded),
         "truth": None if truth is None else describe_truth(truth),
         "length_rule": _length_rule(truth, counts, segments, request.frames_per_segment),
         "layouts": layouts,
@@ -342,73 +321,6 @@ def _modalities(request: Request, of_folders: Sequence[Shapes]) -> tuple[Modalit
         if names.count(name) > 1:
             raise UserError(f"--modality and --extra_features both name {name}; rename one")
     return tuple(modalities)
-
-
-def _read_records(
-    root: pathlib.Path,
-    shapes: Shapes,
-    digests: Mapping[pathlib.Path, str],
-    layout: str,
-    request: Request,
-) -> Records:
-    """The records of one folder's files. Raises UserError if they contradict anything.
-
-    Says on stderr what was compared, and which files have no record though others have.
-    """
-    records = read_records(shapes)
-    if not records:
-        return records
-    for fault in find_disagreements(records):
-        raise UserError(f"{fault}; give one folder per encoder, or extract the video again")
-    segments = {path: num_segments(shapes[path], layout) for path in records}
-    for fault in find_changed(records, digests, segments):
-        raise UserError(f"{fault}; extract the video again")
-    if request.frames_per_segment != FRAMES_PER_SEGMENT:
-        raise UserError(
-            f"--frames_per_segment={request.frames_per_segment}: the records beside the features "
-            f"say {FRAMES_PER_SEGMENT}; leave the flag out"
-        )
-    first = next(iter(records.values()))
-    compared = "SHA-256 and length" if digests else "length; too large for SHA-256"
-    print(
-        f"note: {len(records)} of {len(shapes)} files in {root} have the record of "
-        f"data_prep.extract and agree with it ({compared}): encoder {first.encoder}",
-        file=sys.stderr,
-    )
-    warn(
-        [str(path) for path in shapes if path not in records],
-        f"no record beside it, taken as made by {first.encoder}",
-    )
-    return records
-
-
-def _compare(
-    recorded: Mapping[str, FeatureRecord], counts: Mapping[str, int], fps: float | None
-) -> None:
-    """Says on stderr which flags have no effect on videos whose records say the same thing."""
-    other = [
-        key
-        for key, record in recorded.items()
-        if counts.get(key, record.num_frames) != record.num_frames
-    ]
-    warn(other, "--frame_counts differs from what extraction counted, which is taken")
-    slower = [
-        key
-        for key, record in recorded.items()
-        if fps and record.rate and not math.isclose(fps, record.rate, rel_tol=1e-3)
-    ]
-    warn(
-        slower, f"--fps={fps or 0:g} differs from the rate that extraction recorded, which is taken"
-    )
-
-
-def _provenance_of_records(recorded: Mapping[str, FeatureRecord]) -> dict[str, object]:
-    """What the records decide, as one hash; nothing without records."""
-    facts = {
-        key: [record.num_frames, record.fps, record.segment_seconds]
-        for key, record in recorded.items()
-    }
-    return {"records": json_sha256(facts)} if facts else {}
 
 
 def _provenance(

@@ -4,13 +4,16 @@ Records that contradict each other, or the files beside which they lie, are faul
 refuses the first one, checks list all.
 """
 
+import math
 import pathlib
+import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from refinevad_jax.encoders.encoder import NAMES
+from data_prep.sources.truth import warn
+from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, NAMES
 from refinevad_jax.encoders.record import FeatureRecord, read_record
 from refinevad_jax.errors import UserError
-from refinevad_jax.files.hashes import file_sha256
+from refinevad_jax.files.hashes import file_sha256, json_sha256
 
 # Feature archives of the field take tens of GB: above this, file contents are not hashed.
 MAX_HASHED_BYTES = 2 * 10**9
@@ -56,6 +59,74 @@ def find_changed(
         for what in [_changed(path, record, digests, segments)]
         if what
     ]
+
+
+def agreeing_records(
+    root: pathlib.Path,
+    segments: Mapping[pathlib.Path, int],
+    digests: Mapping[pathlib.Path, str],
+    frames_per_segment: int,
+) -> Records:
+    """The records of one feature folder. Raises UserError if they contradict anything.
+
+    segments: T of each listed file of the folder `root`; digests: what digests_of gives;
+    frames_per_segment: as the user says. Says on stderr what was compared, and which files have no
+    record though others do.
+    """
+    records = read_records(segments)
+    if not records:
+        return records
+    for fault in find_disagreements(records):
+        raise UserError(f"{fault}; give one folder per encoder, or extract the video again")
+    for fault in find_changed(records, digests, segments):
+        raise UserError(f"{fault}; extract the video again")
+    if frames_per_segment != FRAMES_PER_SEGMENT:
+        raise UserError(
+            f"--frames_per_segment={frames_per_segment}: the records beside the features say "
+            f"{FRAMES_PER_SEGMENT}; leave the flag out"
+        )
+    encoder = next(iter(records.values())).encoder
+    print(
+        f"note: {len(records)} of {len(segments)} files in {root} have the record of "
+        f"data_prep.extract and agree with it ({compared(digests)}): encoder {encoder}",
+        file=sys.stderr,
+    )
+    missing = [str(path) for path in segments if path not in records]
+    warn(missing, f"no record beside it, taken as made by {encoder}")
+    return records
+
+
+def compared(digests: Mapping[pathlib.Path, str]) -> str:
+    """By what files are compared with their records, in words."""
+    return "SHA-256 and length" if digests else "length; too large for SHA-256"
+
+
+def warn_of_flags(
+    recorded: Mapping[str, FeatureRecord], counts: Mapping[str, int], fps: float | None
+) -> None:
+    """Says on stderr for which videos a record overrules --frame_counts or --fps.
+
+    recorded, counts: by match_key; counts: frames.
+    """
+    frames, rates = [], []
+    for key, record in recorded.items():
+        if counts.get(key, record.num_frames) != record.num_frames:
+            frames.append(key)
+        if fps and record.rate and not math.isclose(fps, record.rate, rel_tol=1e-3):
+            rates.append(key)
+    warn(frames, "--frame_counts differs from what extraction counted, which is taken")
+    warn(
+        rates, f"--fps={fps or 0:g} differs from the rate that extraction recorded, which is taken"
+    )
+
+
+def records_hash(recorded: Mapping[str, FeatureRecord]) -> dict[str, str]:
+    """What the records decide about videos, as one hash for provenance; nothing without records."""
+    facts = {
+        key: [record.num_frames, record.fps, record.segment_seconds]
+        for key, record in recorded.items()
+    }
+    return {"records": json_sha256(facts)} if facts else {}
 
 
 def _changed(

@@ -15,6 +15,7 @@ import numpy as np
 from data_prep.annotations import read_annotations
 from data_prep.catalogue.video_names import strip_video_path
 from data_prep.dataset.videos import Span, Video
+from data_prep.sources.recorded import full_name
 from refinevad_jax.data.bags import BagsInfo, Modality
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.encoders.encoder import NAMES
@@ -56,7 +57,7 @@ def read_timed_text(
     videos = [video for _, found in read for video in found]
     interval_files = sorted(folder.glob("*_intervals_*.json"))
     truth = _read_truth(interval_files, {strip_video_path(v.video_id): v.fps for v in videos})
-    encoder = encoder or DEFAULT_ENCODER
+    encoder = full_name(encoder) or DEFAULT_ENCODER
     info = BagsInfo(
         name=name,
         taxonomy=taxonomy,

@@ -9,8 +9,8 @@ import pytest
 
 from data_prep.checks.findings import Section
 from data_prep.checks.run import run_checks
-from data_prep.dataset.videos import Span, Video
-from data_prep.sources.package import Request, check_classes, read_request
+from data_prep.dataset.videos import Span, Video, check_classes
+from data_prep.sources.package import Request, read_request
 from data_prep.sources.recorded import name_encoder
 from refinevad_jax.data.bags import BagsInfo
 from refinevad_jax.data.taxonomy import Taxonomy
