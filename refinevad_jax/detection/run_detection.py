@@ -57,10 +57,15 @@ def load_encoder(detector: Detector, settings: DetectionSettings, num_crops: int
     trained = detector.run.info.encoder
     name = settings.encoder or ENCODERS.get(trained, "")
     if not name:
+        cure = "give feature files (.npy) with the channels of all its encoders"
+        if " + " not in trained:
+            cure = (
+                "if they came from data_prep.extract, package them again with --encoder=i3d (or "
+                "clip) and train again, else give feature files (.npy)"
+            )
         raise UserError(
             f"{detector.workdir}: this run was trained on features labelled {trained!r}, so videos "
-            "cannot be encoded the same way; if they came from data_prep.extract, package them "
-            "again with --encoder=i3d (or clip) and train again, else give feature files (.npy)"
+            f"cannot be encoded the same way; {cure}"
         )
     encoder = load_visual_encoder(name, settings.weights)
     detector.check(f"videos by {name}", encoder.width, encoder.name, num_crops)
