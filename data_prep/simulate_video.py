@@ -4,8 +4,7 @@ r"""Renders clips as a fixed camera would see them, with exact truth, ready to b
   python -m data_prep.extract --encoder=i3d --videos=clips --output=features
   python -m data_prep.package --source=features --name=rendered --data_dir=data \
       --list=train=clips/train.csv --list=val=clips/val.csv --list=test=clips/test.csv \
-      --features=features --annotations=clips/annotations.txt --taxonomy=clips/taxonomy.json \
-      --encoder=i3d-rgb-kinetics400
+      --features=features --annotations=clips/annotations.txt --taxonomy=clips/taxonomy.json
 
 Six scenes by day and night, six anomalies, half the clips normal. The same flags give the same
 files. --clips=test_001,test_003 renders these alone. The features of the default set ship with the
@@ -25,7 +24,7 @@ from data_prep.simulation.clips import FPS, QUALITY, TAXONOMY, Clip, plan_clips,
 from data_prep.simulation.rendered import pack
 from refinevad_jax.encoders.video_writer import write_video
 from refinevad_jax.errors import UserError
-from refinevad_jax.files.staged import write_json, write_text
+from refinevad_jax.files.staged import require_writable, write_json, write_text
 from refinevad_jax.runtime.command_line import run
 
 OUTPUT = flags.DEFINE_string("output", None, "folder of the clips, or .npz file", required=True)
@@ -39,6 +38,7 @@ def main() -> None:
     """Renders, or packs."""
     clips = plan_clips(NUM_CLIPS.value, SEED.value)
     output = pathlib.Path(OUTPUT.value)
+    require_writable("output", output.parent if FEATURES.value else output)
     if FEATURES.value:
         if CLIPS.value:
             raise UserError("--clips has no effect with --features, which packs all clips")

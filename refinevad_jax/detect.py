@@ -17,6 +17,7 @@ import pathlib
 from absl import flags
 
 from refinevad_jax.errors import UserError
+from refinevad_jax.files.staged import require_writable
 from refinevad_jax.runtime import command_line
 
 WORKDIR = flags.DEFINE_string(
@@ -58,6 +59,8 @@ def main() -> None:
         raise UserError("--annotate has no effect with --stream, which writes no video")
     if not STREAM.value and not OUTPUT.value:
         raise UserError("--output=FOLDER is needed")
+    if OUTPUT.value:
+        require_writable("output", pathlib.Path(OUTPUT.value))
     from refinevad_jax.detection import run_detection, stream
     from refinevad_jax.detection.detector import Detector
     from refinevad_jax.runtime.compiler import enable_cache

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from refinevad_jax.errors import UserError
+from refinevad_jax.files.staged import require_writable
 from refinevad_jax.runtime import command_line
 
 if TYPE_CHECKING:
@@ -148,6 +149,7 @@ def _evaluate_scores(path: pathlib.Path) -> None:
         words.append(SPLIT.value)
     folder = pathlib.Path(OUTPUT.value or "-".join(words))
     refuse_existing(folder)
+    require_writable("output", folder)
     if DATASET.value:
         data_dir = DATA_DIR.value or "data"
         evaluate_scores(

@@ -80,6 +80,24 @@ def shared_data() -> pathlib.Path:
     return folder
 
 
+def write_uneven(path: pathlib.Path, milliseconds: list[int]) -> None:
+    """A video of a variable frame rate: grey frames at these times."""
+    import fractions
+
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.time_base = stream.codec_context.time_base = fractions.Fraction(1, 1000)
+        for index, time in enumerate(milliseconds):
+            pixels = np.full((48, 64, 3), 40 + 2 * index, np.uint8)
+            picture = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            picture.pts, picture.time_base = time, stream.time_base
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+
+
 NUM_CHANNELS = 24
 TAXONOMY = Taxonomy("tiny", ("a", "b", "c"), ("A", "B", "C"), separator="+")
 

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from data_prep.catalogue.lookup import label_from_name
@@ -13,6 +13,14 @@ from refinevad_jax.errors import UserError
 
 # Frame numbers are stored as int32 in a dataset folder.
 LARGEST_FRAME = 2**31 - 1
+
+
+# The place in a video, counted in frames, of a time in seconds.
+Clock = Callable[[float], float]
+
+
+def _steady(frames_per_unit: float) -> Clock:
+    return lambda place: place * frames_per_unit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,13 +101,17 @@ class Annotations:
         return {match_key(video): spans for video, spans in self.spans.items()}
 
     def in_frames(
-        self, num_frames: Mapping[str, int] | None = None, fps: float | None = None
+        self,
+        num_frames: Mapping[str, int] | None = None,
+        fps: float | None = None,
+        clocks: Mapping[str, Clock] | None = None,
     ) -> "Annotations":
         """Turns stretches into frames, see `to_span`.
 
         Args:
             num_frames: frames per video, for shares of the video; what the file states itself wins.
-            fps: frames per second, for seconds, if the file does not state them.
+            fps: frames per second, for seconds of which neither the file nor clocks tell the frame.
+            clocks: by match_key, of videos whose times are known; a rate that the file states wins.
 
         Raises UserError for the first video whose frames or fps are not known.
         """
@@ -107,25 +119,31 @@ class Annotations:
             return self
         spans = dict(self.spans)
         for video, stretches in self.stretches.items():
-            factor = self._frames_per_unit(video, num_frames or {}, fps)
+            if self.unit == "seconds":
+                clock = self._clock(video, fps, clocks or {})
+            else:
+                clock = _steady(self._length(video, num_frames or {}))
             spans[video] = tuple(
-                to_span(stretch.start, stretch.end, factor, stretch.category)
+                to_span(clock(stretch.start), clock(stretch.end), 1, stretch.category)
                 for stretch in stretches
             )
         order = {video: spans[video] for video in self.video_ids if video in spans}
         return dataclasses.replace(self, spans=order, stretches={}, unit="")
 
-    def _frames_per_unit(
-        self, video: str, num_frames: Mapping[str, int], fps: float | None
-    ) -> float:
-        if self.unit == "seconds":
-            rate = self.fps.get(video, fps)
-            if rate is None:
-                raise UserError(
-                    f"{self.source}: the spans of {video} are in seconds and its frames per second "
-                    "are not known; give the rate by --fps, 30 for UCF-Crime"
-                )
-            return rate
+    def _clock(self, video: str, fps: float | None, clocks: Mapping[str, Clock]) -> Clock:
+        """The frame of a time of a video; Clock of a constant rate if that is all that is known."""
+        key = match_key(video)
+        if video not in self.fps and key in clocks:
+            return clocks[key]
+        rate = self.fps.get(video, fps)
+        if rate is None:
+            raise UserError(
+                f"{self.source}: the spans of {video} are in seconds and its frames per second "
+                "are not known; give the rate by --fps, 30 for UCF-Crime"
+            )
+        return _steady(rate)
+
+    def _length(self, video: str, num_frames: Mapping[str, int]) -> int:
         for counts in (self.num_frames, num_frames):
             for name in (video, match_key(video)):
                 if name in counts:

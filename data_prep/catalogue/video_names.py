@@ -33,8 +33,18 @@ class VideoName:
     ending: str
 
 
+def is_video_path(path: str) -> bool:
+    """Whether a path names a video file, by its suffix."""
+    return _VIDEO_SUFFIX.search(path.strip()) is not None
+
+
 def parse_path(path: str) -> VideoName:
-    """Reads the path of a feature or video file, with slashes or back-slashes."""
+    """Reads the path of a feature or video file, with slashes or back-slashes.
+
+    What looks like a crop or an encoder's ending is part of the name of a video file.
+    """
+    if is_video_path(path):
+        return VideoName(strip_video_path(path), None, "")
     stem = _FILE_SUFFIX.sub("", re.split(r"[/\\]", path.strip())[-1])
     ending = _ENCODER_ENDING.search(stem)
     stem = stem[: ending.start()] if ending else stem

@@ -87,7 +87,7 @@ def check_array(
         if known is not None and any(known.spans_of(video) for video in released.videos):
             break
     else:
-        section.remark("not compared", "--list and --annotations are needed to read the array")
+        section.problem("not compared", _what_is_missing(lists, truth))
         return section
     candidates = _lengths(released, known, segments, frames, frames_per_segment)
     spans = listed_spans(known, released.labels)
@@ -114,6 +114,18 @@ def check_array(
             "the lengths of the videos are not known; --features or --frame_counts states them",
         )
     return section
+
+
+def _what_is_missing(lists: Sequence[VideoList], truth: Annotations | None) -> str:
+    """Why no list can be used to read an array, and what to give."""
+    if not lists:
+        return "the array names no video: give the list that it was made from (--list=FILE)"
+    if truth is None:
+        return (
+            "no official annotation is kept here for the videos of the list: give theirs "
+            "(--annotations=FILE)"
+        )
+    return "the annotation names no video of the list: give the two that belong together"
 
 
 def _orders(released: VideoList) -> dict[str, list[str]]:

@@ -2,7 +2,7 @@
 
 import collections
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,14 @@ from data_prep.sources.features import (
     read_shape,
 )
 from data_prep.sources.lists import VideoList
+from data_prep.sources.recorded import (
+    Records,
+    compared,
+    digests_of,
+    find_changed,
+    find_disagreements,
+    read_records,
+)
 from refinevad_jax.errors import UserError
 
 Files = dict[str, tuple[pathlib.Path, ...]]  # of each video
@@ -72,8 +80,9 @@ def check_features(
     ratios = [n / segments[video] for video, n in known.items()]
     frames_per_row = float(np.median(ratios)) if ratios else None
     section.facts.append(("looks like", name_release(first, files, shapes, frames_per_row)))
+    paths = [path for files in videos.values() for path in files]
+    _compare_records(paths, shapes, layout, section)
     if values != "none":
-        paths = [path for files in videos.values() for path in files]
         check_values(paths, section, whole=values == "all")
     return section, {match_key(video): count for video, count in segments.items()}
 
@@ -153,6 +162,42 @@ def _compare_shapes(videos: Files, shapes: Shapes, section: Section) -> None:
     section.problem_of("widths differ", odd_width, f"not D = {width}", "file")
     section.problem_of("crops differ", odd_crops, f"not {counted(usual, 'file')}")
     section.problem_of("shapes differ", unequal, "between crops")
+
+
+def read_recorded(paths: Iterable[pathlib.Path]) -> tuple[Records, list[str]]:
+    """The records beside feature files, and what is wrong with those that are damaged."""
+    records: Records = {}
+    damaged = []
+    for path in paths:
+        try:
+            records |= read_records([path])
+        except UserError as error:
+            damaged.append(str(error))
+    return records, damaged
+
+
+def _compare_records(
+    paths: Sequence[pathlib.Path], shapes: Shapes, layout: str, section: Section
+) -> None:
+    """What extraction recorded beside the files, against the files and each other."""
+    records, damaged = read_recorded(paths)
+    section.problem_of("damaged records", damaged, "cannot be used", "record")
+    if not records:
+        return
+    digests = digests_of(records)
+    segments = {path: num_segments(shapes[path], layout) for path in records}
+    changed = find_changed(records, digests, segments)
+    encoders = dict.fromkeys(record.encoder for record in records.values())
+    section.facts += [
+        ("records", f"{len(records):,} of {len(paths):,} files, compared by {compared(digests)}"),
+        ("encoder", ", ".join(encoders)),
+    ]
+    missing = [str(path) for path in paths if path not in records]
+    section.problem_of("changed files", changed, "extract the videos again", "file")
+    section.problem_of(
+        "other settings", find_disagreements(records), "give one folder per encoder", "file"
+    )
+    section.problem_of("without record", missing, "other files there have one", "file")
 
 
 def _counts(counter: collections.Counter[Any], noun: str = "") -> str:

@@ -1,19 +1,23 @@
 """Checks whatever is given of a release: each input by itself, and all against each other."""
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from data_prep.annotations import Annotations
 from data_prep.annotations.truths import official
 from data_prep.catalogue.lookup import data_set_of_all
 from data_prep.catalogue.video_names import match_key
 from data_prep.checks.arrays import check_array, read_vector
-from data_prep.checks.features import check_features
+from data_prep.checks.features import check_features, read_recorded
 from data_prep.checks.findings import Section
 from data_prep.checks.lists import check_list, check_overlap
 from data_prep.checks.truth import check_truth
+from data_prep.sources.features import FeatureFolder
 from data_prep.sources.lists import VideoList, read_list
 from data_prep.sources.truth import read_frame_counts, read_truth
+from refinevad_jax.encoders.record import FeatureRecord
 
 
 def run_checks(
@@ -36,13 +40,16 @@ def run_checks(
     """
     counts = read_frame_counts(frame_counts)
     read = [read_list(path) for path in lists]
-    truths = [read_truth(path, counts, fps) for path in annotations]
-    arrays = {
-        path: read_truth(path, counts, fps) if (vector := read_vector(path)) is None else vector
-        for path in gt
-    }
+    recorded = _recorded(features)
+    lengths = counts | {key: record.num_frames for key, record in recorded.items()}
+    clocks = {key: record.frame_at for key, record in recorded.items() if record.rate}
+    truths = [read_truth(path, lengths, fps, clocks) for path in annotations]
+    arrays: dict[pathlib.Path, Annotations | np.ndarray] = {}
+    for path in gt:
+        vector = read_vector(path)
+        arrays[path] = read_truth(path, lengths, fps, clocks) if vector is None else vector
     others = [array for array in arrays.values() if isinstance(array, Annotations)]
-    frames = _frames(read, [*truths, *others], counts)
+    frames = _frames(read, [*truths, *others], counts, recorded)
     sections = [check_list(released) for released in read]
     sections += check_overlap(read)
     sections += [check_truth(truth, read, frames) for truth in truths]
@@ -63,8 +70,23 @@ def run_checks(
     return sections
 
 
+def _recorded(features: pathlib.Path | None) -> dict[str, FeatureRecord]:
+    """What extraction recorded of each video with features, by match_key."""
+    if features is None:
+        return {}
+    found: dict[str, FeatureRecord] = {}
+    for key, files in FeatureFolder(features).index.items():
+        records, _ = read_recorded(file.path for file in files)
+        for path, record in records.items():
+            found |= {key: record, match_key(path.stem): record}
+    return found
+
+
 def _frames(
-    lists: Sequence[VideoList], truths: Sequence[Annotations], counts: dict[str, int]
+    lists: Sequence[VideoList],
+    truths: Sequence[Annotations],
+    counts: dict[str, int],
+    recorded: Mapping[str, FeatureRecord],
 ) -> dict[str, int]:
     """n by match_key from every input that states it; the file given for it wins."""
     data_sets = [released.data_set for released in lists]
@@ -76,4 +98,4 @@ def _frames(
         if not truth.frames_from_segments
         for video, n in truth.num_frames.items()
     }
-    return frames | counts
+    return {key: record.num_frames for key, record in recorded.items()} | frames | counts

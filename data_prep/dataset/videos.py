@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import sys
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -78,6 +79,27 @@ def _span_category(video: Video, span: Span, labels: np.ndarray, info: BagsInfo)
             f"{video.source}: a span of video {video.video_id}: {error}; give a --taxonomy that "
             "has it"
         ) from error
+
+
+def check_classes(videos: Sequence[Video], taxonomy: Taxonomy) -> None:
+    """Raises UserError if the videos of `train` are all normal or all anomalous.
+
+    Of another split it says on stderr what cannot be measured.
+    """
+    for split in dict.fromkeys(video.split for video in videos):
+        labels = [read_label(video, taxonomy).any() for video in videos if video.split == split]
+        anomalous = sum(map(bool, labels))
+        if 0 < anomalous < len(labels):
+            continue
+        found = f"{len(labels) - anomalous} normal and {anomalous} anomalous videos"
+        if split == "train":
+            raise UserError(
+                f"split {split}: {found}; multiple-instance learning needs both normal and "
+                f"anomalous videos. In taxonomy {taxonomy.name}, normal is written "
+                f"{' or '.join(taxonomy.normal)}"
+            )
+        lost = "AUC of videos and false alarms" if anomalous else "AUC, AP and found events"
+        print(f"note: split {split}: {found}; it cannot measure {lost}", file=sys.stderr)
 
 
 def check_names(info: BagsInfo, videos: Sequence[Video]) -> None:

@@ -1,7 +1,7 @@
 """Videos to timed text: a caption for every few segments, one .jsonl file per video."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from data_prep.extraction.jobs import Job, Work
 from refinevad_jax.encoders.captions import FRAMES_PER_GROUP, Captioner
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
 from refinevad_jax.encoders.segments import batched
-from refinevad_jax.encoders.video import Video
+from refinevad_jax.encoders.video import Frame
 from refinevad_jax.errors import UserError
 
 Part = tuple[list[np.ndarray], dict[str, float]]
@@ -44,7 +44,7 @@ def caption_work(captioner: Captioner, prompt: str, segments: int, frames: int) 
         "max_new_tokens": captioner.max_new_tokens,
     }
 
-    def parts(job: Job, video: Video) -> Iterator[Part]:
+    def parts(job: Job, video: Iterable[Frame]) -> Iterator[Part]:
         """The frames that the model sees of each caption, and the caption's start and end.
 
         The last caption covers the whole segments that are left.

@@ -11,7 +11,6 @@ import dataclasses
 import glob
 import importlib.metadata
 import io
-import json
 import os
 import pathlib
 import sys
@@ -24,8 +23,9 @@ import tqdm
 from data_prep.sources.lists import read_list
 from refinevad_jax import __version__
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
-from refinevad_jax.encoders.segments import ahead
-from refinevad_jax.encoders.video import SUFFIXES, Video, find_videos
+from refinevad_jax.encoders.record import read_record, time_facts
+from refinevad_jax.encoders.segments import ahead, noting_times
+from refinevad_jax.encoders.video import SUFFIXES, Frame, Video, find_videos
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import file_sha256
 from refinevad_jax.files.staged import write_bytes, write_json
@@ -55,7 +55,8 @@ class Work:
         libraries: the packages whose versions the record states.
         settings: of a job, what decides the file besides the video, for the record. It may raise
             UserError.
-        parts: reads a video to its end, in a decoding thread, and gives what is to be encoded.
+        parts: reads the frames of a video to their end, in a decoding thread, and gives what is to
+            be encoded.
         encode: gives the result of each part, of one video or several. A UserError in place of a
             result fails that video alone.
         content: the file of a video from the results of its parts, and facts of it for the record.
@@ -66,7 +67,7 @@ class Work:
 
     libraries: tuple[str, ...]
     settings: Callable[[Job], dict[str, Any]]
-    parts: Callable[[Job, Video], Iterator[Any]]
+    parts: Callable[[Job, Iterable[Frame]], Iterator[Any]]
     encode: Callable[[list[Any]], Iterable[Any]]
     content: Callable[[list[Any]], tuple[bytes, dict[str, Any]]]
     parts_per_call: int
@@ -156,21 +157,19 @@ def _read(job: Job, work: Work) -> Iterator[tuple[Job, Any]]:
         if _is_done(job, settings):
             yield job, _End()
             return
+        times: list[float] = []
         with Video(job.video) as video:
-            for part in work.parts(job, video):
+            for part in work.parts(job, noting_times(video, times)):
                 yield job, part
-        num_segments = video.num_frames // FRAMES_PER_SEGMENT
-        if not num_segments:
+        if len(times) < FRAMES_PER_SEGMENT:
             raise UserError(
-                f"{job.video}: {video.num_frames} frames, fewer than the {FRAMES_PER_SEGMENT} of "
+                f"{job.video}: {len(times)} frames, fewer than the {FRAMES_PER_SEGMENT} of "
                 "one segment; leave it out"
             )
         facts = {
             "video": job.video.name,
             "video_sha256": file_sha256(job.video),
-            "num_frames": video.num_frames,
-            "fps": video.fps,
-            "num_segments": num_segments,
+            **time_facts(times, video.fps),
             "warnings": video.warnings,
         }
         yield job, _End(settings | facts)
@@ -182,13 +181,14 @@ def _read(job: Job, work: Work) -> Iterator[tuple[Job, Any]]:
 def _is_done(job: Job, settings: dict[str, Any]) -> bool:
     """Whether the file is there, whole, of this video's bytes and these settings."""
     try:
-        record = json.loads(job.record.read_text(encoding="utf-8"))
+        record = read_record(job.target)
         return (
-            {key: record.get(key) for key in settings} == settings
-            and record["features_sha256"] == file_sha256(job.target)
-            and record["video_sha256"] == file_sha256(job.video)
+            record is not None
+            and {key: record.values.get(key) for key in settings} == settings
+            and record.features_sha256 == file_sha256(job.target)
+            and record.values.get("video_sha256") == file_sha256(job.video)
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, UserError):  # missing or damaged: made again
         return False
 
 

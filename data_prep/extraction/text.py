@@ -1,7 +1,7 @@
 """Timed sentences beside videos to features, as many rows as the visual ones."""
 
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from data_prep.extraction.jobs import Job, Work, feature_file
 from data_prep.sources.timed_text import segment_features
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, TextEncoder
 from refinevad_jax.encoders.subtitles import SUFFIXES, Sentence, read_sentences
-from refinevad_jax.encoders.video import Video
+from refinevad_jax.encoders.video import Frame
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import file_sha256
 
@@ -32,16 +32,14 @@ def text_work(encoder: TextEncoder, texts: pathlib.Path) -> Work:
             "text_sha256": file_sha256(path),
         }
 
-    def parts(job: Job, video: Video) -> Iterator[tuple[list[Sentence], int, float]]:
+    def parts(job: Job, frames: Iterable[Frame]) -> Iterator[tuple[list[Sentence], int, float]]:
         """The sentences of the whole video, its number of segments, and the seconds of one."""
         sentences = read_sentences(_sentence_file(texts, job))
-        last = 0.0
-        for frame in video:
-            last = frame.seconds
-        num_segments = video.num_frames // FRAMES_PER_SEGMENT
+        times = [frame.seconds for frame in frames]
+        num_segments = len(times) // FRAMES_PER_SEGMENT
         if num_segments:
             # All segments are taken as equally long; at a variable frame rate that is the average.
-            frame_seconds = last / (video.num_frames - 1)
+            frame_seconds = times[-1] / (len(times) - 1)
             yield sentences, num_segments, FRAMES_PER_SEGMENT * frame_seconds
 
     def features(sentences: list[Sentence], count: int, seconds: float) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Videos to features: a row per segment and crop."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from refinevad_jax.encoders.crops import PREPROCESSING
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, VisualEncoder
 from refinevad_jax.encoders.loading import load_visual_encoder
 from refinevad_jax.encoders.segments import read_segments
-from refinevad_jax.encoders.video import Video
+from refinevad_jax.encoders.video import Frame
 
 
 def visual_work(encoder: VisualEncoder, num_crops: int, batch_size: int) -> Work:
@@ -31,9 +31,9 @@ def visual_work(encoder: VisualEncoder, num_crops: int, batch_size: int) -> Work
         "preprocessing": PREPROCESSING,
     }
 
-    def parts(job: Job, video: Video) -> Iterator[np.ndarray]:
+    def parts(job: Job, frames: Iterable[Frame]) -> Iterator[np.ndarray]:
         """Crops of segments: [N, 16, 224, 224, 3] uint8 each."""
-        return (segment.crops for segment in read_segments(video, num_crops))
+        return (segment.crops for segment in read_segments(frames, num_crops))
 
     def content(results: list[np.ndarray]) -> tuple[bytes, dict[str, Any]]:
         """The features of T segments, [N, D] each."""

@@ -17,9 +17,10 @@ import numpy as np
 import tqdm
 
 from data_prep.catalogue.lookup import data_set_of, name_features
-from data_prep.catalogue.video_names import VideoName, match_key, parse_path
+from data_prep.catalogue.video_names import VideoName, is_video_path, match_key, parse_path
 from data_prep.sources.lists import ListEntry
 from refinevad_jax.data.bags import Modality
+from refinevad_jax.encoders.record import read_record
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.arrays import Header, load_array, read_header
 
@@ -40,7 +41,9 @@ class FeatureFolder:
     """A folder of feature files, and which of them the rows of a list mean.
 
     A row that names a .npy or .txt file means the one at its path below the folder, or else the one
-    at the longest ending of its path that exists there. Other rows are found by the video's name: a
+    at the longest ending of its path that exists there. A row that names a video file means the
+    features of that video: the file at its path without the suffix, found in the same way, or else
+    the file of that name in another folder. Other rows are found by the video's name: a
     row with a crop means that crop's file, a row without means all crops that are there, and files
     without crops (audio, text) serve all rows of the video.
     """
@@ -65,6 +68,15 @@ class FeatureFolder:
             raise UserError(f"{self.root}: no .npy or .txt file below it; name the feature folder")
         return found
 
+    @functools.cached_property
+    def _by_stem(self) -> dict[str, list[pathlib.Path]]:
+        """The same files by their whole name without suffix."""
+        found: dict[str, list[pathlib.Path]] = {}
+        for files in self.index.values():
+            for file in files:
+                found.setdefault(file.path.stem, []).append(file.path)
+        return found
+
     def find(self, entries: Sequence[ListEntry], source: str) -> tuple[pathlib.Path, ...]:
         """The files of one video, in crop order; () if there is none.
 
@@ -74,6 +86,10 @@ class FeatureFolder:
 
         Raises UserError naming both files if two fit a row equally well.
         """
+        if len(entries) == 1 and is_video_path(entries[0].path):
+            path = self._of_video(entries[0], source)
+            if path:
+                return (path,)
         rows = {entry.crop or 0: entry for entry in entries}
         found = {crop: path for crop, row in rows.items() if (path := self._at_path(row.path))}
         if len(found) < len(rows):
@@ -87,6 +103,20 @@ class FeatureFolder:
                 if crop not in found and fitting:
                     found[crop] = _most_alike(fitting, row, source)
         return tuple(found[crop] for crop in sorted(found))
+
+    def _of_video(self, row: ListEntry, source: str) -> pathlib.Path | None:
+        """The one file of a video, None if there is none, or if it is only one of several crops."""
+        stem = row.path.strip().rpartition(".")[0]
+        at_path = filter(None, (self._at_path(stem + suffix) for suffix in SUFFIXES))
+        path = next(at_path, None)
+        named = self._by_stem.get(re.split(r"[/\\]", stem)[-1], ())
+        if path is None and named:
+            path = _most_alike(named, row, source)
+        # Roc-Ng's crop 0 carries no number: what looks like the file of a video is a crop of it.
+        # If extraction wrote a record, a number in a name is the video's own.
+        others = self.index.get(match_key(row.video_id), ())
+        crops = any(file.name.crop is not None for file in others)
+        return None if path is None or (crops and not read_record(path)) else path
 
     def _at_path(self, written: str) -> pathlib.Path | None:
         """The file at a path, or at its longest ending: lists hold their authors' folders."""
@@ -113,8 +143,8 @@ def _most_alike(paths: Sequence[pathlib.Path], row: ListEntry, source: str) -> p
     first, *others = [path for path in paths if common(path) == best]
     if others:
         raise UserError(
-            f"{others[0]}: {first} is the same crop of {row.video_id} ({source}:{row.line}); name "
-            "the folder of one encoder only"
+            f"{source}:{row.line}: {row.path} may be {first} or {others[0]}; write its path as it "
+            "is below the feature folder, and name the folder of one encoder only"
         )
     return first
 

@@ -1,9 +1,10 @@
 """Reads lists: which videos, which crops of them, and their labels.
 
-Grammars: CSV with a header that begins with `path` (VadCLIP, DSANet, IEF-VAD, your own), or without
-a header if the paths end in a file suffix; CSV `video-id` (S3R, GlanceVAD); one path or name per
-line (UR-DMU, PEL4VAD, XDVioDet, RTFM, MGFN, MSAD); `path 0` or `path 1` (PEL4VAD ShanghaiTech); and
-every annotation file, read as the list of its videos (MIST, UMIL, TAD, AnomalyCLIP, LaGoVAD).
+Grammars: CSV with a header that begins with `path` (VadCLIP, DSANet, IEF-VAD, your own) or with
+`video,label` (your own), or without a header if the paths end in a file suffix; CSV `video-id`
+(S3R, GlanceVAD); one path or name per line (UR-DMU, PEL4VAD, XDVioDet, RTFM, MGFN, MSAD); `path 0`
+or `path 1` (PEL4VAD ShanghaiTech); and every annotation file, read as the list of its videos (MIST,
+UMIL, TAD, AnomalyCLIP, LaGoVAD).
 """
 
 import csv
@@ -15,10 +16,10 @@ from collections.abc import Iterable, Sequence
 from data_prep.annotations import read_annotations
 from data_prep.annotations.reading import read_lines
 from data_prep.catalogue.lookup import data_set_of_all, label_from_name
-from data_prep.catalogue.video_names import is_normal_label, parse_path
+from data_prep.catalogue.video_names import is_normal_label, is_video_path, parse_path
 from refinevad_jax.errors import UserError
 
-_FILE = re.compile(r"\.(npy|txt|mp4|avi|mkv|mov|webm|m4v|mpe?g|ts|flv|wmv)$", re.IGNORECASE)
+_FILE = re.compile(r"\.(npy|txt)$", re.IGNORECASE)
 # (line, path, label or None)
 _Row = tuple[int, str, str | None]
 
@@ -97,9 +98,9 @@ def read_list(path: pathlib.Path) -> VideoList:
     delimiter = ";" if ";" in unquoted and "," not in unquoted else ","
     first = _fields(*lines[0], path, delimiter)
     columns = [field.lower() for field in first[:2]]
-    if columns[0] == "path" or columns == ["video-id"]:
+    if columns[0] == "path" or columns in (["video-id"], ["video", "label"]):
         return _read_csv(lines[1:], path, delimiter, first)
-    if len(first) > 1 and _FILE.search(first[0]):
+    if len(first) > 1 and _is_file(first[0]):
         return _read_csv(lines, path, delimiter, ["path", "label"])
     if all(_is_one_name(line) for _, line in lines):
         names = [(number, line, None) for number, line in lines]
@@ -136,8 +137,12 @@ def _read_csv(
     return _build(f"CSV {columns}", path, rows)
 
 
+def _is_file(path: str) -> bool:
+    return _FILE.search(path) is not None or is_video_path(path)
+
+
 def _is_one_name(line: str) -> bool:
-    if _FILE.search(line):
+    if _is_file(line):
         return True
     # uws4vad's `name@frames` is not a name; `CLE@GSW` in an XD-Violence title is.
     return re.fullmatch(r"[^\s,]+", line) is not None and not re.search(r"@\d+$", line)

@@ -10,7 +10,7 @@ from typing import Any
 from data_prep.annotations import Annotations
 from data_prep.catalogue.lookup import fit_rule, load_taxonomy
 from data_prep.catalogue.video_names import match_key, parse_path
-from data_prep.dataset.videos import Video
+from data_prep.dataset.videos import Video, check_classes
 from data_prep.sources.features import (
     FeatureFolder,
     Shapes,
@@ -22,6 +22,13 @@ from data_prep.sources.features import (
     read_shapes,
 )
 from data_prep.sources.lists import ListEntry, VideoList, read_list
+from data_prep.sources.recorded import (
+    agreeing_records,
+    digests_of,
+    name_encoder,
+    records_hash,
+    warn_of_flags,
+)
 from data_prep.sources.timed_text import read_timed_text
 from data_prep.sources.truth import add_truth, describe_truth, read_frame_counts, read_truth
 from refinevad_jax.data.bags import BagsInfo, Modality
@@ -46,9 +53,6 @@ OF_LISTS = (
 )
 OF_TEXT = ("input",)
 
-# Feature archives of the field take tens of GB: above this, file contents are not hashed.
-MAX_HASHED_BYTES = 2 * 10**9
-
 
 @dataclasses.dataclass(frozen=True)
 class Request:
@@ -65,12 +69,13 @@ class Request:
             one modality.
         annotations: a file or folder that data_prep.annotations reads; None: no truth.
         frame_counts: an annotation file whose frame counts are to be used, for annotations in
-            shares of the video, or for lengths that the annotations do not state.
+            shares of the video, or for lengths that neither annotations nor records state.
         layout: one of features.LAYOUTS.
         num_crops: crops to keep of each video; 0: all that the list names.
         frames_per_segment: frames that one row of a feature file covers.
-        fps: frames per second if the annotations do not state them.
-        encoder: what made the features, in words; "": what width, crops and names tell.
+        fps: frames per second of videos for which neither annotations nor records state them.
+        encoder: what made the features, in words, or a name of data_prep.extract; "": what the
+            records beside the files say, or else what width, crops and names tell.
         source_note: where the data came from, in words.
     """
 
@@ -115,18 +120,23 @@ def read_source(
     words = {key: flags[key] for key in ("name", "encoder", "source_note")}
     words["taxonomy"] = load_taxonomy(flags["taxonomy"])
     if is_text:
-        return read_timed_text(pathlib.Path(flags["input"]), **words)
+        info, videos = read_timed_text(pathlib.Path(flags["input"]), **words)
+    else:
+        info, videos = read_request(_request(flags, words))
+    check_classes(videos, info.taxonomy)
+    return info, videos
+
+
+def _request(flags: Mapping[str, Any], words: Mapping[str, Any]) -> Request:
     extra = parse_named(flags["extra_features"], "extra_features", "MODALITY=FOLDER", ("visual",))
-    return read_request(
-        Request(
-            lists=parse_named(flags["list"], "list", "SPLIT=FILE, as in train=train.csv"),
-            features={"visual": pathlib.Path(flags["features"]), **extra},
-            modalities=flags["modality"],
-            annotations=_path(flags["annotations"]),
-            frame_counts=_path(flags["frame_counts"]),
-            **{key: flags[key] for key in ("layout", "num_crops", "frames_per_segment", "fps")},
-            **words,
-        )
+    return Request(
+        lists=parse_named(flags["list"], "list", "SPLIT=FILE, as in train=train.csv"),
+        features={"visual": pathlib.Path(flags["features"]), **extra},
+        modalities=flags["modality"],
+        annotations=_path(flags["annotations"]),
+        frame_counts=_path(flags["frame_counts"]),
+        **{key: flags[key] for key in ("layout", "num_crops", "frames_per_segment", "fps")},
+        **words,
     )
 
 
@@ -177,17 +187,40 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
         for i in range(len(folders))
     ]
     layouts = [choose_layout(request.layout, of_one) for of_one in of_folders]
+    digests = [digests_of(of_one) for of_one in of_folders]
+    records = [
+        agreeing_records(
+            folder.root,
+            {path: num_segments(shape, layout) for path, shape in of_one.items()},
+            found,
+            request.frames_per_segment,
+        )
+        for folder, of_one, found, layout in zip(folders, of_folders, digests, layouts, strict=True)
+    ]
+    recorded = {  # those of the first folder win
+        match_key(video.video_id): of_one[path]
+        for i, of_one in reversed(list(enumerate(records)))
+        for video in listed
+        for path in video.files[i]
+        if path in of_one
+    }
     info = BagsInfo(
         name=request.name,
         taxonomy=request.taxonomy,
         modalities=_modalities(request, of_folders),
         frames_per_segment=request.frames_per_segment,
-        encoder=request.encoder
-        or " + ".join(name_release(listed[0].video_id, files, shapes) for files in listed[0].files),
+        encoder=name_encoder(
+            request.encoder,
+            [next((one.encoder for one in of_one.values()), "") for of_one in records],
+            [name_release(listed[0].video_id, files, shapes) for files in listed[0].files],
+        ),
         source=request.source_note
         or f"lists {', '.join(path.name for path in request.lists.values())}",
     )
     counts = read_frame_counts(request.frame_counts)
+    warn_of_flags(recorded, counts, request.fps)
+    counts |= {key: record.num_frames for key, record in recorded.items()}
+    rates = {key: record.rate for key, record in recorded.items() if record.rate}
     segments = {  # of the shortest modality
         video.video_id: min(
             num_segments(shapes[files[0]], layout)
@@ -205,16 +238,18 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
             num_frames=counts.get(
                 match_key(video.video_id), segments[video.video_id] * request.frames_per_segment
             ),
-            fps=request.fps or 0.0,
+            fps=rates.get(match_key(video.video_id), request.fps or 0.0),
         )
         for video in listed
     ]
     truth = None
     if request.annotations is not None:
-        truth = read_truth(request.annotations, counts, request.fps)
+        clocks = {key: recorded[key].frame_at for key in rates}
+        truth = read_truth(request.annotations, counts, request.fps, clocks)
         videos = add_truth(videos, truth, info)
     provenance = {
-        **_provenance(request, info, listed),
+        **_provenance(request, info, digests, of_folders),
+        **records_hash(recorded),
         "truth": None if truth is None else describe_truth(truth),
         "length_rule": _length_rule(truth, counts, segments, request.frames_per_segment),
         "layouts": layouts,
@@ -289,7 +324,10 @@ def _modalities(request: Request, of_folders: Sequence[Shapes]) -> tuple[Modalit
 
 
 def _provenance(
-    request: Request, info: BagsInfo, videos: Sequence[ListedVideo]
+    request: Request,
+    info: BagsInfo,
+    digests: Sequence[Mapping[pathlib.Path, str]],
+    of_folders: Sequence[Shapes],
 ) -> dict[str, object]:
     """What decides whether a data set that is there already is the same one."""
     return {
@@ -305,8 +343,10 @@ def _provenance(
         "annotations": hash_input(request.annotations),
         "frame_counts": hash_input(request.frame_counts),
         "features": {
-            name: hash_files([path for video in videos for path in video.files[i]], folder)
-            for i, (name, folder) in enumerate(request.features.items())
+            name: hash_files(list(files), folder, found)
+            for (name, folder), files, found in zip(
+                request.features.items(), of_folders, digests, strict=True
+            )
         },
     }
 
@@ -327,22 +367,23 @@ def _length_rule(
     return f"{fit.rule} in {fit.followers} of {fit.num_compared} videos with known frames"
 
 
-def hash_files(files: Sequence[pathlib.Path], root: pathlib.Path) -> dict[str, str]:
+def hash_files(
+    files: Sequence[pathlib.Path], root: pathlib.Path, digests: Mapping[pathlib.Path, str]
+) -> dict[str, str]:
     """One SHA-256 over all files, for the provenance of a data set.
 
-    Over path, size and content; over path and size if there are more than MAX_HASHED_BYTES. The
-    answer says which.
+    Over path, size and content; over path and size if digests_of gives no digests. The answer says
+    which.
     """
-    sizes = {path: path.stat().st_size for path in files}
-    with_content = sum(sizes.values()) <= MAX_HASHED_BYTES
     digest = hashlib.sha256()
     for path in sorted(files):
-        digest.update(f"{path.relative_to(root).as_posix()}\0{sizes[path]}\0".encode())
-        if with_content:
-            digest.update(bytes.fromhex(file_sha256(path)))
+        size = path.stat().st_size
+        digest.update(f"{path.relative_to(root).as_posix()}\0{size}\0".encode())
+        if digests:
+            digest.update(bytes.fromhex(digests[path]))
     return {
         "sha256": digest.hexdigest(),
-        "over": "path, size and content" if with_content else "path and size",
+        "over": "path, size and content" if digests else "path and size",
     }
 
 
@@ -352,5 +393,5 @@ def hash_input(path: pathlib.Path | None) -> dict[str, str] | None:
         return None
     if path.is_dir():
         files = [file for file in path.iterdir() if file.is_file()]
-        return {"folder": path.name, **hash_files(files, path)}
+        return {"folder": path.name, **hash_files(files, path, digests_of(files))}
     return {"file": path.name, "sha256": file_sha256(path)}

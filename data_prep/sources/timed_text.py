@@ -15,15 +15,17 @@ import numpy as np
 from data_prep.annotations import read_annotations
 from data_prep.catalogue.video_names import strip_video_path
 from data_prep.dataset.videos import Span, Video
+from data_prep.sources.recorded import full_name
 from refinevad_jax.data.bags import BagsInfo, Modality
 from refinevad_jax.data.taxonomy import Taxonomy
+from refinevad_jax.encoders.encoder import NAMES
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.arrays import load_packed
 from refinevad_jax.files.hashes import file_sha256
 from refinevad_jax.metrics.truth import FRAMES_PER_SEGMENT
 
 DEFAULT_FPS = 30.0
-DEFAULT_ENCODER = "all-MiniLM-L6-v2"
+DEFAULT_ENCODER = NAMES["minilm"]
 
 # Times are stored as float32, which is exact to 2 ms in a video of nine hours. A shorter overlap is
 # rounding: 1.6 s is where segment 3 starts, and float32 puts it 24 ns later.
@@ -55,7 +57,7 @@ def read_timed_text(
     videos = [video for _, found in read for video in found]
     interval_files = sorted(folder.glob("*_intervals_*.json"))
     truth = _read_truth(interval_files, {strip_video_path(v.video_id): v.fps for v in videos})
-    encoder = encoder or DEFAULT_ENCODER
+    encoder = full_name(encoder) or DEFAULT_ENCODER
     info = BagsInfo(
         name=name,
         taxonomy=taxonomy,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from data_prep.annotations import Annotations, read_annotations
+from data_prep.annotations.record import Clock
 from data_prep.annotations.truths import name_truth, official, span_hash
 from data_prep.catalogue.lookup import data_set_of, data_set_of_all
 from data_prep.catalogue.video_names import match_key
@@ -28,18 +29,22 @@ def read_frame_counts(path: pathlib.Path | None) -> dict[str, int]:
 
 
 def read_truth(
-    path: pathlib.Path, counts: Mapping[str, int], fps: float | None = None
+    path: pathlib.Path,
+    counts: Mapping[str, int],
+    fps: float | None = None,
+    clocks: Mapping[str, Clock] | None = None,
 ) -> Annotations:
     """Annotations in frames.
 
     Args:
         path: what read_annotations reads.
         counts: frames by match_key, for shares of the video; UCF-Crime's test videos are known.
-        fps: frames per second, for seconds if the file does not state them.
+        fps: frames per second, for seconds of which neither the file nor clocks tell the frame.
+        clocks: by match_key, of the videos whose times are known.
     """
     truth = read_annotations(path)
     known = official(data_set_of(next(iter(truth.stretches), "")))
-    return truth.in_frames({**(known.num_frames if known else {}), **counts}, fps)
+    return truth.in_frames({**(known.num_frames if known else {}), **counts}, fps, clocks)
 
 
 def describe_truth(truth: Annotations) -> dict[str, str]:
@@ -90,10 +95,10 @@ def add_truth(videos: Sequence[Video], annotations: Annotations, info: BagsInfo)
             spanned.append(name)
     known = {match_key(video.video_id) for video in videos}
     unlisted = [name for name in annotations.spans if match_key(name) not in known]
-    _warn(unlisted, "annotated, but in no list")
-    _warn(lengths, "features and annotated frames differ by two segments or more")
-    _warn(spanless, "labelled anomalous, annotated without an anomalous span")
-    _warn(spanned, "labelled normal, annotated with an anomalous span")
+    warn(unlisted, "annotated, but in no list")
+    warn(lengths, "features and annotated frames differ by two segments or more")
+    warn(spanless, "labelled anomalous, annotated without an anomalous span")
+    warn(spanned, "labelled normal, annotated with an anomalous span")
     return complete
 
 
@@ -104,7 +109,8 @@ def _by_key(table: Mapping[str, _Number]) -> dict[str, _Number]:
     return {match_key(video_id): value for video_id, value in table.items()}
 
 
-def _warn(video_ids: Sequence[str], problem: str) -> None:
+def warn(video_ids: Sequence[str], problem: str) -> None:
+    """Says on stderr which videos, if any, have a problem that does not stop the work."""
     if video_ids:
         found = f"{_names(video_ids)} ({len(video_ids)} in all)"
         print(f"warning: {problem}: {found}", file=sys.stderr)

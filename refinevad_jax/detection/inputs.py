@@ -2,24 +2,29 @@
 
 import dataclasses
 import io
-import json
 import pathlib
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import tqdm
 
-from refinevad_jax.encoders import clip, i3d
-from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, VisualEncoder
-from refinevad_jax.encoders.segments import Segment, ahead, batched, read_segments
-from refinevad_jax.encoders.video import SUFFIXES, Video, find_videos
+from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, NAMES, VisualEncoder
+from refinevad_jax.encoders.loading import VISUAL
+from refinevad_jax.encoders.record import read_record
+from refinevad_jax.encoders.segments import (
+    Segment,
+    ahead,
+    batched,
+    noting_times,
+    read_segments,
+    segment_edges,
+)
+from refinevad_jax.encoders.video import DEFAULT_FPS, SUFFIXES, Video, find_videos, shown
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.arrays import load_array
 from refinevad_jax.files.hashes import file_sha256
 
-DEFAULT_FPS = 25.0  # of a feature file that does not say its own
-ENCODERS = {i3d.NAME: "i3d", clip.NAME: "clip"}
+ENCODERS = {NAMES[name]: name for name in VISUAL}
 _THUMBNAIL_WIDTH = 160
 _AHEAD = 8
 
@@ -32,8 +37,8 @@ class Features:
         path: the video or feature file.
         features: [N, T, D] float32.
         seconds: [T + 1] starts of the segments, and the end of the last one.
-        num_frames: of the video; T x 16 for a feature file that does not say.
-        fps: average frames per second.
+        num_frames: of the video; T x 16 for a feature file without a record.
+        fps: average frames per second; 25 if nothing states them.
         encoder: name of the encoder, "" if not known.
         thumbnails: [T] JPEG bytes of the segments' first frames; empty for a feature file.
         warnings: what was wrong with the video.
@@ -67,8 +72,10 @@ def find_inputs(inputs: Sequence[str]) -> dict[str, pathlib.Path]:
                 )
         elif path.is_file():
             inside = [(path.stem, path)]
+        elif "://" in text:
+            raise UserError(f"--input={shown(text)}: an address is a live source; add --stream")
         else:
-            raise UserError(f"--input={text}: no such file or folder")
+            raise UserError(f"--input={text}: no such file or folder; check the path")
         for name, one in inside:
             if name in found:
                 raise UserError(f"{found[name]} and {one} would both become {name}; rename one")
@@ -90,38 +97,26 @@ def read_features(path: pathlib.Path, frames_per_segment: int = FRAMES_PER_SEGME
         raise UserError(
             f"{path}: value {np.abs(array).max():g} does not fit float16; scale the features"
         )
-    record = _record(path)
-    if record.get("features_sha256", digest := file_sha256(path)) != digest:
+    record = read_record(path)
+    if record and record.features_sha256 != file_sha256(path):
         raise UserError(f"{path}: not what data_prep.extract wrote there; extract it again")
-    fps = record.get("fps") or DEFAULT_FPS
-    num_frames = record.get("num_frames") or len(array) * frames_per_segment
-    if not all(isinstance(one, int | float) and 0 < one < 2**31 for one in (fps, num_frames)):
-        raise UserError(
-            f"{path.with_suffix('.json')}: fps {fps!r}, num_frames {num_frames!r}; "
-            "extract the features again"
-        )
+    fps = (record and record.rate) or DEFAULT_FPS
+    seconds = np.arange(len(array) + 1) * frames_per_segment / fps
+    if record and record.segment_seconds:
+        seconds = np.array(record.segment_seconds)
     crops = array[:, None] if array.ndim == 2 else array
     if crops.shape[1] > 10:
         raise UserError(f"{path}: {crops.shape[1]} crops; save it as (T, crops, D), at most 10")
     return Features(
         path=path,
         features=crops.transpose(1, 0, 2).astype(np.float32),
-        seconds=np.arange(len(array) + 1) * frames_per_segment / fps,
-        num_frames=int(num_frames),
-        fps=float(fps),
-        encoder=str(record.get("encoder") or ""),
+        seconds=seconds,
+        num_frames=record.num_frames if record else len(array) * frames_per_segment,
+        fps=fps,
+        encoder=record.encoder if record else "",
         thumbnails=[],
         warnings=[],
     )
-
-
-def _record(path: pathlib.Path) -> dict[str, Any]:
-    beside = path.with_suffix(".json")
-    try:
-        record = json.loads(beside.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}  # a file of another origin: only its shape can be checked
-    return record if isinstance(record, dict) else {}
 
 
 def encode_video(
@@ -133,29 +128,24 @@ def encode_video(
     Raises UserError if it cannot be read or is shorter than one segment.
     """
     rows: list[np.ndarray] = []
-    starts: list[float] = []
+    times: list[float] = []
     thumbnails: list[bytes] = []
-    last = 0.0
     with Video(path) as video, tqdm.tqdm(desc=path.name, unit="segment", leave=False) as bar:
-        segments = ahead([read_segments(video, num_crops)], _AHEAD)
+        segments = ahead([read_segments(noting_times(video, times), num_crops)], _AHEAD)
         for some in batched(segments, batch_size):
             rows.append(encoder.encode_segments([segment.crops for segment in some], batch_size))
-            for segment in some:
-                starts.append(float(segment.seconds[0]))
-                last = float(segment.seconds[-1])
-                thumbnails.append(_thumbnail(segment))
+            thumbnails += map(_thumbnail, some)
             bar.update(len(some))
     if not rows:
         raise UserError(
             f"{path}: {video.num_frames} frames, fewer than the {FRAMES_PER_SEGMENT} of a segment"
         )
-    fps = video.fps or DEFAULT_FPS
     return Features(
         path=path,
         features=np.concatenate(rows).transpose(1, 0, 2),
-        seconds=np.array([*starts, last + 1 / fps]),
+        seconds=segment_edges(times, video.fps),
         num_frames=video.num_frames,
-        fps=fps,
+        fps=video.fps or DEFAULT_FPS,
         encoder=encoder.name,
         thumbnails=thumbnails,
         warnings=video.warnings,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, VisualEncoder
 from refinevad_jax.encoders.loading import load_visual_encoder
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import write_json, write_text
+from refinevad_jax.runtime.command_line import one_line
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,9 +57,15 @@ def load_encoder(detector: Detector, settings: DetectionSettings, num_crops: int
     trained = detector.run.info.encoder
     name = settings.encoder or ENCODERS.get(trained, "")
     if not name:
+        cure = "give feature files (.npy) with the channels of all its encoders"
+        if " + " not in trained:
+            cure = (
+                "if they came from data_prep.extract, package them again with --encoder=i3d (or "
+                "clip) and train again, else give feature files (.npy)"
+            )
         raise UserError(
-            f"{detector.workdir}: trained on features of {trained!r}, which no encoder here makes; "
-            "give feature files (.npy), or --encoder with --allow_mismatch"
+            f"{detector.workdir}: this run was trained on features labelled {trained!r}, so videos "
+            f"cannot be encoded the same way; {cure}"
         )
     encoder = load_visual_encoder(name, settings.weights)
     detector.check(f"videos by {name}", encoder.width, encoder.name, num_crops)
@@ -117,7 +125,9 @@ def detect(
     if len(failed) == 1:
         raise UserError(failed[0])
     if failed:
-        raise UserError(f"{len(failed)} of {len(found)} inputs failed: " + "; ".join(failed))
+        for reason in failed:
+            print(f"failed: {one_line(reason)}", file=sys.stderr)
+        raise UserError(f"{len(failed)} of {len(found)} inputs failed, listed above")
     return content
 
 

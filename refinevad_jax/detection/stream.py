@@ -15,7 +15,7 @@ from refinevad_jax.detection.detector import Detector, Threshold
 from refinevad_jax.encoders.crops import CROP_SIZE
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, VisualEncoder
 from refinevad_jax.encoders.segments import ahead, read_segments
-from refinevad_jax.encoders.video import Video
+from refinevad_jax.encoders.video import Video, shown
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation.scoring import bucket_length
 
@@ -76,7 +76,9 @@ def watch(
             }
             yield json.dumps(line)
     if video.num_frames < FRAMES_PER_SEGMENT:
-        raise UserError(f"{source}: ended before the {FRAMES_PER_SEGMENT} frames of one segment")
+        raise UserError(
+            f"{shown(source)}: ended before the {FRAMES_PER_SEGMENT} frames of one segment"
+        )
 
 
 def _compile(detector: Detector, encoder: VisualEncoder, window: int, num_crops: int) -> None:

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from refinevad_jax.encoders.encoder import TextEncoder, VisualEncoder
+from refinevad_jax.encoders.encoder import NAMES, TextEncoder, VisualEncoder
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import file_sha256
 
-NAME = "clip-vit-l-14"
-TEXT_NAME = "clip-vit-l-14-text"
+NAME = NAMES["clip"]
+TEXT_NAME = NAMES["clip_text"]
 ARCHITECTURE = "ViT-L-14-quickgelu"  # OpenAI trained it with the quick form of GELU
 
 _PER_CALL = 64  # frames or sentences

@@ -7,6 +7,14 @@ import numpy as np
 
 FRAMES_PER_SEGMENT = 16
 
+# The encoders: how commands call them, and how data sets and checkpoints name them.
+NAMES = {
+    "i3d": "i3d-rgb-kinetics400",
+    "clip": "clip-vit-l-14",
+    "minilm": "all-MiniLM-L6-v2",
+    "clip_text": "clip-vit-l-14-text",
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class VisualEncoder:

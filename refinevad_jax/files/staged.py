@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import shutil
+import tempfile
 from collections.abc import Iterator
 from typing import IO, Any
 
@@ -35,6 +36,31 @@ def write_json(path: pathlib.Path, content: Any) -> None:
 def write_text(path: pathlib.Path, text: str) -> None:
     """Writes a text file as write_bytes does."""
     write_bytes(path, text.encode())
+
+
+def require_writable(flag: str, folder: pathlib.Path) -> None:
+    """Tries out whether files can be made in a folder, which need not be there yet; leaves nothing.
+
+    For commands that work for a while before they write. flag: that names the folder, for the
+    error. Raises UserError if the folder cannot be made or written.
+    """
+    missing: list[pathlib.Path] = []
+    try:
+        missing = [one for one in (folder, *folder.parents) if not one.exists()]
+        if folder.exists() and not folder.is_dir():
+            raise UserError(f"--{flag}={folder}: is a file; choose a folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(
+            f"--{flag}={folder}: cannot be written ({reason}); choose another folder"
+        ) from error
+    finally:
+        for one in missing:
+            with contextlib.suppress(OSError):  # not made, or another process is at work there
+                one.rmdir()
 
 
 def staging_path(path: pathlib.Path) -> pathlib.Path:

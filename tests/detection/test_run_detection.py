@@ -165,13 +165,18 @@ def test_an_annotated_copy_shows_where_events_are(
 
 
 def test_bad_inputs_do_not_end_the_others(
-    detector: Detector, clip: pathlib.Path, tmp_path: pathlib.Path
+    detector: Detector,
+    clip: pathlib.Path,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     junk, wide = tmp_path / "junk.mp4", tmp_path / "wide.npy"
     junk.write_text("no video")
     np.save(wide, np.zeros((5, 99), np.float32))
-    with pytest.raises(UserError, match=r"2 of 3 inputs failed: .*junk\.mp4.*visual \(99\)"):
+    with pytest.raises(UserError, match="2 of 3 inputs failed, listed above"):
         detect(detector, [junk, clip, wide], tmp_path / "out", 0.5)
+    first, second = capsys.readouterr().err.splitlines()[-2:]
+    assert first.startswith(f"failed: {junk}: ") and "visual (99)" in second
     assert (tmp_path / "out" / "clip.html").is_file()
     content = json.loads((tmp_path / "out" / "events.json").read_text())
     assert [video["name"] for video in content["videos"]] == ["clip"]
@@ -216,7 +221,7 @@ def test_an_encoder_that_is_not_here(
     detector: Detector, monkeypatch: pytest.MonkeyPatch, clip: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     monkeypatch.delitem(run_detection.ENCODERS, "random")
-    with pytest.raises(UserError, match="'random', which no encoder here makes"):
+    with pytest.raises(UserError, match="labelled 'random', so videos cannot be encoded"):
         detect(detector, [clip], tmp_path / "out", 0.5)
     assert not (tmp_path / "out").exists()
 

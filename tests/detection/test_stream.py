@@ -96,5 +96,5 @@ def test_a_number_is_a_camera(
 def test_a_source_that_is_not_there(detector: Detector, encoder: VisualEncoder) -> None:
     pytest.importorskip("av", reason="pip install av")
     threshold = detector.threshold(0.5, None)
-    with pytest.raises(UserError, match="no readable video"):
+    with pytest.raises(UserError, match="/no/such/file: no such file; check the path"):
         list(watch("/no/such/file", detector, encoder, threshold, window=4, num_crops=1))

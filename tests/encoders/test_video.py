@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from refinevad_jax.encoders.video import Video, find_videos, upright
+from refinevad_jax.encoders.video import Video, find_videos, shown, upright
 from refinevad_jax.encoders.video_writer import write_video
 from refinevad_jax.errors import UserError
 
@@ -173,12 +173,26 @@ def test_what_is_no_video_is_one_line(tmp_path: pathlib.Path) -> None:
         (audio, "holds audio but no decodable pictures"),
         (empty, "is empty"),
         (text, "no readable video"),
-        (tmp_path / "missing.mp4", "cannot be read"),
+        (tmp_path / "missing.mp4", "no such file"),
         (tmp_path, "is a folder"),
     ]:
         with pytest.raises(UserError, match=words) as caught:
             Video(path)
         assert str(path) in str(caught.value)
+
+
+def test_addresses_are_advised_and_keep_their_secrets() -> None:
+    with pytest.raises(UserError) as caught:
+        Video("rtsp://user:p@ss/word@127.0.0.1:9/live?password=word", live=True)
+    text = str(caught.value)
+    assert text.startswith("rtsp://user:***@127.0.0.1:9/live?***: no video comes from there (")
+    assert "word@" not in text and text.endswith(
+        "check the address, the network, and user name and password"
+    )
+    with pytest.raises(UserError, match=r"/dev/video77: no picture from this camera .*connected"):
+        Video("/dev/video77", live=True, kind="v4l2")
+    assert shown("a b?.mp4") == "a b?.mp4"
+    assert shown("rtsp://camera/1") == "rtsp://camera/1"
 
 
 def test_a_stream_without_frames(clip: pathlib.Path) -> None:

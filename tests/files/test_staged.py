@@ -5,7 +5,8 @@ import pathlib
 
 import pytest
 
-from refinevad_jax.files.staged import write_bytes, write_json
+from refinevad_jax.errors import UserError
+from refinevad_jax.files.staged import require_writable, write_bytes, write_json
 
 
 def test_a_failing_write_names_the_file_and_leaves_the_earlier_one(
@@ -33,3 +34,21 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: pathlib.Path) -> None
             write_bytes(path, b"")
         assert str(tmp_path) in str(caught.value.filename)
     assert sorted(one.name for one in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_an_output_is_tried_out_before_the_work(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").write_text("kept")
+    (tmp_path / "folder").mkdir()
+    require_writable("output", tmp_path / "folder")
+    require_writable("output", tmp_path / "new" / "below")
+    for place, words in [
+        ("file", "is a file; choose a folder"),
+        ("file/below", "cannot be written (Not a directory); choose another folder"),
+        ("a" * 300, "cannot be written (File name too long); choose another folder"),
+    ]:
+        with pytest.raises(UserError) as caught:
+            require_writable("output", tmp_path / place)
+        assert str(caught.value) == f"--output={tmp_path / place}: {words}"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]
+    with pytest.raises(UserError, match="cannot be written"):  # no folder takes files there
+        require_writable("output", pathlib.Path("/proc/refinevad"))

@@ -16,7 +16,7 @@ from refinevad_jax.encoders.video import Video
 from refinevad_jax.encoders.video_writer import write_video
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import file_sha256
-from tests.conftest import call
+from tests.conftest import call, write_uneven
 
 pytest.importorskip("av", reason="pip install av")
 
@@ -76,10 +76,18 @@ def test_files_records_and_batches(folder: pathlib.Path, tmp_path: pathlib.Path)
         record = json.loads((tmp_path / "out" / f"{name}.json").read_text())
         assert record["video_sha256"] == file_sha256(video)
         assert record["num_segments"] == count and record["fps"] == 25
+        assert "segment_seconds" not in record
     # 10 segments of three videos in calls of 3: batches are filled across videos.
     assert means.shapes == [(3, 16, 224, 224, 3)] * 4
     names = sorted(path.name for path in (tmp_path / "out").rglob("*") if path.is_file())
     assert names == ["a.json", "a.npy", "b.c.json", "b.c.npy", "d.json", "d.npy"]
+
+
+def test_times_of_a_variable_frame_rate_are_recorded(tmp_path: pathlib.Path) -> None:
+    write_uneven(tmp_path / "a.mkv", [*range(0, 1280, 40), *range(3000, 3640, 40)])
+    run(tmp_path, tmp_path / "out")
+    record = json.loads((tmp_path / "out" / "a.json").read_text())
+    assert record["segment_seconds"] == [0, 0.64, 3, 3.64] and record["num_frames"] == 48
 
 
 def test_ten_crops_are_the_middle_axis(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
@@ -156,6 +164,8 @@ def test_lists(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
         (folder / "sub" / "d.mp4", "sub/d.mp4"),
         (folder / "a.mp4", "a.mp4"),
     ]
+    listed.write_text("video,label\nsub/d.mp4,Normal\na.mp4,Fight\n")
+    assert [name for _, name in read_videos(listed)] == ["sub/d.mp4", "a.mp4"]
     listed.write_text(f"{folder}/sub/d.mp4\n{folder}/a.mp4\n")
     assert [name for _, name in read_videos(listed)] == ["sub/d.mp4", "a.mp4"]
     listed.write_text(f"{folder}/x/../sub/d.mp4\n{folder}/x/y.mp4\n")

@@ -1,3 +1,4 @@
+import json
 import pathlib
 
 import numpy as np
@@ -61,9 +62,31 @@ def test_a_file_in_another_folder_is_found_by_the_name_of_its_video(tmp_path):
         assert find(tmp_path, listed) == (first,)
     assert find(tmp_path, "Abuse029_x264.npy") == ()
     second = save(tmp_path / "Test" / "Abuse028_x264_i3d.npy", np.ones(1))
-    with pytest.raises(UserError, match=rf"{first}: {second} is the same crop .*list:1"):
+    with pytest.raises(UserError, match=rf"list:1: Abuse028_x264\.npy may be {second} or {first}"):
         find(tmp_path, "Abuse028_x264.npy")
     assert find(tmp_path, "/x/Train/Abuse028_x264.npy") == (first,)
+
+
+def test_the_row_of_a_video_means_its_features(tmp_path):
+    near = save(tmp_path / "gate" / "a.npy", np.ones(1))
+    far = save(tmp_path / "shop" / "b.c.npy", np.ones(1))
+    for listed in ("gate/a.mp4", "gate\\a.MKV", "/data/clips/gate/a.avi", "x/a.mov"):
+        assert find(tmp_path, listed) == (near,)
+    assert find(tmp_path, "gate/b.c.webm") == (far,)
+    assert find(tmp_path, "b.mp4") == ()
+    other = save(tmp_path / "shop" / "a.npy", np.ones(1))
+    assert find(tmp_path, "shop/a.mp4") == (other,)
+    with pytest.raises(UserError, match=rf"list:1: x/a\.mp4 may be {near} or {other}; write"):
+        find(tmp_path, "x/a.mp4")
+
+
+def test_a_number_in_the_name_of_a_video_is_no_crop(tmp_path):
+    files = [save(tmp_path / f"a{end}.npy", np.ones(1)) for end in ("", "__1", "__2")]
+    assert find(tmp_path, "a.mp4") == tuple(files)  # a release with ten files per video
+    assert find(tmp_path, "a__2.mp4") == (files[2],)
+    facts = {"encoder": "e", "num_frames": 16, "fps": 25.0, "num_segments": 1}
+    (tmp_path / "a.json").write_text(json.dumps({**facts, "features_sha256": ""}))
+    assert find(tmp_path, "a.mp4") == (files[0],)  # extracted: a file per video
 
 
 def test_a_row_without_a_crop_means_its_file_or_all_crops(tmp_path):

@@ -288,3 +288,17 @@ def test_every_repository_lists_the_same_videos(shared_data, files, members, ano
         assert len(released.videos) == known.num_videos == members
         labels = released.labels.values()
         assert sum(not is_normal_label(label) for label in labels) == anomalous, file
+
+
+def test_a_list_of_videos_serves_extraction_and_packaging(tmp_path):
+    path = tmp_path / "videos.csv"
+    path.write_text(
+        "video,label\nclips/cam__1.mp4,Fight\nclips/cam__2.MP4,Normal\nx_i3d.avi,Fall\n"
+    )
+    read = read_list(path)
+    assert read.grammar == "CSV video,label"
+    assert [(entry.video_id, entry.crop, entry.label) for entry in read.entries] == [
+        ("cam__1", None, "Fight"),  # a video file has no crops and no encoder
+        ("cam__2", None, "Normal"),
+        ("x_i3d", None, "Fall"),
+    ]

@@ -11,12 +11,12 @@ from data_prep.dataset.videos import Span
 from data_prep.dataset.write import write_dataset
 from data_prep.sources.lists import read_list
 from data_prep.sources.package import (
-    MAX_HASHED_BYTES,
     Request,
     hash_files,
     parse_named,
     read_request,
 )
+from data_prep.sources.recorded import MAX_HASHED_BYTES, digests_of
 from refinevad_jax.data.bags import read_split
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
@@ -110,19 +110,23 @@ def test_provenance_tells_other_features_lists_and_arguments_apart(tmp_path):
     assert read(tmp_path, "a.npy,Abuse")[0].provenance != first
 
 
+def hashed(files: list[pathlib.Path], root: pathlib.Path) -> dict[str, str]:
+    return hash_files(files, root, digests_of(files))
+
+
 def test_large_archives_are_hashed_by_path_and_size(tmp_path):
     small = save(tmp_path / "a.npy", np.ones(3))
-    assert hash_files([small], tmp_path)["over"] == "path, size and content"
+    assert hashed([small], tmp_path)["over"] == "path, size and content"
     large = tmp_path / "b.npy"
     with large.open("wb") as file:
         file.truncate(MAX_HASHED_BYTES)  # sparse: no disk, no time
-    digest = hash_files([small, large], tmp_path)
+    digest = hashed([small, large], tmp_path)
     assert digest["over"] == "path and size"
-    assert digest == hash_files([large, small], tmp_path)
+    assert digest == hashed([large, small], tmp_path)
     save(small, np.zeros(3))
-    assert hash_files([small, large], tmp_path) == digest
+    assert hashed([small, large], tmp_path) == digest
     save(small, np.zeros(4))
-    assert hash_files([small, large], tmp_path) != digest
+    assert hashed([small, large], tmp_path) != digest
 
 
 def save_all(folder: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:

@@ -1,0 +1,141 @@
+"""What extraction writes beside a feature file, NAME.json beside NAME.npy, and how it is read.
+
+The record says which encoder made the features of which video, how long and how fast the video is,
+and the digest of the feature file. Packaging, checks and detection trust it as far as it agrees
+with the file. docs/data_format.md has every field.
+"""
+
+import dataclasses
+import errno
+import itertools
+import json
+import math
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
+from refinevad_jax.encoders.segments import segment_edges
+from refinevad_jax.errors import UserError
+
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureRecord:
+    """The record of one feature file.
+
+    Attributes:
+        path: of the record.
+        values: all that it holds.
+        encoder: name of what made the features.
+        num_frames: frames of the video.
+        fps: frames per second as the video states them, 0 if it does not.
+        num_segments: T.
+        segment_seconds: [T + 1] starts of the segments and the end of the last one; empty if the
+            frame rate is constant.
+        features_sha256: digest of the feature file.
+    """
+
+    path: pathlib.Path
+    values: dict[str, Any]
+    encoder: str
+    num_frames: int
+    fps: float
+    num_segments: int
+    segment_seconds: tuple[float, ...]
+    features_sha256: str
+
+    @property
+    def rate(self) -> float:
+        """Average frames per second over the segments, 0 if neither times nor rate are known."""
+        if not self.segment_seconds:
+            return self.fps
+        return self.num_segments * FRAMES_PER_SEGMENT / self.segment_seconds[-1]
+
+    def frame_at(self, seconds: float) -> float:
+        """The place of a time, counted in frames. `rate` must be known."""
+        edges = self.segment_seconds
+        if not edges:
+            return seconds * self.fps
+        if seconds > edges[-1]:  # the frames behind the last whole segment
+            return self.num_segments * FRAMES_PER_SEGMENT + (seconds - edges[-1]) * self.rate
+        return float(np.interp(seconds, edges, np.arange(len(edges)) * FRAMES_PER_SEGMENT))
+
+
+def read_record(features: pathlib.Path) -> FeatureRecord | None:
+    """The record beside a file that extraction has written; None if there is no record.
+
+    A JSON file that another program put there is no record. Raises UserError if the record is
+    damaged.
+    """
+    path = features.with_suffix(".json")
+    damaged = f"{path}: not a record of data_prep.extract, or damaged; extract the features again"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return None
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{damaged}, or move the .json away") from error
+    if not isinstance(values, dict) or "features_sha256" not in values:
+        return None
+    record = FeatureRecord(
+        path=path,
+        values=values,
+        encoder=values.get("encoder", ""),
+        num_frames=values.get("num_frames", 0),
+        fps=values.get("fps", 0.0),
+        num_segments=values.get("num_segments", 0),
+        segment_seconds=_edges(values.get("segment_seconds", [])),
+        features_sha256=values["features_sha256"],
+    )
+    for name, right in (
+        ("encoder", isinstance(record.encoder, str) and record.encoder),
+        ("num_frames", _is_count(record.num_frames)),
+        ("fps", _is_number(record.fps) and 0 <= record.fps < 2**31),
+        ("num_segments", _is_count(record.num_segments)),
+        ("segment_seconds", len(record.segment_seconds) in (0, record.num_segments + 1)),
+        ("features_sha256", isinstance(record.features_sha256, str)),
+    ):
+        if not right:
+            raise UserError(f"{damaged} ({name} is {values.get(name)!r:.60})")
+    return record
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 < value < 2**31
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _edges(values: Any) -> tuple[float, ...]:
+    """The times of a record; of what cannot be times, one value, which is never right."""
+    if not isinstance(values, list) or not all(map(_is_number, values)):
+        return (math.nan,)
+    falls = any(after < before for before, after in itertools.pairwise(values))
+    return (math.nan,) if falls or (values and values[-1] <= 0) else tuple(map(float, values))
+
+
+def time_facts(seconds: Sequence[float], fps: float) -> dict[str, Any]:
+    """The length and rate of a video for its record.
+
+    seconds: times of all frames; fps: as the video states it. At a constant rate `fps` says all.
+    If a segment begins half a frame or more beside the place that `fps` gives it, the times of the
+    segments are stated too.
+    """
+    edges = segment_edges(seconds, fps)
+    even = np.arange(len(edges)) * FRAMES_PER_SEGMENT / (fps or math.inf)
+    facts: dict[str, Any] = {
+        "num_frames": len(seconds),
+        "fps": fps,
+        "num_segments": len(edges) - 1,
+    }
+    if not fps or np.abs(edges - even).max() * fps > 0.5:
+        facts["segment_seconds"] = [round(float(edge), 3) for edge in edges]
+    return facts
