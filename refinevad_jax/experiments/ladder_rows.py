@@ -46,7 +46,7 @@ STEPS = (
     ),
     Row(
         "base-motar",
-        "base with MoTAR: the shift and the Transformer.",
+        "base with MoTAR.",
         {**NO_CORE, **NO_MIXTURE},
         "CORE",
         paper_auc=85.43,

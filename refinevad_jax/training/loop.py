@@ -189,7 +189,8 @@ class Training:
         """Says how long the first dispatch of this call took."""
         if self._compiling_since is not None:
             seconds = time.monotonic() - self._compiling_since
-            print(f"first {count} steps done after {seconds:.0f} s, with compiling", flush=True)
+            steps = f"{count} steps" if count > 1 else "step"
+            print(f"first {steps} done after {seconds:.0f} s, with compiling", flush=True)
             self._compiling_since = None
 
     def _save_and_stop(
