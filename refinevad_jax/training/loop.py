@@ -46,7 +46,7 @@ FEW_STEPS = 50
 # Below so many videos of either kind in the selection list, the choice of a checkpoint is noise:
 # with ten of each a video AUC of 0.8 has a standard error of 0.1 (Hanley and McNeil 1982).
 FEW_TO_SELECT = 10
-COMPILING = "compiling the training step: up to a minute, seconds if the cache has it already"
+COMPILING = "compiling the training step (up to a minute, seconds if the cache has it)"
 
 
 def train(config: ConfigDict, workdir: pathlib.Path) -> None:
@@ -125,7 +125,7 @@ class Training:
         self._scorer = Scorer(self._graphdef, top_k_divisor=config.loss.top_k_divisor)
         seeds = [member.seed for member in members]
         self._dispatch = Dispatch(config, seeds, self._graphdef, self._optimizer, self._bags)
-        self._compiling_since: float | None = None
+        self._has_compiled = False
         self._describe(len(bags) - len(members[0].held_out), shapes)
 
     def _fresh_state(self, member: Member) -> TrainState:
@@ -154,9 +154,6 @@ class Training:
         state = self._dispatch.place(state)
         # After a stop within an epoch the next one is the first with dispatches of all lengths.
         clock = Clock(self._num_steps, compiling=1 + bool(start % self._steps_per_epoch))
-        if start < self._num_steps:
-            self._compiling_since = time.monotonic()
-            print(COMPILING, flush=True)
         for epoch in range(start // self._steps_per_epoch, self._config.train.num_epochs):
             state, metrics = self._epoch(state, epoch)
             selections = self._finish_epoch(state, metrics, epoch + 1)
@@ -176,8 +173,7 @@ class Training:
             if processes.any_of(bool(self._stop.signal)):
                 self._save_and_stop(state, parts, start)
             count = min(last - first, MAX_STEPS_PER_DISPATCH)
-            state, metrics = self._dispatch.run(state, first, count)
-            self._say_compiled(count)
+            state, metrics = self._run_steps(state, first, count)
             found = failures.first_failure(metrics, first)
             if found:
                 self._stop_at(*found)
@@ -185,13 +181,19 @@ class Training:
             first += count
         return state, _joined(parts)
 
-    def _say_compiled(self, count: int) -> None:
-        """Says how long the first dispatch of this call took."""
-        if self._compiling_since is not None:
-            seconds = time.monotonic() - self._compiling_since
-            steps = f"{count} steps" if count > 1 else "step"
-            print(f"first {steps} done after {seconds:.0f} s, with compiling", flush=True)
-            self._compiling_since = None
+    def _run_steps(
+        self, state: TrainState, first: int, count: int
+    ) -> tuple[TrainState, dict[str, np.ndarray]]:
+        """`Dispatch.run`; the first one of this call says what it waits for and how long it took."""
+        if self._has_compiled:
+            return self._dispatch.run(state, first, count)
+        steps = f"first {count} steps" if count > 1 else "first step"
+        print(f"{COMPILING}, then running the {steps}", flush=True)
+        start = time.monotonic()
+        result = self._dispatch.run(state, first, count)
+        print(f"{steps} done after {time.monotonic() - start:.0f} s, with compiling", flush=True)
+        self._has_compiled = True
+        return result
 
     def _save_and_stop(
         self, state: TrainState, parts: list[dict[str, np.ndarray]], start: int
