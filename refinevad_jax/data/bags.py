@@ -168,14 +168,13 @@ def read_info(data_dir: str, dataset: str) -> BagsInfo:
     folder = dataset_dir(data_dir, dataset)
     path = folder / "metadata.json"
     if not path.is_file():
-        lists = "--list=train=LIST", "--list=test=LIST", "--features=FOLDER", "--taxonomy=NAME"
-        where = f"--name={dataset}", f"--data_dir={data_dir}"
+        words = [f"--name={dataset}", f"--data_dir={data_dir}", "--list=train=LIST"]
+        words += ["--list=test=LIST", "--features=FOLDER", "--taxonomy=NAME"]
         raise UserError(
-            f"no data set {dataset!r} in {data_dir} ({folder.absolute()} is not there). If you "
-            "have it elsewhere, name the folder that holds feature_bags/: --data_dir, in training "
-            "--config.data.data_dir. If not: docs/data.md says where features and lists come from, "
-            f"and this makes a data set of them: {commands.spell('package', *where, *lists)}. "
-            "'make demo' shows the whole way on data that come with the project"
+            f"no data set {dataset!r} in {data_dir}: {folder.absolute()} is not there. Name the "
+            "folder that holds feature_bags/ (--data_dir, in training --config.data.data_dir), or "
+            "make the data set of features and lists (docs/data.md): "
+            f"{commands.spell('package', *words)}; 'make demo' shows the whole way first"
         )
     with as_damaged(f"{path}: damaged; package the data again", RecursionError):
         values = json.loads(path.read_text(encoding="utf-8"))

@@ -184,7 +184,7 @@ class Training:
     def _run_steps(
         self, state: TrainState, first: int, count: int
     ) -> tuple[TrainState, dict[str, np.ndarray]]:
-        """`Dispatch.run`; the first one of this call says what it waits for and how long it took."""
+        """`Dispatch.run`; the first one of a call says what it waits for and how long it took."""
         if self._has_compiled:
             return self._dispatch.run(state, first, count)
         steps = f"first {count} steps" if count > 1 else "first step"
