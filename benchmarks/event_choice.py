@@ -1,8 +1,9 @@
 """Chooses the parameters of `propose_events` on one half of a split, measures on the other.
 
-In the order of their ids, videos go to the two halves in turn. The choice starts with the first
-value of every parameter. It goes through the parameters one after the other and takes the value
-that raises the mean of mAP@IoU, by category and without.
+Videos go to the two halves in turn: first those with spans, then the others, each in the order of
+their labels and ids. So both halves have about as many of every label. The choice starts with the
+first value of every parameter. It goes through the parameters one after the other and takes the
+value that raises the mean of mAP@IoU, by category and without.
 """
 
 import dataclasses
@@ -44,16 +45,26 @@ def read_scored(folder: pathlib.Path) -> ScoredSplit:
         split = stored_split(metrics, arrays)
     if of_test:
         raise UserError(f"{folder}: of a test split; nothing is chosen on it, evaluate val")
-    if len(split.known) < 2:
+    with_spans = [index for index in split.known if len(split.bags[index].spans)]
+    if len(with_spans) < 2:
         raise UserError(
-            f"{folder}: {len(split.known)} videos with annotated frames; two are needed"
+            f"{folder}: {len(with_spans)} videos with annotated events; two are needed, one to "
+            "choose on and one to measure on"
         )
     return chosen(split, sorted(split.known, key=lambda index: split.bags[index].video_id))
 
 
 def halves(split: ScoredSplit) -> tuple[ScoredSplit, ScoredSplit]:
-    """Every second video: from the first on, and from the second on."""
-    first, second = (chosen(split, range(start, len(split.bags), 2)) for start in (0, 1))
+    """Every second video of every kind and label: from the first on, and from the second on.
+
+    Two videos with spans are enough for both halves to have one.
+    """
+    bags = split.bags
+    order = sorted(
+        range(len(bags)),
+        key=lambda index: (not len(bags[index].spans), bags[index].label, bags[index].video_id),
+    )
+    first, second = (chosen(split, order[start::2]) for start in (0, 1))
     return first, second
 
 

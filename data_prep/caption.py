@@ -19,7 +19,7 @@ from data_prep.extraction.captions import caption_work, check_frames
 from data_prep.extraction.jobs import plan_jobs, read_videos, report, run
 from refinevad_jax.encoders import captions
 from refinevad_jax.files.staged import require_writable
-from refinevad_jax.runtime import command_line
+from refinevad_jax.runtime import command_line, commands
 
 VIDEOS = flags.DEFINE_string("videos", None, "folder, list of paths, or one video", required=True)
 OUTPUT = flags.DEFINE_string("output", None, "folder of the captions", required=True)
@@ -43,6 +43,8 @@ def main() -> None:
     )
     work = caption_work(captioner, PROMPT.value, SEGMENTS.value, FRAMES.value)
     report(run(jobs, work, title="captions"), OUTPUT.value)
+    words = f"--videos={VIDEOS.value}", f"--texts={OUTPUT.value}", "--output=text"
+    print(f"next: {commands.spell('extract', '--encoder=minilm', *words)}")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from data_prep.extraction.visual import load_visual_work
 from refinevad_jax.encoders.loading import TEXTUAL, VISUAL, load_text_encoder
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import require_writable
-from refinevad_jax.runtime import command_line
+from refinevad_jax.runtime import command_line, commands
 
 ENCODER = flags.DEFINE_enum(
     "encoder", None, [*VISUAL, *TEXTUAL], "what makes the features", required=True
@@ -74,6 +74,10 @@ def main() -> None:
         work = _text_work() if TEXTS.value else load()
         summary = run(jobs, work, workers=WORKERS.value, title=ENCODER.value)
     report(summary, OUTPUT.value)
+    lists = "--list=train=train.csv", "--list=test=test.csv", "--taxonomy=taxonomy.json"
+    words = "--name=own", "--data_dir=data", f"--features={OUTPUT.value}", *lists
+    print(f"next: {commands.spell('package', *words)}")
+    print("      after you have written the lists and taxonomy.json: docs/own-video.md, section 2")
 
 
 def _text_work() -> Work:

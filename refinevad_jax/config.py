@@ -3,6 +3,7 @@
 Marks as in docs/method.md: S, stated by the paper; D, our decision.
 """
 
+import difflib
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -162,12 +163,16 @@ RANGES = {
 def validate(config: ConfigDict) -> None:
     """Checks every key. Raises UserError naming the key, its value and what is allowed."""
     try:
-        problem = other_keys(config)
+        values = flat(config)
     except OSError as error:  # ml_collections reports a file that it could not load at first use
         raise UserError(config_fault(error)) from error
-    if problem:
-        raise UserError(f"config: {problem}; start from refinevad_jax.config.default()")
-    values = flat(config)
+    missing, unknown = _other_keys(config)
+    if unknown:
+        raise UserError(unknown_key(unknown[0]))
+    if missing:
+        raise UserError(
+            f"config: no key {missing[0]}; start from refinevad_jax.config.default(), which has all"
+        )
     for key, example in flat(default()).items():
         _check_kind(key, values[key], example)
     for key, choices in CHOICES.items():
@@ -181,11 +186,41 @@ def validate(config: ConfigDict) -> None:
 
 def other_keys(config: ConfigDict) -> str:
     """The first key that is missing, or that is not of this schema, in words; "" if none is."""
-    found, own = flat(config).keys(), flat(default()).keys()
-    missing, unknown = sorted(own - found), sorted(found - own)
+    missing, unknown = _other_keys(config)
     if missing:
         return f"no key {missing[0]}"
     return f"unknown key {unknown[0]}" if unknown else ""
+
+
+def _other_keys(config: ConfigDict) -> tuple[list[str], list[str]]:
+    """The keys that are missing, and those that are not of this schema."""
+    found, own = flat(config).keys(), flat(default()).keys()
+    return sorted(own - found), sorted(found - own)
+
+
+def is_key(key: str) -> bool:
+    """Whether the schema has this key, or a group of keys of this name."""
+    return any(f"{own}.".startswith(f"{key}.") for own in flat(default()))
+
+
+def nearest_key(key: str) -> str:
+    """The key that was probably meant, by its last part first; "" if none is like it."""
+    keys = list(flat(default()))
+    name, names = _last(key), [_last(own) for own in keys]
+    close = [name] if name in names else difflib.get_close_matches(name, names, 1, 0.75)
+    found = [own for own in keys if _last(own) in close] or difflib.get_close_matches(key, keys, 1)
+    return max(found, key=lambda own: difflib.SequenceMatcher(None, key, own).ratio(), default="")
+
+
+def _last(key: str) -> str:
+    return key.rpartition(".")[2]
+
+
+def unknown_key(key: str) -> str:
+    """Says that there is no such key, and which one was probably meant."""
+    near = nearest_key(key)
+    hint = f"did you mean config.{near}?" if near else "refinevad_jax/config.py has all keys"
+    return f"no key config.{key}; {hint}"
 
 
 def flat(values: Any, prefix: str = "") -> dict[str, Any]:

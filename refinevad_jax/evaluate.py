@@ -18,13 +18,14 @@ events.json, figures and score curves. docs/metrics.md says which shapes of scor
 
 import math
 import pathlib
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import require_writable
-from refinevad_jax.runtime import command_line
+from refinevad_jax.runtime import command_line, commands
 
 if TYPE_CHECKING:
     from refinevad_jax.evaluation.run import Settings
@@ -127,7 +128,7 @@ def _evaluate_run() -> None:
     from refinevad_jax.runtime.compiler import enable_cache
 
     enable_cache(CACHE.value)
-    evaluate_seeds(
+    contents = evaluate_seeds(
         pathlib.Path(WORKDIR.value),
         split=SPLIT.value,
         step=STEP.value,
@@ -137,6 +138,27 @@ def _evaluate_run() -> None:
         allow_mismatch=ALLOW_MISMATCH.value,
         settings=_settings(),
     )
+    print(next_lines(contents[0]))
+
+
+def next_lines(content: Mapping[str, Any]) -> str:
+    """The detection with a run, or its first seed, that has this metrics.json.
+
+    With the threshold of the evaluation, if detection can take it: see `Detector.threshold`.
+    """
+    from refinevad_jax.detection.inputs import ENCODERS
+    from refinevad_jax.runs.run import read_run, seed_workdirs
+
+    workdir = seed_workdirs(pathlib.Path(WORKDIR.value))[0]
+    run = read_run(workdir)
+    of_video = run.info.encoder in ENCODERS
+    words = [f"--workdir={workdir}", f"--input={'video.mp4' if of_video else 'features.npy'}"]
+    words += ["--output=found"] + [f"--step={STEP.value}"] * STEP.present
+    own = content["dataset"] == run.config.data.dataset and not content["num_segments"]
+    if own and content["operating_point"]["threshold"] is not None:
+        words.append(f"--false_alarm_rate={FALSE_ALARM_RATE.value:g}")
+    what = "video.mp4: a video of yours" if of_video else "features.npy: those of a video of yours"
+    return f"next: {commands.spell('detect', *words)}\n      {what}"
 
 
 def _evaluate_scores(path: pathlib.Path) -> None:

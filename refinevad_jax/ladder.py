@@ -1,11 +1,12 @@
 r"""Trains and evaluates every row of the ablation ladder, several seeds each, into one table.
 
-  python -m refinevad_jax.ladder --config=configs/ucf_text.py --split=val --workdir=runs/ladder
+  python -m refinevad_jax.ladder --config=configs/ucf_text.py --split=val
   python -m refinevad_jax.ladder --config=configs/ucf_text.py --split=val --workdir=runs/ladder \
       --rows=base,constant-shift --config.num_seeds=5
+  python -m refinevad_jax.ladder --config=configs/ucf_text.py --list
 
 The configuration is the full model; each row changes a part of it (docs/method.md, section 7). The
-same command goes on where it was stopped. WORKDIR receives one run per row, and ladder.md,
+same command goes on where it was stopped. The workdir receives one run per row, and ladder.md,
 ladder.csv and ladder.html: mean and spread, paired differences, and what does not help.
 """
 
@@ -14,18 +15,21 @@ import pathlib
 from absl import flags
 from ml_collections import config_flags
 
-from refinevad_jax.errors import UserError
 from refinevad_jax.runtime import command_line
 
 CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Configuration file, for instance configs/ucf_text.py.", lock_config=True
 )
 WORKDIR = flags.DEFINE_string(
-    "workdir", "", "Folder of all runs, needed unless --list is given; made if it does not exist."
+    "workdir",
+    "",
+    "Folder of all runs; made if needed. If not given: runs/NAME_ladder for "
+    "--config=configs/NAME.py, runs/NAME_DATASET_ladder if --config.data.dataset is not the "
+    "file's own.",
 )
 ROWS = flags.DEFINE_list("rows", [], "Rows to run in addition to full; all if not given.")
 SPLIT = flags.DEFINE_string("split", "test", "Split to evaluate; never used to select.")
-LIST = flags.DEFINE_bool("list", False, "Print the rows and what they change, and end.")
+LIST = flags.DEFINE_bool("list", False, "Print the rows and what they mean; needs no data.")
 CACHE = command_line.cache_flag()
 
 
@@ -39,23 +43,14 @@ def main() -> None:
 
     settings = CONFIG.value
     config.validate(settings)
-    try:
-        info = read_info(settings.data.data_dir, settings.data.dataset)
-        modalities = [modality.name for modality in info.modalities]
-    except UserError as error:
-        if not LIST.value:
-            raise
-        print(f"{error}\nso rows of single modalities are not in the list\n")
-        modalities = []
-    rows = ladder_rows.ladder(settings, modalities, ROWS.value)
     if LIST.value:
-        for row in rows:
-            print(f"{row.name:24s} {row.changes or 'the configuration as it is'}")
+        print(ladder_rows.listing(ladder_rows.ladder(settings, [], ROWS.value)))
         return
-    if not WORKDIR.value:
-        raise UserError("--workdir=FOLDER is needed: it receives one run per row, and the table")
+    info = read_info(settings.data.data_dir, settings.data.dataset)
+    rows = ladder_rows.ladder(settings, [item.name for item in info.modalities], ROWS.value)
     enable_cache(CACHE.value)
-    folder = pathlib.Path(WORKDIR.value)
+    folder = pathlib.Path(WORKDIR.value or f"{command_line.default_workdir()}_ladder")
+    print(f"workdir: {folder}", flush=True)
     contents = grid.run_rows(settings, rows, folder, split=SPLIT.value)
     found = [
         ladder_table.LadderRow(row.name, row.part, row.paper_auc, contents[row.name])

@@ -1,12 +1,13 @@
 """Trains RefineVAD.
 
-  python -m refinevad_jax.main --config=configs/ucf.py --workdir=runs/ucf
+  python -m refinevad_jax.main --config=configs/ucf.py
   python -m refinevad_jax.main --config=configs/ucf.py --workdir=runs/ucf_seed1 --config.seed=1
 
 The same command continues an interrupted run from its last checkpoint and ends with the same
-numbers. Every key of refinevad_jax/config.py can be set by --config.<group>.<key>=<value>.
-The workdir receives config.json, metrics.jsonl and checkpoints/; evaluate it with
-python -m refinevad_jax.evaluate --workdir=WORKDIR.
+numbers. A finished run goes on if --config.train.num_epochs grows. Every key of
+refinevad_jax/config.py can be set by --config.<group>.<key>=<value>.
+The workdir, runs/<configuration> if none is given, receives config.json, metrics.jsonl and
+checkpoints/; evaluate it with python -m refinevad_jax.evaluate --workdir=WORKDIR.
 """
 
 import pathlib
@@ -21,9 +22,9 @@ CONFIG = config_flags.DEFINE_config_file(
 )
 WORKDIR = flags.DEFINE_string(
     "workdir",
-    None,
-    "Folder of the run, for checkpoints and metrics; made if needed.",
-    required=True,
+    "",
+    "Folder of the run, for checkpoints and metrics; made if needed. If not given: runs/NAME for "
+    "--config=configs/NAME.py, runs/NAME_DATASET if --config.data.dataset is not the file's own.",
 )
 COORDINATOR = flags.DEFINE_string(
     "coordinator", "", 'With several processes: HOST:PORT of the first, or "auto" on a cluster.'
@@ -44,8 +45,9 @@ def main() -> None:
     config.validate(settings)
     enable_cache(CACHE.value)
     processes.connect(COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)
-    loop.train(settings, pathlib.Path(WORKDIR.value))
-    print(f"next: {loop.next_command(settings, WORKDIR.value)}")
+    workdir = WORKDIR.value or command_line.default_workdir()
+    loop.train(settings, pathlib.Path(workdir))
+    print(f"next: {loop.next_command(settings, workdir)}")
 
 
 if __name__ == "__main__":

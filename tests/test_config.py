@@ -76,10 +76,28 @@ def test_the_width_divides_into_branches() -> None:
         config_lib.validate(config)
 
 
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("train.learning_rate", "optimizer.learning_rate"),
+        ("trian.num_epochs", "train.num_epochs"),
+        ("train.epochs", "train.num_epochs"),
+        ("eval.segments", "eval.num_segments"),
+        ("num_segments", "data.num_segments"),
+        ("model.tau.x", "model.tau"),
+        ("zzz", ""),
+    ],
+)
+def test_an_unknown_key_names_the_nearest(key: str, meant: str) -> None:
+    assert config_lib.nearest_key(key) == meant
+    assert not config_lib.is_key(key)
+    assert not meant or config_lib.is_key(meant)
+
+
 def test_unknown_and_missing_keys_are_named() -> None:
     config = config_lib.default()
     config.model.depth = 3
-    with pytest.raises(UserError, match=r"unknown key model\.depth"):
+    with pytest.raises(UserError, match=r"no key config\.model\.depth; did you mean"):
         config_lib.validate(config)
     config = config_lib.default()
     del config.loss.mil

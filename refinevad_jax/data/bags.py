@@ -16,6 +16,7 @@ import numpy as np
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError, as_damaged
 from refinevad_jax.files.hashes import file_sha256, json_sha256
+from refinevad_jax.runtime import commands
 
 BUILDER_NAME = "feature_bags"
 SCHEMA_VERSION = 1
@@ -163,15 +164,17 @@ def dataset_dir(data_dir: str, dataset: str) -> pathlib.Path:
 
 
 def read_info(data_dir: str, dataset: str) -> BagsInfo:
-    """Reads the metadata of a data set. Raises UserError with the command that makes it."""
+    """Reads the metadata of a data set. Raises UserError that says how to come by it."""
     folder = dataset_dir(data_dir, dataset)
     path = folder / "metadata.json"
     if not path.is_file():
+        words = [f"--name={dataset}", f"--data_dir={data_dir}", "--list=train=LIST"]
+        words += ["--list=test=LIST", "--features=FOLDER", "--taxonomy=NAME"]
         raise UserError(
-            f"data set {dataset!r} is not in {data_dir} (looked for {folder}); name the "
-            "folder that has it (--data_dir, in training --config.data.data_dir), or make it with "
-            f"'python -m data_prep.package --name={dataset} --data_dir={data_dir} ...' or "
-            f"'python -m data_prep.simulate --name={dataset} --data_dir={data_dir}'"
+            f"no data set {dataset!r} in {data_dir}: {folder.absolute()} is not there. Name the "
+            "folder that holds feature_bags/ (--data_dir, in training --config.data.data_dir), or "
+            "make the data set of features and lists (docs/data.md): "
+            f"{commands.spell('package', *words)}; 'make demo' shows the whole way first"
         )
     with as_damaged(f"{path}: damaged; package the data again", RecursionError):
         values = json.loads(path.read_text(encoding="utf-8"))

@@ -90,13 +90,8 @@ def training_bags(
         raise UserError(
             f"the training videos have {sorted(num_crops)} crops; package them with one number"
         )
+    check_both_kinds(bags)
     anomalous = np.array([bag.anomalous for bag in bags])
-    if anomalous.all() or not anomalous.any():
-        kind = "anomalous" if anomalous.all() else "normal"
-        raise UserError(
-            f"all {len(bags)} training videos are {kind}; multiple-instance learning needs both "
-            "normal and anomalous videos"
-        )
     features: np.ndarray | StoredRows
     if isinstance(bags[0].features, np.ndarray):
         features = np.stack(
@@ -110,6 +105,17 @@ def training_bags(
         normal=_indices(bags, ~anomalous, held_out),
         anomalous=_indices(bags, anomalous, held_out),
     )
+
+
+def check_both_kinds(bags: list[Bag]) -> None:
+    """Raises UserError if the training videos are all normal or all anomalous."""
+    kinds = {bag.anomalous for bag in bags}
+    if len(kinds) == 1:
+        kind = "anomalous" if kinds.pop() else "normal"
+        raise UserError(
+            f"all {len(bags)} training videos are {kind}; multiple-instance learning needs both "
+            "normal and anomalous videos"
+        )
 
 
 def _indices(bags: list[Bag], chosen: np.ndarray, held_out: Sequence[frozenset[str]]) -> np.ndarray:

@@ -21,6 +21,7 @@ from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import json_sha256
 from refinevad_jax.model.refinevad import abstract
 from refinevad_jax.runs.run import Run
+from refinevad_jax.runtime import commands
 
 # The newest two epochs, because the newest may be damaged by a fault of the disk.
 NUM_LATEST = 2
@@ -53,7 +54,10 @@ class Checkpoints:
         _say_faults_once()
         root = workdir.resolve() / "checkpoints"
         if not writable and not root.is_dir():
-            raise UserError(f"{workdir}: no checkpoints; train with 'python -m refinevad_jax.main'")
+            raise UserError(
+                f"{workdir}: no checkpoints; train first, with the --config that it began with: "
+                + commands.spell("train", "--config=NAME", f"--workdir={workdir}")
+            )
         self._metric = metric
         self._root = root
         self._has_failed = False

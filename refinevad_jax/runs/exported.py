@@ -7,6 +7,7 @@ No code of this package is needed to run it:
     outputs["scores"]                          # [B, T], 0 on padding
 """
 
+import itertools
 import pathlib
 from typing import Any
 
@@ -68,8 +69,7 @@ def describe(run: Run, step: int, channels: int) -> dict[str, Any]:
             "valid": "bool [batch, time], True on a run from the first segment on",
         },
         "outputs": OUTPUTS | (OUTPUTS_OF_CORE if run.model_config.has_core else {}),
-        "modalities": {item.name: item.width for item in info.modalities},
-        "columns": run.columns().tolist(),
+        "channels": channel_runs(run),
         "encoder": info.encoder,
         "frames_per_segment": info.frames_per_segment,
         "categories": list(info.taxonomy.display_names),
@@ -80,6 +80,22 @@ def describe(run: Run, step: int, channels: int) -> dict[str, Any]:
         "platforms": list(PLATFORMS),
         "jax": jax.__version__,
     }
+
+
+def channel_runs(run: Run) -> list[dict[str, Any]]:
+    """Where the channels of the input lie in a feature vector of the data set, in order.
+
+    [{"modality": "visual", "start": 0, "end": 1024}]: a modality that the run uses, and its
+    channels [start, end) of the vector. The input is these runs, one after the other.
+    """
+    widths = [item.width for item in run.info.modalities]
+    starts = itertools.accumulate([0, *widths])
+    runs = [
+        {"modality": item.name, "start": start, "end": start + item.width}
+        for item, start in zip(run.info.modalities, starts, strict=False)
+    ]
+    used = set(run.columns().tolist())
+    return [found for found in runs if found["start"] in used]
 
 
 def load(path: pathlib.Path) -> Any:

@@ -11,6 +11,7 @@ A run of several seeds has these in W/seed0, W/seed1, ... instead.
 import dataclasses
 import importlib.metadata
 import json
+import os
 import pathlib
 from typing import Any
 
@@ -25,9 +26,11 @@ from refinevad_jax.files.hashes import json_sha256
 from refinevad_jax.files.staged import write_json
 from refinevad_jax.model.model_config import ModelConfig
 from refinevad_jax.runs.source_commit import source_commit
+from refinevad_jax.runtime import commands
 
 # The place of the data and whether it fits the device may change between two calls of a run.
 CHANGEABLE = ("data.data_dir", "data.device_limit_gb", "data.host_limit_gb")
+NUM_EPOCHS = "config.train.num_epochs"  # may grow, see extend_run
 LIBRARIES = ("jax", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
@@ -77,15 +80,42 @@ def write_run(workdir: pathlib.Path, run: Run) -> None:
     Raises UserError naming the first key that differs, or the version if that wrote other keys.
     """
     path = workdir / "config.json"
+    content = run_content(run)
+    if path.exists():
+        _check_same_run(path, config=content["config"], data=content["data"])
+        return
     versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
     own = {"refinevad_jax": __version__, "commit": source_commit()}
-    content = run_content(run) | {"versions": own | versions}
+    _write_content(path, content | {"versions": own | versions})
+
+
+def check_settings(workdir: pathlib.Path, config: ConfigDict) -> None:
+    """Checks that a workdir can be used with this configuration, before any data is read.
+
+    Raises UserError as `write_run` does, and if the folder cannot be made or written.
+    """
+    nearest = next(path for path in (workdir, *workdir.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise UserError(f"--workdir={workdir}: {nearest} is a file; choose another folder")
+    if not os.access(nearest, os.W_OK):
+        raise UserError(
+            f"--workdir={workdir}: {nearest} cannot be written to; choose another folder"
+        )
+    path = workdir / "config.json"
     if path.exists():
-        stored = _read_json(path)
-        run_of_content(stored, source=str(path))
-        _check_same_run(path, stored, content)
-        return
-    write_json(path, content | {"sha256": json_sha256(content)})
+        _check_same_run(path, config=json.loads(json.dumps(config.to_dict())))
+
+
+def extend_run(workdir: pathlib.Path, num_epochs: int) -> int:
+    """Writes the number of epochs into config.json if it has grown. Returns the earlier number."""
+    path = workdir / "config.json"
+    content = _read_json(path)
+    train = content["config"]["train"]
+    before = int(train["num_epochs"])
+    if num_epochs > before:
+        train["num_epochs"] = num_epochs
+        _write_content(path, content)
+    return before
 
 
 def read_run(workdir: pathlib.Path) -> Run:
@@ -95,7 +125,7 @@ def read_run(workdir: pathlib.Path) -> Run:
         refuse_several_seeds(workdir)
         raise UserError(
             f"{workdir} is not a workdir (no config.json); train one with "
-            f"'python -m refinevad_jax.main --config=... --workdir={workdir}'"
+            f"{commands.spell('train', '--config=NAME', f'--workdir={workdir}')}"
         )
     return run_of_content(_read_json(path), source=str(path))
 
@@ -177,11 +207,24 @@ def _read_json(path: pathlib.Path) -> Any:
     return content
 
 
-def _check_same_run(path: pathlib.Path, old: Any, new: Any) -> None:
-    before = config_lib.flat({key: old.get(key) for key in ("config", "data")})
-    after = config_lib.flat({key: new[key] for key in ("config", "data")})
+def _write_content(path: pathlib.Path, content: dict[str, Any]) -> None:
+    write_json(path, content | {"sha256": json_sha256(content)})
+
+
+def _check_same_run(path: pathlib.Path, **new: Any) -> None:
+    """Compares the given parts of config.json with what it holds."""
+    stored = _read_json(path)
+    run_of_content(stored, source=str(path))
+    before = config_lib.flat({key: stored[key] for key in new})
+    after = config_lib.flat(new)
     for key in sorted(before.keys() | after.keys()):
-        if before.get(key) != after.get(key) and key.removeprefix("config.") not in CHANGEABLE:
+        if key == NUM_EPOCHS and before[key] > after[key]:
+            raise UserError(
+                f"{path}: {key} was {before[key]} and is now {after[key]}; it may grow, which goes "
+                "on with the run, but not shrink: choose another --workdir"
+            )
+        changeable = key == NUM_EPOCHS or key.removeprefix("config.") in CHANGEABLE
+        if before.get(key) != after.get(key) and not changeable:
             raise UserError(
                 f"{path} belongs to another run: {key} was {before.get(key)!r} and is now "
                 f"{after.get(key)!r}; choose another --workdir or repeat the same settings"

@@ -1,8 +1,11 @@
 """Runs an entry point: one line and exit code 2 for misuse and bad data, never a traceback."""
 
 import contextlib
+import difflib
 import errno
 import os
+import pathlib
+import re
 import signal
 import sys
 import textwrap
@@ -12,7 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from absl import app, flags, logging
+from ml_collections import config_flags
 
+from refinevad_jax import config
 from refinevad_jax.errors import NumericalError, StoppedError, UserError, config_fault
 from refinevad_jax.runtime import commands
 
@@ -74,11 +79,13 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
         except BrokenPipeError:  # --help | head
             _discard_output()
             sys.exit(0)
+        except flags.UnrecognizedFlagError as error:
+            fail(f"{_unknown_flag(error.flagname)} --help lists the flags", code=2)
         except flags.Error as error:
             text = _missing() if _REQUIRED in str(error) else str(error)
             fail(f"{text}; --help lists the flags", code=2)
         except Exception as error:  # a configuration file is a program, which may raise anything
-            fail(config_fault(error), code=2)
+            fail(_unknown_override(argv) or config_fault(error), code=2)
         if len(rest) > 1 and not takes_arguments:
             fail(f"unexpected argument {rest[1]!r}: flags start with --; --help lists them", code=2)
         return rest
@@ -172,6 +179,35 @@ def _missing() -> str:
     missing = [flag for flag in _own_flags() if _required(flag) and flag.value is None]
     *most, last = [f"--{flag.name} ({_explained(flag).rstrip('.')})" for flag in missing]
     return f"{', '.join(most)} and {last} are needed" if most else f"{last} is needed"
+
+
+def _unknown_flag(name: str) -> str:
+    """Says that there is no such flag, and which flag or key of --config was probably meant."""
+    names = [flag.name for flag in _own_flags()]
+    key = config.nearest_key(name) if "config" in names and "." not in name else ""
+    if key.rpartition(".")[2] == name:
+        near = f"config.{key}"
+    else:
+        near = next(iter(difflib.get_close_matches(name, names, 1)), "")
+    return f"no flag --{name};" + (f" did you mean --{near}?" if near else "")
+
+
+def _unknown_override(argv: Sequence[str]) -> str:
+    """Says which --config.KEY is not a key of the configuration, "" if all are."""
+    found = (re.match(r"--?(?:no)?config\.([\w.]+)", word) for word in argv)
+    unknown = [match[1] for match in found if match and not config.is_key(match[1])]
+    return config.unknown_key(unknown[0]) if unknown else ""
+
+
+def default_workdir() -> str:
+    """`runs/NAME` for the file of --config, `runs/NAME_DATASET` if a flag names other data."""
+    flag: Any = flags.FLAGS["config"]
+    file = config_flags.get_config_filename(flag)
+    name = pathlib.Path(file).stem
+    dataset = config_flags.get_override_values(flag).get("data.dataset")
+    if dataset is not None and dataset != flag.parser.parse(file).data.dataset:
+        name += "_" + re.sub(r"[^\w.-]", "_", dataset)
+    return str(pathlib.Path("runs") / name)
 
 
 def fail(message: str, *, code: int) -> None:

@@ -64,11 +64,11 @@ def spell(name: str, *words: str) -> str:
         name: of COMMANDS.
         words: the flags and arguments, `--flag=value` each; they are quoted here.
     """
-    return as_started(" ".join([f"python -m {COMMANDS[name].module}", *map(_quoted, words)]))
+    return as_started(" ".join([f"python -m {COMMANDS[name].module}", *map(quoted, words)]))
 
 
-def _quoted(word: str) -> str:
-    """--workdir='my runs/ucf', and not '--workdir=my runs/ucf'."""
+def quoted(word: str) -> str:
+    """A flag or argument for a shell: --workdir='my runs/ucf', not '--workdir=my runs/ucf'."""
     match = re.fullmatch(r"(--[\w.]+=)(.+)", word, re.DOTALL)
     return match[1] + shlex.quote(match[2]) if match else shlex.quote(word)
 

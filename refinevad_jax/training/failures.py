@@ -20,6 +20,7 @@ from refinevad_jax.files.staged import write_bytes
 from refinevad_jax.model.refinevad import abstract
 from refinevad_jax.runs.checkpoints import TrainState, abstract_state
 from refinevad_jax.runs.run import LIBRARIES, Run, run_content, run_of_content
+from refinevad_jax.runtime import commands
 from refinevad_jax.runtime.compiler import compiler_options
 from refinevad_jax.training.losses import term_names
 from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
@@ -93,7 +94,7 @@ def keep(failure: Failure, workdir: pathlib.Path) -> str:
         write_bytes(path, buffer.getvalue())
     except OSError as error:
         return f"the step could not be kept ({path}: {error.strerror})"
-    return f"do the step again with 'python -m refinevad_jax.replay --failure={path}'"
+    return f"do the step again: {commands.spell('replay', f'--failure={path}')}"
 
 
 def read(path: pathlib.Path) -> Failure:

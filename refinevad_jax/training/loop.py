@@ -5,7 +5,6 @@ S seeds.
 """
 
 import pathlib
-import shlex
 import time
 from typing import Any
 
@@ -21,12 +20,13 @@ from refinevad_jax.metrics.names import selection_metrics
 from refinevad_jax.model.refinevad import abstract, create
 from refinevad_jax.report.tables import spread
 from refinevad_jax.runs.checkpoints import TrainState, abstract_state, fresh_state
-from refinevad_jax.runtime import processes
+from refinevad_jax.runtime import commands, processes
 from refinevad_jax.training import failures
 from refinevad_jax.training.dispatch import Dispatch
-from refinevad_jax.training.losses import term_names
 from refinevad_jax.training.members import (
     Member,
+    check_workdir,
+    extend,
     make_members,
     opened,
     restore,
@@ -43,6 +43,10 @@ from refinevad_jax.training.transfer import transferred
 MAX_STEPS_PER_DISPATCH = 25
 # Below this the network has hardly begun to learn; a small data set has short epochs.
 FEW_STEPS = 50
+# Below so many videos of either kind in the selection list, the choice of a checkpoint is noise:
+# with ten of each a video AUC of 0.8 has a standard error of 0.1 (Hanley and McNeil 1982).
+FEW_TO_SELECT = 10
+COMPILING = "compiling the training step (up to a minute, seconds if the cache has it)"
 
 
 def train(config: ConfigDict, workdir: pathlib.Path) -> None:
@@ -51,38 +55,45 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> None:
     Raises UserError for bad input, NumericalError at the first non-finite loss or gradient, and
     StoppedError if the process was asked to stop, after it has saved.
     """
+    check_workdir(config, workdir)
     info = read_info(config.data.data_dir, config.data.dataset)
     bags, members = make_members(config, info, workdir)
+    print(f"workdir: {workdir}", flush=True)
     columns = members[0].run.columns()
     stop = StopRequest()
     with stop.listening(), opened(workdir, members):
         going = to_train(members)
         if len(going) < len(members):
             print(f"{len(members) - len(going)} seeds are done, {len(going)} to train", flush=True)
+        extend(going)
         Training(bags, going, columns, workdir, stop).run()
 
 
 def next_command(config: ConfigDict, workdir: str) -> str:
     """The evaluation of a trained run, on its test split or else on a split that it has."""
     splits = list(split_sizes(config.data.data_dir, config.data.dataset))
-    command = f"python -m refinevad_jax.evaluate --workdir={shlex.quote(workdir)}"
-    if "test" in splits:
-        return command
-    return f"{command} --split={'val' if 'val' in splits else splits[0]}"
+    chosen = "val" if "val" in splits else splits[0]
+    split = [] if "test" in splits else [f"--split={chosen}"]
+    return commands.spell("evaluate", f"--workdir={workdir}", *split)
 
 
 class Clock:
-    """Steps per second since the start of this call, and the time left."""
+    """Steps per second and the time left, without the epochs in which programs are compiled."""
 
-    def __init__(self, first_step: int, num_steps: int) -> None:
-        self._start, self._first, self._num_steps = time.monotonic(), first_step, num_steps
+    def __init__(self, num_steps: int, compiling: int) -> None:
+        """compiling: so many epochs of this call do not count."""
+        self._num_steps, self._compiling = num_steps, compiling
 
     def read(self, step: int) -> str:
-        """In words, at a step."""
+        """In words, at the end of an epoch; "" for one that does not count."""
+        if self._compiling:
+            self._compiling -= 1
+            self._start, self._first = time.monotonic(), step
+            return ""
         rate = (step - self._first) / max(time.monotonic() - self._start, 1e-9)
         left = (self._num_steps - step) / max(rate, 1e-9)
         words = f"{left / 60:.0f} min" if left >= 60 else f"{left:.0f} s"
-        return f"{rate:.2f} steps/s  {words} left"
+        return f"  {rate:.2f} steps/s  {words} left"
 
 
 class Training:
@@ -114,6 +125,7 @@ class Training:
         self._scorer = Scorer(self._graphdef, top_k_divisor=config.loss.top_k_divisor)
         seeds = [member.seed for member in members]
         self._dispatch = Dispatch(config, seeds, self._graphdef, self._optimizer, self._bags)
+        self._has_compiled = False
         self._describe(len(bags) - len(members[0].held_out), shapes)
 
     def _fresh_state(self, member: Member) -> TrainState:
@@ -140,7 +152,8 @@ class Training:
             member.checkpoints.drop_after(start)
             member.start_record(start)
         state = self._dispatch.place(state)
-        clock = Clock(start, self._num_steps)
+        # After a stop within an epoch the next one is the first with dispatches of all lengths.
+        clock = Clock(self._num_steps, compiling=1 + bool(start % self._steps_per_epoch))
         for epoch in range(start // self._steps_per_epoch, self._config.train.num_epochs):
             state, metrics = self._epoch(state, epoch)
             selections = self._finish_epoch(state, metrics, epoch + 1)
@@ -160,13 +173,27 @@ class Training:
             if processes.any_of(bool(self._stop.signal)):
                 self._save_and_stop(state, parts, start)
             count = min(last - first, MAX_STEPS_PER_DISPATCH)
-            state, metrics = self._dispatch.run(state, first, count)
+            state, metrics = self._run_steps(state, first, count)
             found = failures.first_failure(metrics, first)
             if found:
                 self._stop_at(*found)
             parts.append(metrics)
             first += count
         return state, _joined(parts)
+
+    def _run_steps(
+        self, state: TrainState, first: int, count: int
+    ) -> tuple[TrainState, dict[str, np.ndarray]]:
+        """`Dispatch.run`; the first one of a call says what it waits for and how long it took."""
+        if self._has_compiled:
+            return self._dispatch.run(state, first, count)
+        steps = f"first {count} steps" if count > 1 else "first step"
+        print(f"{COMPILING}, then running the {steps}", flush=True)
+        start = time.monotonic()
+        result = self._dispatch.run(state, first, count)
+        print(f"{steps} done after {time.monotonic() - start:.0f} s, with compiling", flush=True)
+        self._has_compiled = True
+        return result
 
     def _save_and_stop(
         self, state: TrainState, parts: list[dict[str, np.ndarray]], start: int
@@ -253,28 +280,47 @@ class Training:
         held_out = " (held out of it)" if data.selection_split == data.train_split else ""
         return f"{len(self._members[0].selection)} videos of {data.selection_split!r}{held_out}"
 
+    def _selection_kinds(self) -> tuple[int, int]:
+        """Normal and anomalous videos of the selection list, as many for every seed."""
+        num_anomalous = sum(bag.anomalous for bag in self._members[0].selection)
+        return len(self._members[0].selection) - num_anomalous, num_anomalous
+
+    def _records(self) -> pathlib.Path:
+        """Where metrics.jsonl lies."""
+        folder = self._members[0].workdir
+        return (folder if folder == self._workdir else self._workdir / "seed*") / "metrics.jsonl"
+
     def _describe(self, num_videos: int, shapes: Any) -> None:
         num_params = sum(leaf.size for leaf in jax.tree.leaves(shapes))
         bags, info = self._bags, self._members[0].run.info
         simulated = " (simulated)" if info.simulated else ""
+        num_normal, num_anomalous = self._selection_kinds()
+        few = min(num_normal, num_anomalous) < FEW_TO_SELECT
+        noise = ": with so few the choice of the checkpoint is noise" if few else ""
         seeds = [member.seed for member in self._members]
         print(
             f"data: {info.name}{simulated}, {num_videos} videos to train on "
             f"({bags.normal.shape[1]} normal, {bags.anomalous.shape[1]} anomalous), "
             f"T = {bags.features.shape[2]}, D = {bags.features.shape[3]}, "
             f"crops = {bags.features.shape[1]}\n"
-            f"selection: {self._selection_name()}, by {self._config.train.selection_metric}\n"
+            f"selection: {self._selection_name()}, {num_normal} normal and {num_anomalous} "
+            f"anomalous, by {self._config.train.selection_metric}{noise}\n"
             f"model: {num_params:,} parameters"
             f"{f', {len(seeds)} seeds ({seeds[0]} to {seeds[-1]})' if len(seeds) > 1 else ''}; "
             f"{self._num_steps} steps of "
             f"{self._config.train.batch_size} videos on {self._dispatch.places.in_words}, bags "
             f"{self._dispatch.bags_in_words} "
-            f"({bags.features.nbytes / 1e6:.0f} MB)",
+            f"({bags.features.nbytes / 1e6:.0f} MB)\n"
+            f"all loss terms, step by step: {self._records()} (docs/method.md, section 5)",
             flush=True,
         )
         if self._num_steps < FEW_STEPS:
             epochs = -(-2 * FEW_STEPS // self._steps_per_epoch)
-            print(f"few steps: --config.train.num_epochs={epochs} makes a hundred", flush=True)
+            print(
+                f"only {self._num_steps} steps in all; --config.train.num_epochs={epochs} makes "
+                f"about {2 * FEW_STEPS}",
+                flush=True,
+            )
 
     def _print_epoch(
         self,
@@ -283,19 +329,13 @@ class Training:
         selections: list[dict[str, float]],
         clock: Clock,
     ) -> None:
-        mean = {key: float(value.mean()) for key, value in metrics.items()}
-        terms = ", ".join(f"{name} {mean[name]:.4f}" for name in term_names(mean))
-        entropy = f"H(w) {mean['weight_entropy']:.2f}  " if "weight_entropy" in mean else ""
         step = epoch * self._steps_per_epoch
         chosen = "  ".join(
             f"{key} {spread([selection[key] for selection in selections])}" for key in selections[0]
         )
         print(
             f"epoch {epoch}/{self._config.train.num_epochs}  step {step}  "
-            f"loss {mean['loss']:.4f} ({terms})  {chosen}  "
-            f"shift {mean['shift_mean']:.1f}±{mean['shift_spread']:.1f} "
-            f"span {mean['shift_span']:.1f}  {entropy}"
-            f"{clock.read(step)}",
+            f"loss {float(metrics['loss'].mean()):.4f}  {chosen}{clock.read(step)}",
             flush=True,
         )
 

@@ -18,12 +18,19 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from refinevad_jax.data.bags import Bag, BagsInfo, read_split
-from refinevad_jax.data.batches import hold_out
+from refinevad_jax.data.batches import check_both_kinds, hold_out
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import locked
 from refinevad_jax.runs.checkpoints import Checkpoints, DamagedError, TrainState
 from refinevad_jax.runs.metric_rows import MetricWriter, read_rows
-from refinevad_jax.runs.run import Run, seed_workdir, seed_workdirs, write_run
+from refinevad_jax.runs.run import (
+    Run,
+    check_settings,
+    extend_run,
+    seed_workdir,
+    seed_workdirs,
+    write_run,
+)
 from refinevad_jax.runtime import processes
 from refinevad_jax.training.placement import on_host
 
@@ -59,6 +66,12 @@ class Member:
         )
 
 
+def check_workdir(config: ConfigDict, workdir: pathlib.Path) -> None:
+    """Raises UserError if the workdir holds another run or cannot be written, without the data."""
+    for own, folder in seed_configs(config, workdir):
+        check_settings(folder, own)
+
+
 def make_members(
     config: ConfigDict, info: BagsInfo, workdir: pathlib.Path
 ) -> tuple[list[Bag], list[Member]]:
@@ -70,6 +83,7 @@ def make_members(
     data = config.data
     read = functools.partial(read_split, data.data_dir, data.dataset, memory_gb=data.host_limit_gb)
     bags = read(data.train_split)
+    check_both_kinds(bags)
     from_train = data.selection_split == data.train_split
     selection = [] if from_train else read(data.selection_split)
     members = []
@@ -121,6 +135,21 @@ def opened(workdir: pathlib.Path, members: Sequence[Member]) -> Iterator[None]:
             member.open()
             stack.callback(member.checkpoints.close)
         yield
+
+
+def extend(members: Sequence[Member]) -> None:
+    """Records a larger number of epochs than the run began with, and says what it changes."""
+    if not processes.primary():
+        return
+    now = members[0].run.config.train.num_epochs
+    before = min([extend_run(member.workdir, now) for member in members])
+    if before < now:
+        print(
+            f"config.train.num_epochs grows from {before} to {now}: the learning rate falls to 0 "
+            f"at the end of epoch {now} now and no longer at that of epoch {before}, so the "
+            f"result is not that of {now} epochs trained at once",
+            flush=True,
+        )
 
 
 def restore(members: Sequence[Member], abstract: TrainState) -> TrainState | None:
@@ -192,9 +221,11 @@ def unstack(tree: Any, index: int) -> Any:
 
 
 def _check_selection(selection: list[Bag], split: str) -> None:
-    if len({bag.anomalous for bag in selection}) < 2:
+    kinds = {bag.anomalous for bag in selection}
+    if len(kinds) < 2:
+        kind = "anomalous" if kinds == {True} else "normal"
         raise UserError(
-            f"config.data.selection_split={split!r}: its {len(selection)} videos are of one kind, "
-            "a checkpoint cannot be chosen by them; take a split with normal and anomalous videos, "
-            "or a larger config.data.selection_fraction"
+            f"config.data.selection_split={split!r}: the {len(selection)} videos to choose a "
+            f"checkpoint by are all {kind}, and both kinds are needed; take another split, or "
+            "package two or more normal and two or more anomalous training videos"
         )

@@ -89,6 +89,28 @@ def test_the_halves_share_no_video(folder: pathlib.Path) -> None:
     assert ids == [{f"v{i:02d}" for i in range(k, 8, 2)} for k in (0, 1)]
 
 
+def test_halves_are_alike_in_labels_and_spans(tmp_path: pathlib.Path) -> None:
+    """Videos with spans that are every second one by id would all be in one half."""
+    split = split_of()
+    bags = [
+        bag
+        if i % 2
+        else dataclasses.replace(bag, labels=np.zeros(2, bool), spans=bag.spans[:0], label="Normal")
+        for i, bag in enumerate(split.bags)
+    ]
+    stored = event_choice.read_scored(store(dataclasses.replace(split, bags=bags), tmp_path))
+    for half in event_choice.halves(stored):
+        assert [bool(len(bag.spans)) for bag in half.bags] == [True, True, False, False]
+        assert np.isfinite(event_choice.quality([half], ProposalRule()))
+
+
+def test_a_half_without_spans_is_refused(tmp_path: pathlib.Path) -> None:
+    split = split_of(4)
+    bags = [dataclasses.replace(bag, spans=bag.spans[: i == 0]) for i, bag in enumerate(split.bags)]
+    with pytest.raises(UserError, match="1 videos with annotated events; two are needed"):
+        event_choice.read_scored(store(dataclasses.replace(split, bags=bags), tmp_path))
+
+
 def test_the_choice_is_no_worse_than_where_it_starts_and_the_report_has_both_rules(
     folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

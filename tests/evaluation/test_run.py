@@ -166,7 +166,7 @@ def test_scores_equal_the_models_own(trained: pathlib.Path, tiny_data: pathlib.P
         ({"step": "7"}, "step '7'.*keeps"),
         ({"step": "newest"}, "step 'newest'"),
         ({"split": "dev"}, r"no split 'dev'; it has"),
-        ({"dataset": "other"}, "data set 'other' is not in"),
+        ({"dataset": "other"}, "no data set 'other' in"),
     ],
 )
 def test_bad_input_is_refused_and_earlier_results_stay(

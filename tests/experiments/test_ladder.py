@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
+from configs import ucf_text
 from refinevad_jax import config as config_lib
 from refinevad_jax.errors import UserError
 from refinevad_jax.experiments import grid, ladder_rows
@@ -52,7 +53,15 @@ def test_the_rows_are_listed_without_the_data_set(tmp_path: pathlib.Path) -> Non
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
-    assert "is not in" in ended.stdout and "constant-shift" in ended.stdout
+    heading, *rows = ended.stdout.splitlines()[:-2]
+    place = heading.index("meaning"), heading.index("changes")
+    names = [row.name for row in ladder_rows.ladder(ucf_text.get_config(), [])]
+    assert [row.split()[0] for row in rows] == names
+    for row in rows:
+        assert row[: place[0]].endswith("  ") and row[place[0] : place[1]].strip().endswith(".")
+    changed = next(row for row in rows if row.startswith("constant-shift"))
+    assert changed[place[1] :] == "model.shift=constant"
+    assert "adds a row only-NAME" in ended.stdout
 
 
 def test_an_unknown_row_is_refused_by_name() -> None:

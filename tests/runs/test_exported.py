@@ -11,6 +11,7 @@ import pytest
 from refinevad_jax import analysis
 from refinevad_jax.errors import UserError
 from refinevad_jax.runs import exported
+from refinevad_jax.runs.run import read_run
 from tests.conftest import NUM_CHANNELS
 
 
@@ -54,6 +55,20 @@ def test_the_description_says_what_goes_in(file: pathlib.Path) -> None:
     assert content["categories"] == ["A", "B", "C"]
     assert sorted(content["outputs"]) == sorted(exported.OUTPUTS | exported.OUTPUTS_OF_CORE)
     assert content["encoder"] == "random" and content["simulated"] is True
+    assert content["channels"] == [
+        {"modality": "visual", "start": 0, "end": 16},
+        {"modality": "text", "start": 16, "end": 24},
+    ]
+
+
+def test_another_program_can_cut_the_input_out_of_the_features(trained: pathlib.Path) -> None:
+    run = read_run(trained)
+    run.config.data.modalities = ("text",)
+    features = np.arange(NUM_CHANNELS)
+    runs = exported.describe(run, 1, 8)["channels"]
+    found = np.concatenate([features[one["start"] : one["end"]] for one in runs])
+    np.testing.assert_array_equal(found, features[run.columns()])
+    assert [one["modality"] for one in runs] == ["text"]
 
 
 def test_another_file_is_refused(tmp_path: pathlib.Path) -> None:

@@ -96,7 +96,32 @@ def test_required_flags_that_are_missing_are_named() -> None:
     ("module", "flags", "reason"),
     [
         ("refinevad_jax.main", [], "--config"),
-        ("refinevad_jax.main", ["--config=configs/ucf.py"], "--workdir"),
+        (
+            "refinevad_jax.main",
+            ["--config=configs/ucf.py", "--config.data.data_dir=no"],
+            "no data set 'ucf' in no",
+        ),
+        (
+            "refinevad_jax.main",
+            ["--config=configs/ucf.py", "--workdir=README.md"],
+            "--workdir=README.md: README.md is a file",
+        ),
+        (
+            "refinevad_jax.main",
+            ["--config=configs/ucf.py", "--config.train.learning_rate=1"],
+            "no key config.train.learning_rate; did you mean config.optimizer.learning_rate?",
+        ),
+        (
+            "refinevad_jax.main",
+            ["--config=configs/ucf.py", "--work_dir=x"],
+            "no flag --work_dir; did you mean --workdir? --help lists the flags",
+        ),
+        (
+            "refinevad_jax.main",
+            ["--config=configs/ucf.py", "--num_epochs=3"],
+            "no flag --num_epochs; did you mean --config.train.num_epochs?",
+        ),
+        ("refinevad_jax.evaluate", ["--zzz"], "no flag --zzz; --help lists the flags"),
         ("refinevad_jax.main", ["--config=no.py", "--workdir=x"], "no.py"),
         (
             "refinevad_jax.main",
@@ -150,6 +175,38 @@ def test_misuse_is_one_line_and_code_two(module: str, flags: list[str], reason: 
     assert lines[0].startswith("error: ")
     assert reason in lines[0]
     assert not (ROOT / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "folder"),
+    [
+        ([], "runs/ucf"),
+        (["--config.data.dataset=ucf"], "runs/ucf"),
+        (["--config.data.dataset=small"], "runs/ucf_small"),
+    ],
+)
+def test_a_run_has_a_folder_of_its_own_name(flags: list[str], folder: str) -> None:
+    script = (
+        "import sys\n"
+        "from absl import flags\n"
+        "from refinevad_jax import main\n"
+        "from refinevad_jax.runtime import command_line\n"
+        "flags.FLAGS(sys.argv)\n"
+        "print(command_line.default_workdir())\n"
+    )
+    command = [sys.executable, "-c", script, "--config=configs/ucf.py", *flags]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"{folder}\n"), done.stderr
+
+
+def test_missing_data_is_one_line_that_offers_nothing_made_up() -> None:
+    said = call(
+        "refinevad_jax.main", "--config=configs/ucf.py", "--config.data.data_dir=my d"
+    ).stderr
+    command = "python -m data_prep.package --name=ucf --data_dir='my d' --list=train=LIST"
+    for words in (str(ROOT / "my d"), "docs/data.md", command, "'make demo'"):
+        assert words in said
+    assert "simulate" not in said and said.count("\n") == 1
 
 
 def test_the_compilation_cache_can_be_moved_and_turned_off() -> None:

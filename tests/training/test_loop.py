@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -13,15 +14,17 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
+from data_prep.dataset.write import write_dataset
 from refinevad_jax import analysis
+from refinevad_jax.data.bags import BagsInfo, Modality
 from refinevad_jax.errors import NumericalError, UserError
 from refinevad_jax.files.staged import locked
 from refinevad_jax.runs.checkpoints import Checkpoints, restore
 from refinevad_jax.runs.metric_rows import read_rows
 from refinevad_jax.runs.run import read_run
-from refinevad_jax.training import loop
+from refinevad_jax.training import loop, optimizer
 from refinevad_jax.training.dispatch import Dispatch
-from tests.conftest import LONG
+from tests.conftest import LONG, TAXONOMY, tiny_videos
 
 
 def last_params(workdir: pathlib.Path) -> list[np.ndarray]:
@@ -167,7 +170,22 @@ def test_bags_in_files_give_the_same_run_as_on_the_host(
     same_run(tmp_path / "host", tmp_path / "files")
     printed = capsys.readouterr().out
     assert "bags on the host" in printed and "bags in their files" in printed
-    assert "few steps: --config.train.num_epochs=34 makes a hundred" in printed  # three per epoch
+    check_printed(printed.splitlines(), tmp_path / "host")
+
+
+def check_printed(lines: list[str], workdir: pathlib.Path) -> None:
+    """What a run of two epochs of three steps says, from its first line on."""
+    assert lines[0] == f"workdir: {workdir}"
+    few = "12 videos of 'val', 6 normal and 6 anomalous, by video_auc: with so few the choice"
+    assert few in lines[2]
+    assert lines[4].startswith(f"all loss terms, step by step: {workdir / 'metrics.jsonl'}")
+    assert lines[5] == "only 6 steps in all; --config.train.num_epochs=34 makes about 100"
+    assert lines[6].startswith("compiling the training step")
+    assert re.fullmatch(r"first 3 steps done after \d+ s, with compiling", lines[7])
+    metrics = r"video_auc 0\.\d{3}  video_ap 0\.\d{3}  category_accuracy 0\.\d{3}"
+    assert re.fullmatch(rf"epoch 1/2  step 3  loss \d\.\d{{4}}  {metrics}", lines[8])
+    time = r"\d+\.\d\d steps/s  \d+ s left"
+    assert re.fullmatch(rf"epoch 2/2  step 6  loss \d\.\d{{4}}  {metrics}  {time}", lines[9])
 
 
 def test_bfloat16_stays_near_float32_and_is_not_it(
@@ -197,6 +215,76 @@ def test_a_non_finite_loss_stops_the_run_and_keeps_the_last_good_checkpoint(
         loop.train(tiny_config, tmp_path)
     monkeypatch.undo()
     assert all(np.isfinite(leaf).all() for leaf in last_params(tmp_path))
+
+
+def test_a_finished_run_goes_on_for_more_epochs(
+    trained: pathlib.Path,
+    tiny_config: ConfigDict,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """At a constant rate it is the run of so many epochs to the last bit; the schedule makes it
+    another, which is said."""
+    monkeypatch.setattr(
+        optimizer, "learning_rate_schedule", lambda config, _: lambda step: config.learning_rate
+    )
+    loop.train(tiny_config, tmp_path / "at once")
+    tiny_config.train.num_epochs = 2
+    loop.train(tiny_config, tmp_path / "grown")
+    before = (tmp_path / "grown" / "metrics.jsonl").read_bytes()
+    capsys.readouterr()
+    tiny_config.train.num_epochs = 3
+    loop.train(tiny_config, tmp_path / "grown")
+    same_run(tmp_path / "at once", tmp_path / "grown")
+    assert (tmp_path / "grown" / "metrics.jsonl").read_bytes().startswith(before)
+    assert read_run(tmp_path / "grown").config.train.num_epochs == 3
+    kept = [Checkpoints(tmp_path / name, metric="video_auc") for name in ("at once", "grown")]
+    assert kept[0].steps() == kept[1].steps()
+    printed = capsys.readouterr().out
+    assert "config.train.num_epochs grows from 2 to 3: the learning rate falls to 0" in printed
+    assert "continuing from step 6 of 9" in printed
+    tiny_config.train.num_epochs = 2
+    with pytest.raises(
+        UserError, match=r"config\.train\.num_epochs was 3 and is now 2; it may grow"
+    ):
+        loop.train(tiny_config, tmp_path / "grown")
+    assert read_run(tmp_path / "grown").config.train.num_epochs == 3
+
+
+def test_the_clock_does_not_count_epochs_that_compile(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([100.0, 102.0, 104.0])
+    monkeypatch.setattr(loop.time, "monotonic", lambda: next(now))
+    clock = loop.Clock(400, compiling=1)
+    assert clock.read(100) == ""
+    assert clock.read(200) == "  50.00 steps/s  4 s left"
+    assert clock.read(300) == "  50.00 steps/s  2 s left"
+
+
+@pytest.mark.parametrize(("label", "kind"), [("Normal", "normal"), ("a", "anomalous")])
+def test_videos_of_one_kind_are_refused_with_the_reason(
+    label: str, kind: str, tiny_config: ConfigDict, tmp_path: pathlib.Path
+) -> None:
+    videos = [video for video in tiny_videos("train", 12, seed=1) if video.label in (label,)]
+    info = BagsInfo("tiny", TAXONOMY, (Modality("visual", 24),), encoder="random")
+    write_dataset(str(tmp_path / "data"), info, videos)
+    tiny_config.data.update(data_dir=str(tmp_path / "data"), selection_split="train")
+    reason = f"training videos are {kind}; multiple-instance learning needs both"
+    with pytest.raises(UserError, match=reason):
+        loop.train(tiny_config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_workdir_that_cannot_be_used_is_refused_before_the_data_is_read(
+    trained: pathlib.Path, tiny_config: ConfigDict, tmp_path: pathlib.Path
+) -> None:
+    tiny_config.data.data_dir = "nowhere"
+    tiny_config.seed = 1
+    with pytest.raises(UserError, match=r"config\.seed was 0 and is now 1"):
+        loop.train(tiny_config, trained)
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="file is a file; choose another folder"):
+        loop.train(tiny_config, tmp_path / "file" / "run")
 
 
 def test_a_workdir_of_another_run_is_refused(
