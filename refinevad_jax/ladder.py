@@ -1,7 +1,7 @@
 r"""Trains and evaluates every row of the ablation ladder, several seeds each, into one table.
 
-  python -m refinevad_jax.ladder --config=configs/ucf_text.py --split=val --workdir=runs/ladder
-  python -m refinevad_jax.ladder --config=configs/ucf_text.py --split=val --workdir=runs/ladder \
+  python -m refinevad_jax.ladder --config=ucf_text --split=val --workdir=runs/ladder
+  python -m refinevad_jax.ladder --config=ucf_text --split=val --workdir=runs/ladder \
       --rows=base,constant-shift --config.num_seeds=5
 
 The configuration is the full model; each row changes a part of it (docs/method.md, section 7). The
@@ -12,14 +12,11 @@ ladder.csv and ladder.html: mean and spread, paired differences, and what does n
 import pathlib
 
 from absl import flags
-from ml_collections import config_flags
 
 from refinevad_jax.errors import UserError
 from refinevad_jax.runtime import command_line
 
-CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "Configuration file, for instance configs/ucf_text.py.", lock_config=True
-)
+CONFIG = command_line.config_flag()
 WORKDIR = flags.DEFINE_string(
     "workdir", "", "Folder of all runs, needed unless --list is given; made if it does not exist."
 )
@@ -66,5 +63,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    flags.mark_flag_as_required("config")
     command_line.run(main)

@@ -11,7 +11,7 @@ from data_prep.catalogue.lookup import built_in_taxonomies
 from data_prep.catalogue.xd_violence import TAXONOMY as XD_VIOLENCE
 from refinevad_jax.data.bags import BagsInfo, read_info
 
-SELECT_ON_VAL = ("demo.py", "ucf_text.py")  # configurations that choose the checkpoint on val
+SELECT_ON_VAL = ("demo", "ucf_text")  # configurations that choose the checkpoint on val
 
 
 def summarize(data_dir: str, folder: pathlib.Path) -> str:
@@ -53,7 +53,7 @@ def _next_command(info: BagsInfo, data_dir: str, splits: Sequence[str]) -> str:
     config = _config(info)
     selection = "--config.data.selection_split=train "
     return (
-        f"python -m refinevad_jax.main --config={shlex.quote(str(_config_file(config)))} "
+        f"python -m refinevad_jax.main --config={config} "
         f"--config.data.dataset={info.name} --config.data.data_dir={place} "
         f"{selection if config in SELECT_ON_VAL and 'val' not in splits else ''}"
         f"--workdir=runs/{info.name}"
@@ -61,21 +61,14 @@ def _next_command(info: BagsInfo, data_dir: str, splits: Sequence[str]) -> str:
 
 
 def _config(info: BagsInfo) -> str:
-    """The configuration that fits the data."""
+    """The name of the configuration that fits the data."""
     if info.simulated:
-        return "demo.py"
+        return "demo"
     if info.taxonomy.name == XD_VIOLENCE.name:
-        return "xd.py"
+        return "xd"
     if [modality.name for modality in info.modalities] == ["text"]:
-        return "ucf_text.py"
-    return "ucf.py" if info.taxonomy.name in built_in_taxonomies() else "own.py"
-
-
-def _config_file(name: str) -> pathlib.Path:
-    """Where the configuration lies, seen from the current folder."""
-    here = pathlib.Path("configs") / name
-    own = pathlib.Path(__file__).parents[2] / here
-    return own if own.exists() and not here.exists() else here
+        return "ucf_text"
+    return "ucf" if info.taxonomy.name in built_in_taxonomies() else "own"
 
 
 def _splits(folder: pathlib.Path) -> list[str]:

@@ -57,7 +57,7 @@ def test_own_data_become_a_data_set(own_data):
     assert ["test", "2", "1", "1", "2", "5", "4/4.5/5"] in lines
     assert ["fall", "1", "1"] in lines
     assert ["fire", "0", "1"] in lines
-    assert "next: python -m refinevad_jax.main --config=configs/own.py" in done.stdout
+    assert "next: python -m refinevad_jax.main --config=own" in done.stdout
     end = f"--config.data.dataset=shop --config.data.data_dir={data_dir} --workdir=runs/shop\n"
     assert done.stdout.endswith(end)
 
@@ -135,7 +135,7 @@ def test_real_timed_text_is_packaged(shared_data, tmp_path):
     )
     assert (done.returncode, done.stderr) == (0, "")
     lines = [line.split() for line in done.stdout.splitlines()]
-    assert "--config=configs/ucf_text.py --config.data.dataset=ucf_text " in done.stdout
+    assert "--config=ucf_text --config.data.dataset=ucf_text " in done.stdout
     assert "selection_split" not in done.stdout  # there is a val
     assert ["train", "1412", "687", "725", "0", "1", "6/136.5/61031"] in lines
     assert ["val", "156", "77", "79", "138", "1", "13/140.5/8868"] in lines

@@ -17,7 +17,7 @@ def test_a_simulated_data_set_is_written_read_and_repeated(tmp_path):
         done = run(f"--data_dir={tmp_path / name}", "--num_videos=40", *more)
         assert (done.returncode, done.stderr) == (0, "")
     assert "simulated" in done.stdout
-    assert "--config=configs/demo.py --config.data.dataset=sim" in done.stdout
+    assert "--config=demo --config.data.dataset=sim" in done.stdout
 
     files = [path for path in (tmp_path / "one").rglob("*") if path.is_file()]
     assert len(files) == 6
