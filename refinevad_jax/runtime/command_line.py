@@ -9,7 +9,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
@@ -103,6 +103,8 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
         except flags.Error as error:
             text = _missing() if _REQUIRED in str(error) else str(error)
             fail(f"{text}; --help lists the flags", code=2)
+        except KeyboardInterrupt:
+            _interrupted()
         except UserError as error:
             fail(str(error), code=2)
         except Exception as error:  # a configuration file is a program, which may raise anything
@@ -129,11 +131,7 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
             print(f"stopped: {one_line(error)}", file=sys.stderr)
             sys.exit(TRY_AGAIN)
         except KeyboardInterrupt:
-            # A checkpoint being written waits for other threads; a normal exit could wait forever.
-            with contextlib.suppress(OSError):
-                sys.stdout.flush()
-                print("error: interrupted; run the same command again", file=sys.stderr, flush=True)
-            os._exit(130)
+            _interrupted()
 
     app.run(guarded, flags_parser=parse)
 
@@ -209,6 +207,14 @@ def fail(message: str, *, code: int) -> None:
     """Prints `error: message` on stderr, in one line, and exits with code."""
     print(f"error: {one_line(commands.as_started(message))}", file=sys.stderr)
     sys.exit(code)
+
+
+def _interrupted() -> NoReturn:
+    """Ends at Ctrl-C. A checkpoint being written may keep a normal exit waiting forever."""
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        print("error: interrupted; run the same command again", file=sys.stderr, flush=True)
+    os._exit(130)
 
 
 def _stop(number: int, frame: object) -> None:
