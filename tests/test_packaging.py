@@ -5,6 +5,7 @@ import tomllib
 
 import pytest
 
+from refinevad_jax import __version__
 from tests.conftest import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -38,6 +39,11 @@ def test_the_requirements_files_are_the_dependencies() -> None:
     assert lines("requirements.txt") == PROJECT["dependencies"]
     assert sorted(lines("requirements-dev.txt")) == sorted(extra("dev"))
     assert (ROOT / "requirements-dev.txt").read_text().startswith("-r requirements.txt\n")
+
+
+def test_the_citation_names_the_version() -> None:
+    lines = (ROOT / "CITATION.cff").read_text(encoding="utf-8").splitlines()
+    assert f"version: {__version__}" in lines
 
 
 def test_the_lock_has_one_version_of_every_dependency() -> None:

@@ -11,7 +11,7 @@ unset PYTHONPATH
 
 "$python" -m venv "$work/env"
 "$work/env/bin/pip" wheel --quiet --no-deps --wheel-dir "$work/dist" "$root"
-"$work/env/bin/pip" install --quiet -c "$root/constraints.txt" "$work"/dist/refinevad_jax-*.whl
+"$work/env/bin/pip" install --quiet --no-compile -c "$root/constraints.txt" "$work"/dist/refinevad_jax-*.whl
 export PATH="$work/env/bin:$PATH"
 mkdir "$work/empty" && cd "$work/empty"
 
@@ -39,4 +39,4 @@ check 0 "next: " refinevad train --config=demo --config.train.num_epochs=2 --wor
 check 0 "report.html" refinevad evaluate --workdir=runs/demo
 check 0 "1 clips" refinevad simulate_video --clips=test_003 --output=clips
 check 0 "test_003" refinevad detect --workdir=runs/demo --input=clips/test --output=found
-echo "$passed passed, 0 failed"
+echo "wheel: $passed passed, 0 failed"
