@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 from refinevad_jax.errors import UserError
-from refinevad_jax.report.tables import result_table, spread
+from refinevad_jax.report.tables import library_facts, result_table, spread
 from refinevad_jax.runs.evaluations import read_metrics
 from tests.conftest import call
 
@@ -47,6 +47,18 @@ def test_scores_that_were_given_and_several_commits_are_named(tmp_path: pathlib.
     given = {"step": None, "step_chosen_as": None, "scored_by": "scores of theirs.npz"}
     text = table([folder(tmp_path / str(i), i, 0.5, commit=f"c{i}", **given) for i in range(2)])
     assert "scores of theirs.npz" in text and "trained by commit c0, c1." in text
+
+
+def test_versions_of_the_training_are_named_where_they_differ() -> None:
+    here = {"refinevad_jax": "0.1.0", "commit": "c1", "python": "3.13.0", "jax": "0.10.2"}
+    computed = ("Computed with", "refinevad_jax 0.1.0, python 3.13.0, jax 0.10.2")
+    same = {"versions": here, "trained_versions": here | {"commit": "c0"}}
+    assert library_facts(same) == [computed, ("Trained with", "the same versions")]
+    other = {"versions": here, "trained_versions": here | {"jax": "0.11.2"}}
+    assert library_facts(other) == [computed, ("Trained with", "jax 0.11.2")]
+    given = {"versions": here, "trained_versions": None}
+    assert library_facts(given) == [computed, ("Trained with", "not known")]
+    assert library_facts({})[0] == ("Computed with", "not known")
 
 
 def test_a_folder_without_results_is_named(tmp_path: pathlib.Path) -> None:
