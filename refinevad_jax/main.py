@@ -1,7 +1,7 @@
 """Trains RefineVAD.
 
-  python -m refinevad_jax.main --config=configs/ucf.py
-  python -m refinevad_jax.main --config=configs/ucf.py --workdir=runs/ucf_seed1 --config.seed=1
+  python -m refinevad_jax.main --config=ucf
+  python -m refinevad_jax.main --config=ucf --workdir=runs/ucf_seed1 --config.seed=1
 
 The same command continues an interrupted run from its last checkpoint and ends with the same
 numbers. A finished run goes on if --config.train.num_epochs grows. Every key of
@@ -13,13 +13,10 @@ checkpoints/; evaluate it with python -m refinevad_jax.evaluate --workdir=WORKDI
 import pathlib
 
 from absl import flags
-from ml_collections import config_flags
 
 from refinevad_jax.runtime import command_line
 
-CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "Configuration file, for instance configs/ucf.py.", lock_config=True
-)
+CONFIG = command_line.config_flag()
 WORKDIR = flags.DEFINE_string(
     "workdir",
     "",
@@ -51,5 +48,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    flags.mark_flag_as_required("config")
     command_line.run(main)

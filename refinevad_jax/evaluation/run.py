@@ -23,7 +23,7 @@ from refinevad_jax.report import tables
 from refinevad_jax.report.page import write_page
 from refinevad_jax.runs import evaluations
 from refinevad_jax.runs.checkpoints import restore
-from refinevad_jax.runs.run import Run, read_run, seed_workdirs
+from refinevad_jax.runs.run import Run, read_run, seed_workdirs, versions
 from refinevad_jax.runtime.command_line import one_line
 
 
@@ -90,7 +90,8 @@ def evaluate(
         "selection": rule,
         "scored_by": f"step {number} ({step} by {rule})",
         "seed": run.config.seed,
-        "commit": run.commit,
+        "commit": run.versions.get("commit", ""),
+        "trained_versions": dict(run.versions),
         "num_segments": segments,
         "config": run.config.to_dict(),
     }
@@ -141,6 +142,7 @@ def evaluate_scores(
         "scored_by": f"scores of {path.name}",
         "seed": None,
         "commit": None,
+        "trained_versions": None,
         "num_segments": scored.num_segments,
         "scores": {
             "file": path.name,
@@ -201,7 +203,7 @@ def write_evaluation(
 ) -> dict[str, Any]:
     """Measures, writes the folder whole or not at all, prints; what metrics.json holds."""
     numbers = measure(split, target_false_alarm_rate=settings.target_false_alarm_rate)
-    content = numbers | protocol
+    content = numbers | protocol | {"versions": versions()}
     found = outcomes(split, content["operating_point"]["threshold"])
 
     def draw(new: pathlib.Path) -> None:

@@ -102,6 +102,22 @@ def facts(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Features", metrics["encoder"]),
         ("Seed", "–" if metrics["seed"] is None else str(metrics["seed"])),
         ("Trained by commit", metrics.get("commit") or "not known"),
+        *library_facts(metrics),
+    ]
+
+
+def library_facts(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The versions that computed the numbers, and what was another one in training."""
+    here, trained = (metrics.get(key) or {} for key in ("versions", "trained_versions"))
+    other = {name: text for name, text in trained.items() if text != here.get(name)}
+
+    def in_words(found: Mapping[str, str]) -> str:
+        return ", ".join(f"{name} {text}" for name, text in found.items() if name != "commit")
+
+    same = "the same versions" if trained else "not known"
+    return [
+        ("Computed with", in_words(here) or "not known"),
+        ("Trained with", in_words(other) or same),
     ]
 
 

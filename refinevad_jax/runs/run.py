@@ -13,6 +13,8 @@ import importlib.metadata
 import json
 import os
 import pathlib
+import platform
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -39,13 +41,13 @@ class Run:
     """A run's configuration and the description of the data it was trained on.
 
     num_crops: N of the training videos.
-    commit: of this project when the run began, see `source_commit`; "" if it is not known.
+    versions: of `versions` when the run began, by name; empty if it is not known.
     """
 
     config: ConfigDict
     info: BagsInfo
     num_crops: int = 1
-    commit: str = ""
+    versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def model_config(self) -> ModelConfig:
@@ -74,6 +76,16 @@ class Run:
         return not chosen or modality.name in chosen
 
 
+def versions() -> dict[str, str]:
+    """What computes here: this project, its commit ("" if not known), Python and libraries."""
+    return {
+        "refinevad_jax": __version__,
+        "commit": source_commit(),
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in LIBRARIES},
+    }
+
+
 def write_run(workdir: pathlib.Path, run: Run) -> None:
     """Writes config.json, or checks that the one there belongs to the same run.
 
@@ -84,9 +96,7 @@ def write_run(workdir: pathlib.Path, run: Run) -> None:
     if path.exists():
         _check_same_run(path, config=content["config"], data=content["data"])
         return
-    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
-    own = {"refinevad_jax": __version__, "commit": source_commit()}
-    _write_content(path, content | {"versions": own | versions})
+    _write_content(path, content | {"versions": versions()})
 
 
 def check_settings(workdir: pathlib.Path, config: ConfigDict) -> None:
@@ -143,8 +153,8 @@ def run_content(run: Run) -> dict[str, Any]:
 def run_of_content(content: Any, *, source: str) -> Run:
     """What run_content gave. Raises UserError naming the source if it is damaged."""
     try:
-        commit = str(content.get("versions", {}).get("commit", ""))
-        _check_version(content["config"], commit, source)
+        trained = {str(k): str(v) for k, v in content.get("versions", {}).items()}
+        _check_version(content["config"], trained.get("commit", ""), source)
         config = ConfigDict(content["config"])
         config.data.modalities = tuple(config.data.modalities)
         config.transfer.parts = tuple(config.transfer.parts)
@@ -153,7 +163,7 @@ def run_of_content(content: Any, *, source: str) -> Run:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{source}: damaged ({error}); train again in a new workdir") from error
     config_lib.validate(config)
-    return Run(config, info, num_crops, commit)
+    return Run(config, info, num_crops, trained)
 
 
 def _check_version(stored: Any, commit: str, source: str) -> None:

@@ -12,14 +12,17 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from absl import app, flags, logging
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
+from ml_collections.config_flags.config_flags import ConfigFileFlagParser
 
 from refinevad_jax import config
 from refinevad_jax.errors import NumericalError, StoppedError, UserError, config_fault
-from refinevad_jax.runtime import commands
+from refinevad_jax.runtime import commands, configurations
+
+flags.disclaim_key_flags()  # a flag that is defined here belongs to the entry point that asks
 
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
 HELP = {"--help", "-help", "--helpshort", "-h", "-?"}
@@ -50,6 +53,28 @@ def cache_flag() -> flags.FlagHolder[str | None]:
         "Folder of compiled programs, empty for none; if not given, $JAX_COMPILATION_CACHE_DIR or "
         "refinevad_jax in the user's cache folder.",
     )
+
+
+class _ConfigParser(ConfigFileFlagParser):
+    """Takes the name of a configuration that ships too."""
+
+    def parse(self, path: str) -> ConfigDict:
+        """The configuration. Raises UserError if there is no such file or name."""
+        return super().parse(str(configurations.find(path)))
+
+
+def config_flag() -> flags.FlagHolder[ConfigDict]:
+    """The flag --config of the entry points that train, whose keys can be set one by one."""
+    holder = config_flags.DEFINE_config_file(
+        "config",
+        None,
+        "Name of a configuration that ships, as ucf, or a Python file with get_config(); after it, "
+        "--config.GROUP.KEY=VALUE sets a key.",
+        lock_config=True,
+    )
+    flags.FLAGS["config"].parser = _ConfigParser("config", lock_config=True)
+    flags.mark_flag_as_required("config")
+    return holder
 
 
 def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
@@ -84,6 +109,10 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
         except flags.Error as error:
             text = _missing() if _REQUIRED in str(error) else str(error)
             fail(f"{text}; --help lists the flags", code=2)
+        except KeyboardInterrupt:
+            _interrupted()
+        except UserError as error:
+            fail(str(error), code=2)
         except Exception as error:  # a configuration file is a program, which may raise anything
             fail(_unknown_override(argv) or config_fault(error), code=2)
         if len(rest) > 1 and not takes_arguments:
@@ -108,11 +137,7 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
             print(f"stopped: {one_line(error)}", file=sys.stderr)
             sys.exit(TRY_AGAIN)
         except KeyboardInterrupt:
-            # A checkpoint being written waits for other threads; a normal exit could wait forever.
-            with contextlib.suppress(OSError):
-                sys.stdout.flush()
-                print("error: interrupted; run the same command again", file=sys.stderr, flush=True)
-            os._exit(130)
+            _interrupted()
 
     app.run(guarded, flags_parser=parse)
 
@@ -130,6 +155,9 @@ def help_text() -> str:
         lines.append(
             textwrap.fill(_explained(flag), 96, initial_indent=6 * " ", subsequent_indent=6 * " ")
         )
+    if any(flag.name == "config" for flag in own):
+        rows = configurations.summaries().items()
+        lines += ["", "Configurations that ship:", *(f"  {name:12s} {text}" for name, text in rows)]
     return commands.as_started(
         "\n".join([*lines, "", "--helpfull lists the flags of libraries too."])
     )
@@ -214,6 +242,14 @@ def fail(message: str, *, code: int) -> None:
     """Prints `error: message` on stderr, in one line, and exits with code."""
     print(f"error: {one_line(commands.as_started(message))}", file=sys.stderr)
     sys.exit(code)
+
+
+def _interrupted() -> NoReturn:
+    """Ends at Ctrl-C. A checkpoint being written may keep a normal exit waiting forever."""
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        print("error: interrupted; run the same command again", file=sys.stderr, flush=True)
+    os._exit(130)
 
 
 def _stop(number: int, frame: object) -> None:

@@ -40,7 +40,7 @@ COMMANDS = {
     "replay": Command("refinevad_jax.replay", "do a failed training step again"),
 }
 _NAMES = {command.module: name for name, command in COMMANDS.items()}
-_MODULE = re.compile(rf"python -m ({'|'.join(map(re.escape, _NAMES))})(?![\w.])")
+_MODULE = re.compile(rf"python -m ({'|'.join(map(re.escape, _NAMES))})(?!\.?\w)")
 _program = ""  # how the user calls `refinevad`; "" if a module was run
 
 

@@ -19,7 +19,7 @@ from refinevad_jax.files.arrays import load_packed
 from refinevad_jax.files.staged import write_bytes
 from refinevad_jax.model.refinevad import abstract
 from refinevad_jax.runs.checkpoints import TrainState, abstract_state
-from refinevad_jax.runs.run import LIBRARIES, Run, run_content, run_of_content
+from refinevad_jax.runs.run import Run, run_content, run_of_content, versions
 from refinevad_jax.runtime import commands
 from refinevad_jax.runtime.compiler import compiler_options
 from refinevad_jax.training.losses import term_names
@@ -70,14 +70,13 @@ def keep(failure: Failure, workdir: pathlib.Path) -> str:
     A disk that is full does not hide the failure: the answer then says so.
     """
     path = workdir / f"failure-step{failure.step + 1}.npz"
-    names = (*LIBRARIES, "jaxlib")
     facts = {
         **run_content(failure.run),
         "step": failure.step,
         "term": failure.term,
         "value": repr(failure.value),
         "device": jax.devices()[0].device_kind,
-        "versions": {name: importlib.metadata.version(name) for name in names},
+        "versions": versions() | {"jaxlib": importlib.metadata.version("jaxlib")},
     }
     leaves = jax.tree.leaves((failure.state.params, failure.state.opt_state))
     arrays = {f"state{index}": np.asarray(leaf) for index, leaf in enumerate(leaves)}

@@ -15,6 +15,7 @@ from refinevad_jax.data.bags import BagsInfo, Modality, read_split
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation.run import Settings, check_features, evaluate
+from refinevad_jax.runs.run import versions
 from tests.conftest import TAXONOMY, tiny_videos
 
 QUICK = Settings(num_curves=0, report=False)
@@ -69,6 +70,8 @@ def test_the_report_says_what_was_evaluated(result: pathlib.Path) -> None:
     assert content["end_convention"] == "exclusive"
     assert len(content["truth_hash"]) == 64
     assert "'val'" in content["selection"]
+    assert content["versions"] == content["trained_versions"] == versions()
+    assert set(content["versions"]) >= {"python", "refinevad_jax", "jax", "orbax-checkpoint"}
     rows = list(csv.DictReader((result / "videos.csv").read_text().splitlines()))
     assert [row["video_id"] for row in rows] == [f"test{i:03d}" for i in range(12)]
     assert (result / "curves.png").stat().st_size > 1000

@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 from refinevad_jax.errors import UserError
-from refinevad_jax.report.tables import result_table, spread
+from refinevad_jax.report.tables import library_facts, result_table, spread
 from refinevad_jax.runs.evaluations import read_metrics
 from tests.conftest import call
 
@@ -53,6 +53,18 @@ def test_scores_that_were_given_have_no_seed_and_no_commit(tmp_path: pathlib.Pat
     text = table([folder(tmp_path / "a", None, 0.5, **given)])
     assert "| full | 32 segments | – |" in text and text.endswith("; scores of theirs.npz.\n")
     assert "over the seeds" not in text
+
+
+def test_versions_of_the_training_are_named_where_they_differ() -> None:
+    here = {"refinevad_jax": "0.1.0", "commit": "c1", "python": "3.13.0", "jax": "0.10.2"}
+    computed = ("Computed with", "refinevad_jax 0.1.0, python 3.13.0, jax 0.10.2")
+    same = {"versions": here, "trained_versions": here | {"commit": "c0"}}
+    assert library_facts(same) == [computed, ("Trained with", "the same versions")]
+    other = {"versions": here, "trained_versions": here | {"jax": "0.11.2"}}
+    assert library_facts(other) == [computed, ("Trained with", "jax 0.11.2")]
+    given = {"versions": here, "trained_versions": None}
+    assert library_facts(given) == [computed, ("Trained with", "not known")]
+    assert library_facts({})[0] == ("Computed with", "not known")
 
 
 def test_a_folder_without_results_is_named(tmp_path: pathlib.Path) -> None:

@@ -48,6 +48,8 @@ def defined_flags(source: str) -> dict[str, bool]:
             found[ast.literal_eval(node.args[0])] = words.get("required") == "True"
         elif name == "mark_flag_as_required":
             found[ast.literal_eval(node.args[0])] = True
+        elif name == "config_flag":
+            found["config"] = True
         elif name == "cache_flag":
             found["compilation_cache"] = False
         elif ast.unparse(node.func) == "records.finish":
@@ -65,6 +67,7 @@ def test_help_teaches(module: str) -> None:
     text, _, rest = result.stdout.partition("\n\nFlags:\n")
     assert text == source.removeprefix("r").split('"""')[1].strip()
     assert f"python -m {module}" in text
+    rest = rest.partition("\n\nConfigurations")[0]
     shown = dict(re.findall(r"^  --(?:\[no\])?(\w+)(.*)$", rest, re.MULTILINE))
     assert {name: "(required" in line for name, line in shown.items()} == defined_flags(source)
     assert list(shown) == list(defined_flags(source))
@@ -138,7 +141,7 @@ def test_required_flags_that_are_missing_are_named() -> None:
         (
             "refinevad_jax.main",
             ["--config=no.py", "--workdir=x", "--config.seed=1"],
-            "--config: no.py: No such file or directory;",
+            "--config=no.py: neither a file nor a configuration that ships; there are demo, own,",
         ),
         ("refinevad_jax.main", ["--config=README.md", "--workdir=x"], "--config: SyntaxError"),
         ("refinevad_jax.results", [], "--row (NAME=PATTERN"),

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Builds the wheel, installs it into an empty environment and works with it in an empty folder, where
+# nothing of the checkout can be imported.
+# usage: tests/wheel/smoke.sh [PYTHON]
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+python=${1:-python3}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+unset PYTHONPATH
+
+"$python" -m venv "$work/env"
+"$work/env/bin/pip" wheel --quiet --no-deps --wheel-dir "$work/dist" "$root"
+"$work/env/bin/pip" install --quiet --no-compile -c "$root/constraints.txt" "$work"/dist/refinevad_jax-*.whl
+export PATH="$work/env/bin:$PATH"
+mkdir "$work/empty" && cd "$work/empty"
+
+passed=0
+# check CODE TEXT COMMAND...: the command must end with that exit code and print that text.
+check() {
+  local code=$1 text=$2 said found=0
+  shift 2
+  said=$("$@" 2>&1) || found=$?
+  if [[ $found != "$code" || $said != *"$text"* ]]; then
+    printf 'FAILED: %s\nexit code %s, expected %s and: %s\n%s\n' "$*" "$found" "$code" "$text" "$said"
+    exit 1
+  fi
+  passed=$((passed + 1))
+}
+
+check 0 "usage: refinevad COMMAND" refinevad
+check 0 "refinevad_jax 0." refinevad --version
+check 0 "usage: python -m refinevad_jax COMMAND" python -m refinevad_jax
+check 2 "did you mean 'train'?" refinevad trian
+check 2 "data set 'ucf'" refinevad train --config=ucf --workdir=runs/ucf
+check 2 "did you mean --config=ucf?" refinevad train --config=configs/ufc.py --workdir=runs/ucf
+check 0 "next: " refinevad simulate --video --name=clips --data_dir=data
+check 0 "next: " refinevad train --config=demo --config.train.num_epochs=2 --workdir=runs/demo
+check 0 "report.html" refinevad evaluate --workdir=runs/demo
+check 0 "1 clips" refinevad simulate_video --clips=test_003 --output=clips
+check 0 "test_003" refinevad detect --workdir=runs/demo --input=clips/test --output=found
+echo "wheel: $passed passed, 0 failed"
