@@ -12,7 +12,7 @@ from typing import Any
 
 from data_prep.catalogue.lookup import load_taxonomy
 from data_prep.own_data.splits import NORMAL, TEST, TRAIN, Member, split
-from data_prep.own_data.videos import OwnVideo
+from data_prep.own_data.videos import OwnVideo, key_of
 from data_prep.sources.lists import read_list
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import write_json, write_text
@@ -27,7 +27,7 @@ class Lists:
 
     Attributes:
         files: the list of each split that has videos.
-        labels: {video: label} of each split.
+        labels: {key of the video: label} of each split.
         edited: the lists that a user has edited, and that were therefore kept.
         unlisted: videos that no list names, if lists were kept.
         fraction: share of the videos in the test split, as it was asked for.
@@ -43,7 +43,7 @@ class Lists:
     def categories(self) -> list[str]:
         """The labels of both splits without the normal one."""
         labels = {label for found in self.labels.values() for label in found.values()}
-        return sorted(label for label in labels if label.lower() != NORMAL.lower())
+        return sorted(labels - {NORMAL, ""})
 
 
 def write_lists(
@@ -74,26 +74,29 @@ def write_lists(
             )
         fraction = before
     kept = {
-        _name(entry.path): name for name, path in there.items() for entry in read_list(path).entries
+        key_of(entry.path): name
+        for name, path in there.items()
+        for entry in read_list(path).entries
     }
     if not edited:
-        members = [Member(video.name, video.label, video.source) for video in videos]
+        members = [Member(video.key, video.label, video.source) for video in videos]
         splits = split(members, fraction, kept)
         for name, path in paths.items():
-            rows = [video for video in videos if splits[video.name] == name]
+            rows = [video for video in videos if splits[video.key] == name]
             _write(path, rows, name, fraction)
         there = {name: path for name, path in paths.items() if path.is_file()}
     labels = {
-        name: {_name(entry.path): entry.label or "" for entry in read_list(path).entries}
+        name: {key_of(entry.path): _label(entry.label) for entry in read_list(path).entries}
         for name, path in there.items()
     }
     listed = {video for found in labels.values() for video in found}
-    unlisted = tuple(video.name for video in videos if video.name not in listed)
+    unlisted = tuple(video.path for video in videos if video.key not in listed)
     return Lists(there, labels, edited, unlisted, fraction)
 
 
-def _name(path: str) -> str:
-    return re.split(r"[/\\]", path)[-1]
+def _label(label: str | None) -> str:
+    """A label of a list; packaging refuses an empty one."""
+    return NORMAL if label and label.lower() == NORMAL.lower() else label or ""
 
 
 def _write(path: pathlib.Path, videos: Sequence[OwnVideo], name: str, fraction: float) -> None:
@@ -158,5 +161,5 @@ def fingerprint(lists: Lists, taxonomy: pathlib.Path, records: Sequence[pathlib.
     return {
         "labels": lists.labels,
         "taxonomy": taxonomy.read_text(encoding="utf-8"),
-        "features": [[record["video"], record["features_sha256"]] for record in features],
+        "features": sorted([one["video"], one["features_sha256"]] for one in features),
     }

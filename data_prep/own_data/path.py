@@ -18,8 +18,9 @@ from data_prep.own_data.steps import StepError, Steps
 from data_prep.own_data.videos import Found, OwnVideo, find
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import locked
-from refinevad_jax.metrics.names import SELECTION, shown_in
+from refinevad_jax.metrics.names import CATEGORY, SELECTION, shown_in
 from refinevad_jax.runtime import commands
+from refinevad_jax.runtime.command_line import one_line
 
 CONFIG = pathlib.Path(__file__).parents[2] / "configs" / "own.py"
 # With fewer test videos of a kind, normal or anomalous, one video more or less changes everything.
@@ -59,9 +60,9 @@ def make_detector(request: Request) -> int:
     _keep_apart(request)
     found = find(request.videos, request.labels, request.normal)
     for note in found.notes:
-        print(f"note: {note}", flush=True)
+        print(f"note: {one_line(note)}", flush=True)
     for problem in found.problems:
-        print(f"problem: {problem}", file=sys.stderr, flush=True)
+        print(f"problem: {one_line(problem)}", file=sys.stderr, flush=True)
     if found.problems:
         count = len(found.problems)
         raise UserError(f"{count} problem{'s' * (count > 1)}, listed above; nothing was written")
@@ -130,7 +131,7 @@ class _Path:
         if with_test:
             self._evaluate(steps, name, run, lists)
         else:
-            print("\nno test video, so nothing was measured: add videos of every label", flush=True)
+            print(f"\n{_few(lists)[0]}", flush=True)
         self._say_next(run, measured=with_test)
 
     def _write(self) -> Lists:
@@ -156,7 +157,10 @@ class _Path:
         print(f"{self._request.name}: {len(self._videos)} videos ({labels}), {frames:,} frames")
         if self._normal != [NORMAL]:
             print(f"without anomaly: {', '.join(self._normal)}; the lists call it {NORMAL}")
-        self._describe_sources()
+        sizes = Counter(video.source for video in self._videos)
+        pieces = [f"{source} ({count})" for source, count in sorted(sizes.items()) if count > 1]
+        if pieces:
+            print(f"pieces of one recording, always in one list: {', '.join(pieces)}")
         for name, found in lists.labels.items():
             of_label = Counter(found.values())
             parts = ", ".join(f"{label} {of_label[label]}" for label in sorted(of_label))
@@ -166,25 +170,17 @@ class _Path:
             print(f"edited by you, so both lists are kept: {names}; remove them to split anew")
             if lists.unlisted:
                 print(f"in no list, so not used: {', '.join(lists.unlisted)}")
+        for line in _few(lists):
+            print(f"note: {line}")
         taxonomy = self._output / "taxonomy.json"
         print(f"{taxonomy}: {', '.join(lists.categories)}{'' if wrote_taxonomy else ' (kept)'}")
         steps = "extract, check, package, train" + ", evaluate" * (TEST in lists.files)
         print(
             f"steps: {steps}; each is a command that you can also call yourself\n"
-            f"all of it lies in {self._output}: lists videos (links) taxonomy.json features data "
-            "run",
+            f"everything lies in {self._output}: lists/ videos/ (links) taxonomy.json features/ "
+            "data/ run/",
             flush=True,
         )
-
-    def _describe_sources(self) -> None:
-        """Which videos must stay together, and why."""
-        sizes = Counter(video.source for video in self._videos)
-        several = {source: count for source, count in sizes.items() if count > 1}
-        if several:
-            shown = ", ".join(f"{source} ({count})" for source, count in sorted(several.items()))
-            print(f"pieces of one recording, kept in one list: {shown}")
-        else:
-            print("recordings: no two videos seem to be pieces of one (column source in the lists)")
 
     def _extract(self, steps: Steps) -> None:
         request = self._request
@@ -196,7 +192,7 @@ class _Path:
         ]
         stats = [(video, video.file.stat()) for video in self._videos]
         source = [words, [[one.name, found.st_size, found.st_mtime_ns] for one, found in stats]]
-        files = [self._features / video.features for video in self._videos]
+        files = [self._features / f"{video.key}.npy" for video in self._videos]
         steps.run(
             "extract: videos to features",
             "extract",
@@ -212,7 +208,7 @@ class _Path:
         records = []
         for name, found in lists.labels.items():
             for video in found:
-                path = self._features / f"{pathlib.PurePath(video).stem}.json"
+                path = self._features / f"{video}.json"
                 if not path.is_file():
                     raise UserError(
                         f"{lists.files[name]}: {video} is not among the videos; remove the row"
@@ -267,17 +263,16 @@ class _Path:
         key = f"evaluate {name}"
         steps.run("evaluate", "evaluate", words, key=key, source=source, results=[metrics])
         content = json.loads(metrics.read_text(encoding="utf-8"))
-        numbers = [(metric.title, metric.of(content)) for metric in shown_in(SELECTION)]
-        shown = ", ".join(f"{title} {value:.3f}" for title, value in numbers if value is not None)
+        one = len(lists.categories) == 1  # then naming the category is no achievement
+        numbers = {
+            metric.title: metric.of(content)
+            for metric in shown_in(SELECTION)
+            if not (one and metric.level == CATEGORY)
+        }
+        shown = ", ".join(f"{title} {x:.3f}" for title, x in numbers.items() if x is not None)
         print(f"\n{content['num_videos']} test videos: {shown}")
-        labels = Counter(lists.labels[TEST].values())
-        normal = labels.pop(NORMAL, 0)
-        anomalous = labels.total()
-        if min(normal, anomalous) < _FEW:
-            print(
-                f"{normal} normal and {anomalous} anomalous test videos: the numbers are noise; "
-                f"with {_ENOUGH} of each they begin to tell something"
-            )
+        for line in _few(lists):
+            print(line)
         print(f"report: {metrics.with_name('report.html')}", flush=True)
 
     def _say_next(self, run: pathlib.Path, *, measured: bool) -> None:
@@ -290,14 +285,29 @@ class _Path:
         print(f"next: {commands.spell('detect', *words, found)}", flush=True)
 
 
+def _few(lists: Lists) -> list[str]:
+    """What the test videos are too few for, in lines."""
+    if TEST not in lists.files:
+        return ["no test videos, so nothing can be measured; add videos of every label"]
+    found = Counter(lists.labels[TEST].values())
+    lines = []
+    normal, anomalous = found[NORMAL], found.total() - found[NORMAL]
+    if min(normal, anomalous) < _FEW:
+        lines.append(
+            f"{normal} normal and {anomalous} anomalous test videos: the numbers are noise; with "
+            f"{_ENOUGH} of each they begin to tell something"
+        )
+    rare = [f"{label} ({found[label]})" for label in lists.categories if found[label] < 2]
+    if rare and len(lists.categories) > 1:
+        lines.append(f"fewer than 2 test videos, not measurable: {', '.join(rare)}")
+    return lines
+
+
 class _Estimate:
     """Says once how long the extraction will take, from the videos that are done since it began."""
 
     def __init__(self, videos: Sequence[OwnVideo], features: pathlib.Path) -> None:
-        self._left = {
-            features / pathlib.PurePath(video.features).with_suffix(".json"): video.num_frames
-            for video in videos
-        }
+        self._left = {features / f"{video.key}.json": video.num_frames for video in videos}
         for path in [path for path in self._left if path.exists()]:
             del self._left[path]
         self._first: float | None = None

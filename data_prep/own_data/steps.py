@@ -7,6 +7,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -83,11 +84,12 @@ class Steps:
             return
         self.title(title)
         print(f"      {commands.spell(name, *words)}", flush=True)
-        self._done.pop(key, None)
+        start = time.monotonic()
         code = _call([sys.executable, "-m", commands.COMMANDS[name].module, *words], watch)
         if code:
             ended = "was stopped" if code in (75, 130, 143) else f"ended with exit code {code}"
             raise StepError(f"step {self._number} of {self._num_steps} ({name}) {ended}", code)
+        print(f"      {name} took {time.monotonic() - start:.0f} s", flush=True)
         self._done[key] = json_sha256([__version__, source])
         write_json(self._path, self._done)
 

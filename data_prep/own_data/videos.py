@@ -3,7 +3,6 @@
 import collections
 import csv
 import dataclasses
-import os
 import pathlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -61,9 +60,19 @@ class OwnVideo:
     num_frames: int
 
     @property
-    def features(self) -> str:
-        """The file name of its features."""
-        return f"{pathlib.PurePath(self.name).stem}.npy"
+    def key(self) -> str:
+        """What lists and feature files call it, whatever their suffix."""
+        return key_of(self.name)
+
+
+def key_of(path: str) -> str:
+    """The key of a video, from a path in a list: without folders, and without suffix if it has one.
+
+    The suffix may be that of a video or of a feature file.
+    """
+    name = re.split(r"[/\\]", path)[-1]
+    stem, _, suffix = name.rpartition(".")
+    return stem if f".{suffix.lower()}" in (*SUFFIXES, ".npy") else name
 
 
 @dataclasses.dataclass
@@ -105,7 +114,24 @@ def find(videos: pathlib.Path | None, labels: pathlib.Path | None, normal: str) 
         label = NORMAL if row.label in found.normal else row.label
         source = row.source or recording(row.inner) or name
         found.videos.append(OwnVideo(row.file, row.path, name, label, source, count))
+    _note_numbers(rows, found)
     return found
+
+
+def _note_numbers(rows: Sequence[Row], found: Found) -> None:
+    """Names that may tell recordings, but that may as well count them: a_0, a_1, b_0, b_1."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        match = re.fullmatch(r"(.*\w)[_-]\d+", pathlib.PurePosixPath(row.inner).stem)
+        if match and not row.source and not recording(row.inner):
+            names.setdefault((row.label, match[1]), []).append(row.path)
+    several = {key: paths for key, paths in names.items() if len(paths) > 1}
+    if any(count > 1 for count in collections.Counter(label for label, _ in several).values()):
+        first, second, *_ = next(iter(several.values()))
+        found.notes.append(
+            f"names such as {first} and {second} may be pieces of one recording; if so, say it in "
+            "a column source of --labels: pieces of a training video make a test too easy"
+        )
 
 
 def _in_folders(root: pathlib.Path, found: Found) -> Iterator[Row]:
@@ -115,9 +141,7 @@ def _in_folders(root: pathlib.Path, found: Found) -> Iterator[Row]:
             continue
         if not path.is_dir():
             if path.suffix.lower() in SUFFIXES:
-                found.problems.append(
-                    f"{_shown(path)}: has no label; move it into the folder of its label"
-                )
+                found.problems.append(f"{path}: has no label; move it into the folder of its label")
             else:
                 others.append(path)
             continue
@@ -125,12 +149,12 @@ def _in_folders(root: pathlib.Path, found: Found) -> Iterator[Row]:
         videos = [file for file in files if file.suffix.lower() in SUFFIXES]
         others += [file for file in files if file not in videos]
         if not videos:
-            found.notes.append(f"{_shown(path)}: no video in this folder; it is no label")
+            found.notes.append(f"{path}: no video in this folder; it is no label")
         for file in videos:
             inner = file.relative_to(path).as_posix()
             yield Row(file, f"{path.name}/{inner}", inner, path.name)
     if others:
-        found.notes.append(f"not videos, left out: {_listed(map(_shown, others))}")
+        found.notes.append(f"not videos, left out: {_listed(map(str, others))}")
 
 
 def _seen(file: pathlib.Path, root: pathlib.Path) -> bool:
@@ -168,7 +192,7 @@ def _in_csv(path: pathlib.Path, root: pathlib.Path | None, found: Found) -> Iter
         files = [file for file in sorted(root.rglob("*")) if file.suffix.lower() in SUFFIXES]
         unlisted = [file for file in files if file.resolve() not in seen and _seen(file, root)]
         if unlisted:
-            found.notes.append(f"not in {path}, left out: {_listed(map(_shown, unlisted))}")
+            found.notes.append(f"not in {path}, left out: {_listed(map(str, unlisted))}")
 
 
 def _csv_rows(path: pathlib.Path, found: Found) -> Iterator[tuple[int, tuple[str, str, str]]]:
@@ -322,14 +346,8 @@ def _refuse_twins(rows: Sequence[Row], found: Found) -> None:
             if first is not row:
                 labels = "" if first.label == row.label else ", with different labels"
                 found.problems.append(
-                    f"{_shown(first.file)} and {_shown(row.file)} are the same video{labels}; "
-                    "remove one"
+                    f"{first.file} and {row.file} are the same video{labels}; remove one"
                 )
-
-
-def _shown(path: pathlib.Path) -> str:
-    """A path as text that every terminal can show."""
-    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _listed(names: Iterable[str]) -> str:
