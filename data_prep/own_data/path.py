@@ -156,7 +156,9 @@ class _Path:
         labels = ", ".join(f"{label} {count}" for label, count in sorted(counts.items()))
         print(f"{self._request.name}: {len(self._videos)} videos ({labels}), {frames:,} frames")
         if self._normal != [NORMAL]:
-            print(f"without anomaly: {', '.join(self._normal)}; the lists call it {NORMAL}")
+            names = ", ".join(self._normal)
+            how = "as you say" if self._request.normal else "by its name; else --normal=LABEL"
+            print(f"normal, without anomaly: {names} ({how}); the lists call it {NORMAL}")
         sizes = Counter(video.source for video in self._videos)
         pieces = [f"{source} ({count})" for source, count in sorted(sizes.items()) if count > 1]
         if pieces:

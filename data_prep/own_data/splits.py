@@ -15,7 +15,7 @@ MIN_TRAIN = 2
 # XD-Violence's times, Casino__#00-01-45_00-02-50. A bare number may count recordings.
 _PIECES = (
     r"[ _.-](?:clip|part|seg|segment|chunk|piece)[ _.-]?\d+",
-    r"(?<=_x264)_\d+",
+    r"(?<=_x264)(?:_\d+)+",
     r"__#\d\d-\d\d-\d\d_\d\d-\d\d-\d\d.*",
 )
 _PIECE = re.compile(rf"(?:{'|'.join(_PIECES)})$", re.IGNORECASE)

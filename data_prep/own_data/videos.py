@@ -16,7 +16,7 @@ from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import file_sha256
 
 _MOST_NAMED = 20
-_NO = re.compile(r"(?:no[nt]?)(?P<separator>[\s_-]*)(?P<what>\w.*)", re.IGNORECASE)
+_NO = re.compile(r"no[nt]?[\s_-]*(?P<what>\w.*)", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -230,9 +230,10 @@ def _csv_rows(path: pathlib.Path, found: Found) -> Iterator[tuple[int, tuple[str
 
 
 def normal_words(labels: Iterable[str]) -> list[str]:
-    """The labels that mean "no anomaly" by their name: `normal`, `Normal_Videos`, `no_fight`.
+    """The labels that mean "no anomaly" by their name: `normal`, `Normal_Videos`, `no_anomaly`.
 
-    `nofight` and `NonViolence` do if there is a `fight` or a `Violence`: `nose` does not.
+    `no_fight` and `NonViolence` do if there is a `fight` or a `Violence`: `no_helmet` alone is an
+    anomaly, and `nose` denies nothing.
     """
     labels = list(labels)
 
@@ -242,12 +243,17 @@ def normal_words(labels: Iterable[str]) -> list[str]:
         match = _NO.fullmatch(label)
         if not match:
             return False
-        what = re.sub(r"[\s_-]", "", match["what"]).lower()
-        others = [re.sub(r"[\s_-]", "", other).lower() for other in labels if other != label]
-        opposite = any(other.startswith(what) or what.startswith(other) for other in others)
-        return bool(match["separator"]) or opposite
+        denied = _letters(match["what"])
+        others = [_letters(other) for other in labels if other != label]
+        return bool(re.match("anomal|abnormal", denied)) or any(
+            other.startswith(denied) or denied.startswith(other) for other in others if other
+        )
 
     return [label for label in labels if is_normal(label)]
+
+
+def _letters(label: str) -> str:
+    return re.sub(r"[\s_-]", "", label).lower()
 
 
 def _choose_normal(rows: Sequence[Row], given: str, found: Found) -> list[str]:

@@ -19,6 +19,7 @@ LABELS = st.sampled_from([NORMAL, "fight", "fall"])
         ("gate_0001-part 12.avi", "gate_0001"),
         ("day/gate.seg_4.mp4", "day/gate"),
         ("Arrest048_x264_17.mp4", "Arrest048_x264"),
+        ("Fighting033_x264_570_841.mp4", "Fighting033_x264"),
         ("Casino__#00-01-45_00-02-50_label_B1-0-0.mp4", "Casino"),
         ("gate_0001.mp4", ""),  # a bare number may count recordings
         ("clip_0001.mp4", ""),
