@@ -57,6 +57,10 @@ def make_detector(request: Request) -> int:
     check_name(request.name)
     if request.videos is None and request.labels is None:
         raise UserError("--videos=FOLDER (its subfolders are the labels) or --labels=CSV is needed")
+    if request.encoder == "clip" and not request.weights:
+        raise UserError("--encoder=clip needs --weights=FILE: OpenAI's ViT-L/14 weights")
+    if request.encoder != "clip" and request.weights:
+        raise UserError(f"--weights has no effect with --encoder={request.encoder}; leave it out")
     _keep_apart(request)
     found = find(request.videos, request.labels, request.normal)
     for note in found.notes:
@@ -132,7 +136,7 @@ class _Path:
             self._evaluate(steps, name, run, lists)
         else:
             print(f"\n{_few(lists)[0]}", flush=True)
-        self._say_next(run, measured=with_test)
+        self._say_next(run, lists)
 
     def _write(self) -> Lists:
         """Links, lists and taxonomy; says what there is and what will happen."""
@@ -193,7 +197,8 @@ class _Path:
             f"--output={self._features}",
         ]
         stats = [(video, video.file.stat()) for video in self._videos]
-        source = [words, [[one.name, found.st_size, found.st_mtime_ns] for one, found in stats]]
+        made_by = [request.encoder, request.weights]
+        source = [made_by, [[one.name, found.st_size, found.st_mtime_ns] for one, found in stats]]
         files = [self._features / f"{video.key}.npy" for video in self._videos]
         steps.run(
             "extract: videos to features",
@@ -261,7 +266,7 @@ class _Path:
     def _evaluate(self, steps: Steps, name: str, run: pathlib.Path, lists: Lists) -> None:
         metrics = run / "eval" / f"{name}-test-best" / "metrics.json"
         words = [f"--workdir={run}", f"--false_alarm_rate={_FALSE_ALARM_RATE}"]
-        source = [words, (run / "metrics.jsonl").read_text(encoding="utf-8")]
+        source = (run / "metrics.jsonl").read_text(encoding="utf-8")
         key = f"evaluate {name}"
         steps.run("evaluate", "evaluate", words, key=key, source=source, results=[metrics])
         content = json.loads(metrics.read_text(encoding="utf-8"))
@@ -277,11 +282,13 @@ class _Path:
             print(line)
         print(f"report: {metrics.with_name('report.html')}", flush=True)
 
-    def _say_next(self, run: pathlib.Path, *, measured: bool) -> None:
+    def _say_next(self, run: pathlib.Path, lists: Lists) -> None:
         """The command that uses the detector, on a video that is there."""
-        example = next(video for video in self._videos if video.label != NORMAL)
+        tested = lists.labels.get(TEST, {})
+        anomalous = [video for video in self._videos if video.label != NORMAL]
+        example = next((video for video in anomalous if video.key in tested), anomalous[0])
         weights = [f"--weights={self._request.weights}"] if self._request.weights else []
-        rate = [f"--false_alarm_rate={_FALSE_ALARM_RATE}"] if measured else []
+        rate = [f"--false_alarm_rate={_FALSE_ALARM_RATE}"] if tested else []
         words = [f"--workdir={run}", f"--input={example.file}", *rate, *weights]
         found = f"--output={self._output / 'found'}"
         print(f"next: {commands.spell('detect', *words, found)}", flush=True)

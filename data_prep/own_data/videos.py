@@ -11,7 +11,7 @@ from data_prep.catalogue.video_names import match_key, parse_path
 from data_prep.own_data.splits import MIN_TRAIN, NORMAL, recording
 from refinevad_jax.data.taxonomy import fault_of_name, shown
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
-from refinevad_jax.encoders.video import SUFFIXES, Video
+from refinevad_jax.encoders.video import SUFFIXES, Video, import_av
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import file_sha256
 
@@ -95,6 +95,7 @@ def find(videos: pathlib.Path | None, labels: pathlib.Path | None, normal: str) 
 
     Raises UserError if the folder or the file cannot be read.
     """
+    import_av()  # one error if it is missing, and not one per video
     found = Found()
     if videos is not None and not videos.is_dir():
         raise UserError(f"--videos={videos}: no such folder; name the one that holds the videos")

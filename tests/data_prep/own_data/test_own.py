@@ -88,6 +88,8 @@ def test_from_a_folder_to_events(tmp_path: pathlib.Path) -> None:
         (["--videos=gone", "--name=gate"], "--videos=gone: no such folder"),
         (["--labels=gone.csv", "--name=gate"], "--labels=gone.csv: cannot be read"),
         (["--videos=clips", "--name=a b"], "letters, digits"),
+        (["--videos=clips", "--name=gate", "--encoder=clip"], "needs --weights=FILE"),
+        (["--videos=clips", "--name=gate", "--weights=w.pt"], "--weights has no effect"),
         (["--videos=clips", "--name=gate", "--test_fraction=2"], "test_fraction"),
     ],
 )
