@@ -113,10 +113,7 @@ class _Path:
         steps.run(
             "check lists and features",
             "check",
-            [
-                *(f"--list={path}" for path in lists.files.values()),
-                f"--features={self._features}",
-            ],
+            [*(f"--list={path}" for path in lists.files.values()), f"--features={self._features}"],
             key="check",
             source=source,
             results=[],
@@ -277,7 +274,7 @@ class _Path:
             if not (one and metric.level == CATEGORY)
         }
         shown = ", ".join(f"{title} {x:.3f}" for title, x in numbers.items() if x is not None)
-        print(f"\n{content['num_videos']} test videos: {shown}")
+        print(f"\n{content['num_videos']} test videos: {shown or 'no number is defined'}")
         for line in _few(lists):
             print(line)
         print(f"report: {metrics.with_name('report.html')}", flush=True)
@@ -288,7 +285,7 @@ class _Path:
         anomalous = [video for video in self._videos if video.label != NORMAL]
         example = next((video for video in anomalous if video.key in tested), anomalous[0])
         weights = [f"--weights={self._request.weights}"] if self._request.weights else []
-        rate = [f"--false_alarm_rate={_FALSE_ALARM_RATE}"] if tested else []
+        rate = [f"--false_alarm_rate={_FALSE_ALARM_RATE}"] if NORMAL in tested.values() else []
         words = [f"--workdir={run}", f"--input={example.file}", *rate, *weights]
         found = f"--output={self._output / 'found'}"
         print(f"next: {commands.spell('detect', *words, found)}", flush=True)
