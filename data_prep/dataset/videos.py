@@ -102,10 +102,15 @@ def check_classes(videos: Sequence[Video], taxonomy: Taxonomy) -> None:
         print(f"note: split {split}: {found}; it cannot measure {lost}", file=sys.stderr)
 
 
+def check_name(name: str) -> None:
+    """Raises UserError if a data set cannot have this name, which is one of a folder."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", name):
+        raise UserError(f"--name={name!r}: letters, digits, '_', '-' and '.' only")
+
+
 def check_names(info: BagsInfo, videos: Sequence[Video]) -> None:
     """Checks the data set's name and that there are videos, each once. Raises UserError."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", info.name):
-        raise UserError(f"--name={info.name!r}: letters, digits, '_', '-' and '.' only")
+    check_name(info.name)
     if not videos:
         raise UserError("no videos to package; check the list")
     for video in videos:

@@ -117,6 +117,12 @@ class Video(contextlib.AbstractContextManager["Video"]):
         )
 
     @property
+    def stated_frames(self) -> int:
+        """Frames as the header states them, or as rate and duration tell; 0 if neither does."""
+        seconds = (self._container.duration or 0) / self._av.time_base
+        return self._promised or int(seconds * self.fps)
+
+    @property
     def warnings(self) -> list[str]:
         """What went wrong while decoding, one sentence per kind, with counts."""
         found = []

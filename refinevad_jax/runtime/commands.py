@@ -5,6 +5,7 @@ Messages, help texts and printed commands are written in the first form. `as_sta
 into the form in which the user started this process, so that a printed command can be pasted.
 """
 
+import os
 import pathlib
 import re
 import shlex
@@ -41,13 +42,19 @@ COMMANDS = {
 }
 _NAMES = {command.module: name for name, command in COMMANDS.items()}
 _MODULE = re.compile(rf"python -m ({'|'.join(map(re.escape, _NAMES))})(?!\.?\w)")
-_program = ""  # how the user calls `refinevad`; "" if a module was run
+_STARTED_AS = "REFINEVAD_STARTED_AS"
+_program = os.environ.get(_STARTED_AS, "")  # how the user calls `refinevad`; "" if by modules
 
 
 def start_as(program: str) -> None:
     """Says how this process was started: `refinevad`, or `python -m refinevad_jax`."""
     global _program
     _program = program
+
+
+def environment() -> dict[str, str]:
+    """What a command that this one starts needs to print commands in the same form."""
+    return {_STARTED_AS: _program}
 
 
 def as_started(text: str) -> str:

@@ -21,6 +21,7 @@ COMMANDS = [
     "refinevad_jax.detect",
     "refinevad_jax.export",
     "refinevad_jax.results",
+    "data_prep.own",
     "data_prep.package",
     "data_prep.extract",
     "data_prep.caption",

@@ -1,0 +1,165 @@
+"""The lists of both splits and the taxonomy: written once, kept if a user has edited them."""
+
+import csv
+import dataclasses
+import hashlib
+import io
+import json
+import pathlib
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from data_prep.catalogue.lookup import load_taxonomy
+from data_prep.own_data.splits import NORMAL, TEST, TRAIN, Member, split
+from data_prep.own_data.videos import OwnVideo, key_of
+from data_prep.sources.lists import read_list
+from refinevad_jax.errors import UserError
+from refinevad_jax.files.staged import write_json, write_text
+
+HEADER = ("video", "label", "source")
+_DIGEST = re.compile(r"# test fraction (?P<fraction>\S+), rows (?P<digest>[0-9a-f]{16})$", re.M)
+
+
+@dataclasses.dataclass(frozen=True)
+class Lists:
+    """The lists on the disk.
+
+    Attributes:
+        files: the list of each split that has videos.
+        labels: {key of the video: label} of each split.
+        edited: the lists that a user has edited, and that were therefore kept.
+        unlisted: videos that no list names, if lists were kept.
+        fraction: share of the videos in the test split, as it was asked for.
+    """
+
+    files: dict[str, pathlib.Path]
+    labels: dict[str, dict[str, str]]
+    edited: tuple[pathlib.Path, ...]
+    unlisted: tuple[str, ...]
+    fraction: float
+
+    @property
+    def categories(self) -> list[str]:
+        """The labels of both splits without the normal one."""
+        labels = {label for found in self.labels.values() for label in found.values()}
+        return sorted(labels - {NORMAL, ""})
+
+
+def write_lists(
+    folder: pathlib.Path, videos: Sequence[OwnVideo], fraction: float, *, asked: bool
+) -> Lists:
+    """Writes train.csv and test.csv, or keeps both if one was edited.
+
+    Args:
+        folder: of the lists.
+        videos: all of them.
+        fraction: share of the videos of each label in the test split.
+        asked: whether the user stated the fraction.
+
+    Raises UserError if the lists were made with another fraction than the one asked for, or if an
+    edited list cannot be read.
+    """
+    paths = {name: folder / f"{name}.csv" for name in (TRAIN, TEST)}
+    there = {name: path for name, path in paths.items() if path.is_file()}
+    written = {path: _written(path) for path in there.values()}
+    fractions = {found for found in written.values() if found is not None}
+    edited = tuple(path for path, found in written.items() if found is None)
+    if fractions:
+        before = max(fractions)
+        if asked and fraction != before:
+            raise UserError(
+                f"--test_fraction={fraction:g}: the lists in {folder} were made with {before:g}; "
+                "remove them to split all videos again, or leave the flag out"
+            )
+        fraction = before
+    kept = {
+        key_of(entry.path): name
+        for name, path in there.items()
+        for entry in read_list(path).entries
+    }
+    if not edited:
+        members = [Member(video.key, video.label, video.source) for video in videos]
+        splits = split(members, fraction, kept)
+        for name, path in paths.items():
+            rows = [video for video in videos if splits[video.key] == name]
+            _write(path, rows, name, fraction)
+        there = {name: path for name, path in paths.items() if path.is_file()}
+    labels = {
+        name: {key_of(entry.path): _label(entry.label) for entry in read_list(path).entries}
+        for name, path in there.items()
+    }
+    listed = {video for found in labels.values() for video in found}
+    unlisted = tuple(video.path for video in videos if video.key not in listed)
+    return Lists(there, labels, edited, unlisted, fraction)
+
+
+def _label(label: str | None) -> str:
+    """A label of a list; packaging refuses an empty one."""
+    return NORMAL if label and label.lower() == NORMAL.lower() else label or ""
+
+
+def _write(path: pathlib.Path, videos: Sequence[OwnVideo], name: str, fraction: float) -> None:
+    if not videos:
+        path.unlink(missing_ok=True)
+        return
+    rows = io.StringIO()
+    writer = csv.writer(rows, lineterminator="\n")
+    writer.writerow(HEADER)
+    writer.writerows((video.name, video.label, video.source) for video in videos)
+    text = (
+        f"# The {name} videos, chosen by label and recording (source). You may edit this file:\n"
+        "# both lists are then kept as they are. To split anew, remove both and call again.\n"
+        f"# test fraction {fraction:g}, rows {_digest(rows.getvalue())}\n{rows.getvalue()}"
+    )
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
+
+
+def _written(path: pathlib.Path) -> float | None:
+    """The test fraction that a list was made with; None if it is not as it was written."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return None
+    match = _DIGEST.search(text)
+    if match is None or match["digest"] != _digest(text[match.end() + 1 :]):
+        return None
+    return float(match["fraction"])
+
+
+def _digest(rows: str) -> str:
+    return hashlib.sha256(rows.encode()).hexdigest()[:16]
+
+
+def write_taxonomy(path: pathlib.Path, name: str, categories: Sequence[str]) -> bool:
+    """Writes the taxonomy, unless the one there has just these categories.
+
+    The display names of categories that it knew stay. Returns whether it was written.
+    """
+    shown = {category: category for category in categories}
+    if path.is_file():
+        there = load_taxonomy(str(path))
+        if sorted(there.categories) == sorted(categories):
+            return False
+        shown |= {
+            category: display
+            for category, display in zip(there.categories, there.display_names, strict=True)
+            if category in shown
+        }
+    content: dict[str, Any] = {"name": name, "categories": list(categories)}
+    write_json(path, content | {"display_names": [shown[one] for one in categories]})
+    return True
+
+
+def fingerprint(lists: Lists, taxonomy: pathlib.Path, records: Sequence[pathlib.Path]) -> Any:
+    """What decides a packaged data set, as a JSON value: rows, taxonomy, features.
+
+    records: what extraction wrote beside the feature files.
+    """
+    features = [json.loads(path.read_text(encoding="utf-8")) for path in records]
+    return {
+        "labels": lists.labels,
+        "taxonomy": taxonomy.read_text(encoding="utf-8"),
+        "features": sorted([one["video"], one["features_sha256"]] for one in features),
+    }
