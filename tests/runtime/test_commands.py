@@ -121,7 +121,7 @@ def test_misuse_is_the_same_in_every_form(form: str, tmp_path: pathlib.Path) -> 
         timeout=120,
     )
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert done.stderr.startswith("error: data set 'clips' is not in ")
+    assert done.stderr.startswith("error: no data set 'clips' in ")
 
 
 @pytest.mark.parametrize("form", ["module", "script"])

@@ -32,8 +32,8 @@ check 0 "usage: refinevad COMMAND" refinevad
 check 0 "refinevad_jax 0." refinevad --version
 check 0 "usage: python -m refinevad_jax COMMAND" python -m refinevad_jax
 check 2 "did you mean 'train'?" refinevad trian
-check 2 "data set 'ucf'" refinevad train --config=ucf --workdir=runs/ucf
-check 2 "did you mean --config=ucf?" refinevad train --config=configs/ufc.py --workdir=runs/ucf
+check 2 "no data set 'ucf'" refinevad train --config=configs/ucf.py
+check 2 "did you mean --config=ucf?" refinevad train --config=configs/ufc.py
 check 0 "next: " refinevad simulate --video --name=clips --data_dir=data
 check 0 "next: " refinevad train --config=demo --config.train.num_epochs=2 --workdir=runs/demo
 check 0 "report.html" refinevad evaluate --workdir=runs/demo
