@@ -5,7 +5,9 @@ W/metrics.jsonl    one row per training step, one row per epoch
 W/checkpoints/     Orbax, one folder per step
 W/eval/            one folder per evaluation
 
-A run of several seeds has these in W/seed0, W/seed1, ... instead.
+A run of several seeds has these in W/seed0, W/seed1, ... instead. A published run (published.py)
+has W/model.safetensors in place of metrics.jsonl and checkpoints/: all can read it, training cannot
+go on in it.
 """
 
 import dataclasses
@@ -28,6 +30,7 @@ from refinevad_jax.runs.source_commit import source_commit
 
 # The place of the data and whether it fits the device may change between two calls of a run.
 CHANGEABLE = ("data.data_dir", "data.device_limit_gb", "data.host_limit_gb")
+WEIGHTS = "model.safetensors"  # of a published run
 LIBRARIES = ("jax", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
@@ -74,9 +77,15 @@ class Run:
 def write_run(workdir: pathlib.Path, run: Run) -> None:
     """Writes config.json, or checks that the one there belongs to the same run.
 
-    Raises UserError naming the first key that differs, or the version if that wrote other keys.
+    Raises UserError naming the first key that differs, or the version if that wrote other keys,
+    and for a published run.
     """
     path = workdir / "config.json"
+    if (workdir / WEIGHTS).exists():
+        raise UserError(
+            f"{workdir} is a published run ({WEIGHTS}), in which training cannot go on; choose "
+            f"another --workdir, or start from its parts with --config.transfer.workdir={workdir}"
+        )
     versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
     own = {"refinevad_jax": __version__, "commit": source_commit()}
     content = run_content(run) | {"versions": own | versions}

@@ -1,0 +1,25 @@
+"""Fights in surveillance video: the data set and the detector that ship with the project.
+
+    python -m data_prep.package --builtin=survfight --data_dir=data
+    python -m refinevad_jax.main --config=configs/survfight.py --workdir=runs/survfight
+
+The features are real, the arrangement of clips into bags is made up (docs/data.md). `make detector`
+trains with this page what refinevad_jax.detect uses without --workdir.
+"""
+
+from ml_collections import ConfigDict
+
+from refinevad_jax import config as config_lib
+
+
+def get_config() -> ConfigDict:
+    """Those of configs/ucf_text.py, smaller; the checkpoint is chosen on val."""
+    config = config_lib.default()
+    config.data.update(dataset="survfight", selection_split="val", num_segments=32)
+    config.model.update(width=64, num_layers=0, dilations=(1, 2, 4), attention_query="segment")
+    config.model.update(dropout=0.5, feature_noise=0.5, scorer_width=64)
+    config.model.update(category_input="features", score_smoothing=0.06)
+    config.loss.update(mil="bce", pooling="softmax", top_k_divisor=4, category_weight=1.0)
+    config.train.update(batch_size=32, num_epochs=4, label_injection_rate=0.5)
+    config.optimizer.update(learning_rate=1e-3, category_rate=4.0)
+    return config
