@@ -51,9 +51,9 @@ def model_card(
         ("seed", str(run.config.seed)),
         ("trained by commit", run.commit or "not known"),
     ]
-    lines = [about.strip(), "", "## Facts", *markdown_table(("", ""), facts), ""]
+    lines = [about.strip(), "", "## Facts", "", *markdown_table(("", ""), facts), ""]
     for name, content in evaluations.items():
-        lines += [f"## Evaluation {name}", *_evaluation(content), ""]
+        lines += [f"## Evaluation {name}", "", *_evaluation(content), ""]
     return "\n".join(lines)
 
 
