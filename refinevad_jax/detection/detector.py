@@ -117,9 +117,7 @@ class Detector:
         if found is not None:
             return found
         if false_alarm_rate is None:
-            return Threshold(
-                ALARM_THRESHOLD, f"the default: none is stored for {100 * rate:g} % false alarms"
-            )
+            return Threshold(ALARM_THRESHOLD, "default, as no evaluation has stored one")
         full = ["--num_segments=0"] if self.run.config.eval.num_segments else []
         command = commands.spell(
             "evaluate", f"--workdir={self.workdir}", f"--false_alarm_rate={rate:g}", *full

@@ -48,7 +48,7 @@ def test_thresholds(trained: pathlib.Path, tmp_path: pathlib.Path) -> None:
     detector = Detector(workdir, "best")
     assert detector.threshold(0.3, None) == Threshold(0.3, "given")
     default = detector.threshold(None, None)
-    assert default == Threshold(0.5, "the default: none is stored for 1 % false alarms")
+    assert default == Threshold(0.5, "default, as no evaluation has stored one")
     with pytest.raises(UserError, match=r"refinevad_jax\.evaluate --workdir"):
         detector.threshold(None, 0.02)
 
