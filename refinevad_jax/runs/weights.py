@@ -1,6 +1,7 @@
 """The parameters of a published run: one safetensors file, arrays by name, never a pickle."""
 
 import hashlib
+import json
 import pathlib
 from typing import Any
 
@@ -13,6 +14,8 @@ from safetensors.numpy import save
 from refinevad_jax.errors import UserError, as_damaged
 from refinevad_jax.files.staged import write_bytes
 
+_FACTS = "refinevad_jax"  # the entry of the file's metadata, JSON
+
 
 def write_weights(path: pathlib.Path, params: Any, step: int) -> None:
     """Writes parameters, with their digest and the step they were taken at.
@@ -20,7 +23,9 @@ def write_weights(path: pathlib.Path, params: Any, step: int) -> None:
     params: nested dict of arrays. Raises OSError if the file cannot be written.
     """
     arrays = {name: np.ascontiguousarray(value) for name, value in _flat(params).items()}
-    write_bytes(path, save(arrays, {"step": str(step), "sha256": digest(params)}))
+    # One entry, because safetensors writes several in an order that changes.
+    facts = {"step": step, "sha256": digest(params)}
+    write_bytes(path, save(arrays, {_FACTS: json.dumps(facts)}))
 
 
 def read_weights(path: pathlib.Path, shapes: Any) -> tuple[Any, int]:
@@ -32,7 +37,7 @@ def read_weights(path: pathlib.Path, shapes: Any) -> tuple[Any, int]:
     with as_damaged(what, OSError, SafetensorError):
         with safe_open(path, framework="numpy") as file:
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            stored = dict(file.metadata() or {})
+            stored = json.loads((file.metadata() or {})[_FACTS])
         step = int(stored["step"])
         params = unflatten_dict(found, sep=".")
         if stored["sha256"] != digest(params):
