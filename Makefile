@@ -17,7 +17,7 @@ demo: .venv/installed
 	$(BIN)/python -m refinevad_jax.detect --workdir=$(DEMO)/drawn --input=$(DEMO)/clips/test --output=$(DEMO)/found
 	@echo
 	@echo "open in a browser:"
-	@echo "  $(DEMO)/fights/eval/survfight-test-best/report.html   real footage: how well fights are found in held-out videos"
+	@echo "  $(DEMO)/fights/eval/survfight-test-best/report.html   real clips: how well fights are found in held-out bags of them"
 	@echo "  $(DEMO)/found/test_003.html                           a drawn clip plays, with its scores and events"
 	@echo "your own video: $(BIN)/python -m refinevad_jax.detect --input=VIDEO   (a detector of fights ships with the project)"
 
