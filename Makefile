@@ -3,17 +3,33 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/demo
 
-.PHONY: demo test test-faults fuzz audit lock clean
+.PHONY: demo detector test test-faults fuzz audit lock clean
 
+# First real numbers: features of surveillance fights, trained and measured. Then drawn clips, because
+# they may be shown: from pixels to pages that play.
 demo: .venv/installed
-	$(BIN)/python -m data_prep.simulate --video --name=clips --data_dir=data
-	$(BIN)/python -m refinevad_jax.main --config=configs/demo.py --workdir=$(DEMO)
-	$(BIN)/python -m refinevad_jax.evaluate --workdir=$(DEMO)
+	$(BIN)/python -m data_prep.package --builtin=survfight --data_dir=data
+	$(BIN)/python -m refinevad_jax.main --config=configs/survfight.py --workdir=$(DEMO)/fights
+	$(BIN)/python -m refinevad_jax.evaluate --workdir=$(DEMO)/fights
+	$(BIN)/python -m data_prep.simulate --name=clips --data_dir=data
+	$(BIN)/python -m refinevad_jax.main --config=configs/demo.py --workdir=$(DEMO)/drawn
 	$(BIN)/python -m data_prep.simulate_video --clips=test_003,test_005 --output=$(DEMO)/clips
-	$(BIN)/python -m refinevad_jax.detect --workdir=$(DEMO) --input=$(DEMO)/clips/test --output=$(DEMO)/found
-	@echo "drawn pictures, so the numbers above say nothing about real video; open"
-	@echo "  $(DEMO)/found/test_003.html           two clips play, with scores and events"
-	@echo "  $(DEMO)/eval/clips-test-best/report.html   the whole test split"
+	$(BIN)/python -m refinevad_jax.detect --workdir=$(DEMO)/drawn --input=$(DEMO)/clips/test --output=$(DEMO)/found
+	@echo
+	@echo "open in a browser:"
+	@echo "  $(DEMO)/fights/eval/survfight-test-best/report.html   real clips: how well fights are found in held-out bags of them"
+	@echo "  $(DEMO)/found/test_003.html                           a drawn clip plays, with its scores and events"
+	@echo "your own video: $(BIN)/python -m refinevad_jax.detect --input=VIDEO   (a detector of fights ships with the project)"
+
+# What refinevad_jax.detect uses without --workdir, from files of the project alone.
+SHIPPED := runs/detector
+detector: .venv/installed
+	$(BIN)/python -m data_prep.package --builtin=survfight --data_dir=data
+	$(BIN)/python -m refinevad_jax.main --config=configs/survfight.py --workdir=$(SHIPPED)
+	$(BIN)/python -m refinevad_jax.evaluate --workdir=$(SHIPPED) --split=val
+	$(BIN)/python -m refinevad_jax.evaluate --workdir=$(SHIPPED) --split=test
+	$(BIN)/python -m benchmarks.publish --workdir=$(SHIPPED) --about=benchmarks/survfight_card.md \
+	    --output=refinevad_jax/detectors/survfight
 
 test: .venv/installed-dev
 	$(BIN)/ruff format --check .

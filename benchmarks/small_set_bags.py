@@ -1,4 +1,4 @@
-"""Readers of two small files of real bags: what `benchmarks.small_sets` packages."""
+"""The reader of a small file of real bags: what `benchmarks.small_sets` packages."""
 
 import functools
 import itertools
@@ -14,7 +14,6 @@ from refinevad_jax.files.hashes import file_sha256
 
 FRAMES_PER_SEGMENT = 16
 ECG_FPS = 8.0  # 16 frames are then the two seconds of a segment
-CLIP_FPS = 25.0
 
 
 def read_mitbih(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> tuple[BagsInfo, list[Video]]:
@@ -43,33 +42,21 @@ def read_mitbih(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> tuple[Bags
             records, arrays["bag_index"], arrays["bag_labels"], features, truth, strict=True
         )
     ]
-    info = _info("mitbih", taxonomy, path, features.shape[-1], "256 random dilated convolutions")
+    info = BagsInfo(
+        name="mitbih",
+        taxonomy=taxonomy,
+        modalities=(Modality("features", features.shape[-1]),),
+        frames_per_segment=FRAMES_PER_SEGMENT,
+        encoder="256 random dilated convolutions",
+        source=path.name,
+        provenance={
+            "source": "small_sets",
+            "set": "mitbih",
+            "taxonomy": taxonomy.to_dict(),
+            "files": {path.name: file_sha256(path)},
+        },
+    )
     return info, videos
-
-
-def read_survfight(
-    path: pathlib.Path, arrays: dict[str, np.ndarray]
-) -> tuple[BagsInfo, list[Video]]:
-    """Metadata and bags of the clips. Raises KeyError for an array that is not there."""
-    taxonomy = Taxonomy("survfight", ("Fighting",), ("Fighting",))
-    features = arrays["features"]
-    videos = [
-        Video(
-            video_id=f"{split}{number:03d}",
-            split=split,
-            label="Fighting" if labels.any() else "Normal",
-            load_features=functools.partial(_scaled, features[snippets], 1.0),
-            source=str(path),
-            num_frames=FRAMES_PER_SEGMENT * len(snippets),
-            fps=CLIP_FPS,
-            spans=None if split == "train" else tuple(spans(labels[:, None], ("Fighting",))),
-        )
-        for split in ("train", "test")
-        for number, (snippets, labels) in enumerate(
-            zip(arrays[f"composed_{split}_bags"], arrays[f"composed_{split}_labels"], strict=True)
-        )
-    ]
-    return _info("survfight", taxonomy, path, features.shape[-1], "I3D RGB, Kinetics-400"), videos
 
 
 def spans(labels: np.ndarray, names: tuple[str, ...]) -> Iterator[Span]:
@@ -84,22 +71,5 @@ def spans(labels: np.ndarray, names: tuple[str, ...]) -> Iterator[Span]:
             position += length
 
 
-def _scaled(bag: np.ndarray, scale: np.ndarray | float) -> np.ndarray:
+def _scaled(bag: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return bag[None].astype(np.float32) * np.float32(scale)
-
-
-def _info(name: str, taxonomy: Taxonomy, path: pathlib.Path, width: int, encoder: str) -> BagsInfo:
-    return BagsInfo(
-        name=name,
-        taxonomy=taxonomy,
-        modalities=(Modality("features", width),),
-        frames_per_segment=FRAMES_PER_SEGMENT,
-        encoder=encoder,
-        source=path.name,
-        provenance={
-            "source": "small_sets",
-            "set": name,
-            "taxonomy": taxonomy.to_dict(),
-            "files": {path.name: file_sha256(path)},
-        },
-    )

@@ -16,6 +16,8 @@ With the files of a second modality joined to them, video by video:
 From embedded sentences with times:
   python -m data_prep.package --name=ucf_text --data_dir=data --taxonomy=ucf_crime \
       --input=ucf_crime_text/
+The data set that ships, features of surveillance fights, to begin with (docs/data.md):
+  python -m data_prep.package --builtin=survfight --data_dir=data
 Any of them on Apache Beam, with the same result: --beam_runner=DirectRunner --beam_workers=8
 """
 
@@ -26,21 +28,28 @@ import pathlib
 from absl import flags
 
 from data_prep.beam import make_pipeline
+from data_prep.builtin import survfight
 from data_prep.catalogue.lookup import built_in_taxonomies
 from data_prep.dataset.beam_packaging import make_on_beam
 from data_prep.dataset.summary import summarize
 from data_prep.dataset.write import MakeRecords, make_here, write_dataset
 from data_prep.sources.features import LAYOUTS
-from data_prep.sources.package import SOURCES, read_source
+from data_prep.sources.package import OF_LISTS, OF_TEXT, SOURCES, read_source
+from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import require_writable
 from refinevad_jax.runtime.command_line import run
 
-flags.DEFINE_string("name", None, "name of the data set", required=True)
+BUILTINS = {"survfight": survfight.read}
+NOT_OF_BUILTIN = {*OF_LISTS, *OF_TEXT, "taxonomy", "source", "encoder", "source_note"}
+NAME = flags.DEFINE_string("name", None, "name of the data set; that of --builtin if not given")
 DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of all data sets", required=True)
-flags.DEFINE_string(
-    "taxonomy", None, f"JSON file, or built in: {', '.join(built_in_taxonomies())}", required=True
+TAXONOMY = flags.DEFINE_string(
+    "taxonomy", None, f"JSON file, or built in: {', '.join(built_in_taxonomies())}"
 )
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace a data set of that name")
+BUILTIN = flags.DEFINE_enum(
+    "builtin", None, list(BUILTINS), "instead of lists: a data set that ships with the project"
+)
 SOURCE = flags.DEFINE_enum(
     "source", None, SOURCES, "not needed: --list or --input says what is read"
 )
@@ -95,7 +104,16 @@ def main() -> None:
     if given & {"beam_runner", "beam_workers", "beam_options"}:
         pipeline = make_pipeline(RUNNER.value, workers=WORKERS.value, options=OPTIONS.value)
         make_records = functools.partial(make_on_beam, pipeline=pipeline, runner=RUNNER.value)
-    info, videos = read_source(SOURCE.value, flags.FLAGS.flag_values_dict(), given)
+    if BUILTIN.value:
+        for name in sorted(given & NOT_OF_BUILTIN):
+            raise UserError(f"--{name} has no effect with --builtin; leave it out")
+        info, videos = BUILTINS[BUILTIN.value](NAME.value or BUILTIN.value)
+    else:
+        for needed in (NAME, TAXONOMY):
+            if needed.value is None:
+                words = flags.FLAGS[needed.name].help
+                raise UserError(f"--{needed.name} ({words}) is needed; --help lists the flags")
+        info, videos = read_source(SOURCE.value, flags.FLAGS.flag_values_dict(), given)
     folder = write_dataset(
         DATA_DIR.value, info, videos, overwrite=OVERWRITE.value, make_records=make_records
     )

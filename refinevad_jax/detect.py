@@ -1,18 +1,21 @@
-r"""Finds anomalous events in videos with a trained run.
+r"""Finds anomalous events in videos.
 
+  python -m refinevad_jax.detect --input=clip.mp4
   python -m refinevad_jax.detect --workdir=runs/ucf --input=clip.mp4 --output=found
   python -m refinevad_jax.detect --workdir=runs/ucf --input=folder/ --input=b.npy --output=found \
       --false_alarm_rate=0.01
   python -m refinevad_jax.detect --workdir=runs/ucf --input=rtsp://camera/1 --stream
 
-Writes found/events.json and, for every input, found/<name>.csv with the scores of its segments and
-found/<name>.html, a page on which it plays. With --annotate it also writes
+Without --workdir it uses the detector that ships. That one was trained on surveillance fights and
+knows nothing else. Writes found/events.json and, for every input, found/<name>.csv with the scores
+of its segments and found/<name>.html, a page on which it plays. With --annotate it also writes
 found/<name>.annotated.mp4, the video with scores and events drawn in. With --stream it prints one
 JSON line per segment of 16 frames of a live source (a file, an address, or the number of a camera)
 and writes nothing.
 """
 
 import pathlib
+import sys
 
 from absl import flags
 
@@ -21,15 +24,31 @@ from refinevad_jax.files.staged import require_writable
 from refinevad_jax.runtime import command_line
 
 WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Folder of the run, as given to refinevad_jax.main.", required=True
+    "workdir",
+    "",
+    "Folder of the run, as given to refinevad_jax.main; if not given, the detector that ships.",
 )
 INPUT = flags.DEFINE_multi_string(
     "input", None, "Video, folder of videos, or .npy of features.", required=True
 )
-OUTPUT = flags.DEFINE_string("output", "", "Folder for events, scores and pages; not for --stream.")
-THRESHOLD = flags.DEFINE_float("threshold", None, "Score at which an event begins.", 0.0, 1.0)
+OUTPUT = flags.DEFINE_string(
+    "output", "", "Folder for events, scores and pages; if not given, found. Not for --stream."
+)
+THRESHOLD = flags.DEFINE_float(
+    "threshold",
+    None,
+    "Score from 0 to 1 at which an event begins; if not given, the one that evaluate stored for "
+    "1 % false alarms, or 0.5 if it stored none.",
+    0.0,
+    1.0,
+)
 FALSE_ALARM_RATE = flags.DEFINE_float(
-    "false_alarm_rate", None, "Instead: the threshold that evaluate stored for it.", 0.0, 1.0
+    "false_alarm_rate",
+    None,
+    "Instead: the threshold that evaluate --false_alarm_rate stored for this share of the frames "
+    "of normal videos, for instance 0.02.",
+    0.0,
+    1.0,
 )
 ANNOTATE = flags.DEFINE_bool("annotate", False, "Write each video with scores and events drawn in.")
 STREAM = flags.DEFINE_bool("stream", False, "Causal scores of a live source, as JSON lines.")
@@ -57,24 +76,32 @@ def main() -> None:
         raise UserError("--stream takes one --input and writes to the screen, not to --output")
     if STREAM.value and ANNOTATE.value:
         raise UserError("--annotate has no effect with --stream, which writes no video")
-    if not STREAM.value and not OUTPUT.value:
-        raise UserError("--output=FOLDER is needed")
-    if OUTPUT.value:
-        require_writable("output", pathlib.Path(OUTPUT.value))
+    output = pathlib.Path(OUTPUT.value or "found")
+    if not STREAM.value:
+        require_writable("output", output)
     from refinevad_jax.detection import run_detection, stream
-    from refinevad_jax.detection.detector import Detector
+    from refinevad_jax.detection.detector import SHIPPED, Detector
     from refinevad_jax.runtime.compiler import enable_cache
 
     enable_cache(CACHE.value)
-    detector = Detector(
-        pathlib.Path(WORKDIR.value), STEP.value, allow_mismatch=ALLOW_MISMATCH.value
-    )
+    workdir = pathlib.Path(WORKDIR.value) if WORKDIR.value else SHIPPED
+    notes = sys.stderr if STREAM.value else sys.stdout  # a stream's output is JSON alone
+    if not WORKDIR.value:
+        print(
+            "no --workdir: using the detector that ships, trained on surveillance fights; it knows "
+            f"fights and nothing else; model card: {workdir / 'README.md'}",
+            file=notes,
+        )
+    detector = Detector(workdir, STEP.value, allow_mismatch=ALLOW_MISMATCH.value)
     threshold = detector.threshold(THRESHOLD.value, FALSE_ALARM_RATE.value)
+    print(f"threshold {threshold.value:.4g}: {threshold.source}", file=notes, flush=True)
     settings = run_detection.DetectionSettings(
         ENCODER.value, WEIGHTS.value, int(NUM_CROPS.value), BATCH_SIZE.value, ANNOTATE.value
     )
     if not STREAM.value:
-        run_detection.detect(detector, threshold, INPUT.value, pathlib.Path(OUTPUT.value), settings)
+        if not OUTPUT.value:
+            print("no --output: writing to the folder found", flush=True)
+        run_detection.detect(detector, threshold, INPUT.value, output, settings)
         return
     crops = run_detection.choose_crops(detector, settings)
     encoder = run_detection.load_encoder(detector, settings, crops)

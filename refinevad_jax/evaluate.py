@@ -144,7 +144,8 @@ def _evaluate_run() -> None:
 def next_lines(content: Mapping[str, Any]) -> str:
     """The detection with a run, or its first seed, that has this metrics.json.
 
-    With the threshold of the evaluation, if detection can take it: see `Detector.threshold`.
+    With the rate of false alarms that the user chose, if detection can take it: see
+    `Detector.threshold`.
     """
     from refinevad_jax.detection.inputs import ENCODERS
     from refinevad_jax.runs.run import read_run, seed_workdirs
@@ -155,7 +156,7 @@ def next_lines(content: Mapping[str, Any]) -> str:
     words = [f"--workdir={workdir}", f"--input={'video.mp4' if of_video else 'features.npy'}"]
     words += ["--output=found"] + [f"--step={STEP.value}"] * STEP.present
     own = content["dataset"] == run.config.data.dataset and not content["num_segments"]
-    if own and content["operating_point"]["threshold"] is not None:
+    if FALSE_ALARM_RATE.present and own and content["operating_point"]["threshold"] is not None:
         words.append(f"--false_alarm_rate={FALSE_ALARM_RATE.value:g}")
     what = "video.mp4: a video of yours" if of_video else "features.npy: those of a video of yours"
     return f"next: {commands.spell('detect', *words)}\n      {what}"

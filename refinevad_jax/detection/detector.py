@@ -8,6 +8,7 @@ import numpy as np
 
 from refinevad_jax.data.bags import Bag, Modality
 from refinevad_jax.errors import UserError
+from refinevad_jax.evaluation.numbers import TARGET_FALSE_ALARM_RATE
 from refinevad_jax.evaluation.run import check_features
 from refinevad_jax.evaluation.scoring import Scorer, VideoScores
 from refinevad_jax.metrics.events import Event, propose_events
@@ -15,6 +16,10 @@ from refinevad_jax.metrics.frames import ALARM_THRESHOLD
 from refinevad_jax.runs import evaluations
 from refinevad_jax.runs.checkpoints import restore
 from refinevad_jax.runs.run import read_run
+from refinevad_jax.runtime import commands
+
+# The detector that ships, a published run.
+SHIPPED = pathlib.Path(__file__).parents[1] / "detectors" / "survfight"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,33 +104,41 @@ class Detector:
         )
 
     def threshold(self, value: float | None, false_alarm_rate: float | None) -> Threshold:
-        """The threshold that a user chose: itself, by its false-alarm rate, or the default.
+        """The threshold that a user chose, itself or by its false-alarm rate.
 
-        Raises UserError if no evaluation of this checkpoint has stored that rate on the run's data
+        With neither, the one stored for TARGET_FALSE_ALARM_RATE, or ALARM_THRESHOLD if none is.
+        Raises UserError if no evaluation of this checkpoint has stored the rate on the run's data
         set with one score per segment, as detection gives them.
         """
         if value is not None:
             return Threshold(value, "given")
+        rate = TARGET_FALSE_ALARM_RATE if false_alarm_rate is None else false_alarm_rate
+        found = self._stored(rate)
+        if found is not None:
+            return found
         if false_alarm_rate is None:
-            return Threshold(ALARM_THRESHOLD, "default")
+            return Threshold(ALARM_THRESHOLD, "default, as no evaluation has stored one")
+        full = ["--num_segments=0"] if self.run.config.eval.num_segments else []
+        command = commands.spell(
+            "evaluate", f"--workdir={self.workdir}", f"--false_alarm_rate={rate:g}", *full
+        )
+        raise UserError(
+            f"{self.workdir}: no evaluation of step {self.step} has stored a threshold for "
+            f"--false_alarm_rate={rate:g}; run {command}"
+        )
+
+    def _stored(self, rate: float) -> Threshold | None:
+        """The threshold stored for a rate; one of a validation split before one of a test split."""
         found = [
-            (content["split"] == "test", folder, content)
-            for folder, content in evaluations.operating_points(self.workdir)
+            (content["split"] == "test", name, content)
+            for name, content in evaluations.operating_points(self.workdir).items()
             if content["step"] == self.step
             and content["dataset"] == self.run.config.data.dataset
             and not content["num_segments"]
-            and math.isclose(
-                content["operating_point"]["target_false_alarm_rate"], false_alarm_rate
-            )
+            and math.isclose(content["operating_point"]["target_false_alarm_rate"], rate)
         ]
         if not found:
-            full = " --num_segments=0" if self.run.config.eval.num_segments else ""
-            raise UserError(
-                f"{self.workdir}: no evaluation of step {self.step} has stored a threshold for "
-                f"--false_alarm_rate={false_alarm_rate:g}; run python -m refinevad_jax.evaluate "
-                f"--workdir={self.workdir} --false_alarm_rate={false_alarm_rate:g}{full}"
-            )
-        # One of a validation split before one of a test split.
-        _, folder, content = min(found, key=lambda item: item[:2])
-        source = f"false-alarm rate {false_alarm_rate:g} on {folder.name}"
+            return None
+        _, _, content = min(found, key=lambda item: item[:2])
+        source = f"{100 * rate:g} % false alarms on {content['split']}"
         return Threshold(float(content["operating_point"]["threshold"]), source)

@@ -65,6 +65,7 @@ def run_facts(detector: Detector, threshold: Threshold) -> dict[str, Any]:
         "workdir": str(detector.workdir),
         "step": detector.step,
         "dataset": detector.run.info.name,
+        "source": detector.run.info.source,
         "encoder": detector.run.info.encoder,
         "simulated": detector.run.info.simulated,
         "threshold": threshold.value,

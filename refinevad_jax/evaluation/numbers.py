@@ -62,6 +62,7 @@ def measure(
             "end_convention": split.info.end_convention,
             "num_crops": split.bags[0].features.shape[0],
             "encoder": split.info.encoder,
+            "source": split.info.source,
         }
     )
 

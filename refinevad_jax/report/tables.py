@@ -83,6 +83,7 @@ def facts(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     segments = metrics["num_segments"]
     return [
         ("Data set", f"{metrics['dataset']}, split {metrics['split']}"),
+        ("Its source", metrics.get("source") or "not stated"),
         ("Scores", metrics["scored_by"]),
         ("Selection rule", metrics["selection"]),
         (
@@ -151,6 +152,8 @@ def evaluation_table(content: Mapping[str, Any]) -> str:
         f"{content['num_positive_frames']:,} anomalous, truth {content['truth_hash'][:12]}, ends "
         f"{content['end_convention']}, {num_crops} crop{'s' * (num_crops != 1)}",
     ]
+    if content.get("source"):
+        lines.append(f"source: {content['source']}")
     for row in metric_rows(content):
         has_interval = row["low"] is not None
         interval = f"  [{number(row['low'])}, {number(row['high'])}]" if has_interval else ""

@@ -3,7 +3,6 @@
 import dataclasses
 import errno
 import functools
-import hashlib
 import logging
 import os
 import pathlib
@@ -12,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import numpy as np
 import optax
 from flax import nnx
 from orbax.checkpoint import v1 as ocp
@@ -20,7 +18,8 @@ from orbax.checkpoint import v1 as ocp
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import json_sha256
 from refinevad_jax.model.refinevad import abstract
-from refinevad_jax.runs.run import Run
+from refinevad_jax.runs.run import WEIGHTS, Run
+from refinevad_jax.runs.weights import digest, read_weights
 from refinevad_jax.runtime import commands
 
 # The newest two epochs, because the newest may be damaged by a fault of the disk.
@@ -223,16 +222,6 @@ def _fault_of_disk(error: BaseException) -> str:
     return next((os.strerror(code) for code in FAULTS if os.strerror(code) in text), "")
 
 
-def digest(tree: Any) -> str:
-    """SHA-256 of the arrays of a tree, their names, shapes and types."""
-    found = hashlib.sha256()
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        array = np.ascontiguousarray(leaf)
-        found.update(f"{jax.tree_util.keystr(path)} {array.shape} {array.dtype}\n".encode())
-        found.update(array.tobytes())
-    return found.hexdigest()
-
-
 def fresh_state(params: Any, optimizer: optax.GradientTransformation) -> TrainState:
     """The state before the first step."""
     return TrainState(jax.numpy.zeros((), jax.numpy.int32), params, optimizer.init(params))
@@ -246,11 +235,17 @@ def abstract_state(shapes: Any, optimizer: optax.GradientTransformation) -> Trai
 def restore(run: Run, workdir: pathlib.Path, step: str | int) -> tuple[nnx.GraphDef[Any], Any, int]:
     """The network's graph, its parameters as a nested dict, and the step number.
 
-    step: as in `Checkpoints.resolve`. Raises UserError if it is not kept or is damaged.
+    step: as in `Checkpoints.resolve`; a published run has one, which is the best and the last.
+    Raises UserError if it is not kept or is damaged.
     """
-    checkpoints = Checkpoints(workdir, metric=run.config.train.selection_metric)
     graphdef, shapes = abstract(run.model_config)
-    number = checkpoints.resolve(step)
-    params = checkpoints.restore_params(number, shapes)
-    checkpoints.close()
+    if (workdir / WEIGHTS).is_file():
+        params, number = read_weights(workdir / WEIGHTS, shapes)
+        if str(step) not in ("best", "last", str(number)):
+            raise UserError(f"step {step!r}: {workdir} is a published run, of step {number} alone")
+    else:
+        checkpoints = Checkpoints(workdir, metric=run.config.train.selection_metric)
+        number = checkpoints.resolve(step)
+        params = checkpoints.restore_params(number, shapes)
+        checkpoints.close()
     return graphdef, jax.tree.map(jax.numpy.asarray, params), number

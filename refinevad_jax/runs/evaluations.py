@@ -7,6 +7,7 @@ events.json     the events found at the operating point
 report.html, curves/, curves.png, figures/    drawn by the caller
 """
 
+import contextlib
 import csv
 import json
 import pathlib
@@ -19,6 +20,7 @@ import numpy as np
 from refinevad_jax.errors import UserError, as_damaged
 from refinevad_jax.files.arrays import load_packed
 from refinevad_jax.files.staged import replace_folder, staging_folder, write_json
+from refinevad_jax.runs.published import published_evaluations
 from refinevad_jax.runs.run import refuse_several_seeds, seed_workdirs
 
 
@@ -97,21 +99,29 @@ def stored_seeds(workdir: pathlib.Path, name: str) -> list[dict[str, Any]]:
     return [read_metrics(folder) for folder in folders if (folder / "metrics.json").is_file()]
 
 
-def operating_points(workdir: pathlib.Path) -> list[tuple[pathlib.Path, dict[str, Any]]]:
-    """Evaluations of a run that have a threshold: their folders and metrics.json.
+def all_metrics(workdir: pathlib.Path) -> dict[str, dict[str, Any]]:
+    """metrics.json of every evaluation of a run, by name; damaged ones are left out."""
+    found = published_evaluations(workdir)
+    for folder in _folders(workdir):
+        with contextlib.suppress(UserError):
+            found[folder.name] = read_metrics(folder)
+    return found
+
+
+def operating_points(workdir: pathlib.Path) -> dict[str, dict[str, Any]]:
+    """metrics.json of the evaluations of a run that have a threshold, by name.
 
     Left out are damaged ones, and those without normal videos, which have no threshold.
     """
-    found = []
-    for folder in _folders(workdir):
+    found = {}
+    for name, content in all_metrics(workdir).items():
         try:
-            content = read_metrics(folder)
             point = content["operating_point"]
             float(point["threshold"]), float(point["target_false_alarm_rate"])
             content["step"], content["split"], content["dataset"], content["num_segments"]
-        except (UserError, ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError):
             continue
-        found.append((folder, content))
+        found[name] = content
     return found
 
 

@@ -5,7 +5,9 @@ W/metrics.jsonl    one row per training step, one row per epoch
 W/checkpoints/     Orbax, one folder per step
 W/eval/            one folder per evaluation
 
-A run of several seeds has these in W/seed0, W/seed1, ... instead.
+A run of several seeds has these in W/seed0, W/seed1, ... instead. A published run (published.py)
+has W/model.safetensors in place of metrics.jsonl and checkpoints/: all can read it, training cannot
+go on in it.
 """
 
 import dataclasses
@@ -33,6 +35,7 @@ from refinevad_jax.runtime import commands
 # The place of the data and whether it fits the device may change between two calls of a run.
 CHANGEABLE = ("data.data_dir", "data.device_limit_gb", "data.host_limit_gb")
 NUM_EPOCHS = "config.train.num_epochs"  # may grow, see extend_run
+WEIGHTS = "model.safetensors"  # of a published run
 LIBRARIES = ("jax", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
@@ -110,6 +113,11 @@ def check_settings(workdir: pathlib.Path, config: ConfigDict) -> None:
     if not os.access(nearest, os.W_OK):
         raise UserError(
             f"--workdir={workdir}: {nearest} cannot be written to; choose another folder"
+        )
+    if (workdir / WEIGHTS).exists():
+        raise UserError(
+            f"{workdir} is a published run ({WEIGHTS}), in which training cannot go on; choose "
+            f"another --workdir, or start from its parts with --config.transfer.workdir={workdir}"
         )
     path = workdir / "config.json"
     if path.exists():

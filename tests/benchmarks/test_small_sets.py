@@ -1,7 +1,6 @@
 import numpy as np
-import pytest
 
-from benchmarks.small_set_bags import read_mitbih, read_survfight, spans
+from benchmarks.small_set_bags import read_mitbih, spans
 from data_prep.dataset.videos import Span
 from data_prep.dataset.write import write_dataset
 from refinevad_jax.files.arrays import load_packed
@@ -53,38 +52,17 @@ def test_records_of_the_ecg_are_held_out_whole(tmp_path):
     np.testing.assert_array_equal(first.load_features(), np.ones((1, 4, 3), np.float32))
 
 
-def test_snippets_are_put_together_in_the_files_order(tmp_path):
-    path = tmp_path / "fights.npz"
-    bags, labels = np.array([[2, 0]]), np.array([[False, True]])
-    np.savez(
-        path,
-        features=np.arange(3, dtype=np.float16)[:, None],
-        **{f"composed_{split}_bags": bags for split in ("train", "test")},
-        **{f"composed_{split}_labels": labels for split in ("train", "test")},
-    )
-    _, (train, test) = read_survfight(path, load_packed(path))
-    assert (train.split, train.spans, test.spans) == ("train", None, (Span(16, 32, "Fighting"),))
-    assert train.load_features()[0, :, 0].tolist() == [2, 0]
-
-
-@pytest.mark.parametrize(
-    ("name", "folder", "read", "sizes"),
-    [
-        ("mitbih", "mitbih_ecg_bags/mitbih_ds1.npz", read_mitbih, (308, 168, 140)),
-        ("survfight", "survfight_i3d/survfight_i3d_rgb.npz", read_survfight, (300, 0, 150)),
-    ],
-)
-def test_the_real_sets(shared_data, tmp_path, name, folder, read, sizes):
-    path = shared_data / folder
-    info, videos = read(path, load_packed(path))
+def test_the_real_set(shared_data, tmp_path):
+    path = shared_data / "mitbih_ecg_bags" / "mitbih_ds1.npz"
+    info, videos = read_mitbih(path, load_packed(path))
     splits = [video.split for video in videos]
-    assert tuple(splits.count(split) for split in ("train", "val", "test")) == sizes
+    assert [splits.count(split) for split in ("train", "val", "test")] == [308, 168, 140]
     assert write_dataset(str(tmp_path), info, videos).is_dir()
 
 
 def test_another_file_is_one_line(tmp_path):
     np.savez(tmp_path / "other.npz", features=np.zeros(3))
     flags = (f"--input={tmp_path / 'other.npz'}", f"--data_dir={tmp_path / 'data'}")
-    done = call("benchmarks.small_sets", "--set=mitbih", *flags)
+    done = call("benchmarks.small_sets", *flags)
     assert done.returncode == 2 and not (tmp_path / "data").exists()
     assert done.stderr.count("\n") == 1 and "no array 'categories'" in done.stderr

@@ -2,12 +2,13 @@
 
 import json
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
 
 from refinevad_jax.detection import run_detection
-from refinevad_jax.detection.detector import Detector
+from refinevad_jax.detection.detector import Detector, Threshold
 from refinevad_jax.errors import UserError
 from tests.detection.conftest import WIDTH
 
@@ -41,29 +42,36 @@ def test_videos_are_cut_as_in_training(trained: pathlib.Path) -> None:
     assert run_detection.choose_crops(two, run_detection.DetectionSettings(num_crops=10)) == 10
 
 
-def test_thresholds(detector: Detector, trained: pathlib.Path) -> None:
-    assert detector.threshold(0.3, None).value == 0.3
-    assert detector.threshold(None, None).source == "default"
+def test_thresholds(trained: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    workdir = tmp_path / "run"
+    shutil.copytree(trained, workdir, ignore=shutil.ignore_patterns("eval"))
+    detector = Detector(workdir, "best")
+    assert detector.threshold(0.3, None) == Threshold(0.3, "given")
+    default = detector.threshold(None, None)
+    assert default == Threshold(0.5, "default, as no evaluation has stored one")
     with pytest.raises(UserError, match=r"refinevad_jax\.evaluate --workdir"):
         detector.threshold(None, 0.02)
-    for dataset, split, segments, value in (
-        ("tiny", "test", 0, 0.7),
-        ("tiny", "val", 0, 0.6),
-        ("tiny", "val", 32, 0.5),  # scores of resampled videos are other scores
-        ("another", "val", 0, 0.4),
-    ):
-        folder = trained / "eval" / f"{dataset}-{split}-{segments}-detector"
+
+    def store(dataset: str, split: str, segments: int, value: float, rate: float = 0.02) -> None:
+        folder = workdir / "eval" / f"{dataset}-{split}-{segments}-{rate}"
         folder.mkdir(parents=True)
         content = {
             "step": detector.step,
             "dataset": dataset,
             "split": split,
             "num_segments": segments,
-            "operating_point": {"threshold": value, "target_false_alarm_rate": 0.02},
+            "operating_point": {"threshold": value, "target_false_alarm_rate": rate},
         }
         (folder / "metrics.json").write_text(json.dumps(content))
-    found = Detector(trained, "best").threshold(None, 0.02)
-    assert found.value == 0.6 and "tiny-val-0-detector" in found.source
+
+    store("tiny", "test", 0, 0.7)
+    store("tiny", "val", 0, 0.6)
+    store("tiny", "val", 32, 0.5)  # scores of resampled videos are other scores
+    store("another", "val", 0, 0.4)
+    assert detector.threshold(None, 0.02) == Threshold(0.6, "2 % false alarms on val")
+    assert detector.threshold(None, None) == default
+    store("tiny", "test", 0, 0.8, rate=0.01)
+    assert detector.threshold(None, None) == Threshold(0.8, "1 % false alarms on test")
 
 
 def test_events_name_a_category(detector: Detector) -> None:

@@ -285,9 +285,10 @@ def test_the_decoder_is_only_a_little_ahead() -> None:
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ([], "--workdir (Folder of the run, as given to refinevad_jax.main) and --input (Video"),
+        ([], "--input (Video, folder of videos, or .npy of features) is needed"),
         (["--workdir=w", "--input=a", "--threshold=0.5", "--false_alarm_rate=0.1"], "one of them"),
-        (["--workdir=w", "--input=a"], "--output=FOLDER is needed"),
+        (["--workdir=w", "--input=a"], "w is not a workdir"),
+        (["--input=a"], "--input=a: no such file or folder"),
         (["--workdir=w", "--input=a", "--input=b", "--stream"], "--stream takes one --input"),
     ],
 )
@@ -296,3 +297,4 @@ def test_misuse_is_one_line(flags: list[str], words: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and words in done.stderr
+    assert not pathlib.Path("found").exists()

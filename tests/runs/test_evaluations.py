@@ -97,7 +97,7 @@ def test_thresholds_are_those_of_readable_evaluations(tmp_path: pathlib.Path) ->
     without = json.dumps(METRICS | {"operating_point": point})
     (tmp_path / "eval" / "without" / "metrics.json").write_text(without)
     (tmp_path / "eval" / "damaged" / "metrics.json").write_text("{")
-    assert operating_points(tmp_path) == [(tmp_path / "eval" / "good", METRICS)]
+    assert operating_points(tmp_path) == {"good": METRICS}
 
 
 def test_seeds_that_were_evaluated_are_read_in_order(tmp_path: pathlib.Path) -> None:

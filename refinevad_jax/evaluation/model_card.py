@@ -1,0 +1,82 @@
+"""Publishes a run: its best network as a small folder with a model card."""
+
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+
+from refinevad_jax.evaluation.run import selection_rule
+from refinevad_jax.report.tables import markdown_table, measured_on, metric_rows, number, percent
+from refinevad_jax.runs.checkpoints import restore
+from refinevad_jax.runs.evaluations import all_metrics
+from refinevad_jax.runs.published import write_published
+from refinevad_jax.runs.run import Run, read_run
+
+
+def publish(workdir: pathlib.Path, output: pathlib.Path, *, step: str, about: str) -> list[str]:
+    """Writes the published run of a checkpoint, with all evaluations of it.
+
+    about: Markdown that opens the model card: what the network is for, its limits, its licences.
+    Returns the names of the files. Raises UserError for a workdir without that checkpoint, or if
+    the folder holds anything but a published run.
+    """
+    run = read_run(workdir)
+    _, params, number_of_step = restore(run, workdir, step)
+    evaluations = {
+        name: content
+        for name, content in all_metrics(workdir).items()
+        if content.get("step") == number_of_step
+    }
+    size = sum(leaf.size for leaf in jax.tree.leaves(params))
+    card = model_card(run, number_of_step, size, evaluations, about)
+    return write_published(
+        output, workdir, params, number_of_step, evaluations=evaluations, card=card
+    )
+
+
+def model_card(
+    run: Run, step: int, num_params: int, evaluations: Mapping[str, Mapping[str, Any]], about: str
+) -> str:
+    """The model card as Markdown: what the caller says, then facts and numbers."""
+    info = run.info
+    facts = [
+        ("data set", info.name),
+        ("where it came from", info.source or "not stated"),
+        ("anomalies that it knows", ", ".join(info.taxonomy.display_names)),
+        ("features", f"{info.encoder}, {info.frames_per_segment} frames per segment"),
+        ("crops per segment", str(run.num_crops)),
+        ("parameters", f"{num_params:,}"),
+        ("checkpoint", f"step {step}, {selection_rule(run)}"),
+        ("seed", str(run.config.seed)),
+        ("trained by commit", run.versions.get("commit") or "not known"),
+    ]
+    lines = [about.strip(), "", "## Facts", "", *markdown_table(("", ""), facts), ""]
+    for name, content in evaluations.items():
+        lines += [f"## Evaluation {name}", "", *_evaluation(content), ""]
+    return "\n".join(lines)
+
+
+def _evaluation(content: Mapping[str, Any]) -> list[str]:
+    point = content["operating_point"]
+    rows = [
+        (row["name"], number(row["value"]), _interval(row))
+        for row in metric_rows(content)
+        if row["value"] is not None
+    ]
+    segments = content["num_segments"]
+    resolution = f"{segments} scores per video" if segments else "one score per segment"
+    return [
+        f"Split {content['split']}: {measured_on(content)}; {resolution}.",
+        "",
+        *markdown_table(("metric", "value", "95 % interval over videos"), rows),
+        "",
+        f"Operating point, found on this split: threshold {number(point['threshold'])} for "
+        f"{percent(point['target_false_alarm_rate'])} % false alarms on the "
+        f"{point['num_normal_frames']:,} frames of normal videos; "
+        f"{percent(point['detection_rate'])} % of the anomalous frames are found there.",
+    ]
+
+
+def _interval(row: Mapping[str, Any]) -> str:
+    return "" if row["low"] is None else f"{number(row['low'])} to {number(row['high'])}"

@@ -1,0 +1,72 @@
+"""A published run: a small folder that detects, evaluates and exports, and does not train.
+
+F/model.safetensors    the parameters of one checkpoint
+F/config.json          the run's own
+F/evaluations.json     {name: metrics.json} of the evaluations of that checkpoint
+F/README.md            the model card
+
+`read_run` and `checkpoints.restore` take it as they take a workdir.
+"""
+
+import json
+import pathlib
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+from refinevad_jax.errors import UserError
+from refinevad_jax.files.staged import replace_folder, staging_folder, write_json, write_text
+from refinevad_jax.runs.run import WEIGHTS
+from refinevad_jax.runs.weights import write_weights
+
+EVALUATIONS = "evaluations.json"
+CARD = "README.md"
+
+
+def write_published(
+    folder: pathlib.Path,
+    workdir: pathlib.Path,
+    params: Any,
+    step: int,
+    *,
+    evaluations: Mapping[str, Mapping[str, Any]],
+    card: str,
+) -> list[str]:
+    """Writes the folder whole or not at all; an earlier published run there is replaced.
+
+    Args:
+        folder: the published run.
+        workdir: the run that it comes from.
+        params: nested dict of arrays, of a checkpoint of that run.
+        step: of that checkpoint.
+        evaluations: {name: content of metrics.json}.
+        card: the model card, Markdown.
+
+    Returns the names of the files. Raises UserError if the folder holds anything else, or cannot be
+    written.
+    """
+    if folder.exists() and not (folder / WEIGHTS).is_file():
+        raise UserError(f"{folder} exists and is not a published run; choose another folder")
+    with staging_folder(folder) as staging:
+        new = staging / "published"
+        new.mkdir()
+        write_weights(new / WEIGHTS, params, step)
+        shutil.copyfile(workdir / "config.json", new / "config.json")
+        write_json(new / EVALUATIONS, evaluations)
+        write_text(new / CARD, card)
+        replace_folder(new, folder)
+    return sorted(path.name for path in folder.iterdir())
+
+
+def published_evaluations(folder: pathlib.Path) -> dict[str, dict[str, Any]]:
+    """The evaluations that came with a published run, by name; {} for any other folder.
+
+    Raises UserError if the file is damaged.
+    """
+    path = folder / EVALUATIONS
+    if not path.is_file():
+        return {}
+    try:
+        return {str(name): dict(content) for name, content in json.loads(path.read_text()).items()}
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise UserError(f"{path}: damaged ({error}); bring it back from where it came") from error

@@ -1,0 +1,108 @@
+"""A published run reads like a workdir, does not train, and nothing wrong in it passes."""
+
+import json
+import pathlib
+import shutil
+
+import jax
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+
+from refinevad_jax import analysis
+from refinevad_jax.detection.detector import Detector
+from refinevad_jax.errors import UserError
+from refinevad_jax.evaluation.model_card import publish
+from refinevad_jax.evaluation.run import Settings, evaluate
+from refinevad_jax.runs.checkpoints import restore
+from refinevad_jax.runs.run import read_run
+from refinevad_jax.training import loop
+
+QUIET = Settings(num_curves=0, report=False, verbose=False)
+
+
+@pytest.fixture(scope="module")
+def workdir(trained: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A copy of the tiny run, whose best checkpoint is evaluated on val."""
+    copy = tmp_path_factory.mktemp("published") / "run"
+    shutil.copytree(trained, copy, ignore=shutil.ignore_patterns("eval"))
+    evaluate(copy, split="val", step="best", settings=QUIET)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def published(workdir: pathlib.Path) -> pathlib.Path:
+    folder = workdir.parent / "small"
+    names = publish(workdir, folder, step="best", about="# Tiny\n\nFor tests.\n")
+    assert names == ["README.md", "config.json", "evaluations.json", "model.safetensors"]
+    return folder
+
+
+def test_it_holds_the_same_run(workdir: pathlib.Path, published: pathlib.Path) -> None:
+    run = read_run(published)
+    assert run.config == read_run(workdir).config and run.info == read_run(workdir).info
+    _, params, step = restore(run, published, "best")
+    _, expected, expected_step = restore(run, workdir, "best")
+    assert step == expected_step
+    jax.tree.map(np.testing.assert_array_equal, params, expected)
+    assert restore(run, published, "last")[2] == restore(run, published, str(step))[2] == step
+    with pytest.raises(UserError, match=f"step '9999': .* is a published run, of step {step}"):
+        restore(run, published, "9999")
+    assert analysis.load_model(published).core is not None
+
+
+def test_detection_and_evaluation_read_it(workdir: pathlib.Path, published: pathlib.Path) -> None:
+    found = Detector(published, "best").threshold(None, None)
+    assert found == Detector(workdir, "best").threshold(None, None)
+    assert found.source == "1 % false alarms on val"
+    copy = published.parent / "copy"
+    shutil.copytree(published, copy)
+    content = evaluate(copy, split="val", step="best", settings=QUIET)
+    stored = json.loads((published / "evaluations.json").read_text())["tiny-val-best"]
+    assert content == stored
+
+
+def test_the_card_says_what_it_is(published: pathlib.Path) -> None:
+    card = (published / "README.md").read_text()
+    assert card.startswith("# Tiny\n\nFor tests.\n")
+    for words in ("| data set | tiny |", "Evaluation tiny-val-best", "1.00 % false alarms"):
+        assert words in card
+
+
+def test_publishing_again_gives_the_same_bytes(
+    workdir: pathlib.Path, published: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    for _ in range(2):  # the second time in place of the first
+        publish(workdir, tmp_path / "again", step="best", about="# Tiny\n\nFor tests.\n")
+    for path in published.iterdir():
+        assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
+    (tmp_path / "other").mkdir()
+    with pytest.raises(UserError, match="other exists and is not a published run"):
+        publish(workdir, tmp_path / "other", step="best", about="")
+    assert list((tmp_path / "other").iterdir()) == []
+
+
+def test_training_does_not_go_on_in_it(published: pathlib.Path, tiny_config: ConfigDict) -> None:
+    before = {path.name: path.read_bytes() for path in published.iterdir()}
+    with pytest.raises(UserError, match=r"is a published run .* cannot go on; choose another"):
+        loop.train(tiny_config, published)
+    assert {path.name: path.read_bytes() for path in published.iterdir()} == before
+
+
+def test_damage_is_named(published: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(published, broken)
+    run, weights = read_run(broken), broken / "model.safetensors"
+    content = weights.read_bytes()
+    for wrong in (b"", content[:100], content[:-4], content[:-1] + bytes([content[-1] ^ 1])):
+        weights.write_bytes(wrong)
+        with pytest.raises(UserError, match=r"model\.safetensors: damaged; bring the file back"):
+            restore(run, broken, "best")
+    weights.write_bytes(content)
+    run.config.model.scorer_width = 4
+    with pytest.raises(UserError, match=r"'scorer.*' is not that of the network in config\.json"):
+        restore(run, broken, "best")
+    for wrong in ("{", "[1]", '{"a": 1}'):
+        (broken / "evaluations.json").write_text(wrong)
+        with pytest.raises(UserError, match=r"evaluations\.json: damaged"):
+            Detector(broken, "best").threshold(None, None)
