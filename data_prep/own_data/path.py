@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import itertools
-import json
 import pathlib
 import sys
 import time
@@ -18,7 +17,6 @@ from data_prep.own_data.steps import StepError, Steps
 from data_prep.own_data.videos import Found, OwnVideo, find
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import locked
-from refinevad_jax.metrics.names import CATEGORY, SELECTION, shown_in
 from refinevad_jax.runtime import commands
 from refinevad_jax.runtime.command_line import one_line
 
@@ -26,7 +24,6 @@ CONFIG = "own"
 # With fewer test videos of a kind, normal or anomalous, one video more or less changes everything.
 _FEW = 5
 _ENOUGH = 20
-_FALSE_ALARM_RATE = 0.01
 _MEASURED_SECONDS = 10.0
 
 
@@ -258,23 +255,15 @@ class _Path:
         steps.run("package", "package", words, key=key, source=source, results=folder)
 
     def _evaluate(self, steps: Steps, name: str, run: pathlib.Path, lists: Lists) -> None:
-        metrics = run / "eval" / f"{name}-test-best" / "metrics.json"
-        words = [f"--workdir={run}", f"--false_alarm_rate={_FALSE_ALARM_RATE}"]
+        folder = run / "eval" / f"{name}-test-best"
         source = (run / "metrics.jsonl").read_text(encoding="utf-8")
+        words = [f"--workdir={run}"]
         key = f"evaluate {name}"
-        steps.run("evaluate", "evaluate", words, key=key, source=source, results=[metrics])
-        content = json.loads(metrics.read_text(encoding="utf-8"))
-        one = len(lists.categories) == 1  # then naming the category is no achievement
-        numbers = {
-            metric.title: metric.of(content)
-            for metric in shown_in(SELECTION)
-            if not (one and metric.level == CATEGORY)
-        }
-        shown = ", ".join(f"{title} {x:.3f}" for title, x in numbers.items() if x is not None)
-        print(f"\n{content['num_videos']} test videos: {shown or 'no number is defined'}")
+        steps.run("evaluate", "evaluate", words, key=key, source=source, results=[folder])
+        print()
         for line in _few(lists):
             print(line)
-        print(f"report: {metrics.with_name('report.html')}", flush=True)
+        print(f"numbers and curves of the test videos: {folder / 'report.html'}", flush=True)
 
     def _say_next(self, run: pathlib.Path, lists: Lists) -> None:
         """The command that uses the detector, on a video that is there."""
@@ -282,8 +271,7 @@ class _Path:
         anomalous = [video for video in self._videos if video.label != NORMAL]
         example = next((video for video in anomalous if video.key in tested), anomalous[0])
         weights = [f"--weights={self._request.weights}"] if self._request.weights else []
-        rate = [f"--false_alarm_rate={_FALSE_ALARM_RATE}"] if NORMAL in tested.values() else []
-        words = [f"--workdir={run}", f"--input={example.file}", *rate, *weights]
+        words = [f"--workdir={run}", f"--input={example.file}", *weights]
         found = f"--output={self._output / 'found'}"
         print(f"next: {commands.spell('detect', *words, found)}", flush=True)
 

@@ -23,6 +23,7 @@ from refinevad_jax.runs.checkpoints import TrainState, abstract_state, fresh_sta
 from refinevad_jax.runtime import commands, processes
 from refinevad_jax.training import failures
 from refinevad_jax.training.dispatch import Dispatch
+from refinevad_jax.training.losses import term_names
 from refinevad_jax.training.members import (
     Member,
     check_workdir,
@@ -329,13 +330,15 @@ class Training:
         selections: list[dict[str, float]],
         clock: Clock,
     ) -> None:
+        mean = {key: float(value.mean()) for key, value in metrics.items()}
+        terms = ", ".join(f"{name} {mean[name]:.4f}" for name in term_names(mean))
         step = epoch * self._steps_per_epoch
         chosen = "  ".join(
             f"{key} {spread([selection[key] for selection in selections])}" for key in selections[0]
         )
         print(
             f"epoch {epoch}/{self._config.train.num_epochs}  step {step}  "
-            f"loss {float(metrics['loss'].mean()):.4f}  {chosen}{clock.read(step)}",
+            f"loss {mean['loss']:.4f} ({terms})  {chosen}{clock.read(step)}",
             flush=True,
         )
 

@@ -38,7 +38,7 @@ def test_a_file_that_exists_wins(tmp_path: pathlib.Path, monkeypatch: pytest.Mon
     ("value", "said"),
     [
         ("ufc", "--config=ufc: neither a file nor a configuration that ships; did you mean "),
-        ("configs/xdd.py", "did you mean --config=xd? there are demo, own, transfer, ucf, "),
+        ("configs/xdd.py", "did you mean --config=xd? there are demo, own, survfight, "),
         ("elsewhere/ucf.py", "did you mean --config=ucf? there are "),
         ("", "--config=: neither a file nor a configuration that ships; there are demo, own, "),
     ],

@@ -70,8 +70,7 @@ def test_from_the_demonstration_data_to_events_in_a_video(folder: pathlib.Path) 
     printed = shell(next_line(printed), folder)
     command = next_line(printed)
     assert command == (
-        "python -m refinevad_jax detect --workdir=runs/sim --input=video.mp4 --output=found "
-        "--false_alarm_rate=0.01"
+        "python -m refinevad_jax detect --workdir=runs/sim --input=video.mp4 --output=found"
     )
     with av.open(str(folder / "video.mp4"), "w") as file:
         stream = file.add_stream("libx264", rate=25)

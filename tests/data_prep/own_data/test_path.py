@@ -62,7 +62,6 @@ class Commands:
         run = pathlib.Path(words["--workdir"])
         folder = run / "eval" / f"{(run / 'config.json').read_text()}-test-best"
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "metrics.json").write_text('{"num_videos": 3, "video_auc": 0.75}')
 
 
 @pytest.fixture
@@ -106,7 +105,7 @@ def test_all_steps_then_none(
     assert go(root) == 0
     assert commands.called == ALL
     said = capsys.readouterr().out
-    assert "10 videos (Normal 6, fight 4)" in said and "video AUC 0.750" in said
+    assert "10 videos (Normal 6, fight 4)" in said and "test-best/report.html" in said
     assert "2 normal and 1 anomalous test videos: the numbers are noise" in said
     *_, last = said.splitlines()
     words = shlex.split(last.removeprefix("next: "))
