@@ -1,4 +1,4 @@
-"""The first minute: a small model on I3D features of rendered clips, `data_prep.simulate --video`.
+"""The first minute: a small model on I3D features of rendered clips, by data_prep.simulate.
 
     make demo
 

@@ -19,7 +19,6 @@ DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of all data sets", requ
 NAME = flags.DEFINE_string("name", "sim", "name of the data set")
 NUM_VIDEOS = flags.DEFINE_integer("num_videos", 240, "videos in all splits", 20, 240)
 SEED = flags.DEFINE_integer("seed", 0, "seed of the clips; the features that ship are of 0", 0)
-flags.DEFINE_bool("video", True, "features of rendered clips, the only kind")
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace a data set of that name")
 
 

@@ -11,9 +11,10 @@ The same on the split of a packaged data set:
   python -m refinevad_jax.evaluate --scores=theirs.npz --dataset=ucf --data_dir=data
 
 A run remembers its data set and settings. If it has several seeds, each is evaluated, and mean and
-deviation are printed. Results go to WORKDIR/eval/<dataset>-<split>-<step>/, those of a file of
-scores to a new folder here, or to --output: metrics.json, report.html, scores.npz, videos.csv,
-events.json, figures and score curves. docs/metrics.md says which shapes of scores are read.
+deviation are printed. Results go to WORKDIR/eval/<dataset>-<split>-<step>/. Those of a published
+run, as the detector that ships, go to a folder here; those of a file of scores to a new folder
+here, or to --output. Results are metrics.json, report.html, scores.npz, videos.csv, events.json,
+figures and score curves. docs/metrics.md says which shapes of scores are read.
 """
 
 import math
@@ -98,7 +99,7 @@ def main() -> None:
     if bool(WORKDIR.value) == bool(SCORES.value):
         raise UserError("one of --workdir=FOLDER (a trained run) or --scores=FILE is needed")
     if WORKDIR.value:
-        _refuse("--workdir: results go into it, below eval/", OUTPUT)
+        _refuse("--workdir", OUTPUT)
         _refuse("--workdir, which remembers its data set", LIST, *OF_LISTS)
         _evaluate_run()
         return
@@ -148,7 +149,7 @@ def next_lines(content: Mapping[str, Any]) -> str:
     `Detector.threshold`.
     """
     from refinevad_jax.detection.inputs import ENCODERS
-    from refinevad_jax.runs.run import read_run, seed_workdirs
+    from refinevad_jax.runs.run import is_published, read_run, seed_workdirs
 
     workdir = seed_workdirs(pathlib.Path(WORKDIR.value))[0]
     run = read_run(workdir)
@@ -156,8 +157,10 @@ def next_lines(content: Mapping[str, Any]) -> str:
     words = [f"--workdir={workdir}", f"--input={'video.mp4' if of_video else 'features.npy'}"]
     words += ["--output=found"] + [f"--step={STEP.value}"] * STEP.present
     own = content["dataset"] == run.config.data.dataset and not content["num_segments"]
-    if FALSE_ALARM_RATE.present and own and content["operating_point"]["threshold"] is not None:
-        words.append(f"--false_alarm_rate={FALSE_ALARM_RATE.value:g}")
+    threshold = content["operating_point"]["threshold"]
+    if FALSE_ALARM_RATE.present and own and threshold is not None:
+        stored = f"--false_alarm_rate={FALSE_ALARM_RATE.value:g}"
+        words.append(f"--threshold={threshold}" if is_published(workdir) else stored)
     what = "video.mp4: a video of yours" if of_video else "features.npy: those of a video of yours"
     return f"next: {commands.spell('detect', *words)}\n      {what}"
 

@@ -174,7 +174,8 @@ def read_info(data_dir: str, dataset: str) -> BagsInfo:
             f"no data set {dataset!r} in {data_dir}: {folder.absolute()} is not there. Name the "
             "folder that holds feature_bags/ (--data_dir, in training --config.data.data_dir), or "
             "make the data set of features and lists (docs/data.md): "
-            f"{commands.spell('package', *words)}; 'make demo' shows the whole way first"
+            f"{commands.spell('package', *words)}; to see the whole way first: 'make demo' in a "
+            f"checkout, or {commands.spell('package', '--builtin=survfight', words[1])}"
         )
     with as_damaged(f"{path}: damaged; package the data again", RecursionError):
         values = json.loads(path.read_text(encoding="utf-8"))

@@ -23,7 +23,7 @@ from refinevad_jax.report import tables
 from refinevad_jax.report.page import write_page
 from refinevad_jax.runs import evaluations
 from refinevad_jax.runs.checkpoints import restore
-from refinevad_jax.runs.run import Run, read_run, seed_workdirs, versions
+from refinevad_jax.runs.run import Run, is_published, read_run, seed_workdirs, versions
 from refinevad_jax.runtime.command_line import one_line
 
 
@@ -76,6 +76,12 @@ def evaluate(
     """
     run = read_run(workdir)
     dataset = dataset or run.config.data.dataset
+    name = f"{dataset}-{split}-{step}" + (
+        "" if num_segments is None else f"-{num_segments or 'full'}segments"
+    )
+    folder = evaluations.evaluation_folder(workdir, re.sub(r"[^A-Za-z0-9_.-]", "_", name))
+    if is_published(workdir):
+        print(f"{workdir} is a published run, which stays as it is: results go to {folder}")
     data_dir = data_dir or run.config.data.data_dir
     info = read_info(data_dir, dataset)
     check_features(run.info, info, allow_mismatch=allow_mismatch)
@@ -95,10 +101,6 @@ def evaluate(
         "num_segments": segments,
         "config": run.config.to_dict(),
     }
-    name = f"{dataset}-{split}-{step}" + (
-        "" if num_segments is None else f"-{segments or 'full'}segments"
-    )
-    folder = evaluations.evaluation_folder(workdir, re.sub(r"[^A-Za-z0-9_.-]", "_", name))
     return write_evaluation(scored, protocol, folder, settings or Settings())
 
 

@@ -21,12 +21,20 @@ from refinevad_jax.errors import UserError, as_damaged
 from refinevad_jax.files.arrays import load_packed
 from refinevad_jax.files.staged import replace_folder, staging_folder, write_json
 from refinevad_jax.runs.published import published_evaluations
-from refinevad_jax.runs.run import refuse_several_seeds, seed_workdirs
+from refinevad_jax.runs.run import is_published, refuse_several_seeds, seed_workdirs
 
 
 def evaluation_folder(workdir: pathlib.Path, name: str) -> pathlib.Path:
-    """Where an evaluation of a run lies."""
-    return workdir / "eval" / name
+    """Where an evaluation of a run lies: below its workdir, of a published run here.
+
+    Raises UserError if something else is there.
+    """
+    if not is_published(workdir):
+        return workdir / "eval" / name
+    folder = pathlib.Path(f"{workdir.resolve().name}-{name}")
+    if folder.exists() and not (folder / "metrics.json").is_file():
+        raise UserError(f"{folder} exists and is not an evaluation; work in another folder")
+    return folder
 
 
 def write_evaluation(

@@ -202,6 +202,11 @@ def seed_workdirs(workdir: pathlib.Path) -> list[pathlib.Path]:
     return [found[seed] for seed in sorted(found)]
 
 
+def is_published(workdir: pathlib.Path) -> bool:
+    """Whether a folder holds a published run, into which nothing is written any more."""
+    return (workdir / WEIGHTS).is_file()
+
+
 def refuse_several_seeds(workdir: pathlib.Path) -> None:
     """Raises UserError if a folder holds several seeds and one was meant."""
     seeds = [folder for folder in seed_workdirs(workdir) if folder != workdir]

@@ -199,7 +199,7 @@ def _notes(flag: Any) -> Iterator[str]:
 def _explained(flag: Any) -> str:
     """The help of a flag without what absl adds to it."""
     text = _words(flag.help).removesuffix(_REPEATED)
-    return text.removeprefix(f"<{_value(flag)}>: ")
+    return text.removeprefix(f"<{'|'.join(getattr(flag.parser, 'enum_values', None) or ())}>: ")
 
 
 def _missing() -> str:

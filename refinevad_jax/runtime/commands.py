@@ -1,8 +1,9 @@
 """The commands by name, in the order of the work, and how each is written on a command line.
 
 A command is a module that runs as `python -m MODULE`; `refinevad NAME` runs the same module.
-Messages, help texts and printed commands are written in the first form. `as_started` puts them
-into the form in which the user started this process, so that a printed command can be pasted.
+Messages, help texts and printed commands are written in the first form; texts may name MODULE
+alone. `as_started` puts them into the form in which the user started this process, so that a
+printed command can be pasted.
 """
 
 import os
@@ -41,7 +42,7 @@ COMMANDS = {
     "replay": Command("refinevad_jax.replay", "do a failed training step again"),
 }
 _NAMES = {command.module: name for name, command in COMMANDS.items()}
-_MODULE = re.compile(rf"python -m ({'|'.join(map(re.escape, _NAMES))})(?!\.?\w)")
+_MODULE = re.compile(rf"(?:python -m |(?<![\w./-]))({'|'.join(map(re.escape, _NAMES))})(?!\.?\w)")
 _STARTED_AS = "REFINEVAD_STARTED_AS"
 _program = os.environ.get(_STARTED_AS, "")  # how the user calls `refinevad`; "" if by modules
 

@@ -13,7 +13,7 @@ def run(*flags: str) -> subprocess.CompletedProcess:
 
 
 def test_a_simulated_data_set_is_written_read_and_repeated(tmp_path):
-    for name, more in (("one", []), ("two", ["--video", "--seed=0"])):
+    for name, more in (("one", []), ("two", ["--seed=0"])):
         done = run(f"--data_dir={tmp_path / name}", "--num_videos=40", *more)
         assert (done.returncode, done.stderr) == (0, "")
     assert "simulated" in done.stdout

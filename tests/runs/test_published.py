@@ -51,15 +51,35 @@ def test_it_holds_the_same_run(workdir: pathlib.Path, published: pathlib.Path) -
     assert analysis.load_model(published).core is not None
 
 
-def test_detection_and_evaluation_read_it(workdir: pathlib.Path, published: pathlib.Path) -> None:
+def test_detection_reads_it(workdir: pathlib.Path, published: pathlib.Path) -> None:
     found = Detector(published, "best").threshold(None, None)
     assert found == Detector(workdir, "best").threshold(None, None)
     assert found.source == "1 % false alarms on val"
-    copy = published.parent / "copy"
-    shutil.copytree(published, copy)
-    content = evaluate(copy, split="val", step="best", settings=QUIET)
+
+
+def test_an_evaluation_of_it_goes_to_the_current_folder(
+    published: pathlib.Path,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config = read_run(published).config
+    data = {
+        "dataset": config.data.dataset,
+        "data_dir": str(pathlib.Path(config.data.data_dir).absolute()),
+    }
+    before = sorted(path.name for path in published.rglob("*"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small-tiny-val-last").mkdir()
+    with pytest.raises(UserError, match="small-tiny-val-last exists and is not an evaluation"):
+        evaluate(published, split="val", step="last", settings=QUIET, **data)
+    for _ in range(2):  # the second time in place of the first
+        content = evaluate(published, split="val", step="best", settings=QUIET, **data)
     stored = json.loads((published / "evaluations.json").read_text())["tiny-val-best"]
     assert content == stored
+    assert "stays as it is: results go to small-tiny-val-best\n" in capsys.readouterr().out
+    assert (tmp_path / "small-tiny-val-best" / "metrics.json").is_file()
+    assert sorted(path.name for path in published.rglob("*")) == before
 
 
 def test_the_card_says_what_it_is(published: pathlib.Path) -> None:

@@ -81,6 +81,7 @@ def test_help_shows_choices_limits_and_defaults() -> None:
     text = call("refinevad_jax.detect", "--help").stdout
     assert "--input=TEXT  (required, may be repeated)\n" in text
     assert "--[no]stream\n" in text
+    assert "--encoder=i3d|clip\n      Encoder of videos" in text  # its choices are shown once
 
 
 @pytest.mark.parametrize("path", ENTRY_POINTS, ids=lambda path: path.stem)
@@ -208,7 +209,8 @@ def test_missing_data_is_one_line_that_offers_nothing_made_up() -> None:
         "refinevad_jax.main", "--config=configs/ucf.py", "--config.data.data_dir=my d"
     ).stderr
     command = "python -m data_prep.package --name=ucf --data_dir='my d' --list=train=LIST"
-    for words in (str(ROOT / "my d"), "docs/data.md", command, "'make demo'"):
+    ships = "python -m data_prep.package --builtin=survfight --data_dir='my d'"
+    for words in (str(ROOT / "my d"), "docs/data.md", command, "'make demo'", ships):
         assert words in said
     assert "simulate" not in said and said.count("\n") == 1
 

@@ -72,6 +72,12 @@ def test_texts_have_the_form_in_which_the_user_started(started_as: pytest.Monkey
         "python -m benchmarks.load"
     )
     assert commands.as_started("python -m data_prep.check.") == "refinevad check."
+    text = "features of data_prep.extract, the run of refinevad_jax.main; data_prep.own_data, "
+    text += "configs/data_prep.own"
+    assert commands.as_started(text) == (
+        "features of refinevad extract, the run of refinevad train; data_prep.own_data, "
+        "configs/data_prep.own"
+    )
 
 
 def test_the_overview_and_the_version() -> None:

@@ -34,7 +34,7 @@ check 0 "usage: python -m refinevad_jax COMMAND" python -m refinevad_jax
 check 2 "did you mean 'train'?" refinevad trian
 check 2 "no data set 'ucf'" refinevad train --config=configs/ucf.py
 check 2 "did you mean --config=ucf?" refinevad train --config=configs/ufc.py
-check 0 "next: " refinevad simulate --video --name=clips --data_dir=data
+check 0 "next: " refinevad simulate --name=clips --data_dir=data
 check 0 "next: " refinevad train --config=demo --config.train.num_epochs=2 --workdir=runs/demo
 check 0 "report.html" refinevad evaluate --workdir=runs/demo
 check 0 "1 clips" refinevad simulate_video --clips=test_003 --output=clips
