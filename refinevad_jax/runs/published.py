@@ -14,13 +14,14 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
-from refinevad_jax.errors import UserError
+from refinevad_jax.errors import UserError, as_damaged
 from refinevad_jax.files.staged import replace_folder, staging_folder, write_json, write_text
 from refinevad_jax.runs.run import WEIGHTS
 from refinevad_jax.runs.weights import write_weights
 
 EVALUATIONS = "evaluations.json"
 CARD = "README.md"
+FILES = {WEIGHTS, "config.json", EVALUATIONS, CARD}
 
 
 def write_published(
@@ -45,7 +46,7 @@ def write_published(
     Returns the names of the files. Raises UserError if the folder holds anything else, or cannot be
     written.
     """
-    if folder.exists() and not (folder / WEIGHTS).is_file():
+    if folder.exists() and not {path.name for path in folder.iterdir()} <= FILES:
         raise UserError(f"{folder} exists and is not a published run; choose another folder")
     with staging_folder(folder) as staging:
         new = staging / "published"
@@ -66,7 +67,6 @@ def published_evaluations(folder: pathlib.Path) -> dict[str, dict[str, Any]]:
     path = folder / EVALUATIONS
     if not path.is_file():
         return {}
-    try:
-        return {str(name): dict(content) for name, content in json.loads(path.read_text()).items()}
-    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
-        raise UserError(f"{path}: damaged ({error}); bring it back from where it came") from error
+    with as_damaged(f"{path}: damaged; bring it back from where it came", OSError, RecursionError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return {name: dict(content) for name, content in found.items()}

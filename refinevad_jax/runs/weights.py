@@ -34,7 +34,7 @@ def read_weights(path: pathlib.Path, shapes: Any) -> tuple[Any, int]:
     Raises UserError if the file is damaged or of another network.
     """
     what = f"{path}: damaged; bring the file back from where it was published"
-    with as_damaged(what, OSError, SafetensorError):
+    with as_damaged(what, OSError, SafetensorError, RecursionError):
         with safe_open(path, framework="numpy") as file:
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             stored = json.loads((file.metadata() or {})[_FACTS])

@@ -76,10 +76,10 @@ def test_publishing_again_gives_the_same_bytes(
         publish(workdir, tmp_path / "again", step="best", about="# Tiny\n\nFor tests.\n")
     for path in published.iterdir():
         assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
-    (tmp_path / "other").mkdir()
-    with pytest.raises(UserError, match="other exists and is not a published run"):
-        publish(workdir, tmp_path / "other", step="best", about="")
-    assert list((tmp_path / "other").iterdir()) == []
+    (tmp_path / "again" / "mine.txt").touch()
+    with pytest.raises(UserError, match="again exists and is not a published run"):
+        publish(workdir, tmp_path / "again", step="best", about="")
+    assert len(list((tmp_path / "again").iterdir())) == 5
 
 
 def test_training_does_not_go_on_in_it(published: pathlib.Path, tiny_config: ConfigDict) -> None:
