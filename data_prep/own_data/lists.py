@@ -30,14 +30,12 @@ class Lists:
         labels: {key of the video: label} of each split.
         edited: the lists that a user has edited, and that were therefore kept.
         unlisted: videos that no list names, if lists were kept.
-        fraction: share of the videos in the test split, as it was asked for.
     """
 
     files: dict[str, pathlib.Path]
     labels: dict[str, dict[str, str]]
     edited: tuple[pathlib.Path, ...]
     unlisted: tuple[str, ...]
-    fraction: float
 
     @property
     def categories(self) -> list[str]:
@@ -91,7 +89,7 @@ def write_lists(
     }
     listed = {video for found in labels.values() for video in found}
     unlisted = tuple(video.path for video in videos if video.key not in listed)
-    return Lists(there, labels, edited, unlisted, fraction)
+    return Lists(there, labels, edited, unlisted)
 
 
 def _label(label: str | None) -> str:

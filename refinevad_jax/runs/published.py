@@ -32,7 +32,7 @@ def write_published(
     *,
     evaluations: Mapping[str, Mapping[str, Any]],
     card: str,
-) -> list[str]:
+) -> None:
     """Writes the folder whole or not at all; an earlier published run there is replaced.
 
     Args:
@@ -43,8 +43,7 @@ def write_published(
         evaluations: {name: content of metrics.json}.
         card: the model card, Markdown.
 
-    Returns the names of the files. Raises UserError if the folder holds anything else, or cannot be
-    written.
+    Raises UserError if the folder holds anything else.
     """
     if folder.exists() and not {path.name for path in folder.iterdir()} <= FILES:
         raise UserError(f"{folder} exists and is not a published run; choose another folder")
@@ -56,7 +55,6 @@ def write_published(
         write_json(new / EVALUATIONS, evaluations)
         write_text(new / CARD, card)
         replace_folder(new, folder)
-    return sorted(path.name for path in folder.iterdir())
 
 
 def published_evaluations(folder: pathlib.Path) -> dict[str, dict[str, Any]]:

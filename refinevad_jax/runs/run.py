@@ -176,8 +176,9 @@ def run_of_content(content: Any, *, source: str) -> Run:
 
 def _check_version(stored: Any, commit: str, source: str) -> None:
     """Refuses a configuration with other keys: the network that it describes is another one."""
-    problem = config_lib.other_keys(ConfigDict(stored))
-    if problem:
+    missing, unknown = config_lib.other_keys(ConfigDict(stored))
+    if missing or unknown:
+        problem = f"no key {missing[0]}" if missing else f"unknown key {unknown[0]}"
         written = f"at commit {commit}" if commit else "by another version of this project"
         raise UserError(
             f"{source}: written {written} ({problem}), whose checkpoints do not load here; use "
