@@ -17,6 +17,7 @@ from refinevad_jax.evaluation.run import Settings, evaluate
 from refinevad_jax.runs.checkpoints import restore
 from refinevad_jax.runs.published import FILES
 from refinevad_jax.runs.run import read_run
+from refinevad_jax.runs.weights import write_weights
 from refinevad_jax.training import loop
 
 QUIET = Settings(num_curves=0, report=False, verbose=False)
@@ -99,6 +100,11 @@ def test_damage_is_named(published: pathlib.Path, tmp_path: pathlib.Path) -> Non
         weights.write_bytes(wrong)
         with pytest.raises(UserError, match=r"model\.safetensors: damaged; bring the file back"):
             restore(run, broken, "best")
+    weights.write_bytes(content)
+    _, params, step = restore(run, broken, "best")
+    write_weights(weights, jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params), step)
+    with pytest.raises(UserError, match=r"is not that of the network in config\.json"):
+        restore(run, broken, "best")
     weights.write_bytes(content)
     run.config.model.scorer_width = 4
     with pytest.raises(UserError, match=r"'scorer.*' is not that of the network in config\.json"):
