@@ -11,7 +11,7 @@ import pathlib
 
 from absl import flags
 
-from refinevad_jax.errors import UserError
+from refinevad_jax.errors import as_damaged
 from refinevad_jax.evaluation.model_card import publish
 from refinevad_jax.runtime.command_line import run
 
@@ -24,10 +24,8 @@ STEP = flags.DEFINE_string("step", "best", "checkpoint: best, last, or a step nu
 def main() -> None:
     """Writes the folder and says what is in it."""
     about, output = pathlib.Path(ABOUT.value), pathlib.Path(OUTPUT.value)
-    try:
+    with as_damaged(f"--about={about}: cannot be read", OSError):
         text = about.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--about={about}: cannot be read ({error})") from error
     publish(pathlib.Path(WORKDIR.value), output, step=STEP.value, about=text)
     for path in sorted(output.iterdir()):
         print(f"{path}: {path.stat().st_size / 1e3:.0f} kB")

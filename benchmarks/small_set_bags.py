@@ -1,7 +1,6 @@
 """The reader of a small file of real bags: what `benchmarks.small_sets` packages."""
 
 import functools
-import itertools
 import pathlib
 from collections.abc import Iterator
 
@@ -11,6 +10,7 @@ from data_prep.dataset.videos import Span, Video
 from refinevad_jax.data.bags import BagsInfo, Modality
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.files.hashes import file_sha256
+from refinevad_jax.metrics.truth import truth_runs
 
 FRAMES_PER_SEGMENT = 16
 ECG_FPS = 8.0  # 16 frames are then the two seconds of a segment
@@ -62,13 +62,8 @@ def read_mitbih(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> tuple[Bags
 def spans(labels: np.ndarray, names: tuple[str, ...]) -> Iterator[Span]:
     """The runs of labelled segments, in frames. labels: [T, C] bool; names: C categories."""
     for category, name in enumerate(names):
-        position = 0
-        for labelled, group in itertools.groupby(labels[:, category].tolist()):
-            length = len(list(group))
-            if labelled:
-                first = position * FRAMES_PER_SEGMENT
-                yield Span(first, first + length * FRAMES_PER_SEGMENT, name)
-            position += length
+        for start, end in (truth_runs(labels[:, category]) * FRAMES_PER_SEGMENT).tolist():
+            yield Span(start, end, name)
 
 
 def _scaled(bag: np.ndarray, scale: np.ndarray) -> np.ndarray:

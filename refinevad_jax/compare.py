@@ -13,7 +13,7 @@ import pathlib
 from absl import flags
 
 from refinevad_jax.errors import UserError
-from refinevad_jax.runtime import command_line
+from refinevad_jax.runtime import command_line, commands
 
 OUTPUT = flags.DEFINE_string("output", "compare.html", "Page to write.")
 
@@ -25,7 +25,9 @@ def main(*arguments: str) -> None:
     from refinevad_jax.runs.evaluations import find_evaluation
 
     if len(arguments) < 2:
-        raise UserError("two runs or more are needed: python -m refinevad_jax.compare RUN RUN ...")
+        raise UserError(
+            f"two runs or more are needed: {commands.spell('compare', 'RUN', 'RUN')} ..."
+        )
     runs = []
     for text in arguments:
         name, _, path = text.rpartition("=")

@@ -166,7 +166,7 @@ def validate(config: ConfigDict) -> None:
         values = flat(config)
     except OSError as error:  # ml_collections reports a file that it could not load at first use
         raise UserError(config_fault(error)) from error
-    missing, unknown = _other_keys(config)
+    missing, unknown = other_keys(config)
     if unknown:
         raise UserError(unknown_key(unknown[0]))
     if missing:
@@ -184,15 +184,7 @@ def validate(config: ConfigDict) -> None:
     _validate_together(config)
 
 
-def other_keys(config: ConfigDict) -> str:
-    """The first key that is missing, or that is not of this schema, in words; "" if none is."""
-    missing, unknown = _other_keys(config)
-    if missing:
-        return f"no key {missing[0]}"
-    return f"unknown key {unknown[0]}" if unknown else ""
-
-
-def _other_keys(config: ConfigDict) -> tuple[list[str], list[str]]:
+def other_keys(config: ConfigDict) -> tuple[list[str], list[str]]:
     """The keys that are missing, and those that are not of this schema."""
     found, own = flat(config).keys(), flat(default()).keys()
     return sorted(own - found), sorted(found - own)

@@ -14,6 +14,7 @@ JSON line per segment of 16 frames of a live source (a file, an address, or the 
 and writes nothing.
 """
 
+import math
 import pathlib
 import sys
 
@@ -41,6 +42,9 @@ THRESHOLD = flags.DEFINE_float(
     "1 % false alarms, or 0.5 if it stored none.",
     0.0,
     1.0,
+)
+flags.register_validator(
+    "threshold", lambda value: value is None or math.isfinite(value), "give a number"
 )
 FALSE_ALARM_RATE = flags.DEFINE_float(
     "false_alarm_rate",

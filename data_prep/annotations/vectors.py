@@ -52,5 +52,5 @@ def concatenation_message(source: str) -> str:
     """Why one long vector cannot be read by itself."""
     return (
         f"{source}: a lone vector; give the folder with one vector per video, or, if it is the "
-        "concatenation of all of them, use 'python -m data_prep.check --gt=... --list=...'"
+        "concatenation of all of them, give it to data_prep.check as --gt, with --list"
     )

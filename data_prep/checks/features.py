@@ -2,7 +2,7 @@
 
 import collections
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,6 @@ from data_prep.sources.features import (
 )
 from data_prep.sources.lists import VideoList
 from data_prep.sources.recorded import (
-    Records,
     compared,
     digests_of,
     find_changed,
@@ -164,23 +163,11 @@ def _compare_shapes(videos: Files, shapes: Shapes, section: Section) -> None:
     section.problem_of("shapes differ", unequal, "between crops")
 
 
-def read_recorded(paths: Iterable[pathlib.Path]) -> tuple[Records, list[str]]:
-    """The records beside feature files, and what is wrong with those that are damaged."""
-    records: Records = {}
-    damaged = []
-    for path in paths:
-        try:
-            records |= read_records([path])
-        except UserError as error:
-            damaged.append(str(error))
-    return records, damaged
-
-
 def _compare_records(
     paths: Sequence[pathlib.Path], shapes: Shapes, layout: str, section: Section
 ) -> None:
     """What extraction recorded beside the files, against the files and each other."""
-    records, damaged = read_recorded(paths)
+    records, damaged = read_records(paths)
     section.problem_of("damaged records", damaged, "cannot be used", "record")
     if not records:
         return

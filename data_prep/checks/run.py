@@ -10,12 +10,13 @@ from data_prep.annotations.truths import official
 from data_prep.catalogue.lookup import data_set_of_all
 from data_prep.catalogue.video_names import match_key
 from data_prep.checks.arrays import check_array, read_vector
-from data_prep.checks.features import check_features, read_recorded
+from data_prep.checks.features import check_features
 from data_prep.checks.findings import Section
 from data_prep.checks.lists import check_list, check_overlap
 from data_prep.checks.truth import check_truth
 from data_prep.sources.features import FeatureFolder
 from data_prep.sources.lists import VideoList, read_list
+from data_prep.sources.recorded import read_records
 from data_prep.sources.truth import read_frame_counts, read_truth
 from refinevad_jax.encoders.record import FeatureRecord
 
@@ -76,7 +77,7 @@ def _recorded(features: pathlib.Path | None) -> dict[str, FeatureRecord]:
         return {}
     found: dict[str, FeatureRecord] = {}
     for key, files in FeatureFolder(features).index.items():
-        records, _ = read_recorded(file.path for file in files)
+        records, _ = read_records(file.path for file in files)
         for path, record in records.items():
             found |= {key: record, match_key(path.stem): record}
     return found

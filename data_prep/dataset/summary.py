@@ -68,8 +68,8 @@ def _config(info: BagsInfo, num_training: int) -> str:
     """The configuration that fits the data and their number."""
     if info.simulated:
         return "demo"
-    if info.name == "survfight":  # the built-in set, whose configuration has its name
-        return info.name
+    if info.provenance.get("source") == "survfight":  # the built-in set, under any name
+        return "survfight"
     if info.taxonomy.name == UCF_CRIME.name and [m.name for m in info.modalities] == ["text"]:
         return "ucf_text"
     large = {UCF_CRIME.name: "ucf", XD_VIOLENCE.name: "xd"}

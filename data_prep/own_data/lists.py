@@ -4,7 +4,6 @@ import csv
 import dataclasses
 import hashlib
 import io
-import json
 import pathlib
 import re
 from collections.abc import Sequence
@@ -14,11 +13,12 @@ from data_prep.catalogue.lookup import load_taxonomy
 from data_prep.own_data.splits import NORMAL, TEST, TRAIN, Member, split
 from data_prep.own_data.videos import OwnVideo, key_of
 from data_prep.sources.lists import read_list
+from refinevad_jax.encoders.record import read_record
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import write_json, write_text
 
 HEADER = ("video", "label", "source")
-_DIGEST = re.compile(r"# test fraction (?P<fraction>\S+), rows (?P<digest>[0-9a-f]{16})$", re.M)
+_STATED = re.compile(r"^# test fraction (?P<fraction>[\d.e-]+), SHA-256 (?P<digest>\w+)\n", re.M)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,14 +30,12 @@ class Lists:
         labels: {key of the video: label} of each split.
         edited: the lists that a user has edited, and that were therefore kept.
         unlisted: videos that no list names, if lists were kept.
-        fraction: share of the videos in the test split, as it was asked for.
     """
 
     files: dict[str, pathlib.Path]
     labels: dict[str, dict[str, str]]
     edited: tuple[pathlib.Path, ...]
     unlisted: tuple[str, ...]
-    fraction: float
 
     @property
     def categories(self) -> list[str]:
@@ -91,7 +89,7 @@ def write_lists(
     }
     listed = {video for found in labels.values() for video in found}
     unlisted = tuple(video.path for video in videos if video.key not in listed)
-    return Lists(there, labels, edited, unlisted, fraction)
+    return Lists(there, labels, edited, unlisted)
 
 
 def _label(label: str | None) -> str:
@@ -110,7 +108,8 @@ def _write(path: pathlib.Path, videos: Sequence[OwnVideo], name: str, fraction: 
     text = (
         f"# The {name} videos, chosen by label and recording (source). You may edit this file:\n"
         "# both lists are then kept as they are. To split anew, remove both and call again.\n"
-        f"# test fraction {fraction:g}, rows {_digest(rows.getvalue())}\n{rows.getvalue()}"
+        f"# test fraction {fraction}, SHA-256 {_digest(str(fraction), rows.getvalue())}\n"
+        f"{rows.getvalue()}"
     )
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         write_text(path, text)
@@ -122,14 +121,14 @@ def _written(path: pathlib.Path) -> float | None:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         return None
-    match = _DIGEST.search(text)
-    if match is None or match["digest"] != _digest(text[match.end() + 1 :]):
+    match = _STATED.search(text)
+    if match is None or match["digest"] != _digest(match["fraction"], text[match.end() :]):
         return None
     return float(match["fraction"])
 
 
-def _digest(rows: str) -> str:
-    return hashlib.sha256(rows.encode()).hexdigest()[:16]
+def _digest(fraction: str, rows: str) -> str:
+    return hashlib.sha256(f"{fraction}\n{rows}".encode()).hexdigest()[:16]
 
 
 def write_taxonomy(path: pathlib.Path, name: str, categories: Sequence[str]) -> bool:
@@ -152,14 +151,22 @@ def write_taxonomy(path: pathlib.Path, name: str, categories: Sequence[str]) -> 
     return True
 
 
-def fingerprint(lists: Lists, taxonomy: pathlib.Path, records: Sequence[pathlib.Path]) -> Any:
+def fingerprint(lists: Lists, taxonomy: pathlib.Path, features: pathlib.Path) -> Any:
     """What decides a packaged data set, as a JSON value: rows, taxonomy, features.
 
-    records: what extraction wrote beside the feature files.
+    features: folder of all feature files. Raises UserError for a listed video without them.
     """
-    features = [json.loads(path.read_text(encoding="utf-8")) for path in records]
+    digests = {}
+    for name, found in lists.labels.items():
+        for video in found:
+            record = read_record(features / f"{video}.npy")
+            if record is None:
+                raise UserError(
+                    f"{lists.files[name]}: {video} is not among the videos; remove the row"
+                )
+            digests[video] = record.features_sha256
     return {
         "labels": lists.labels,
         "taxonomy": taxonomy.read_text(encoding="utf-8"),
-        "features": sorted([one["video"], one["features_sha256"]] for one in features),
+        "features": digests,
     }

@@ -5,7 +5,6 @@ import dataclasses
 import itertools
 import pathlib
 import sys
-import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +14,7 @@ from data_prep.own_data.lists import Lists, fingerprint, write_lists, write_taxo
 from data_prep.own_data.splits import NORMAL, TEST
 from data_prep.own_data.steps import StepError, Steps
 from data_prep.own_data.videos import Found, OwnVideo, find
+from refinevad_jax.data.bags import dataset_dir
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import locked
 from refinevad_jax.runtime import commands
@@ -24,7 +24,6 @@ CONFIG = "own"
 # With fewer test videos of a kind, normal or anomalous, one video more or less changes everything.
 _FEW = 5
 _ENOUGH = 20
-_MEASURED_SECONDS = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,8 +104,7 @@ class _Path:
         steps = Steps(self._output / "steps.json", 5 if with_test else 4)
         self._extract(steps)
         flags = [f"--list={name}={path}" for name, path in lists.files.items()]
-        records = self._records(lists)
-        source = fingerprint(lists, self._output / "taxonomy.json", records)
+        source = fingerprint(lists, self._output / "taxonomy.json", self._features)
         steps.run(
             "check lists and features",
             "check",
@@ -201,21 +199,7 @@ class _Path:
             key="extract",
             source=source,
             results=[*files, *(file.with_suffix(".json") for file in files)],
-            watch=_Estimate(self._videos, self._features).look,
         )
-
-    def _records(self, lists: Lists) -> list[pathlib.Path]:
-        """What extraction wrote of the listed videos. Raises UserError for a video without."""
-        records = []
-        for name, found in lists.labels.items():
-            for video in found:
-                path = self._features / f"{video}.json"
-                if not path.is_file():
-                    raise UserError(
-                        f"{lists.files[name]}: {video} is not among the videos; remove the row"
-                    )
-                records.append(path)
-        return records
 
     def _numbered(self, steps: Steps, source: Any) -> tuple[str, pathlib.Path]:
         """The data set and the run of this input. A run that has begun is never changed."""
@@ -234,25 +218,18 @@ class _Path:
                 return name, run
         raise AssertionError
 
-    def _package(
-        self,
-        steps: Steps,
-        name: str,
-        lists: Sequence[str],
-        source: Any,
-    ) -> None:
-        there = sorted(self._data.glob(f"*/{name}"))
+    def _package(self, steps: Steps, name: str, lists: Sequence[str], source: Any) -> None:
+        folder = dataset_dir(str(self._data), name)
         words = [
             f"--name={name}",
             f"--data_dir={self._data}",
             *lists,
             f"--features={self._features}",
             f"--taxonomy={self._output / 'taxonomy.json'}",
-            *(["--overwrite"] if there else []),
+            *(["--overwrite"] if folder.exists() else []),
         ]
-        folder = there or [self._data]
         key = f"package {name}"
-        steps.run("package", "package", words, key=key, source=source, results=folder)
+        steps.run("package", "package", words, key=key, source=source, results=[folder])
 
     def _evaluate(self, steps: Steps, name: str, run: pathlib.Path, lists: Lists) -> None:
         folder = run / "eval" / f"{name}-test-best"
@@ -292,40 +269,6 @@ def _few(lists: Lists) -> list[str]:
     if rare and len(lists.categories) > 1:
         lines.append(f"fewer than 2 test videos, not measurable: {', '.join(rare)}")
     return lines
-
-
-class _Estimate:
-    """Says once how long the extraction will take, from the videos that are done since it began."""
-
-    def __init__(self, videos: Sequence[OwnVideo], features: pathlib.Path) -> None:
-        self._left = {features / f"{video.key}.json": video.num_frames for video in videos}
-        for path in [path for path in self._left if path.exists()]:
-            del self._left[path]
-        self._first: float | None = None
-        self._frames = 0
-        self._said = False
-
-    def look(self) -> None:
-        """Counts what is done by now."""
-        done = [path for path in self._left if path.exists()]
-        frames = sum(self._left.pop(path) for path in done)
-        now = time.monotonic()
-        if self._first is None:  # before the first video the programs are compiled
-            self._first = now if done else None
-            return
-        self._frames += frames
-        seconds = now - self._first
-        if self._said or not self._frames or seconds < _MEASURED_SECONDS:
-            return
-        self._said = True
-        rate = self._frames / seconds
-        left = sum(self._left.values())
-        minutes = left / rate / 60
-        words = f"{minutes:.0f} min" if minutes >= 1 else "under a minute"
-        print(
-            f"\nextraction: {rate:.1f} frames per second, about {left:,} frames left, {words}",
-            flush=True,
-        )
 
 
 def _write_links(folder: pathlib.Path, videos: Sequence[OwnVideo]) -> None:

@@ -42,7 +42,7 @@ class Steps:
         """path: the file; num_steps: of this call, for the titles."""
         self._path, self._num_steps, self._number = path, num_steps, 0
         self._done: dict[str, str] = {}
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, RecursionError):
             found = json.loads(path.read_text(encoding="utf-8"))
             self._done = found if isinstance(found, dict) else {}
 
@@ -64,7 +64,6 @@ class Steps:
         key: str,
         source: Any,
         results: Sequence[pathlib.Path],
-        watch: Callable[[], None] = lambda: None,
     ) -> None:
         """Runs a command, unless it was done.
 
@@ -75,7 +74,6 @@ class Steps:
             key: what the step is remembered by.
             source: what decides its results, as a JSON value.
             results: files or folders that are there once it is done.
-            watch: called every second while it runs.
 
         Raises StepError if it fails or is stopped.
         """
@@ -85,7 +83,7 @@ class Steps:
         self.title(title)
         print(f"      {commands.spell(name, *words)}", flush=True)
         start = time.monotonic()
-        code = _call([sys.executable, "-m", commands.COMMANDS[name].module, *words], watch)
+        code = _call([sys.executable, "-m", commands.COMMANDS[name].module, *words])
         if code:
             ended = "was stopped" if code in (75, 130, 143) else f"ended with exit code {code}"
             raise StepError(f"step {self._number} of {self._num_steps} ({name}) {ended}", code)
@@ -94,7 +92,7 @@ class Steps:
         write_json(self._path, self._done)
 
 
-def _call(command: Sequence[str], watch: Callable[[], None]) -> int:
+def _call(command: Sequence[str]) -> int:
     """Runs a command to its end; its exit code, 128 + the signal if one ended it.
 
     If this process is asked to stop, the command is too, and it may save what it has. The terminal
@@ -113,18 +111,10 @@ def _call(command: Sequence[str], watch: Callable[[], None]) -> int:
     with _handled_by(pass_on):
         environment = os.environ | commands.environment()
         children.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment))
-        code = _wait(children[0], watch)
+        code = children[0].wait()
     if asked and not code:
         return 128 + asked[0]
     return code if code >= 0 else 128 - code
-
-
-def _wait(process: "subprocess.Popen[bytes]", watch: Callable[[], None]) -> int:
-    while True:
-        try:
-            return process.wait(timeout=1.0)
-        except subprocess.TimeoutExpired:
-            watch()
 
 
 @contextlib.contextmanager

@@ -264,7 +264,7 @@ def _choose_normal(rows: Sequence[Row], given: str, found: Found) -> list[str]:
     listed = ", ".join(map(shown, labels))
     lowered: dict[str, str] = {}
     for label in labels:
-        if fault := fault_of_name(label):
+        if fault := _fault(label):
             found.problems.append(f"label {shown(label)} {fault}")
         other = lowered.setdefault(label.lower(), label)
         if other != label:
@@ -300,6 +300,13 @@ def _choose_normal(rows: Sequence[Row], given: str, found: Found) -> list[str]:
     return normal
 
 
+def _fault(name: str, *, of_file: bool = False) -> str:
+    """What is wrong with a field of a list, in words; "" if nothing is. See fault_of_name."""
+    if name != name.strip():
+        return "begins or ends with a space; rename it"
+    return fault_of_name(name, of_file=of_file)
+
+
 def _names(rows: Sequence[Row], found: Found) -> list[str]:
     """The name of each video, see OwnVideo."""
     names = []
@@ -310,7 +317,7 @@ def _names(rows: Sequence[Row], found: Found) -> list[str]:
         if any(parse_path(stem + suffix).crop is not None for suffix in (".npy", path.suffix)):
             stem += "_"  # `gate__3` and `01_001_3` would be read as crops of a video
         name = stem + path.suffix
-        if fault := fault_of_name(name, of_file=True):
+        if fault := _fault(name, of_file=True):
             found.problems.append(f"{shown(row.path)} {fault}")
         key = match_key(parse_path(name).video_id).casefold()
         if key in seen:

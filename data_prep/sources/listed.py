@@ -107,7 +107,7 @@ def read_listed(
         f"{path.name}: {len(bags)} videos ({read.grammar}), {_which_list(read)}; "
         f"{_categories_note(info.taxonomy)}",
         _truth_note(annotations, truth, bags),
-        _frames_note(bags, truth, frame_counts, known),
+        _frames_note(bags, truth, counts, known),
     ]
     if all(bag.anomalous for bag in bags):
         notes.append("no normal video in the list: numbers are on anomalous videos alone")
@@ -237,25 +237,18 @@ def _truth_note(path: pathlib.Path, truth: Annotations, bags: list[Bag]) -> str:
 
 
 def _frames_note(
-    bags: list[Bag],
-    truth: Annotations,
-    frame_counts: pathlib.Path | None,
-    known: Annotations | None,
+    bags: list[Bag], truth: Annotations, counts: Mapping[str, int], known: Annotations | None
 ) -> str:
-    """Which file the frames of the videos come from; the first one that states a video counts."""
+    """Where the frames of the videos are from; the first source that states a video counts."""
     stated = {
-        "the annotations": set()
-        if truth.frames_from_segments  # no lengths of videos
-        else {match_key(video) for video in truth.num_frames},
-        frame_counts.name if frame_counts else "": set(read_frame_counts(frame_counts)),
-        "the official annotation, kept here": {match_key(v) for v in known.num_frames}
-        if known
-        else set(),
+        "the annotations": {} if truth.frames_from_segments else truth.num_frames,
+        "--frame_counts": counts,
+        "the official annotation, kept here": known.num_frames if known else {},
     }
     left, found = {match_key(bag.video_id) for bag in bags}, []
-    for source, names in stated.items():
-        if left & names:
-            found.append(f"{len(left & names)} by {source}")
+    for source, frames in stated.items():
+        if names := left & set(map(match_key, frames)):
+            found.append(f"{len(names)} by {source}")
         left -= names
     if left:
         found.append(f"{len(left)} not known")

@@ -23,10 +23,19 @@ _COMMON = ("encoder", "weights_sha256", "num_crops", "frames_per_segment", "prep
 Records = dict[pathlib.Path, FeatureRecord]
 
 
-def read_records(files: Iterable[pathlib.Path]) -> Records:
-    """The records of the files that have one. Raises UserError if one is damaged."""
-    found = ((path, read_record(path)) for path in files if path.suffix.lower() == ".npy")
-    return {path: record for path, record in found if record is not None}
+def read_records(files: Iterable[pathlib.Path]) -> tuple[Records, list[str]]:
+    """The records of the files that have one, and what is wrong with those that are damaged."""
+    records: Records = {}
+    damaged = []
+    for path in files:
+        try:
+            record = read_record(path) if path.suffix.lower() == ".npy" else None
+        except UserError as error:
+            damaged.append(str(error))
+        else:
+            if record:
+                records[path] = record
+    return records, damaged
 
 
 def digests_of(files: Collection[pathlib.Path]) -> dict[pathlib.Path, str]:
@@ -73,7 +82,9 @@ def agreeing_records(
     frames_per_segment: as the user says. Says on stderr what was compared, and which files have no
     record though others do.
     """
-    records = read_records(segments)
+    records, damaged = read_records(segments)
+    for fault in damaged:
+        raise UserError(fault)
     if not records:
         return records
     for fault in find_disagreements(records):

@@ -128,17 +128,22 @@ class Detector:
         )
 
     def _stored(self, rate: float) -> Threshold | None:
-        """The threshold stored for a rate; one of a validation split before one of a test split."""
+        """The threshold stored for a rate, on training videos only if there is no other.
+
+        One of a validation split comes before one of a test split.
+        """
+        data = self.run.config.data
         found = [
-            (content["split"] == "test", name, content)
-            for name, content in evaluations.operating_points(self.workdir).items()
+            content
+            for _, content in sorted(evaluations.operating_points(self.workdir).items())
             if content["step"] == self.step
-            and content["dataset"] == self.run.config.data.dataset
+            and content["dataset"] == data.dataset
             and not content["num_segments"]
             and math.isclose(content["operating_point"]["target_false_alarm_rate"], rate)
         ]
         if not found:
             return None
-        _, _, content = min(found, key=lambda item: item[:2])
+        last = ("test", data.train_split)
+        content = min(found, key=lambda one: one["split"] in last and 1 + last.index(one["split"]))
         source = f"{100 * rate:g} % false alarms on {content['split']}"
-        return Threshold(float(content["operating_point"]["threshold"]), source)
+        return Threshold(content["operating_point"]["threshold"], source)

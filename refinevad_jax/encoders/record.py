@@ -94,10 +94,11 @@ def read_record(features: pathlib.Path) -> FeatureRecord | None:
         features_sha256=values["features_sha256"],
     )
     for name, right in (
-        ("encoder", isinstance(record.encoder, str) and record.encoder),
+        ("encoder", _is_name(record.encoder)),
         ("num_frames", _is_count(record.num_frames)),
-        ("fps", _is_number(record.fps) and 0 <= record.fps < 2**31),
+        ("fps", _is_number(record.fps)),
         ("num_segments", _is_count(record.num_segments)),
+        ("num_segments", record.num_segments == record.num_frames // FRAMES_PER_SEGMENT),
         ("segment_seconds", len(record.segment_seconds) in (0, record.num_segments + 1)),
         ("features_sha256", isinstance(record.features_sha256, str)),
     ):
@@ -111,7 +112,11 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+    return type(value) in (int, float) and 0 <= value < 2**31
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and value.isprintable() and 0 < len(value) <= 100
 
 
 def _edges(values: Any) -> tuple[float, ...]:

@@ -190,7 +190,7 @@ def shown(source: str) -> str:
     """A path or address for messages: an address without its password and its query."""
     if "://" not in source:
         return source
-    without = re.sub(r"^(\w+://[^:/@]*):.*@", r"\1:***@", source)
+    without = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", source)
     return re.sub(r"\?.*", "?***", without)
 
 

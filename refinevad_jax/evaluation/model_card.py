@@ -14,12 +14,12 @@ from refinevad_jax.runs.published import write_published
 from refinevad_jax.runs.run import Run, read_run
 
 
-def publish(workdir: pathlib.Path, output: pathlib.Path, *, step: str, about: str) -> list[str]:
+def publish(workdir: pathlib.Path, output: pathlib.Path, *, step: str, about: str) -> None:
     """Writes the published run of a checkpoint, with all evaluations of it.
 
     about: Markdown that opens the model card: what the network is for, its limits, its licences.
-    Returns the names of the files. Raises UserError for a workdir without that checkpoint, or if
-    the folder holds anything but a published run.
+    Raises UserError for a workdir without that checkpoint, or if the folder holds anything but a
+    published run.
     """
     run = read_run(workdir)
     _, params, number_of_step = restore(run, workdir, step)
@@ -30,9 +30,7 @@ def publish(workdir: pathlib.Path, output: pathlib.Path, *, step: str, about: st
     }
     size = sum(leaf.size for leaf in jax.tree.leaves(params))
     card = model_card(run, number_of_step, size, evaluations, about)
-    return write_published(
-        output, workdir, params, number_of_step, evaluations=evaluations, card=card
-    )
+    write_published(output, workdir, params, number_of_step, evaluations=evaluations, card=card)
 
 
 def model_card(

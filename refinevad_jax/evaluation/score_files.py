@@ -22,6 +22,7 @@ from refinevad_jax.evaluation.score_lengths import (
 from refinevad_jax.evaluation.scored_split import ScoredSplit
 from refinevad_jax.evaluation.scoring import VideoScores, top_k_mean
 from refinevad_jax.files.arrays import load_array, load_packed
+from refinevad_jax.runtime import commands
 
 TOP_K_DIVISOR = 16  # a video's score is the mean of its T / 16 + 1 highest, as in config.loss
 CROPS = (5, 10)  # K in use
@@ -144,7 +145,7 @@ def _load(path: pathlib.Path, columns: int) -> _Given:
     if {"video_ids", "offsets"} <= content.keys():
         raise UserError(
             f"{path}: scores.npz of an evaluation, which is done: its numbers are in metrics.json "
-            "beside it, and python -m refinevad_jax.compare takes its folder"
+            f"beside it, and {commands.spell('compare')} takes its folder"
         )
     if content.keys() >= JOINED:
         return _joined_by_name(path, content, columns)

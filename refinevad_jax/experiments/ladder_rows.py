@@ -24,116 +24,75 @@ class Row:
 
     Attributes:
         name: in tables, and of its folder.
-        meaning: a sentence for `ladder --list`.
         changes: configuration keys to values, against the full model.
         part: what full has and this row lacks, if the row asks whether a part helps.
+        about: a sentence for `ladder --list`; "" if `part` says it.
         paper_auc: frame AUC on UCF-Crime that the paper gives, in percent; on other features.
     """
 
     name: str
-    meaning: str
     changes: dict[str, Any] = dataclasses.field(default_factory=dict)
     part: str = ""
+    about: str = ""
     paper_auc: float | None = None
+
+    @property
+    def meaning(self) -> str:
+        """What the row is, in a sentence."""
+        return self.about or f"Without {self.part}."
 
 
 STEPS = (
     Row(
         BASE,
-        "Each segment is scored alone: no MoTAR, no CORE, no L_GMM.",
         {**NO_CORE, **NO_MOTAR, **NO_MIXTURE},
+        about="Each segment is scored alone: no MoTAR, no CORE, no L_GMM.",
         paper_auc=84.60,
     ),
-    Row(
-        "base-motar",
-        "base with MoTAR.",
-        {**NO_CORE, **NO_MIXTURE},
-        "CORE",
-        paper_auc=85.43,
-    ),
+    Row("base-motar", {**NO_CORE, **NO_MIXTURE}, "CORE", "base with MoTAR.", paper_auc=85.43),
     Row(
         "base-injection",
-        "base with CORE, which takes the likeliest category alone.",
         {**NO_MOTAR, **NO_MIXTURE, "model.injection": "hard"},
+        about="base with CORE, which takes the likeliest category alone.",
         paper_auc=87.28,
     ),
     Row(
         "base-injection-soft",
-        "base with CORE, which takes all categories by their weights.",
         {**NO_MOTAR, **NO_MIXTURE, "model.injection": "soft"},
+        about="base with CORE, which takes all categories by their weights.",
         paper_auc=87.85,
     ),
-    Row(FULL, "The configuration as it is.", paper_auc=88.89),
+    Row(FULL, about="The configuration as it is.", paper_auc=88.89),
 )
 PARTS = (
-    Row(
-        "without-motar",
-        "No MoTAR: no shift, no neighbours, no Transformer.",
-        NO_MOTAR,
-        "MoTAR (shift, neighbours and Transformer)",
-    ),
-    Row(
-        "without-transformer",
-        "MoTAR without its Transformer.",
-        {"model.num_layers": 0},
-        "the Transformer",
-    ),
-    Row(
-        "without-dilations",
-        "No dilated convolutions over neighbouring segments.",
-        {"model.dilations": ()},
-        "neighbours by dilated convolutions",
-    ),
-    Row(
-        "without-noise",
-        "No noise on the features in training.",
-        {"model.feature_noise": 0.0},
-        "noise on the features in training",
-    ),
-    Row("without-mixture", "No mixture loss L_GMM.", NO_MIXTURE, "the mixture loss L_GMM"),
+    Row("without-motar", NO_MOTAR, "MoTAR (shift, neighbours and Transformer)"),
+    Row("without-transformer", {"model.num_layers": 0}, "the Transformer"),
+    Row("without-dilations", {"model.dilations": ()}, "neighbours by dilated convolutions"),
+    Row("without-noise", {"model.feature_noise": 0.0}, "noise on the features in training"),
+    Row("without-mixture", NO_MIXTURE, "the mixture loss L_GMM"),
     Row(
         "difference-loss",
-        "In the place of L_GMM, neighbouring scores are drawn together.",
         {"loss.smoothing": "difference"},
         "L_GMM against neighbour differences",
+        "In the place of L_GMM, neighbouring scores are drawn together.",
     ),
-    Row(
-        "without-label-injection",
-        "The embedding e_y of the true label is not added in training.",
-        {"train.label_injection_rate": 0.0},
-        "the label embedding e_y",
-    ),
-    Row(
-        "without-category-loss",
-        "No category loss L_cat.",
-        {"loss.category_weight": 0.0},
-        "the category loss L_cat",
-    ),
-    Row(
-        "frozen-prototypes",
-        "The prototypes stay as they were at the start.",
-        {"train.trainable_prototypes": False},
-        "learning the prototypes",
-    ),
+    Row("without-label-injection", {"train.label_injection_rate": 0.0}, "the label embedding e_y"),
+    Row("without-category-loss", {"loss.category_weight": 0.0}, "the category loss L_cat"),
+    Row("frozen-prototypes", {"train.trainable_prototypes": False}, "learning the prototypes"),
     Row(
         "hard-injection",
-        "CORE takes the likeliest category alone.",
         {"model.injection": "hard"},
         "soft categories against the argmax",
+        "CORE takes the likeliest category alone.",
     ),
-    Row("no-shift", "No channel shift.", {"model.shift": "none"}, "the channel shift"),
+    Row("no-shift", {"model.shift": "none"}, "the channel shift"),
     Row(
         "constant-shift",
-        "The shift is the same for every segment, as in TSM.",
         {"model.shift": "constant"},
         "gate adaptivity",
+        "The shift is the same for every segment, as in TSM.",
     ),
-    Row(
-        "dead-gate",
-        "The gate of the shift is there but does not learn.",
-        {"model.shift": "dead"},
-        "learning the gate",
-    ),
+    Row("dead-gate", {"model.shift": "dead"}, "learning the gate"),
 )
 READS = {"encoder": "the encoder's output", "features": "its own projection of the features"}
 LOSSES = {"ranking": "a ranking hinge over pairs of videos", "bce": "binary cross-entropy"}
@@ -143,101 +102,78 @@ TIMES = {
 }
 CHOICES = (
     *(
-        Row(
-            f"folding-{k}",
-            f"The shift moves 1/{k} of the channels at most.",
-            {"model.folding": k},
-            f"this folding against K = {k}",
-        )
+        Row(f"folding-{k}", {"model.folding": k}, f"this folding against K = {k}", about)
         for k in (2, 4, 8)
+        for about in [f"The shift moves 1/{k} of the channels at most."]
     ),
     *(
-        Row(
-            f"tau-{t:g}",
-            f"Category weights have temperature {t:g}.",
-            {"model.tau": t},
-            f"this temperature against {t:g}",
-        )
+        Row(f"tau-{t:g}", {"model.tau": t}, f"this temperature against {t:g}", about)
         for t in (0.2, 1.0)
+        for about in [f"Category weights have temperature {t:g}."]
     ),
     *(
         Row(
-            f"query-{q}",
-            f"The cross-attention of CORE has one query per {q}.",
-            {"model.attention_query": q},
-            f"this reading against a {q}'s query",
+            f"query-{q}", {"model.attention_query": q}, f"this reading against a {q}'s query", about
         )
         for q in ("video", "segment")
+        for about in [f"The cross-attention of CORE has one query per {q}."]
     ),
     *(
-        Row(
-            f"mil-{m}",
-            f"L_MIL is {words}.",
-            {"loss.mil": m},
-            f"this MIL loss against {m}",
-        )
+        Row(f"mil-{m}", {"loss.mil": m}, f"this MIL loss against {m}", f"L_MIL is {words}.")
         for m, words in LOSSES.items()
     ),
     *(
         Row(
             f"layers-{n}",
-            f"The Transformer has {n} layer{'s' * (n > 1)}.",
             {"model.num_layers": n},
             f"this depth against {n} Transformer layers",
+            about,
         )
         for n in (1, 2)
+        for about in [f"The Transformer has {n} layer{'s' * (n > 1)}."]
     ),
     *(
         Row(
             f"categories-{i}",
-            f"The category head reads {words}.",
             {"model.category_input": i},
             f"this input of the categories against {i}",
+            about,
         )
         for i, words in READS.items()
+        for about in [f"The category head reads {words}."]
     ),
     Row(
         "label-injection",
-        "The embedding e_y of the true label is added for every training video.",
         {"train.label_injection_rate": 1.0},
         "this rate of e_y against 1",
+        "The embedding e_y of the true label is added for every training video.",
     ),
-    Row(
-        "raw-scores",
-        "Scores are not smoothed over time.",
-        {"model.score_smoothing": 0.0},
-        "smoothed scores",
-    ),
+    Row("raw-scores", {"model.score_smoothing": 0.0}, "smoothed scores"),
     Row(
         "without-centering",
-        "No share of their mean is taken from the scores of a video.",
         {"model.score_centering": 0.0},
         "scores less a share of their mean",
+        "No share of their mean is taken from the scores of a video.",
     ),
-    Row(
-        "one-rate",
-        "The category head learns at the rate of the other parts.",
-        {"optimizer.category_rate": 1.0},
-        "the categories' own learning rate",
-    ),
+    Row("one-rate", {"optimizer.category_rate": 1.0}, "the categories' own learning rate"),
     Row(
         "pooling-top_k",
-        "L_MIL reads the mean of a video's top k segments.",
         {"loss.pooling": "top_k"},
         "softmax pooling against this k",
+        "L_MIL reads the mean of a video's top k segments.",
     ),
     Row(
         "top-k-16",
-        "L_MIL reads the mean of the top k = T / 16 + 1, as in the field.",
         {"loss.pooling": "top_k", "loss.top_k_divisor": 16},
         "this pooling against k = T / 16 + 1",
+        "L_MIL reads the mean of the top k = T / 16 + 1, as in the field.",
     ),
     *(
         Row(
             f"positions-{p}",
-            f"The Transformer knows time {words}.",
             {"model.positions": p},
             f"these positions against {p}",
+            f"The Transformer knows time {words}.",
         )
         for p, words in TIMES.items()
     ),
@@ -253,13 +189,9 @@ def ladder(config: ConfigDict, modalities: Sequence[str], only: Sequence[str] = 
     rows = [*STEPS, *PARTS, *CHOICES]
     if len(modalities) > 1:
         rows += [
-            Row(
-                f"only-{name}",
-                f"{name} features alone.",
-                {"data.modalities": (name,)},
-                f"more than {name} features",
-            )
+            Row(f"only-{name}", {"data.modalities": (name,)}, f"more than {name} features", about)
             for name in modalities
+            for about in [f"{name} features alone."]
         ]
     first: dict[str, Row] = {}
     for row in sorted(rows, key=lambda row: row.name != FULL):  # what is as full makes no row

@@ -10,6 +10,7 @@ report.html, curves/, curves.png, figures/    drawn by the caller
 import contextlib
 import csv
 import json
+import math
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -22,6 +23,7 @@ from refinevad_jax.files.arrays import load_packed
 from refinevad_jax.files.staged import replace_folder, staging_folder, write_json
 from refinevad_jax.runs.published import published_evaluations
 from refinevad_jax.runs.run import is_published, refuse_several_seeds, seed_workdirs
+from refinevad_jax.runtime import commands
 
 
 def evaluation_folder(workdir: pathlib.Path, name: str) -> pathlib.Path:
@@ -123,13 +125,12 @@ def operating_points(workdir: pathlib.Path) -> dict[str, dict[str, Any]]:
     """
     found = {}
     for name, content in all_metrics(workdir).items():
-        try:
+        with contextlib.suppress(LookupError, TypeError):
             point = content["operating_point"]
-            float(point["threshold"]), float(point["target_false_alarm_rate"])
             content["step"], content["split"], content["dataset"], content["num_segments"]
-        except (ValueError, LookupError, TypeError):
-            continue
-        found[name] = content
+            # Not so for None, text or NaN: no order, or none that holds.
+            if 0 <= point["target_false_alarm_rate"] <= 1 and abs(point["threshold"]) < math.inf:
+                found[name] = content
     return found
 
 
@@ -144,7 +145,7 @@ def _missing(folder: pathlib.Path) -> UserError:
     if folder.is_file():
         reason = "it is a file; name the folder of an evaluation"
     elif folder.is_dir():
-        reason = "python -m refinevad_jax.evaluate makes a folder that has it"
+        reason = f"{commands.spell('evaluate')} makes a folder that has it"
     else:
         reason = "no such folder, check the path"
     return UserError(f"{folder}: no metrics.json; {reason}")

@@ -14,13 +14,14 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
-from refinevad_jax.errors import UserError
+from refinevad_jax.errors import UserError, as_damaged
 from refinevad_jax.files.staged import replace_folder, staging_folder, write_json, write_text
 from refinevad_jax.runs.run import WEIGHTS
 from refinevad_jax.runs.weights import write_weights
 
 EVALUATIONS = "evaluations.json"
 CARD = "README.md"
+FILES = {WEIGHTS, "config.json", EVALUATIONS, CARD}
 
 
 def write_published(
@@ -31,7 +32,7 @@ def write_published(
     *,
     evaluations: Mapping[str, Mapping[str, Any]],
     card: str,
-) -> list[str]:
+) -> None:
     """Writes the folder whole or not at all; an earlier published run there is replaced.
 
     Args:
@@ -42,10 +43,9 @@ def write_published(
         evaluations: {name: content of metrics.json}.
         card: the model card, Markdown.
 
-    Returns the names of the files. Raises UserError if the folder holds anything else, or cannot be
-    written.
+    Raises UserError if the folder holds anything else.
     """
-    if folder.exists() and not (folder / WEIGHTS).is_file():
+    if folder.exists() and not {path.name for path in folder.iterdir()} <= FILES:
         raise UserError(f"{folder} exists and is not a published run; choose another folder")
     with staging_folder(folder) as staging:
         new = staging / "published"
@@ -55,7 +55,6 @@ def write_published(
         write_json(new / EVALUATIONS, evaluations)
         write_text(new / CARD, card)
         replace_folder(new, folder)
-    return sorted(path.name for path in folder.iterdir())
 
 
 def published_evaluations(folder: pathlib.Path) -> dict[str, dict[str, Any]]:
@@ -66,7 +65,6 @@ def published_evaluations(folder: pathlib.Path) -> dict[str, dict[str, Any]]:
     path = folder / EVALUATIONS
     if not path.is_file():
         return {}
-    try:
-        return {str(name): dict(content) for name, content in json.loads(path.read_text()).items()}
-    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
-        raise UserError(f"{path}: damaged ({error}); bring it back from where it came") from error
+    with as_damaged(f"{path}: damaged; bring it back from where it came", OSError, RecursionError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return {name: dict(content) for name, content in found.items()}

@@ -13,7 +13,6 @@ go on in it.
 import dataclasses
 import importlib.metadata
 import json
-import os
 import pathlib
 import platform
 from collections.abc import Mapping
@@ -103,17 +102,7 @@ def write_run(workdir: pathlib.Path, run: Run) -> None:
 
 
 def check_settings(workdir: pathlib.Path, config: ConfigDict) -> None:
-    """Checks that a workdir can be used with this configuration, before any data is read.
-
-    Raises UserError as `write_run` does, and if the folder cannot be made or written.
-    """
-    nearest = next(path for path in (workdir, *workdir.absolute().parents) if path.exists())
-    if not nearest.is_dir():
-        raise UserError(f"--workdir={workdir}: {nearest} is a file; choose another folder")
-    if not os.access(nearest, os.W_OK):
-        raise UserError(
-            f"--workdir={workdir}: {nearest} cannot be written to; choose another folder"
-        )
+    """Raises UserError if training with this configuration cannot begin or go on in a workdir."""
     if (workdir / WEIGHTS).exists():
         raise UserError(
             f"{workdir} is a published run ({WEIGHTS}), in which training cannot go on; choose "
@@ -176,8 +165,9 @@ def run_of_content(content: Any, *, source: str) -> Run:
 
 def _check_version(stored: Any, commit: str, source: str) -> None:
     """Refuses a configuration with other keys: the network that it describes is another one."""
-    problem = config_lib.other_keys(ConfigDict(stored))
-    if problem:
+    missing, unknown = config_lib.other_keys(ConfigDict(stored))
+    if missing or unknown:
+        problem = f"no key {missing[0]}" if missing else f"unknown key {unknown[0]}"
         written = f"at commit {commit}" if commit else "by another version of this project"
         raise UserError(
             f"{source}: written {written} ({problem}), whose checkpoints do not load here; use "

@@ -34,7 +34,7 @@ def read_weights(path: pathlib.Path, shapes: Any) -> tuple[Any, int]:
     Raises UserError if the file is damaged or of another network.
     """
     what = f"{path}: damaged; bring the file back from where it was published"
-    with as_damaged(what, OSError, SafetensorError):
+    with as_damaged(what, OSError, SafetensorError, RecursionError):
         with safe_open(path, framework="numpy") as file:
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             stored = json.loads((file.metadata() or {})[_FACTS])
@@ -42,8 +42,11 @@ def read_weights(path: pathlib.Path, shapes: Any) -> tuple[Any, int]:
         params = unflatten_dict(found, sep=".")
         if stored["sha256"] != digest(params):
             raise ValueError("the arrays are not those that were saved")
-    expected = {name: leaf.shape for name, leaf in _flat(shapes).items()}
-    other = [name for name in sorted({*expected, *found}) if not _fits(name, expected, found)]
+    expected, given = (
+        {name: (leaf.shape, leaf.dtype) for name, leaf in leaves.items()}
+        for leaves in (_flat(shapes), found)
+    )
+    other = [name for name in sorted({*expected, *given}) if expected.get(name) != given.get(name)]
     if other:
         raise UserError(
             f"{path}: {other[0]!r} is not that of the network in config.json beside it; take both "
@@ -64,7 +67,3 @@ def digest(tree: Any) -> str:
 
 def _flat(tree: Any) -> dict[str, Any]:
     return flatten_dict(tree, sep=".")
-
-
-def _fits(name: str, expected: dict[str, tuple[int, ...]], found: dict[str, np.ndarray]) -> bool:
-    return name in expected and name in found and expected[name] == found[name].shape

@@ -240,7 +240,7 @@ def default_workdir() -> str:
 
 def fail(message: str, *, code: int) -> None:
     """Prints `error: message` on stderr, in one line, and exits with code."""
-    print(f"error: {one_line(commands.as_started(message))}", file=sys.stderr)
+    print(f"error: {one_line(message)}", file=sys.stderr)
     sys.exit(code)
 
 

@@ -1,9 +1,9 @@
 """The commands by name, in the order of the work, and how each is written on a command line.
 
 A command is a module that runs as `python -m MODULE`; `refinevad NAME` runs the same module.
-Messages, help texts and printed commands are written in the first form; texts may name MODULE
-alone. `as_started` puts them into the form in which the user started this process, so that a
-printed command can be pasted.
+`spell` writes a command in the form in which the user started this process, so that it can be
+pasted; `as_started` does so in help texts, which are written in the first form or name MODULE
+alone.
 """
 
 import os
@@ -44,7 +44,9 @@ COMMANDS = {
 _NAMES = {command.module: name for name, command in COMMANDS.items()}
 _MODULE = re.compile(rf"(?:python -m |(?<![\w./-]))({'|'.join(map(re.escape, _NAMES))})(?!\.?\w)")
 _STARTED_AS = "REFINEVAD_STARTED_AS"
-_program = os.environ.get(_STARTED_AS, "")  # how the user calls `refinevad`; "" if by modules
+_FORMS = (PROGRAM, f"python -m {PACKAGE}")
+# How the user calls `refinevad`; "" if by modules, or if the variable holds anything else.
+_program = next((form for form in _FORMS if form == os.environ.get(_STARTED_AS)), "")
 
 
 def start_as(program: str) -> None:
@@ -59,7 +61,10 @@ def environment() -> dict[str, str]:
 
 
 def as_started(text: str) -> str:
-    """A text whose commands have the form in which this process was started."""
+    """A text of ours, whose commands get the form in which this process was started.
+
+    Not for a text that quotes a user: a file may have the name of a command.
+    """
     if not _program:
         return text
     return _MODULE.sub(lambda match: f"{_program} {_NAMES[match[1]]}", text)
@@ -72,7 +77,8 @@ def spell(name: str, *words: str) -> str:
         name: of COMMANDS.
         words: the flags and arguments, `--flag=value` each; they are quoted here.
     """
-    return as_started(" ".join([f"python -m {COMMANDS[name].module}", *map(quoted, words)]))
+    command = f"{_program} {name}" if _program else f"python -m {COMMANDS[name].module}"
+    return " ".join([command, *map(quoted, words)])
 
 
 def quoted(word: str) -> str:

@@ -247,8 +247,8 @@ class Training:
         )
         raise NumericalError(
             f"step {step + 1}: {term} is {value} with seed {member.seed}; last good checkpoint: "
-            f"{last}; {failures.keep(failure, member.workdir)}; check the data with 'python -m "
-            "data_prep.check' or lower config.optimizer.learning_rate"
+            f"{last}; {failures.keep(failure, member.workdir)}; check the data with "
+            f"'{commands.spell('check')}' or lower config.optimizer.learning_rate"
         )
 
     def _state_before(self, step: int) -> TrainState:

@@ -20,7 +20,7 @@ from ml_collections import ConfigDict
 from refinevad_jax.data.bags import Bag, BagsInfo, read_split
 from refinevad_jax.data.batches import check_both_kinds, hold_out
 from refinevad_jax.errors import UserError
-from refinevad_jax.files.staged import locked
+from refinevad_jax.files.staged import locked, require_writable
 from refinevad_jax.runs.checkpoints import Checkpoints, DamagedError, TrainState
 from refinevad_jax.runs.metric_rows import MetricWriter, read_rows
 from refinevad_jax.runs.run import (
@@ -68,6 +68,8 @@ class Member:
 
 def check_workdir(config: ConfigDict, workdir: pathlib.Path) -> None:
     """Raises UserError if the workdir holds another run or cannot be written, without the data."""
+    if processes.primary():
+        require_writable("workdir", workdir)
     for own, folder in seed_configs(config, workdir):
         check_settings(folder, own)
 

@@ -64,7 +64,11 @@ def test_thresholds(trained: pathlib.Path, tmp_path: pathlib.Path) -> None:
         }
         (folder / "metrics.json").write_text(json.dumps(content))
 
+    store("tiny", "train", 0, 0.9)  # on videos that the network has learned
+    assert detector.threshold(None, 0.02) == Threshold(0.9, "2 % false alarms on train")
     store("tiny", "test", 0, 0.7)
+    assert detector.threshold(None, 0.02) == Threshold(0.7, "2 % false alarms on test")
+    store("tiny", "a", 0, float("nan"))
     store("tiny", "val", 0, 0.6)
     store("tiny", "val", 32, 0.5)  # scores of resampled videos are other scores
     store("another", "val", 0, 0.4)

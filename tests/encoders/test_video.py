@@ -193,6 +193,8 @@ def test_addresses_are_advised_and_keep_their_secrets() -> None:
         Video("/dev/video77", live=True, kind="v4l2")
     assert shown("a b?.mp4") == "a b?.mp4"
     assert shown("rtsp://camera/1") == "rtsp://camera/1"
+    for scheme in ("cache:rtsp", "rtmp+tls"):
+        assert shown(f"{scheme}://user:pass/w@rd@host/1") == f"{scheme}://user:***@host/1"
 
 
 def test_a_stream_without_frames(clip: pathlib.Path) -> None:

@@ -15,7 +15,9 @@ from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation.model_card import publish
 from refinevad_jax.evaluation.run import Settings, evaluate
 from refinevad_jax.runs.checkpoints import restore
+from refinevad_jax.runs.published import FILES
 from refinevad_jax.runs.run import read_run
+from refinevad_jax.runs.weights import write_weights
 from refinevad_jax.training import loop
 
 QUIET = Settings(num_curves=0, report=False, verbose=False)
@@ -33,8 +35,8 @@ def workdir(trained: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="module")
 def published(workdir: pathlib.Path) -> pathlib.Path:
     folder = workdir.parent / "small"
-    names = publish(workdir, folder, step="best", about="# Tiny\n\nFor tests.\n")
-    assert names == ["README.md", "config.json", "evaluations.json", "model.safetensors"]
+    publish(workdir, folder, step="best", about="# Tiny\n\nFor tests.\n")
+    assert {path.name for path in folder.iterdir()} == FILES
     return folder
 
 
@@ -96,10 +98,10 @@ def test_publishing_again_gives_the_same_bytes(
         publish(workdir, tmp_path / "again", step="best", about="# Tiny\n\nFor tests.\n")
     for path in published.iterdir():
         assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
-    (tmp_path / "other").mkdir()
-    with pytest.raises(UserError, match="other exists and is not a published run"):
-        publish(workdir, tmp_path / "other", step="best", about="")
-    assert list((tmp_path / "other").iterdir()) == []
+    (tmp_path / "again" / "mine.txt").touch()
+    with pytest.raises(UserError, match="again exists and is not a published run"):
+        publish(workdir, tmp_path / "again", step="best", about="")
+    assert len(list((tmp_path / "again").iterdir())) == 5
 
 
 def test_training_does_not_go_on_in_it(published: pathlib.Path, tiny_config: ConfigDict) -> None:
@@ -118,6 +120,11 @@ def test_damage_is_named(published: pathlib.Path, tmp_path: pathlib.Path) -> Non
         weights.write_bytes(wrong)
         with pytest.raises(UserError, match=r"model\.safetensors: damaged; bring the file back"):
             restore(run, broken, "best")
+    weights.write_bytes(content)
+    _, params, step = restore(run, broken, "best")
+    write_weights(weights, jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params), step)
+    with pytest.raises(UserError, match=r"is not that of the network in config\.json"):
+        restore(run, broken, "best")
     weights.write_bytes(content)
     run.config.model.scorer_width = 4
     with pytest.raises(UserError, match=r"'scorer.*' is not that of the network in config\.json"):

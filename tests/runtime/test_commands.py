@@ -55,6 +55,7 @@ def test_a_command_is_spelled_so_that_a_shell_reads_the_same_words(
     assert text.startswith("python -m refinevad_jax.main --workdir='my runs/a' ")
     assert shlex.split(text) == ["python", "-m", "refinevad_jax.main", *words]
     commands.start_as("refinevad")
+    words.append("--input=python -m data_prep.check")  # a file of that name
     assert shlex.split(commands.spell("train", *words)) == ["refinevad", "train", *words]
 
 
@@ -78,6 +79,23 @@ def test_texts_have_the_form_in_which_the_user_started(started_as: pytest.Monkey
         "features of refinevad extract, the run of refinevad train; data_prep.own_data, "
         "configs/data_prep.own"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [("refinevad", "refinevad check"), ("rm -rf x;\n\x1b[2J", "python -m data_prep.check")],
+)
+def test_a_command_that_we_start_spells_as_we_do(text: str, form: str) -> None:
+    code = "from refinevad_jax.runtime import commands; print(commands.spell('check'))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ | {"REFINEVAD_STARTED_AS": text},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{form}\n"
 
 
 def test_the_overview_and_the_version() -> None:

@@ -283,7 +283,7 @@ def test_a_workdir_that_cannot_be_used_is_refused_before_the_data_is_read(
     with pytest.raises(UserError, match=r"config\.seed was 0 and is now 1"):
         loop.train(tiny_config, trained)
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="file is a file; choose another folder"):
+    with pytest.raises(UserError, match=r"run: cannot be written \(Not a directory\)"):
         loop.train(tiny_config, tmp_path / "file" / "run")
 
 

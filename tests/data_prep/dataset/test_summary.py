@@ -22,7 +22,7 @@ VISUAL, TEXT = Modality("visual", 8), Modality("text", 8)
         ("xd", xd_violence.TAXONOMY, TEXT, 4, "own"),
         ("words", ucf_crime.TAXONOMY, TEXT, 12, "ucf_text"),
         ("gate", OWN, VISUAL, 5000, "own"),
-        ("survfight", OWN, VISUAL, 200, "survfight"),
+        ("survfight", OWN, VISUAL, 200, "own"),
     ],
 )
 def test_the_configuration_fits_the_data(
@@ -38,6 +38,12 @@ def test_the_configuration_fits_the_data(
         "--config.data.data_dir=my data",
         f"--workdir=runs/{name}",
     ]
+
+
+def test_the_built_in_set_gets_its_own_under_any_name() -> None:
+    info = BagsInfo("fights", OWN, (VISUAL,), provenance={"source": "survfight"})
+    line = summary._next_line(info, "data", {"train": 400, "val": 160})
+    assert "--config=survfight --config.data.dataset=fights " in line
 
 
 def test_made_up_data_get_the_demonstration() -> None:

@@ -67,10 +67,8 @@ def test_from_a_folder_to_events(tmp_path: pathlib.Path) -> None:
     assert f"{6 - done} videos written, {done} already there, 0 failed" in out
     assert (tmp_path / "gate/run/eval/gate-test-best/report.html").is_file()
 
-    began = time.monotonic()
     code, again, _ = finished(start(tmp_path, *flags))
     assert code == 0 and again.count("done before") == 5
-    assert time.monotonic() - began < 10
 
     words = shlex.split(out.splitlines()[-1].removeprefix("next: "))
     assert words[:2] == ["python", "-m"]

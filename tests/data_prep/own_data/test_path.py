@@ -3,12 +3,13 @@
 import json
 import pathlib
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 
 from data_prep.own_data import steps
 from data_prep.own_data.path import Request, make_detector
+from refinevad_jax.data.bags import dataset_dir
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import file_sha256
 from tests.data_prep.own_data.test_videos import clip, put
@@ -25,7 +26,7 @@ class Commands:
         self.called: list[str] = []
         self.codes: dict[str, int] = {}
 
-    def __call__(self, command: Sequence[str], watch: Callable[[], None]) -> int:
+    def __call__(self, command: Sequence[str]) -> int:
         module, words = command[2], dict(word.split("=", 1) for word in command[3:] if "=" in word)
         name = module.rpartition(".")[2]
         self.called.append(name)
@@ -33,7 +34,6 @@ class Commands:
         if code := self.codes.pop(name, 0):
             return code
         getattr(self, name)(words)
-        watch()
         return 0
 
     def extract(self, words: dict[str, str]) -> None:
@@ -41,14 +41,15 @@ class Commands:
             file = pathlib.Path(words["--output"]) / f"{link.stem}.npy"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(link.read_bytes())
-            record = {"video": link.name, "features_sha256": file_sha256(file), "encoder": "means"}
+            record = {"encoder": "means", "num_frames": 16, "num_segments": 1, "fps": 25.0}
+            record["features_sha256"] = file_sha256(file)
             file.with_suffix(".json").write_text(json.dumps(record))
 
     def check(self, words: dict[str, str]) -> None:
         assert (pathlib.Path(words["--features"])).is_dir()
 
     def package(self, words: dict[str, str]) -> None:
-        folder = pathlib.Path(words["--data_dir"]) / "bags" / words["--name"]
+        folder = dataset_dir(words["--data_dir"], words["--name"])
         assert folder.exists() == ("--overwrite" in self.words)
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -133,6 +134,19 @@ def test_goes_on_where_it_ended(
     assert commands.called == ALL[ALL.index(step) :]
 
 
+def test_what_was_removed_is_made_again(root: pathlib.Path, commands: Commands) -> None:
+    go(root)
+    commands.called.clear()
+    dataset_dir(str(root / "gate" / "data"), "gate").rmdir()
+    (root / "gate" / "features" / "fight-f0.json").unlink()
+    go(root)
+    assert commands.called == ["extract", "package"]
+    record = root / "gate" / "features" / "fight-f0.json"
+    record.write_text('{"features_sha256": 1}')
+    with pytest.raises(UserError, match=r"fight-f0\.json: not a record"):
+        go(root)
+
+
 def test_new_videos_make_a_new_run(
     root: pathlib.Path, clip: pathlib.Path, commands: Commands
 ) -> None:
@@ -200,10 +214,14 @@ def test_display_names_are_kept(root: pathlib.Path, commands: Commands, clip: pa
 
 
 def test_another_fraction_is_not_ignored(root: pathlib.Path, commands: Commands) -> None:
-    go(root, fraction=0.5, asked=True)
+    for _ in range(2):
+        assert go(root, fraction=0.4567891234, asked=True) == 0
     go(root)  # the default is not asked for
-    with pytest.raises(UserError, match=r"were made with 0\.5"):
+    with pytest.raises(UserError, match=r"were made with 0\.456789"):
         go(root, fraction=0.3, asked=True)
+    path = root / "gate" / "lists" / "train.csv"
+    path.write_text(path.read_text().replace("0.4567891234", "1-2", 1))
+    assert go(root) == 0  # edited, so both lists stay
 
 
 def test_very_few_videos(

@@ -106,6 +106,7 @@ def test_csv(clip: pathlib.Path, tmp_path: pathlib.Path) -> None:
         (lambda root: (root / "normal" / "2.mp4").unlink(), "1 normal video; training needs 2"),
         (lambda root: (root / "fight" / "day").rename(root / "Fight"), "differ in case only"),
         (lambda root: (root / "fight/1.mp4").rename(root / "fight/a\n.mp4"), "control characters"),
+        (lambda root: (root / "fight").rename(root / "fight "), "begins or ends with a space"),
         (
             lambda root: (root / "normal/2.mp4").rename(root / "normal/1.avi"),
             "would have one name",

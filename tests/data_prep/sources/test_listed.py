@@ -35,7 +35,7 @@ def test_an_own_list(tmp_path: pathlib.Path) -> None:
         "own.csv: 4 videos (CSV path,label), not a released list that is known "
         "here; categories of the list: fight, fire",
         "truth.txt: truth of 4 videos (name class (start end)+), none of the released versions",
-        "frames of the videos: 4 by frames.txt",
+        "frames of the videos: 4 by --frame_counts",
     ]
     assert found.provenance["annotations"]["file"] == "truth.txt"
 
