@@ -109,7 +109,7 @@ def test_required_flags_that_are_missing_are_named() -> None:
         (
             "refinevad_jax.main",
             ["--config=configs/ucf.py", "--workdir=README.md"],
-            "--workdir=README.md: README.md is a file",
+            "--workdir=README.md: is a file; choose a folder",
         ),
         (
             "refinevad_jax.main",
