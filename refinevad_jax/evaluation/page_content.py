@@ -34,7 +34,7 @@ def page_content(
 
     metrics: what metrics.json holds; curves: of the function of that name.
     """
-    point = tables.alarm_point(metrics)
+    alarm = tables.alarm_threshold(metrics)
     return {
         "metrics": metrics,
         "categories": list(split.info.taxonomy.display_names),
@@ -42,10 +42,10 @@ def page_content(
         "curves": curves or video_curves(split),
         "curves_over": "frames" if curves else "videos",
         "missing_truth": missing_truth(split),
-        "threshold": point["threshold"],
+        "threshold": alarm["threshold"],
         "score_range": _score_range(split),
         "projection": _projection(split),
-        "videos": [_video(split, index, outcome, point) for index, outcome in enumerate(outcomes)],
+        "videos": [_video(split, index, outcome, alarm) for index, outcome in enumerate(outcomes)],
     }
 
 
@@ -104,32 +104,47 @@ def _projection(split: ScoredSplit) -> dict[str, Any]:
     if len(split.prototypes) < 2:
         return {"reason": "there is one category alone"}
     weights = np.stack([result.category_weights for result in split.results])
-    places, share = project(split.prototypes, weights)
-    places = places.round(4)
-    count = len(split.prototypes)
+    places, prototypes, share = project(split.prototypes, weights)
+    farthest, spread = (np.linalg.norm(found, axis=1).max() for found in (prototypes, places))
+    if spread <= 1e-6 * farthest:
+        return {"reason": "all videos mix the categories alike"}
+    closer = max(1.0, float(farthest / spread))
     return {
         "reason": "",
         "share": share,
-        "categories": places[:count].tolist(),
-        "videos": places[count:].tolist(),
+        "closer": closer,
+        "categories": (prototypes / closer).tolist(),
+        "videos": places.tolist(),
     }
 
 
-def project(prototypes: np.ndarray, category_weights: np.ndarray) -> tuple[np.ndarray, float]:
-    """Places of C prototypes, then V videos, by PCA: [C + V, 2], and the share of variance in them.
+def project(
+    prototypes: np.ndarray, category_weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Places of videos and prototypes by PCA of the videos, and the share of variance kept.
 
-    A video lies where CORE puts it among the prototypes: v = sum_c w_c E_c (docs/method.md).
-    prototypes: [C, H], C at least 2; category_weights: [V, C].
+    A video lies where CORE puts it among the prototypes: v = sum_c w_c E_c (docs/method.md). Its
+    weights are so even that all videos are close together, compared with the prototypes; the plane
+    is therefore that of the videos.
+
+    Args:
+        prototypes: [C, H].
+        category_weights: [V, C].
+
+    Returns:
+        [V, 2] with mean 0, [C, 2] relative to that mean, and a fraction.
     """
-    points = np.concatenate([prototypes, category_weights @ prototypes]).astype(np.float64)
-    points -= points.mean(axis=0)
-    left, values, _ = np.linalg.svd(points, full_matrices=False)
-    # The sign of a component is arbitrary: its largest place is made positive.
-    largest = np.take_along_axis(left, np.abs(left).argmax(axis=0)[None], axis=0)
-    places = left * np.where(largest < 0, -1, 1) * values
-    places = np.pad(places, ((0, 0), (0, max(0, 2 - places.shape[1]))))
+    videos = (category_weights @ prototypes).astype(np.float64)
+    centre = videos.mean(axis=0)
+    _, values, axes = np.linalg.svd(videos - centre, full_matrices=False)
+    axes = axes[:2]
+    # The sign of an axis is arbitrary: its largest entry is made positive.
+    largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1)
+    axes = np.where(largest < 0, -axes, axes)
+    axes = np.pad(axes, ((0, 2 - len(axes)), (0, 0)))
     total = float((values**2).sum())
-    return places[:, :2], float((values[:2] ** 2).sum()) / total if total else 1.0
+    share = float((values[:2] ** 2).sum()) / total if total else 1.0
+    return (videos - centre) @ axes.T, (prototypes - centre) @ axes.T, share
 
 
 def _thinned(x: np.ndarray, y: np.ndarray, threshold: np.ndarray) -> dict[str, list[Any]]:
@@ -145,7 +160,7 @@ def _thinned(x: np.ndarray, y: np.ndarray, threshold: np.ndarray) -> dict[str, l
 
 
 def _video(
-    split: ScoredSplit, index: int, outcome: Outcome, point: Mapping[str, Any]
+    split: ScoredSplit, index: int, outcome: Outcome, alarm: Mapping[str, Any]
 ) -> dict[str, Any]:
     bag, result = split.bags[index], split.results[index]
     shift = _shown(split, result.shift_ratio) if np.ptp(result.shift_ratio) else None
@@ -156,7 +171,7 @@ def _video(
         "label": bag.label,
         "categories": np.flatnonzero(bag.labels).tolist(),
         "outcome": outcome.kind,
-        "verdict": verdict(outcome, point, has_truth=bag.has_truth),
+        "verdict": verdict(outcome, alarm, has_truth=bag.has_truth),
         "error": round(outcome.error, 4),
         "score": round(result.video_score, 4),
         "highest": float(result.scores.max()),
@@ -175,16 +190,13 @@ def _video(
     }
 
 
-def verdict(outcome: Outcome, point: Mapping[str, Any], *, has_truth: bool) -> str:
-    """What the outcome of a video says, with the operating point that it follows."""
-    if point["threshold"] is None:
-        return "No threshold is known, since the split has no normal videos: no event is shown."
+def verdict(outcome: Outcome, alarm: Mapping[str, Any], *, has_truth: bool) -> str:
+    """What the outcome of a video says, with the threshold that it follows and its source."""
+    if alarm["threshold"] is None:
+        return f"No event is shown: {alarm['source']}."
     count = len(outcome.events)
     found = f"{count} event{'s' * (count != 1)}" if count else "no event"
-    at = (
-        f"at the threshold {tables.threshold_text(point['threshold'])} "
-        f"({100 * point['target_false_alarm_rate']:g} % false alarms)"
-    )
+    at = f"at the threshold {tables.threshold_text(alarm['threshold'])} ({alarm['source']})"
     meaning = {
         "detected": "an event overlaps an annotated stretch"
         if has_truth

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from refinevad_jax.report.tables import alarm_point, number, one_decimal, threshold_text
+from refinevad_jax.report.tables import number, one_decimal, operating_points, threshold_text
 
 NUM_CARDS = 3
+RATE = 0.01  # of false alarms at which found frames and videos are given
 
 
 def headline(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -63,8 +64,9 @@ def _metric(
 
 
 def _share(metrics: Mapping[str, Any], key: str, title: str, what: str) -> dict[str, Any] | None:
-    """What the threshold of the alarms finds."""
-    point = alarm_point(metrics)
+    """What is found at 1 % false alarms, or at the nearest rate that has a threshold."""
+    points = operating_points(metrics)
+    point = min(points, key=lambda point: abs(point["target_false_alarm_rate"] - RATE))
     if point["threshold"] is None or point.get(key) is None:
         return None
     return {

@@ -14,7 +14,7 @@ from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import write_text
 from refinevad_jax.report.headline import headline
 from refinevad_jax.report.tables import (
-    alarm_point,
+    alarm_threshold,
     facts,
     localization_rows,
     metric_rows,
@@ -40,7 +40,8 @@ def write_page(path: pathlib.Path, content: Mapping[str, Any]) -> None:
         data=content,
         cards=headline(metrics),
         points=operating_points(metrics),
-        point=alarm_point(metrics),
+        alarm=alarm_threshold(metrics),
+        calibration=metrics.get("calibration"),
         rows=rows,
         undefined=[row["name"] for row in rows if row["value"] is None],
         facts=facts(metrics),

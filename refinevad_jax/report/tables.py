@@ -48,15 +48,19 @@ def threshold_text(value: float | None) -> str:
 
 
 def operating_points(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Thresholds and what they give, by ascending rate of false alarms."""
+    """Thresholds found on the videos of an evaluation, by ascending rate of false alarms."""
     return metrics.get("operating_points") or [metrics["operating_point"]]
 
 
-def alarm_point(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """The operating point of events and outcomes: that for 1 % false alarms, or the nearest."""
-    return min(
-        operating_points(metrics), key=lambda point: abs(point["target_false_alarm_rate"] - 0.01)
-    )
+def alarm_threshold(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The threshold of events and outcomes, None if there is none, and its source in words."""
+    if "alarm_threshold" in metrics:
+        return dict(metrics["alarm_threshold"])
+    point = metrics["operating_point"]
+    if point["threshold"] is None:
+        return {"threshold": None, "source": "no normal video, so no threshold"}
+    source = f"{100 * point['target_false_alarm_rate']:g} % false alarms on these videos"
+    return {"threshold": point["threshold"], "source": source}
 
 
 def mean_and_deviation(values: Sequence[float | None]) -> tuple[float, float] | None:

@@ -27,6 +27,15 @@ TERMS = {
         "alarms: the share of the frames of normal videos that may score at or above it."
     ),
     "false alarms": "Share of the frames of normal videos that score at or above the threshold.",
+    "calibration": (
+        "A monotone function of the scores, fitted on the selection split, after which a video "
+        "score of 0.8 should mean that 8 of 10 such videos are anomalous. It never changes a "
+        "ranking."
+    ),
+    "Brier score": (
+        "Mean square of video score minus label (1 anomalous, 0 normal). 0 is perfect, always "
+        "saying 0.5 gives 0.25."
+    ),
     "event": (
         "A stretch of a video that stands out and reaches the threshold: what an alarm reports."
     ),

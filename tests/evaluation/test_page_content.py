@@ -18,26 +18,33 @@ from refinevad_jax.metrics.events import Event
 from tests.report.test_page import scored_split, without_truth
 
 
-def test_the_flat_view_keeps_the_most_variance() -> None:
+def test_the_flat_view_keeps_the_most_variance_of_the_videos() -> None:
     rng = np.random.default_rng(0)
     plane = rng.normal(size=(4, 2)) @ rng.normal(size=(2, 8))  # prototypes that lie in a plane
     weights = rng.uniform(size=(40, 4))
-    places, share = project(plane, weights)
-    assert places.shape == (44, 2) and share == pytest.approx(1)
-    points = np.concatenate([plane, weights @ plane])
-    apart = np.linalg.norm(points[:, None] - points[None], axis=2)
-    shown = np.linalg.norm(places[:, None] - places[None], axis=2)
+    videos, prototypes, share = project(plane, weights)
+    assert share == pytest.approx(1)
+    np.testing.assert_allclose(videos.mean(axis=0), 0, atol=1e-12)
+    points, places = (
+        np.concatenate(pair) for pair in ((weights @ plane, plane), (videos, prototypes))
+    )
+    apart, shown = (
+        np.linalg.norm(found[:, None] - found[None], axis=2) for found in (points, places)
+    )
     np.testing.assert_allclose(shown, apart, atol=1e-9)  # distances are kept
-    np.testing.assert_array_equal(places, project(plane, weights)[0])
-    places, share = project(rng.normal(size=(9, 16)), rng.uniform(size=(40, 9)))
-    assert 0 < share < 1 and places[:, 0].std() >= places[:, 1].std()
+    again = project(plane, weights)
+    np.testing.assert_array_equal(videos, again[0])
+    videos, prototypes, share = project(rng.normal(size=(9, 16)), rng.uniform(size=(40, 9)))
+    assert videos.shape == (40, 2) and prototypes.shape == (9, 2)
+    assert 0 < share < 1 and videos[:, 0].std() > videos[:, 1].std()
 
 
 def test_points_on_one_line_or_one_point_have_places() -> None:
-    places, share = project(np.array([[0.0], [1.0]]), np.array([[0.5, 0.5]]))
-    assert places.shape == (3, 2) and share == pytest.approx(1) and not places[:, 1].any()
-    places, share = project(np.ones((2, 3)), np.array([[0.5, 0.5]]))
-    np.testing.assert_allclose(places, 0, atol=1e-12)
+    videos, prototypes, share = project(np.array([[0.0], [1.0]]), np.array([[0.5, 0.5], [0, 1]]))
+    assert share == pytest.approx(1) and np.ptp(videos[:, 0]) == pytest.approx(0.5)
+    assert not videos[:, 1].any() and not prototypes[:, 1].any()
+    videos, _, share = project(np.ones((2, 3)), np.array([[0.5, 0.5]]))
+    np.testing.assert_allclose(videos, 0, atol=1e-12)
     assert share == 1
 
 
@@ -45,11 +52,13 @@ def test_what_cannot_be_drawn_says_why() -> None:
     split = scored_split()
     assert split.prototypes is not None
     metrics = measure(split)
-    for prototypes, reason in (
-        (None, "without category prototypes"),
-        (split.prototypes[:1], "one category alone"),
+    even = [dataclasses.replace(one, category_weights=np.ones(2) / 2) for one in split.results]
+    for changes, reason in (
+        ({"prototypes": None}, "without category prototypes"),
+        ({"prototypes": split.prototypes[:1]}, "one category alone"),
+        ({"results": even}, "all videos mix the categories alike"),
     ):
-        found = dataclasses.replace(split, prototypes=prototypes)
+        found = dataclasses.replace(split, **changes)
         content = page_content(found, outcomes(found, 0.5), metrics, {})
         assert reason in content["projection"]["reason"]
 
@@ -100,8 +109,9 @@ def test_the_score_axis_is_0_to_1_unless_a_score_lies_outside() -> None:
     ],
 )
 def test_an_outcome_names_its_threshold(kind: str, count: int, has_truth: bool, text: str) -> None:
-    point = {"threshold": 0.99995, "target_false_alarm_rate": 0.01}
+    alarm = {"threshold": 0.99995, "source": "1 % false alarms on val"}
     outcome = Outcome([Event(0, 16, 0, 0.9)] * count, kind, 0.1, 0.5)
-    found = verdict(outcome, point, has_truth=has_truth)
-    assert found == text.format("at the threshold 0.99995 (1 % false alarms)")
-    assert verdict(outcome, {"threshold": None}, has_truth=True).startswith("No threshold is known")
+    found = verdict(outcome, alarm, has_truth=has_truth)
+    assert found == text.format("at the threshold 0.99995 (1 % false alarms on val)")
+    none = verdict(outcome, {"threshold": None, "source": "no normal video"}, has_truth=True)
+    assert none == "No event is shown: no normal video."

@@ -9,11 +9,14 @@ import pytest
 
 from refinevad_jax.data.bags import Bag, BagsInfo, Modality
 from refinevad_jax.data.taxonomy import Taxonomy
+from refinevad_jax.evaluation.numbers import measure
+from refinevad_jax.evaluation.outcomes import outcomes
+from refinevad_jax.evaluation.page_content import page_content
 from refinevad_jax.evaluation.run import Settings, write_evaluation
 from refinevad_jax.evaluation.scored_split import ScoredSplit
 from refinevad_jax.evaluation.scoring import VideoScores
 from refinevad_jax.metrics.names import CONVENTIONS, EVALUATION, RULES, shown_in
-from refinevad_jax.report.page import script_json
+from refinevad_jax.report.page import script_json, write_page
 from refinevad_jax.report.tables import number, one_decimal, percent, threshold_text
 from refinevad_jax.report.terms import TERMS
 from tests.browser import Browser
@@ -327,11 +330,55 @@ def test_without_frame_truth_the_page_is_of_videos(
     assert browser.faults == []
 
 
+POINTS = [
+    {
+        "target_false_alarm_rate": rate,
+        "threshold": threshold,
+        "false_alarm_rate": rate,
+        "detection_rate": None,
+        "anomalous_videos_found": found,
+    }
+    for rate, threshold, found in ((0.001, 0.9, 0.25), (0.01, 0.8, 0.5), (0.05, 0.7, 0.75))
+]
+RELIABILITY = [{"num_videos": n, "mean_score": 0.1, "anomalous_share": 0.2} for n in (4, 0)]
+
+
+def test_operating_points_and_calibration_are_shown(
+    tmp_path: pathlib.Path, browser: Browser
+) -> None:
+    split = without_truth(scored_split())
+    metrics = measure(split) | PROTOCOL
+    metrics["operating_points"] = POINTS
+    metrics["alarm_threshold"] = {"threshold": 0.8, "source": "1 % false alarms on val"}
+    metrics["calibration"] = {
+        "note": "",
+        "before": {"brier": 0.3, "reliability": RELIABILITY},
+        "after": {"brier": 0.2, "reliability": RELIABILITY},
+    }
+    content = page_content(split, outcomes(split, 0.8), metrics, {})
+    write_page(tmp_path / "report.html", content)
+    browser.open(tmp_path / "report.html")
+    browser.run(HELPERS)
+    assert browser.run("return texts('#curves tbody tr').length;") == 3
+    chosen = "return texts('#curves .chosen td');"
+    assert browser.run(chosen) == ["1 % false alarms", "0.800", "1.0 %", "–", "50.0 %"]
+    values = browser.run("return texts('.card .value');")
+    assert values == [number(metrics["video_auc"]), "50.0 %", number(metrics["video_ap"])]
+    notes = " ".join(browser.run("return texts('#curves p');")).split("\n")
+    assert "(1 % false alarms on val)" in " ".join(notes)
+    assert "0.2000 with calibration" in " ".join(notes)
+    assert "(1 % false alarms on val)" in browser.run("return texts('#verdict')[0];")
+    count = "return document.getElementById('reliability').data.map((trace) => trace.x.length);"
+    assert browser.run(count) == [1, 1, 2]  # a bin without videos has no point
+    assert browser.faults == []
+
+
 def test_categories_of_segments_are_drawn(unannotated: pathlib.Path, browser: Browser) -> None:
     browser.open(unannotated)
     browser.run(HELPERS + "change('filter-name', 'video003', 'input'); await frame();")
     drawn = browser.run(
-        "const [map] = document.getElementById('segments').data;"
+        "const { data } = document.getElementById('timeline');"
+        "const map = data.find((trace) => trace.type === 'heatmap');"
         "return {z: map.z.map((row) => [...row]), range: [map.zmin, map.zmax]};"
     )
     scores = scored_split().results[3].scores

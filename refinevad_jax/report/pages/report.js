@@ -172,7 +172,6 @@ function drawVideo() {
   const video = videos[selected];
   if (!video) return;
   drawTimeline(video);
-  drawSegments(video);
   drawDistribution(video);
 }
 
@@ -180,10 +179,6 @@ function drawVideo() {
 function edges(video, count) {
   const whole = video.fps ? video.frames / video.fps : video.frames;
   return Array.from({ length: count + 1 }, (_, i) => (i * whole) / count);
-}
-
-function timeAxis(video) {
-  return { range: [0, video.fps ? video.frames / video.fps : video.frames], title: { text: video.fps ? "time (s)" : "frame" } };
 }
 
 function drawTimeline(video) {
@@ -215,30 +210,50 @@ function drawTimeline(video) {
     line: { color: color("dim"), width: 1, dash: "dash" } }];
   const label = mark === null ? [] : [{ xref: "paper", yref: "y", x: 1, y: mark, text: `threshold ${precise(threshold)}`, showarrow: false,
     xanchor: "right", yanchor: mark > low + 0.88 * (high - low) ? "top" : "bottom", font: { size: 11, color: color("dim") } }];
-  const foot = video.shift ? 0.24 : 0, rows = named.length ? Math.min(0.09 * named.length + 0.04, 0.3) : 0;
-  draw("timeline", traces, {
+  const map = video.by_segment && segmentCategories(video);
+  if (map) traces.push(map);
+  const domains = stacked(SCORE_HEIGHT, [["yaxis3", video.shift ? 64 : 0], ["yaxis4", map ? 18 * categories.length : 0],
+    ["yaxis2", named.length && Math.min(26 * named.length + 10, 100)]], map ? 18 * categories.length : 0);
+  const lowest_part = ["yaxis3", "yaxis4", "yaxis2", "yaxis"].find((key) => domains[key]);
+  const layout = {
     shapes: [...shade, ...line], annotations: label, barmode: "overlay", hovermode: "closest", uirevision: `${video.id}-${byId("scale").value}`,
-    xaxis: { ...timeAxis(video), anchor: video.shift ? "y3" : "y2" },
-    yaxis: { range: [low, high], domain: [foot + rows + 0.03, 1], ...axis },
-    yaxis2: { domain: [foot, foot + rows], tickvals: named.map((_, i) => i), ticktext: named.map((n) => plain(categoryName(n))),
-      range: [-0.6, Math.max(named.length, 1) - 0.4], visible: named.length > 0, showgrid: false, zeroline: false },
-    yaxis3: { domain: [0, Math.max(foot - 0.06, 0.001)], title: { text: "shift" }, visible: Boolean(video.shift), range: [0, 1], tickvals: [0, 0.5, 1] },
-  }, video.id);
+    xaxis: { range: [0, at[at.length - 1]], title: { text: video.fps ? "time (s)" : "frame" }, anchor: lowest_part.replace("axis", "") },
+    yaxis: { range: [low, high], ...axis },
+    yaxis2: { tickvals: named.map((_, i) => i), ticktext: named.map((n) => plain(categoryName(n))),
+      range: [-0.6, named.length - 0.4], showgrid: false, zeroline: false },
+    yaxis3: { title: { text: "shift" }, range: [0, 1], tickvals: [0, 0.5, 1] },
+    yaxis4: { autorange: "reversed", dtick: 1, showgrid: false },
+  };
+  for (const key of Object.keys(layout).filter((name) => name.startsWith("yaxis"))) {
+    if (domains[key]) layout[key].domain = domains[key];
+    else delete layout[key];
+  }
+  draw("timeline", traces, layout, video.id);
 }
 
-// The categories of every segment, if the scores name them.
-function drawSegments(video) {
-  byId("segments").hidden = !video.by_segment;
-  if (!video.by_segment) return;
+const SCORE_HEIGHT = 330;  // pixels of the timeline, margins and categories by segment left out
+const GAP = 12;
+
+// The share of the figure's height for each axis: `parts` from the bottom with their pixels, the score axis above them.
+function stacked(height, parts, more) {
+  const whole = height + more, domains = {};
+  byId("timeline").style.height = `${whole + 70}px`;
+  let from = 0;
+  for (const [key, pixels] of parts.filter((part) => part[1])) {
+    domains[key] = [from / whole, (from + pixels) / whole];
+    from += pixels + GAP;
+  }
+  domains.yaxis = [from / whole, 1];
+  return domains;
+}
+
+// The categories of every segment, if the scores name them: the darker, the more probable.
+function segmentCategories(video) {
   const bytes = Uint8Array.from(atob(video.by_segment), (letter) => letter.charCodeAt(0)), count = categories.length;
   const length = bytes.length / count;
   const z = categories.map((_, c) => Array.from({ length }, (_, t) => bytes[t * count + c] / 255));
-  byId("segments").style.height = `${90 + 20 * count}px`;
-  draw("segments", [{ type: "heatmap", x: edges(video, length), y: categories.map(plain), z, zmin: 0, zmax: 1, showscale: true,
-    colorscale: [[0, color("panel")], [1, color("event")]], colorbar: { thickness: 8, tickvals: [0, 0.5, 1], outlinewidth: 0 },
-    hovertemplate: `%{x:.1f} ${video.fps ? "s" : ""} %{y} %{z:.2f}<extra></extra>` }],
-  { title: { text: "categories by segment", font: { size: 13 }, x: 0, xanchor: "left" }, xaxis: timeAxis(video),
-    yaxis: { autorange: "reversed", dtick: 1, showgrid: false }, margin: { l: 50, r: 12, t: 30, b: 40 } }, `${video.id}-segments`);
+  return { type: "heatmap", name: "categories", x: edges(video, length), y: categories.map(plain), z, zmin: 0, zmax: 1, showscale: false, yaxis: "y4",
+    colorscale: [[0, color("panel")], [1, color("event")]], hovertemplate: `%{x:.1f} ${video.fps ? "s" : ""} %{y} %{z:.2f}<extra></extra>` };
 }
 
 function drawDistribution(video) {
@@ -264,6 +279,21 @@ function drawCurves() {
     layoutOf(`ROC over ${over}, AUC ${auc.toFixed(4)}`, "false positive rate", "true positive rate"));
   draw("pr", [line(curves.pr, "recall", "precision"), chance([0, 1], [curves.positive_share, curves.positive_share])],
     layoutOf(`Precision and recall over ${over}, AP ${ap.toFixed(4)}`, "recall", "precision"));
+}
+
+function drawReliability() {
+  const found = metrics.calibration;
+  if (!found || !found.before) return;
+  const bins = ({ reliability }, name, tone) => {
+    const rows = reliability.filter((row) => row.num_videos);
+    return { x: rows.map((row) => row.mean_score), y: rows.map((row) => row.anomalous_share), customdata: rows.map((row) => row.num_videos), name,
+      mode: "lines+markers", line: { color: color(tone), width: 1 }, marker: { color: color(tone), size: rows.map((row) => 5 + Math.min(2 * Math.sqrt(row.num_videos), 20)), opacity: 0.7 },
+      hovertemplate: `mean video score %{x:.3f}<br>anomalous %{y:.3f}<br>%{customdata} videos<extra>${name}</extra>` };
+  };
+  const traces = found.after ? [bins(found.before, "without calibration", "dim"), bins(found.after, "with calibration", "score")] : [bins(found.before, "video scores", "score")];
+  traces.push({ x: [0, 1], y: [0, 1], mode: "lines", line: { color: color("dim"), width: 1, dash: "dash" }, hoverinfo: "skip", showlegend: false });
+  draw("reliability", traces, { showlegend: true, xaxis: { range: [0, 1], title: { text: "mean video score of a bin" } },
+    yaxis: { range: [0, 1], title: { text: "share of anomalous videos" } } });
 }
 
 // ---------------------------------------------------------------------------------- classes
@@ -311,7 +341,10 @@ function drawProjection() {
   traces.push({ x: projection.categories.map((p) => p[0]), y: projection.categories.map((p) => p[1]), text: categories.map(plain),
     name: "prototype", mode: "markers+text", textposition: "top center", hovertemplate: "%{text}<extra>prototype</extra>",
     marker: { size: 12, symbol: "diamond", color: color("text") } });
-  draw("projection", traces, { xaxis: { showticklabels: false }, yaxis: { showticklabels: false }, legend: { orientation: "v" }, showlegend: true });
+  // Room for the names at the sides.
+  const across = traces.flatMap((trace) => trace.x), left = Math.min(...across), right = Math.max(...across), room = 0.2 * (right - left) || 1;
+  draw("projection", traces, { xaxis: { showticklabels: false, range: [left - room, right + room] }, yaxis: { showticklabels: false },
+    legend: { orientation: "h", y: -0.02, yanchor: "top" }, showlegend: true });
 }
 
 function watchProjection() {
@@ -336,7 +369,7 @@ byId("scale").addEventListener("change", drawVideo);
 fillMeasures();
 fillScale();
 byId("measure").addEventListener("change", drawBars);
-drawers.push(drawCurves, drawBars, drawProjection, drawVideo);
+drawers.push(drawCurves, drawReliability, drawBars, drawProjection, drawVideo);
 start();
 watchProjection();
 fillList();
