@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from refinevad_jax.report.tables import number, one_decimal, operating_points, threshold_text
+from refinevad_jax.report.tables import number, operating_points, short_percent, threshold_text
 
 NUM_CARDS = 3
 RATE = 0.01  # of false alarms at which found frames and videos are given
@@ -12,24 +12,24 @@ RATE = 0.01  # of false alarms at which found frames and videos are given
 def headline(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The first three that are defined: of frames, then of videos; fewer if fewer are defined.
 
-    Each has a title, the term that explains it, the value as text, its interval's ends or None, and
-    the sentence.
+    An average precision without normal frames or videos is always 1, and left out. Each has a
+    title, the term that explains it, the value as text, its interval's ends or None, and the
+    sentence.
     """
-    positive = number(metrics["num_positive_frames"] / max(metrics["num_frames"], 1))
-    anomalous = number(metrics["num_anomalous_videos"] / metrics["num_videos"])
-    mean = "Precision averaged over recall, {0} by {0}. Guessing: {1}."
+    positive = metrics["num_positive_frames"] / max(metrics["num_frames"], 1)
+    anomalous = metrics["num_anomalous_videos"] / metrics["num_videos"]
     cards = (
         _metric(metrics, "frame_auc", "frame AUC", _pairs("frame")),
         _share(metrics, "detection_rate", "anomalous frames found", "annotated anomalous frames"),
         _metric(metrics, "video_auc", "video AUC", _pairs("video")),
-        _metric(metrics, "frame_ap", "frame AP", mean.format("frame", positive)),
+        positive < 1 and _metric(metrics, "frame_ap", "frame AP", _precision("frame", positive)),
         _share(
             metrics,
             "anomalous_videos_found",
             "anomalous videos found",
             "anomalous videos with a segment",
         ),
-        _metric(metrics, "video_ap", "video AP", mean.format("video", anomalous)),
+        anomalous < 1 and _metric(metrics, "video_ap", "video AP", _precision("video", anomalous)),
         _metric(
             metrics,
             "category_accuracy",
@@ -45,6 +45,10 @@ def _pairs(unit: str) -> str:
         f"Share of the pairs of an anomalous and a normal {unit} in which the anomalous one has "
         "the higher score. Guessing: 0.5."
     )
+
+
+def _precision(unit: str, guessing: float) -> str:
+    return f"Precision averaged over recall, {unit} by {unit}. Guessing: {number(guessing)}."
 
 
 def _metric(
@@ -72,10 +76,10 @@ def _share(metrics: Mapping[str, Any], key: str, title: str, what: str) -> dict[
     return {
         "title": title,
         "term": "operating point",
-        "value": f"{one_decimal(point[key])} %",
+        "value": short_percent(point[key]),
         "low": None,
         "high": None,
         "sentence": f"Share of the {what} at or above the threshold "
         f"{threshold_text(point['threshold'])}, which raises false alarms on "
-        f"{one_decimal(point['false_alarm_rate'])} % of the frames of normal videos.",
+        f"{short_percent(point['false_alarm_rate'])} of the frames of normal videos.",
     }

@@ -19,9 +19,9 @@ from refinevad_jax.report.tables import (
     localization_rows,
     metric_rows,
     number,
-    one_decimal,
     operating_points,
     percent,
+    short_percent,
     threshold_text,
 )
 from refinevad_jax.report.terms import TERMS
@@ -97,7 +97,7 @@ def environment(folder: pathlib.Path) -> Any:
     )
     made.filters["number"] = number
     made.filters["percent"] = percent
-    made.filters["one_decimal"] = one_decimal
+    made.filters["short_percent"] = short_percent
     made.filters["threshold"] = threshold_text
     return made
 

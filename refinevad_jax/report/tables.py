@@ -34,9 +34,9 @@ def percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.2f}"
 
 
-def one_decimal(value: float | None) -> str:
-    """A fraction in percent with one decimal."""
-    return "–" if value is None else f"{100 * value:.1f}"
+def short_percent(value: float | None) -> str:
+    """A fraction in percent, with one decimal and the sign."""
+    return "–" if value is None else f"{100 * value:.1f} %"
 
 
 def threshold_text(value: float | None) -> str:

@@ -17,7 +17,7 @@ from refinevad_jax.evaluation.scored_split import ScoredSplit
 from refinevad_jax.evaluation.scoring import VideoScores
 from refinevad_jax.metrics.names import CONVENTIONS, EVALUATION, RULES, shown_in
 from refinevad_jax.report.page import script_json, write_page
-from refinevad_jax.report.tables import number, one_decimal, percent, threshold_text
+from refinevad_jax.report.tables import number, percent, short_percent, threshold_text
 from refinevad_jax.report.terms import TERMS
 from tests.browser import Browser
 
@@ -102,8 +102,8 @@ def test_every_metric_is_in_the_table(page: pathlib.Path) -> None:
 
 
 def test_numbers_in_words() -> None:
-    assert number(None) == percent(None) == one_decimal(None) == threshold_text(None) == "–"
-    assert (percent(0.12345), one_decimal(0.12345)) == ("12.35", "12.3")
+    assert number(None) == percent(None) == short_percent(None) == threshold_text(None) == "–"
+    assert (percent(0.12345), short_percent(0.12345)) == ("12.35", "12.3 %")
     assert [threshold_text(x) for x in (0.8465, 0.99995, 0.0002, 1.0, 0.0, -3.5)] == [
         "0.847", "0.99995", "0.0002", "1.000", "0.000", "-3.500",
     ]  # fmt: skip
@@ -384,6 +384,28 @@ def test_categories_of_segments_are_drawn(unannotated: pathlib.Path, browser: Br
     scores = scored_split().results[3].scores
     np.testing.assert_allclose(drawn["z"], [scores, scores / 2], atol=1 / 255)
     assert drawn["range"] == [0, 1]
+    assert browser.faults == []
+
+
+def test_a_split_of_normal_videos_says_what_is_missing(
+    tmp_path: pathlib.Path, browser: Browser
+) -> None:
+    split = without_truth(scored_split())
+    kept = [index for index, bag in enumerate(split.bags) if not bag.anomalous]
+    split = dataclasses.replace(
+        split,
+        bags=[split.bags[index] for index in kept],
+        results=[split.results[index] for index in kept],
+    )
+    write_evaluation(split, PROTOCOL, tmp_path / "results", Settings(num_curves=0))
+    browser.open(tmp_path / "results" / "report.html")
+    browser.run(HELPERS)
+    assert browser.run("return texts('.card').length;") == 0
+    assert browser.run("return texts('#headline .warning')[0];").startswith("No number is defined")
+    assert browser.run("return texts('#curves .note')[0];").startswith("No curves")
+    assert not browser.run("return document.getElementById('no-measure').hidden;")
+    assert "mix the categories alike" in browser.run("return texts('#embeddings .note')[0];")
+    assert browser.run("return texts('#list b').length;") == len(kept)
     assert browser.faults == []
 
 

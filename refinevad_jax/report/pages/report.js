@@ -209,7 +209,7 @@ function drawTimeline(video) {
   const line = mark === null ? [] : [{ type: "line", xref: "paper", yref: "y", x0: 0, x1: 1, y0: mark, y1: mark,
     line: { color: color("dim"), width: 1, dash: "dash" } }];
   const label = mark === null ? [] : [{ xref: "paper", yref: "y", x: 1, y: mark, text: `threshold ${precise(threshold)}`, showarrow: false,
-    xanchor: "right", yanchor: mark > low + 0.88 * (high - low) ? "top" : "bottom", font: { size: 11, color: color("dim") } }];
+    xanchor: "right", yanchor: mark > low + 0.88 * (high - low) ? "top" : "bottom", font: { size: 11, color: color("dim") }, bgcolor: color("ground") + "cc", borderpad: 0 }];
   const map = video.by_segment && segmentCategories(video);
   if (map) traces.push(map);
   const domains = stacked(SCORE_HEIGHT, [["yaxis3", video.shift ? 64 : 0], ["yaxis4", map ? 18 * categories.length : 0],
@@ -256,13 +256,16 @@ function segmentCategories(video) {
     colorscale: [[0, color("panel")], [1, color("event")]], hovertemplate: `%{x:.1f} ${video.fps ? "s" : ""} %{y} %{z:.2f}<extra></extra>` };
 }
 
+// A few bars are not as wide as many.
+function bars() { return { bargap: Math.max(0.2, 1 - 0.1 * categories.length) }; }
+
 function drawDistribution(video) {
   byId("distribution").hidden = !video.probs;
   if (!video.probs) return;
   draw("distribution", [{ type: "bar", x: categories.map(plain), y: video.probs, marker: {
     color: categories.map((_, i) => color(video.categories.includes(i) ? "truth" : "score")) },
     hovertemplate: "%{x}: %{y:.4f}<extra></extra>" }],
-  { title: { text: "categories of the video", font: { size: 13 }, x: 0, xanchor: "left" }, yaxis: { range: [0, 1], title: { text: "probability" } }, xaxis: {} },
+  { title: { text: "categories of the video", font: { size: 13 }, x: 0, xanchor: "left" }, yaxis: { range: [0, 1], title: { text: "probability" } }, xaxis: {}, ...bars() },
   `${video.id}-categories`);
 }
 
@@ -308,6 +311,7 @@ function fillMeasures() {
     if (!has) continue;
     byId("measure").appendChild(new Option(name, key));
   }
+  byId("classes").hidden = categories.length < 2;  // of one alone, it repeats what is above
   byId("no-measure").hidden = byId("measure").length > 0;
   byId("measure").parentNode.hidden = byId("bars").hidden = !byId("measure").length;
 }
@@ -321,7 +325,7 @@ function drawBars() {
     ? [bar(perClass("legacy"), "published rule", "score"), bar(perClass("proposals"), "our proposals", "event")]
     : [bar(metrics.per_category.categories.map((row) => row[key]), "", "score")];
   draw("bars", traces, { yaxis: { range: [0, 1], title: { text: key === "localization" ? "AP" : "" } },
-    xaxis: {}, showlegend: key === "localization", barmode: "group" }, `classes-${key}`);
+    xaxis: {}, showlegend: key === "localization", barmode: "group", ...bars() }, `classes-${key}`);
 }
 
 // ------------------------------------------------------------------------------- projection
