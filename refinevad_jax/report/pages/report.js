@@ -290,7 +290,7 @@ function drawReliability() {
   const bins = ({ reliability }, name, tone) => {
     const rows = reliability.filter((row) => row.num_videos);
     return { x: rows.map((row) => row.mean_score), y: rows.map((row) => row.anomalous_share), customdata: rows.map((row) => row.num_videos), name,
-      mode: "lines+markers", line: { color: color(tone), width: 1 }, marker: { color: color(tone), size: rows.map((row) => 5 + Math.min(2 * Math.sqrt(row.num_videos), 20)), opacity: 0.7 },
+      mode: "lines+markers", cliponaxis: false, line: { color: color(tone), width: 1 }, marker: { color: color(tone), size: rows.map((row) => 5 + Math.min(2 * Math.sqrt(row.num_videos), 20)), opacity: 0.7 },
       hovertemplate: `mean video score %{x:.3f}<br>anomalous %{y:.3f}<br>%{customdata} videos<extra>${name}</extra>` };
   };
   const traces = found.after ? [bins(found.before, "without calibration", "dim"), bins(found.after, "with calibration", "score")] : [bins(found.before, "video scores", "score")];
