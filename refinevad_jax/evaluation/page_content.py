@@ -7,21 +7,19 @@ import base64
 import math
 import pathlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from refinevad_jax.evaluation.outcomes import OUTCOMES, Outcome
 from refinevad_jax.evaluation.scored_split import ScoredSplit
-from refinevad_jax.report import figures
+from refinevad_jax.metrics.frames import Ranking
+from refinevad_jax.report import figures, tables
+from refinevad_jax.runtime import commands
 
 CURVE_POINTS = 600  # of ROC and precision-recall curves: finer than a screen shows
-# Of t-SNE, which places categories and videos in the plane.
-PERPLEXITY = 30.0
-MIN_POINTS = 5
-MAX_EXACT_POINTS = 500
-WHY_NOT = "t-SNE needs scikit-learn: pip install scikit-learn, then evaluate again"
+MOST_SHOWN = 4096  # scores of a video; if there are more, one for every segment is drawn
 # Measures of the per-class figure: name in the legend, key in metrics.json.
 CLASS_MEASURES = {"against normal videos": "against_normal_auc", "one-vs-rest": "one_vs_rest_auc"}
 
@@ -36,66 +34,117 @@ def page_content(
 
     metrics: what metrics.json holds; curves: of the function of that name.
     """
+    alarm = tables.alarm_threshold(metrics)
     return {
         "metrics": metrics,
         "categories": list(split.info.taxonomy.display_names),
         "outcomes": list(OUTCOMES),
-        "curves": curves,
+        "curves": curves or video_curves(split),
+        "curves_over": "frames" if curves else "videos",
+        "missing_truth": missing_truth(split),
+        "threshold": alarm["threshold"],
+        "score_range": _score_range(split),
         "projection": _projection(split),
-        "videos": [_video(split, index, outcome) for index, outcome in enumerate(outcomes)],
+        "videos": [_video(split, index, outcome, alarm) for index, outcome in enumerate(outcomes)],
     }
 
 
+def missing_truth(split: ScoredSplit) -> str:
+    """Why frame metrics are missing or leave videos out, and the cure; "" if nothing is missing."""
+    unknown = len(split.bags) - len(split.known)
+    if not unknown:
+        return ""
+    cure = commands.as_started(
+        "To add it, write the start and end of every event to a file (docs/data.md has the "
+        "formats), package the data set again with --annotations=FILE (python -m "
+        "data_prep.package), and evaluate again."
+    )
+    if not split.known:
+        return (
+            "Frame metrics are missing: no video of this split has frame truth, so nothing says "
+            f"which frames are anomalous. The numbers here are of whole videos. {cure}"
+        )
+    return (
+        f"{unknown} of {len(split.bags)} videos have no frame truth. Frame metrics leave them out. "
+        f"{cure}"
+    )
+
+
 def curves(split: ScoredSplit) -> dict[str, Any]:
-    """ROC and precision-recall as x, y and threshold; empty if they are not defined."""
-    truth, ranking = split.arrays.truth, split.arrays.ranking
+    """ROC and precision-recall over frames as x, y and threshold; empty if they are not defined."""
+    return _curves(split.arrays.truth, lambda: split.arrays.ranking)
+
+
+def video_curves(split: ScoredSplit) -> dict[str, Any]:
+    """The same over whole videos, by label and video score."""
+    return _curves(split.arrays.anomalous, lambda: split.arrays.video_ranking)
+
+
+def _curves(truth: np.ndarray, ranking: Callable[[], Ranking]) -> dict[str, Any]:
     if not truth.any() or truth.all():
         return {}
-    precision, recall, thresholds = ranking.precision_recall_curve()
+    precision, recall, thresholds = ranking().precision_recall_curve()
     return {
-        "roc": _thinned(*ranking.roc_curve()),
+        "roc": _thinned(*ranking().roc_curve()),
         "pr": _thinned(recall, precision, thresholds),
         "positive_share": float(truth.mean()),
     }
 
 
+def _score_range(split: ScoredSplit) -> list[float]:
+    """The range of the score axis of all videos: 0 to 1 unless a score lies outside."""
+    scores = np.concatenate([result.scores for result in split.results])
+    return [min(0.0, float(scores.min())), max(1.0, float(scores.max()))]
+
+
 def _projection(split: ScoredSplit) -> dict[str, Any]:
-    """Places of categories and videos, or the reason why they are not known."""
+    """Places of categories and videos, or the reason why they are not drawn."""
     if split.prototypes is None:
         return {"reason": "the scores come without category prototypes"}
+    if len(split.prototypes) < 2:
+        return {"reason": "there is one category alone"}
     weights = np.stack([result.category_weights for result in split.results])
-    try:
-        places = project(split.prototypes, weights)
-    except ImportError:
-        return {"reason": WHY_NOT}
-    if places is None:
-        return {"reason": f"t-SNE needs {MIN_POINTS} categories and videos or more"}
-    places = places.round(2)
-    count = len(split.prototypes)
-    return {"reason": "", "categories": places[:count].tolist(), "videos": places[count:].tolist()}
+    places, prototypes, share = project(split.prototypes, weights)
+    farthest, spread = (np.linalg.norm(found, axis=1).max() for found in (prototypes, places))
+    if spread <= 1e-6 * farthest:
+        return {"reason": "all videos mix the categories alike"}
+    closer = max(1.0, float(farthest / spread))
+    return {
+        "reason": "",
+        "share": share,
+        "closer": closer,
+        "categories": (prototypes / closer).tolist(),
+        "videos": places.tolist(),
+    }
 
 
-def project(prototypes: np.ndarray, category_weights: np.ndarray) -> np.ndarray | None:
-    """Places of C prototypes, then V videos, by t-SNE: [C + V, 2], the same for the same input.
+def project(
+    prototypes: np.ndarray, category_weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Places of videos and prototypes by PCA of the videos, and the share of variance kept.
 
-    A video lies where CORE puts it among the prototypes: v = sum_c w_c E_c (docs/method.md).
-    prototypes: [C, H]; category_weights: [V, C]. None for fewer than 5 points. Distances inside a
-    neighbourhood mean something, those across the plane do not. Raises ImportError without
-    scikit-learn, which is optional.
+    A video lies where CORE puts it among the prototypes: v = sum_c w_c E_c (docs/method.md). Its
+    weights are so even that all videos are close together, compared with the prototypes; the plane
+    is therefore that of the videos.
+
+    Args:
+        prototypes: [C, H].
+        category_weights: [V, C].
+
+    Returns:
+        [V, 2] with mean 0, [C, 2] relative to that mean, and a fraction.
     """
-    from sklearn.manifold import TSNE
-
-    points = np.concatenate([prototypes, category_weights @ prototypes]).astype(np.float64)
-    if len(points) < MIN_POINTS:
-        return None
-    perplexity = min(PERPLEXITY, (len(points) - 1) / 3)
-    # The approximation of Barnes and Hut pays above a few hundred points. Half of the default
-    # iterations are enough: what more would change cannot be seen.
-    method = "exact" if len(points) <= MAX_EXACT_POINTS else "barnes_hut"
-    tsne = TSNE(
-        2, perplexity=perplexity, max_iter=500, init="random", random_state=0, method=method
-    )
-    return tsne.fit_transform(points)
+    videos = (category_weights @ prototypes).astype(np.float64)
+    centre = videos.mean(axis=0)
+    _, values, axes = np.linalg.svd(videos - centre, full_matrices=False)
+    axes = axes[:2]
+    # The sign of an axis is arbitrary: its largest entry is made positive.
+    largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1)
+    axes = np.where(largest < 0, -axes, axes)
+    axes = np.pad(axes, ((0, 2 - len(axes)), (0, 0)))
+    total = float((values**2).sum())
+    share = float((values[:2] ** 2).sum()) / total if total else 1.0
+    return (videos - centre) @ axes.T, (prototypes - centre) @ axes.T, share
 
 
 def _thinned(x: np.ndarray, y: np.ndarray, threshold: np.ndarray) -> dict[str, list[Any]]:
@@ -110,17 +159,22 @@ def _thinned(x: np.ndarray, y: np.ndarray, threshold: np.ndarray) -> dict[str, l
     }
 
 
-def _video(split: ScoredSplit, index: int, outcome: Outcome) -> dict[str, Any]:
+def _video(
+    split: ScoredSplit, index: int, outcome: Outcome, alarm: Mapping[str, Any]
+) -> dict[str, Any]:
     bag, result = split.bags[index], split.results[index]
-    scores = _shown(split, result.scores)
     shift = _shown(split, result.shift_ratio) if np.ptp(result.shift_ratio) else None
+    # Given maps alone: those that follow from the score and p_c of the video show nothing new.
+    given = result.category_map
     return {
         "id": bag.video_id,
         "label": bag.label,
         "categories": np.flatnonzero(bag.labels).tolist(),
         "outcome": outcome.kind,
+        "verdict": verdict(outcome, alarm, has_truth=bag.has_truth),
         "error": round(outcome.error, 4),
         "score": round(result.video_score, 4),
+        "highest": float(result.scores.max()),
         "auc": None if math.isnan(outcome.frame_auc) else round(outcome.frame_auc, 4),
         "frames": split.evaluated_frames(index),
         "fps": bag.fps,
@@ -130,22 +184,48 @@ def _video(split: ScoredSplit, index: int, outcome: Outcome) -> dict[str, Any]:
             [event.start, event.end, event.category, round(event.score, 4)]
             for event in outcome.events
         ],
-        "scores": _packed(scores),
+        "scores": _packed(_shown(split, result.scores)),
         "shift": None if shift is None else _packed(shift),
+        "by_segment": None if given is None else _packed_coarsely(_shown(split, given[:, 1:])),
     }
 
 
+def verdict(outcome: Outcome, alarm: Mapping[str, Any], *, has_truth: bool) -> str:
+    """What the outcome of a video says, with the threshold that it follows and its source."""
+    if alarm["threshold"] is None:
+        return f"No event is shown: {alarm['source']}."
+    count = len(outcome.events)
+    found = f"{count} event{'s' * (count != 1)}" if count else "no event"
+    at = f"at the threshold {tables.threshold_text(alarm['threshold'])} ({alarm['source']})"
+    meaning = {
+        "detected": "an event overlaps an annotated stretch"
+        if has_truth
+        else "the video is anomalous; where is not annotated",
+        "missed": "none overlaps an annotated stretch" if count else "the video is anomalous",
+        "false alarm": "the video is normal",
+        "quiet": "right, the video is normal",
+    }
+    return f"{outcome.kind.capitalize()}: {found} {at}; {meaning[outcome.kind]}."
+
+
 def _shown(split: ScoredSplit, values: np.ndarray) -> np.ndarray:
-    """[T] to draw; if there is one score per frame, the highest of each segment's frames."""
+    """[T] or [T, C] to draw; if there is one per frame, the highest of each segment's frames."""
     size = split.info.frames_per_segment
-    if len(values) <= 4096 or len(values) % size:
+    if len(values) <= MOST_SHOWN or len(values) % size:
         return values
-    return values.reshape(-1, size).max(axis=1)
+    return values.reshape(-1, size, *values.shape[1:]).max(axis=1)
 
 
 def _packed(values: np.ndarray) -> str:
     """Little-endian float32 in base64: a third of the size of decimal text."""
     return base64.b64encode(np.asarray(values, "<f4").tobytes()).decode("ascii")
+
+
+def _packed_coarsely(values: np.ndarray) -> str:
+    """Probabilities [T, C] as bytes, 255 for 1, in base64: what a colour can show."""
+    return base64.b64encode(
+        (255 * np.clip(values, 0, 1)).round().astype(np.uint8).tobytes()
+    ).decode("ascii")
 
 
 def draw_metrics(

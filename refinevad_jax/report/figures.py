@@ -77,7 +77,7 @@ def save_score_curve(path: pathlib.Path, panel: Panel) -> None:
     if panel.shift_ratio is not None:
         values, edges = _steps(panel.shift_ratio, panel.step)
         axes[-1].stairs(values, edges, baseline=None, color=SHIFT_COLOR, linewidth=1.1)
-        axes[-1].margins(y=0.12)
+        axes[-1].set_ylim(-0.03, 1.03)
         axes[-1].set_ylabel("shift ratio", fontsize=9)
         _strip(axes[-1])
     for upper in axes[:-1]:

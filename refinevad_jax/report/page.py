@@ -12,7 +12,19 @@ from typing import Any
 
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import write_text
-from refinevad_jax.report.tables import facts, localization_rows, metric_rows, number, percent
+from refinevad_jax.report.headline import headline
+from refinevad_jax.report.tables import (
+    alarm_threshold,
+    facts,
+    localization_rows,
+    metric_rows,
+    number,
+    operating_points,
+    percent,
+    short_percent,
+    threshold_text,
+)
+from refinevad_jax.report.terms import TERMS
 
 FOLDER = pathlib.Path(__file__).parent / "pages"
 
@@ -20,12 +32,18 @@ FOLDER = pathlib.Path(__file__).parent / "pages"
 def write_page(path: pathlib.Path, content: Mapping[str, Any]) -> None:
     """Writes report.html of one evaluation; content: of `evaluation.page_content.page_content`."""
     metrics = content["metrics"]
+    rows = metric_rows(metrics)
     write_html(
         path,
         "report",
         title=f"{metrics['dataset']}, {metrics['split']}",
         data=content,
-        headline=metric_rows(metrics),
+        cards=headline(metrics),
+        points=operating_points(metrics),
+        alarm=alarm_threshold(metrics),
+        calibration=metrics.get("calibration"),
+        rows=rows,
+        undefined=[row["name"] for row in rows if row["value"] is None],
         facts=facts(metrics),
         localization=localization_rows(metrics["localization"]),
         config=json.dumps(metrics.get("config") or metrics.get("scores") or {}, indent=1),
@@ -49,6 +67,7 @@ def write_html(
         common=(FOLDER / "common.js").read_text(encoding="utf-8"),
         script=(FOLDER / f"{name}.js").read_text(encoding="utf-8"),
         plotly=_plotly() if plots else "",
+        terms=TERMS,
         **values,
     )
     write_text(path, text)
@@ -78,6 +97,8 @@ def environment(folder: pathlib.Path) -> Any:
     )
     made.filters["number"] = number
     made.filters["percent"] = percent
+    made.filters["short_percent"] = short_percent
+    made.filters["threshold"] = threshold_text
     return made
 
 

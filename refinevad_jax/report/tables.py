@@ -34,6 +34,35 @@ def percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.2f}"
 
 
+def short_percent(value: float | None) -> str:
+    """A fraction in percent, with one decimal and the sign."""
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def threshold_text(value: float | None) -> str:
+    """A score with three digits, or as many as it takes to tell it from 0 and 1."""
+    if value is None:
+        return "–"
+    texts = [f"{value:.{digits}f}" for digits in range(3, 17)]
+    return next((text for text in texts if float(text) not in (0.0, 1.0)), texts[0])
+
+
+def operating_points(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Thresholds found on the videos of an evaluation, by ascending rate of false alarms."""
+    return metrics.get("operating_points") or [metrics["operating_point"]]
+
+
+def alarm_threshold(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The threshold of events and outcomes, None if there is none, and its source in words."""
+    if "alarm_threshold" in metrics:
+        return dict(metrics["alarm_threshold"])
+    point = metrics["operating_point"]
+    if point["threshold"] is None:
+        return {"threshold": None, "source": "no normal video, so no threshold"}
+    source = f"{100 * point['target_false_alarm_rate']:g} % false alarms on these videos"
+    return {"threshold": point["threshold"], "source": source}
+
+
 def mean_and_deviation(values: Sequence[float | None]) -> tuple[float, float] | None:
     """Mean and standard deviation (of a sample; 0 for one value); None if a value is None."""
     known = [value for value in values if value is not None]
@@ -81,6 +110,8 @@ def localization_rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
 def facts(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What was measured on what: the protocol that every number of the page shares."""
     segments = metrics["num_segments"]
+    none = "" if metrics["num_videos_with_truth"] else "none: no video has frame truth"
+    frames = f"{metrics['num_frames']:,}, {metrics['num_positive_frames']:,} anomalous"
     return [
         ("Data set", f"{metrics['dataset']}, split {metrics['split']}"),
         ("Its source", metrics.get("source") or "not stated"),
@@ -91,11 +122,8 @@ def facts(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"{metrics['num_videos']}, {metrics['num_anomalous_videos']} anomalous; "
             f"{metrics['num_videos_with_truth']} with frame truth",
         ),
-        (
-            "Frames",
-            f"{metrics['num_frames']:,}, {metrics['num_positive_frames']:,} anomalous",
-        ),
-        ("Truth hash", metrics["truth_hash"]),
+        ("Frames", none or frames),
+        ("Truth hash", none or metrics["truth_hash"]),
         ("End of a span", metrics["end_convention"]),
         ("Frames per segment", str(metrics["frames_per_segment"])),
         ("Resolution", f"{segments} scores per video" if segments else "full sequences"),
@@ -126,10 +154,16 @@ def measured_on(content: Mapping[str, Any]) -> str:
     """The videos, the frames and the truth of an evaluation, and how its checkpoint was chosen."""
     chosen = content["step_chosen_as"]
     scores = f"checkpoint {chosen} by {content['selection']}" if chosen else content["scored_by"]
+    return f"{content['num_videos']} videos, {_truth(content)}; {scores}"
+
+
+def _truth(content: Mapping[str, Any]) -> str:
+    """The frame truth of an evaluation in words."""
+    if not content["num_videos_with_truth"]:
+        return "no frame truth"
     return (
-        f"{content['num_videos']} videos, {content['num_videos_with_truth']} with frame truth "
-        f"({content['num_frames']:,} frames, {content['num_positive_frames']:,} anomalous, truth "
-        f"{content['truth_hash'][:12]}); {scores}"
+        f"{content['num_videos_with_truth']} with frame truth ({content['num_frames']:,} frames, "
+        f"{content['num_positive_frames']:,} anomalous, truth {content['truth_hash'][:12]})"
     )
 
 
@@ -148,9 +182,8 @@ def evaluation_table(content: Mapping[str, Any]) -> str:
         f"{content['dataset']}, split {content['split']}{simulated}, {content['scored_by']}, "
         f"{resolution}",
         f"{content['num_videos']} videos ({content['num_anomalous_videos']} anomalous), "
-        f"{content['num_videos_with_truth']} with frame truth: {content['num_frames']:,} frames, "
-        f"{content['num_positive_frames']:,} anomalous, truth {content['truth_hash'][:12]}, ends "
-        f"{content['end_convention']}, {num_crops} crop{'s' * (num_crops != 1)}",
+        f"{_truth(content)}, ends {content['end_convention']}, "
+        f"{num_crops} crop{'s' * (num_crops != 1)}",
     ]
     if content.get("source"):
         lines.append(f"source: {content['source']}")

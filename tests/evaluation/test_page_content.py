@@ -1,32 +1,117 @@
-"""t-SNE keeps neighbours together, and is the same every time."""
+"""What the report is made of: the flat view of categories, missing truth, outcomes in words."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 
-from refinevad_jax.evaluation.outcomes import outcomes
-from refinevad_jax.evaluation.page_content import page_content, project
-from tests.report.test_page import scored_split
+from refinevad_jax.evaluation.numbers import measure
+from refinevad_jax.evaluation.outcomes import Outcome, outcomes
+from refinevad_jax.evaluation.page_content import (
+    missing_truth,
+    page_content,
+    project,
+    verdict,
+    video_curves,
+)
+from refinevad_jax.metrics.events import Event
+from tests.report.test_page import scored_split, without_truth
 
-pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
-
-def test_videos_lie_near_the_prototype_that_they_are_made_of() -> None:
+def test_the_flat_view_keeps_the_most_variance_of_the_videos() -> None:
     rng = np.random.default_rng(0)
-    prototypes = rng.normal(size=(4, 8))
-    weights = np.eye(4)[np.arange(40) % 4] + rng.uniform(0, 0.02, (40, 4))
-    places = project(prototypes, weights)
-    assert places is not None
-    assert places.shape == (44, 2)
-    distance = np.linalg.norm(places[4:, None] - places[None, :4], axis=2)
-    assert np.mean(distance.argmin(axis=1) == np.arange(40) % 4) > 0.95
-    np.testing.assert_array_equal(places, project(prototypes, weights))
+    plane = rng.normal(size=(4, 2)) @ rng.normal(size=(2, 8))  # prototypes that lie in a plane
+    weights = rng.uniform(size=(40, 4))
+    videos, prototypes, share = project(plane, weights)
+    assert share == pytest.approx(1)
+    np.testing.assert_allclose(videos.mean(axis=0), 0, atol=1e-12)
+    points, places = (
+        np.concatenate(pair) for pair in ((weights @ plane, plane), (videos, prototypes))
+    )
+    apart, shown = (
+        np.linalg.norm(found[:, None] - found[None], axis=2) for found in (points, places)
+    )
+    np.testing.assert_allclose(shown, apart, atol=1e-9)  # distances are kept
+    again = project(plane, weights)
+    np.testing.assert_array_equal(videos, again[0])
+    videos, prototypes, share = project(rng.normal(size=(9, 16)), rng.uniform(size=(40, 9)))
+    assert videos.shape == (40, 2) and prototypes.shape == (9, 2)
+    assert 0 < share < 1 and videos[:, 0].std() > videos[:, 1].std()
 
 
-def test_too_few_points_have_no_picture() -> None:
-    assert project(np.ones((2, 3)), np.ones((1, 2))) is None
+def test_points_on_one_line_or_one_point_have_places() -> None:
+    videos, prototypes, share = project(np.array([[0.0], [1.0]]), np.array([[0.5, 0.5], [0, 1]]))
+    assert share == pytest.approx(1) and np.ptp(videos[:, 0]) == pytest.approx(0.5)
+    assert not videos[:, 1].any() and not prototypes[:, 1].any()
+    videos, _, share = project(np.ones((2, 3)), np.array([[0.5, 0.5]]))
+    np.testing.assert_allclose(videos, 0, atol=1e-12)
+    assert share == 1
+
+
+def test_what_cannot_be_drawn_says_why() -> None:
     split = scored_split()
-    small = dataclasses.replace(split, bags=split.bags[:1], results=split.results[:1])
-    reason = page_content(small, outcomes(small, 0.5), {}, {})["projection"]["reason"]
-    assert reason == "t-SNE needs 5 categories and videos or more"
+    assert split.prototypes is not None
+    metrics = measure(split)
+    even = [dataclasses.replace(one, category_weights=np.ones(2) / 2) for one in split.results]
+    for changes, reason in (
+        ({"prototypes": None}, "without category prototypes"),
+        ({"prototypes": split.prototypes[:1]}, "one category alone"),
+        ({"results": even}, "all videos mix the categories alike"),
+    ):
+        found = dataclasses.replace(split, **changes)
+        content = page_content(found, outcomes(found, 0.5), metrics, {})
+        assert reason in content["projection"]["reason"]
+
+
+def test_missing_truth_is_counted_and_has_a_cure() -> None:
+    assert missing_truth(scored_split()) == ""
+    some = missing_truth(without_truth(scored_split(), count=3))
+    assert some.startswith("3 of 40 videos have no frame truth.") and "--annotations=FILE" in some
+    none = missing_truth(without_truth(scored_split()))
+    assert none.startswith("Frame metrics are missing: no video") and "--annotations=FILE" in none
+
+
+def test_curves_over_videos_take_the_place_of_those_over_frames() -> None:
+    split = without_truth(scored_split())
+    content = page_content(split, outcomes(split, 0.5), measure(split), {})
+    assert content["curves_over"] == "videos"
+    assert content["curves"] == video_curves(split)
+    assert content["curves"]["positive_share"] == 0.5
+
+
+def test_the_score_axis_is_0_to_1_unless_a_score_lies_outside() -> None:
+    split = scored_split()
+    content = page_content(split, outcomes(split, 0.5), measure(split), {})
+    assert content["score_range"] == [0, 1]
+    results = [
+        dataclasses.replace(result, scores=4 * result.scores - 1) for result in split.results
+    ]
+    wide = dataclasses.replace(split, results=results)
+    low, high = page_content(wide, outcomes(wide, 0.5), measure(wide), {})["score_range"]
+    assert low == min(result.scores.min() for result in results) < -0.9
+    assert high == max(result.scores.max() for result in results) > 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "count", "has_truth", "text"),
+    [
+        ("detected", 2, True, "Detected: 2 events {}; an event overlaps an annotated stretch."),
+        (
+            "detected",
+            1,
+            False,
+            "Detected: 1 event {}; the video is anomalous; where is not annotated.",
+        ),
+        ("missed", 1, True, "Missed: 1 event {}; none overlaps an annotated stretch."),
+        ("missed", 0, True, "Missed: no event {}; the video is anomalous."),
+        ("false alarm", 1, True, "False alarm: 1 event {}; the video is normal."),
+        ("quiet", 0, True, "Quiet: no event {}; right, the video is normal."),
+    ],
+)
+def test_an_outcome_names_its_threshold(kind: str, count: int, has_truth: bool, text: str) -> None:
+    alarm = {"threshold": 0.99995, "source": "1 % false alarms on val"}
+    outcome = Outcome([Event(0, 16, 0, 0.9)] * count, kind, 0.1, 0.5)
+    found = verdict(outcome, alarm, has_truth=has_truth)
+    assert found == text.format("at the threshold 0.99995 (1 % false alarms on val)")
+    none = verdict(outcome, {"threshold": None, "source": "no normal video"}, has_truth=True)
+    assert none == "No event is shown: no normal video."

@@ -45,8 +45,41 @@ function setTheme(dark) {
   drawers.forEach((drawer) => drawer());
 }
 
+// ------------------------------------------------------------------------------------ terms
+function explain(term) {
+  const tip = byId("tooltip"), place = term.getBoundingClientRect();
+  tip.textContent = byId(term.getAttribute("aria-describedby")).textContent;
+  tip.hidden = false;
+  const below = place.bottom + tip.offsetHeight + 4 < root.clientHeight;
+  tip.style.left = `${Math.max(4, Math.min(place.left, root.clientWidth - tip.offsetWidth - 4))}px`;
+  tip.style.top = `${below ? place.bottom + 2 : Math.max(0, place.top - tip.offsetHeight - 2)}px`;
+}
+
+function hideTooltip() { if (byId("tooltip")) byId("tooltip").hidden = true; }
+
+function watchTerms() {
+  const on = (kind, action) => document.addEventListener(kind, (event) => {
+    const term = event.target.closest && event.target.closest(".term");
+    if (term) action(term);
+  });
+  on("mouseover", explain);
+  on("focusin", explain);
+  on("mouseout", hideTooltip);
+  on("focusout", hideTooltip);
+  document.addEventListener("scroll", hideTooltip, true);
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape") hideTooltip(); });
+}
+
+// On paper: light, and with what is folded.
+function beforePrint() {
+  setTheme(false);
+  document.querySelectorAll("details").forEach((node) => { node.open = true; });
+}
+
 function start() {
   setTheme(prefersDark.matches);
+  watchTerms();
+  window.addEventListener("beforeprint", beforePrint);
   prefersDark.addEventListener("change", (event) => setTheme(event.matches));
   byId("theme").addEventListener("click", () => setTheme(!root.classList.contains("dark")));
 }
