@@ -44,6 +44,7 @@ def measure(
         {
             **(undefined | names.measured(arrays)),
             "operating_point": operating_point(arrays, target_false_alarm_rate),
+            "position_only": names.position_only(arrays),
             "per_category": per_category(split),
             "localization": localization_metrics(split),
             "intervals": intervals(arrays),
@@ -261,6 +262,7 @@ def intervals(arrays: SplitArrays) -> dict[str, dict[str, float]]:
         found["anomalous_frame_auc"] = bootstrap.confidence_intervals(
             truth[chosen], scores[chosen], own_lengths
         )["roc_auc"]
+    found["single_video_auc"] = bootstrap.mean_interval(arrays.single_video_aucs)
     once = np.ones(len(arrays.labels), np.int64)
     found |= _resampled(names.VIDEO, arrays.anomalous, arrays.video_scores, once)
     if arrays.category_probs.shape[1]:

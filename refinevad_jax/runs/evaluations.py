@@ -9,6 +9,7 @@ report.html, curves/, curves.png, figures/    drawn by the caller
 
 import contextlib
 import csv
+import glob
 import json
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
@@ -75,6 +76,33 @@ def find_evaluation(path: pathlib.Path) -> pathlib.Path:
         raise UserError(f"{path} has {len(found)} evaluations; name one of {names}")
     refuse_several_seeds(path)
     raise _missing(path)
+
+
+def find_evaluations(text: str) -> list[pathlib.Path]:
+    """The evaluation folders that are meant: one, or one per seed.
+
+    text: an evaluation folder, a workdir with one evaluation, a folder of several seeds with one
+    evaluation each, or a pattern of these in which * stands for any name. Raises UserError if
+    nothing matches, or if what matches has none or more than one.
+    """
+    path = pathlib.Path(text)
+    folders = [path]
+    if glob.has_magic(text) and not path.exists():
+        folders = sorted(map(pathlib.Path, glob.glob(text)))  # noqa: PTH207
+        if not folders:
+            raise UserError(f"no folder matches {text!r}")
+    found = []
+    for folder in folders:
+        seeds = [] if (folder / "metrics.json").is_file() else seed_workdirs(folder)
+        for seed in seeds or [folder]:
+            own = _folders(seed)
+            if len(seeds) > 1 and len(own) > 1:
+                raise UserError(
+                    f"the seeds of {folder} have several evaluations; name one, as "
+                    f"'{folder}/seed*/eval/{own[0].name}'"
+                )
+            found.append(find_evaluation(seed))
+    return found
 
 
 def read_metrics(folder: pathlib.Path) -> dict[str, Any]:

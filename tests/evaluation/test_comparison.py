@@ -48,21 +48,22 @@ def folders(
 
 
 def test_stored_frames_give_the_numbers_of_the_evaluation(folders) -> None:
-    run = read_compared("run", folders["run"])
-    assert len(run.split.arrays.truth) == run.metrics["num_frames"]
-    assert run.split.arrays.truth.sum() == run.metrics["num_positive_frames"]
+    run = read_compared("run", [folders["run"]])
+    (split,), (metrics,) = run.splits, run.metrics
+    assert len(split.arrays.truth) == metrics["num_frames"]
+    assert split.arrays.truth.sum() == metrics["num_positive_frames"]
     found = comparison([run, run])["differences"][0]["rows"]
     assert found["frame_auc"]["value"] == 0
     assert found["frame_auc"]["p_value"] == 1
 
 
 def test_differences_are_those_of_the_numbers_and_keep_their_sign(folders) -> None:
-    runs = [read_compared(name, folders[name]) for name in ("run", "same", "worse")]
+    runs = [read_compared(name, [folders[name]]) for name in ("run", "same", "worse")]
     content = comparison(runs)
     same, worse = (found["rows"] for found in content["differences"])
     for key in ("frame_auc", "frame_ap", "video_auc", "video_ap"):
         assert same[key]["value"] == pytest.approx(0, abs=1e-6)
-        expected = runs[2].metrics[key] - runs[0].metrics[key]
+        expected = runs[2].metrics[0][key] - runs[0].metrics[0][key]
         assert worse[key]["value"] == pytest.approx(expected)
         assert worse[key]["low"] <= worse[key]["value"] <= worse[key]["high"]
     assert worse["frame_auc"]["value"] < 0
@@ -71,16 +72,16 @@ def test_differences_are_those_of_the_numbers_and_keep_their_sign(folders) -> No
 
 
 def test_other_videos_are_not_paired(folders) -> None:
-    runs = [read_compared(name, folders[name]) for name in ("run", "val")]
+    runs = [read_compared(name, [folders[name]]) for name in ("run", "val")]
     (found,) = comparison(runs)["differences"]
     assert found["rows"] == {}
     assert found["reason"] == "other videos, or in another order"
 
 
 def test_another_truth_leaves_video_level_numbers(folders) -> None:
-    run = read_compared("run", folders["run"])
-    other = read_compared("other", folders["same"])
-    other.metrics["truth_hash"] = "0" * 64
+    run = read_compared("run", [folders["run"]])
+    other = read_compared("other", [folders["same"]])
+    other.metrics[0]["truth_hash"] = "0" * 64
     (found,) = comparison([run, other])["differences"]
     assert set(found["rows"]) == {"video_auc", "video_ap"}
     assert "other frame truth" in found["reason"]
@@ -90,8 +91,8 @@ def test_damaged_folders_and_other_categories_are_refused(folders, tmp_path: pat
     shutil.copytree(folders["run"], tmp_path / "run")
     (tmp_path / "run" / "scores.npz").write_bytes(b"PK nothing")
     with pytest.raises(UserError, match="run: damaged; evaluate again"):
-        read_compared("run", tmp_path / "run")
-    run, other = (read_compared(name, folders["run"]) for name in ("run", "other"))
+        read_compared("run", [tmp_path / "run"])
+    run, other = (read_compared(name, [folders["run"]]) for name in ("run", "other"))
     other = dataclasses.replace(other, categories=["Z", *other.categories[1:]])
     with pytest.raises(UserError, match="other knows the categories Z, B, C"):
         comparison([run, other])

@@ -43,14 +43,14 @@ def test_one_entry_brings_a_metric_into_every_table(
 
     assert f"{TITLE:24s} {value:.4f} ± 0.0000" in tables.seeds_table([content, content])
     assert TITLE in tables.result_table({"row": {folder: read_metrics(folder)}})
-    rows = [LadderRow(name, "a part", None, [content, content]) for name in ("base", "full")]
+    rows = [LadderRow(name, "a part", None, [content, content], {}) for name in ("base", "full")]
     text = ladder_table.write(tmp_path, rows, base="base", full="full")
     assert f"{TITLE} minus full" in text
-    assert f"{TITLE} +0.000 [+0.000, +0.000], no effect shown" in text
+    assert f"{TITLE} +0.000, no interval" in text
     assert extended in (tmp_path / "ladder.csv").read_text().splitlines()[0]
     assert TITLE in (tmp_path / "ladder.html").read_text(encoding="utf-8")
 
-    runs = [comparison.read_compared(name, folder) for name in ("one", "two")]
+    runs = [comparison.read_compared(name, [folder]) for name in ("one", "two")]
     compare_page.write_page(tmp_path / "compare.html", comparison.comparison(runs))
     assert TITLE in (tmp_path / "compare.html").read_text(encoding="utf-8")
     labels = split.arrays.labels
