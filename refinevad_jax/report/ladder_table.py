@@ -26,11 +26,11 @@ from refinevad_jax.report.tables import (
 NOTE = (
     "Mean ± standard deviation over the seeds. Differences are those of the means, with a 95 % "
     "interval over seeds and videos: the same 1,000 draws of videos for all rows, and Student's t "
-    "with the pooled deviation of the seeds of both rows; with one seed per row the interval "
+    "with the pooled deviation of the seeds of both rows. With one seed per row the interval "
     "covers videos only. It is not corrected for the number of comparisons: about one in twenty "
-    "without any effect seems to have one. mAP@IoU is that of proposals, mean over IoU 0.1 to 0.5 and the "
-    "anomaly categories; its difference has no interval. The paper's column is its own ablation on "
-    "features that have not been published: only the order of rows can be compared."
+    "without any effect seems to have one. mAP@IoU is that of proposals, mean over IoU 0.1 to 0.5 "
+    "and the anomaly categories; its difference has no interval. The paper's column is its own "
+    "ablation on features that have not been published: only the order of rows can be compared."
 )
 
 
