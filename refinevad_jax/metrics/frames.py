@@ -243,9 +243,10 @@ def single_video_aucs(truth: np.ndarray, scores: np.ndarray, lengths: np.ndarray
 
     truth: [F] bool, scores: [F], one video after the other; lengths: [K] frames of each.
     """
-    ends = np.cumsum(lengths)[:-1]
-    parts = zip(np.split(truth, ends), np.split(scores, ends), strict=True)
-    return np.array([roc_auc(*part) if part[0].any() else np.nan for part in parts], np.float64)
+    ends = np.cumsum(lengths)
+    parts = [slice(*pair) for pair in zip(ends - lengths, ends, strict=True)]
+    aucs = [roc_auc(truth[p], scores[p]) if truth[p].any() else np.nan for p in parts]
+    return np.array(aucs, np.float64)
 
 
 def middle_scores(lengths: np.ndarray) -> np.ndarray:

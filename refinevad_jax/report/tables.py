@@ -246,6 +246,6 @@ def check_same(name: str, evaluations: Mapping[pathlib.Path, Mapping[str, Any]])
         for folder, other in evaluations.items():
             if other.get(key) != content.get(key):
                 raise UserError(
-                    f"row {name!r}: {key} is {other.get(key)!r} in {folder} and "
+                    f"seeds of {name!r} differ: {key} is {other.get(key)!r} in {folder} and "
                     f"{content.get(key)!r} in {first}; evaluate them the same way"
                 )

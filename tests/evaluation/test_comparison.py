@@ -71,6 +71,25 @@ def test_differences_are_those_of_the_numbers_and_keep_their_sign(folders) -> No
     json.dumps(content, allow_nan=False)
 
 
+def test_a_group_is_compared_by_the_means_of_its_seeds(folders) -> None:
+    group = read_compared("group", [folders["same"], folders["worse"]])
+    content = comparison([read_compared("run", [folders["run"]]), group])
+    (found,) = content["differences"]
+    assert found["seeds"] == [2, 1]
+    row = found["rows"]["frame_auc"]
+    values = [metrics["frame_auc"] for metrics in group.metrics]
+    assert row["values"] == pytest.approx(values)
+    assert row["value"] == pytest.approx(np.mean(values) - values[0])
+    # With seeds this far apart nothing is shown.
+    assert row["low"] < 0 < row["high"] and row["p_value"] > 0.05
+    json.dumps(content, allow_nan=False)
+
+
+def test_seeds_of_a_group_must_be_measured_on_the_same(folders) -> None:
+    with pytest.raises(UserError, match="seeds of .group. differ: split is .val. in"):
+        read_compared("group", [folders["run"], folders["val"]])
+
+
 def test_other_videos_are_not_paired(folders) -> None:
     runs = [read_compared(name, [folders[name]]) for name in ("run", "val")]
     (found,) = comparison(runs)["differences"]

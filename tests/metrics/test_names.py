@@ -9,6 +9,7 @@ import pytest
 
 from refinevad_jax import config
 from refinevad_jax.evaluation import comparison
+from refinevad_jax.evaluation.numbers import measure
 from refinevad_jax.evaluation.run import Settings, write_evaluation
 from refinevad_jax.metrics import names
 from refinevad_jax.metrics.names import Metric
@@ -103,6 +104,29 @@ def test_ano_auc_by_truth_leaves_out_videos_whose_spans_are_cut_away() -> None:
     assert found["anomalous_frame_auc"] == pytest.approx(1 / 3)
     assert found["anomalous_frame_auc_by_truth"] == 1
     assert "category_accuracy" not in found and math.isnan(found["false_alarm_rate"])
+
+
+def test_position_alone_is_a_reference_beside_the_run() -> None:
+    arrays = scored_split().arrays
+    found = names.position_only(arrays)
+    assert list(found) == list(names.POSITION_ONLY)
+    assert all(0 < value < 1 for value in found.values())
+    assert found["frame_auc"] != names.measured(arrays)["frame_auc"]
+    content = measure(scored_split()) | PROTOCOL
+    assert content["position_only"] == found
+    rows = tables.metric_rows(content)[-len(found) :]
+    assert [row["value"] for row in rows] == list(found.values())
+    assert rows[0]["name"] == "frame AUC, position only"
+
+
+def test_recall_is_that_of_the_operating_point_and_auc_inside_videos_has_an_interval() -> None:
+    content = measure(scored_split())
+    assert content["recall_at_10_per_mille"] == content["operating_point"]["detection_rate"]
+    recalls = [content[f"recall_at_{rate}_per_mille"] for rate in (1, 10, 50)]
+    assert recalls == sorted(recalls)
+    interval = content["intervals"]["single_video_auc"]
+    assert interval["value"] == pytest.approx(content["single_video_auc"])
+    assert interval["low"] <= interval["value"] <= interval["high"]
 
 
 def test_keys_are_unique_and_tables_known() -> None:
