@@ -86,7 +86,7 @@ def test_a_group_is_compared_by_the_means_of_its_seeds(folders) -> None:
 
 
 def test_seeds_of_a_group_must_be_measured_on_the_same(folders) -> None:
-    with pytest.raises(UserError, match="seeds of .group. differ: split is .val. in"):
+    with pytest.raises(UserError, match=r"seeds of .group. differ: split is .val. in"):
         read_compared("group", [folders["run"], folders["val"]])
 
 

@@ -170,25 +170,45 @@ def seeds_without_a_difference(rng, num_seeds, main):
     return groups
 
 
+def covers_zero(interval):
+    return interval.low <= 0 <= interval.high
+
+
+def by_drawing_seeds(rng, one, other):
+    """The bootstrap of two levels that docs/metrics.md calls too narrow: seeds drawn as videos."""
+    means = []
+    for group in (one, other):
+        draws = rng.integers(0, len(group), (group.shape[1], len(group)))
+        draws[0] = np.arange(len(group))
+        means.append(group[draws, np.arange(group.shape[1])[:, None]].mean(axis=1))
+    return bootstrap.percentile_interval(means[1] - means[0])
+
+
 @pytest.mark.parametrize("num_seeds", [(2, 2), (3, 3), (5, 5), (1, 5)])
 @pytest.mark.parametrize("main", [0.1, 0.5])
 def test_without_a_difference_the_interval_covers_0_in_95_of_100(num_seeds, main):
+    """The shares that docs/metrics.md quotes."""
     rng = np.random.default_rng(0)
-    covered, alone, num_trials = 0, 0, 200
-    for _ in range(num_trials):
+    covered = []
+    for _ in range(200):
         one, other = seeds_without_a_difference(rng, num_seeds, main)
         found = bootstrap.difference(one, other)
-        covered += found.difference.low <= 0 <= found.difference.high
-        assert (found.p_value > 0.05) == (found.difference.low <= 0 <= found.difference.high) or (
-            abs(found.p_value - 0.05) < 0.02
+        # The p-value says the same, up to the steps of 300 draws.
+        assert abs(found.p_value - 0.05) < 0.02 or (
+            (found.p_value > 0.05) == covers_zero(found.difference)
         )
-        videos_only = bootstrap.difference(one[:1], other[:1]).difference
-        alone += videos_only.low <= 0 <= videos_only.high
-    # Three standard errors of 0.95 in 200 below; above, what single videos vary by counts twice.
-    assert covered / num_trials >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / num_trials)
+        intervals = (
+            found.difference,
+            bootstrap.difference(one[:1], other[:1]).difference,
+            by_drawing_seeds(rng, one, other),
+        )
+        covered.append([covers_zero(interval) for interval in intervals])
+    ours, videos_only, drawn = np.mean(covered, axis=0)
+    assert ours >= 0.92  # two standard errors below 0.95
     if main == 0.5:
-        assert covered / num_trials <= 0.99
-        assert alone / num_trials < 0.5  # one seed against one: two equal configurations "differ"
+        assert ours <= 0.99
+        assert videos_only < 0.4  # one seed against one: equal configurations "differ"
+        assert drawn < (0.85 if max(num_seeds) < 5 else 0.95)
 
 
 def test_real_scores_of_ucf_crime_leave_a_wide_interval(ucf_model):
