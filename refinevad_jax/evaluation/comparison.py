@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from refinevad_jax.errors import UserError
-from refinevad_jax.evaluation.numbers import without_nan
+from refinevad_jax.evaluation.numbers import proposals_map_on_draws, without_nan
 from refinevad_jax.evaluation.page_content import curves
 from refinevad_jax.evaluation.scored_split import ScoredSplit, stored_split
 from refinevad_jax.metrics import bootstrap, names
@@ -102,6 +102,9 @@ def on_draws(splits: Sequence[ScoredSplit]) -> dict[str, np.ndarray]:
             values = bootstrap.on_draws(*data)
             for key, name in names.resampled(level).items():
                 found.setdefault(key, []).append(values[name])
+        located = proposals_map_on_draws(split)
+        if located is not None:
+            found.setdefault(names.PROPOSALS_MAP, []).append(located)
     return {key: np.stack(rows) for key, rows in found.items()}
 
 
@@ -117,9 +120,9 @@ def _difference(
     if first.video_ids != second.video_ids:
         return found | {"reason": "other videos, or in another order", "rows": {}}
     same = first.metrics[0]["truth_hash"] == second.metrics[0]["truth_hash"]
-    keys = of_first.keys() if same else names.resampled(names.VIDEO).keys()
+    keys = of_first if same else names.resampled(names.VIDEO)
     reason = "" if same else "other frame truth: video-level numbers only"
-    rows = {key: _row(of_first[key], of_second[key]) for key in keys}
+    rows = {key: _row(of_first[key], of_second[key]) for key in keys if key in of_second}
     return found | {"reason": reason, "rows": rows}
 
 

@@ -158,6 +158,21 @@ def mean_average_precisions(
     )
 
 
+def proposals_map_on_draws(split: ScoredSplit) -> np.ndarray | None:
+    """mAP@IoU of proposals (anomaly) on the draws of `bootstrap.on_draws`: [1 + R].
+
+    None without categories.
+    """
+    if _why_no_categories(split):
+        return None
+    return localization.anomaly_map_on_draws(
+        _detections(split, "proposals", RULE)[0],
+        _truth(split),
+        bootstrap.once_and_drawn(len(split.known)),
+        num_categories=split.info.taxonomy.num_categories + 1,
+    )
+
+
 def _why_no_categories(split: ScoredSplit) -> str:
     if not split.known:
         return "no video has annotated frames"

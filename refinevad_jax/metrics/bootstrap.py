@@ -16,6 +16,7 @@ import numpy as np
 from refinevad_jax.metrics import frames
 
 METRICS = ("roc_auc", "average_precision")
+NUMBERS_PER_DRAW = 8  # from Student's t: with few seeds its tails are long
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Comparison:
     Attributes:
         difference: the interval of the difference of their means.
         p_value: two-sided: twice the smaller share of resamples in which one group is at least as
-            good as the other, at most 1, and at least 2 / (num_resamples + 1).
+            good as the other, at most 1, and at least 2 / (R + 1) from R draws of videos.
         covers_seeds: whether both cover seeds as well as videos; not with one seed in each group.
     """
 
@@ -119,6 +120,12 @@ def draw_videos(num_videos: int, num_resamples: int, seed: int = 0) -> np.ndarra
     return rng.multinomial(num_videos, np.full(num_videos, 1 / num_videos), size=num_resamples)
 
 
+def once_and_drawn(num_videos: int, num_resamples: int = 1000) -> np.ndarray:
+    """[1 + R, V] int64: every video once, then the draws of `draw_videos`."""
+    as_they_are = np.ones((1, num_videos), np.int64)
+    return np.concatenate([as_they_are, draw_videos(num_videos, num_resamples)])
+
+
 def on_draws(
     truth: np.ndarray, scores: np.ndarray, lengths: np.ndarray, *, num_resamples: int = 1000
 ) -> dict[str, np.ndarray]:
@@ -128,8 +135,7 @@ def on_draws(
     are those of videos. By metric name [1 + R]: on the videos as they are, then on every draw.
     """
     counts = VideoCounts(truth, scores, lengths)
-    as_they_are = np.ones((1, len(lengths)), np.int64)
-    draws = np.concatenate([as_they_are, draw_videos(len(lengths), num_resamples)])
+    draws = once_and_drawn(len(lengths), num_resamples)
     values = np.array([counts.metrics(draw) for draw in draws])
     return {name: values[:, i] for i, name in enumerate(METRICS)}
 
@@ -153,13 +159,17 @@ def difference(a: np.ndarray, b: np.ndarray, seed: int = 0) -> Comparison:
     number are not taken for pairs. With one seed in each group s is not known: videos only.
     """
     freedom = len(a) + len(b) - 2
-    values = b.mean(axis=0) - a.mean(axis=0)
+    value, *drawn = b.mean(axis=0) - a.mean(axis=0)
+    values, least = np.array(drawn), 2 / (len(drawn) + 1)
     if freedom:
         squares = sum(((group[:, 0] - group[:, 0].mean()) ** 2).sum() for group in (a, b))
         error = np.sqrt(squares / freedom * (1 / len(a) + 1 / len(b)))
         rng = np.random.default_rng([seed, freedom])  # other numbers than those of draw_videos
-        values[1:] += error * rng.standard_t(freedom, len(values) - 1)
-    return Comparison(percentile_interval(values), _two_sided(values[1:]), freedom > 0)
+        numbers = error * rng.standard_t(freedom, (NUMBERS_PER_DRAW, len(values)))
+        # With both signs, A against B is exactly B against A.
+        values = np.concatenate([values + numbers, values - numbers]).ravel()
+    interval = percentile_interval(np.append(value, values))
+    return Comparison(interval, max(_two_sided(values), least), freedom > 0)
 
 
 def mean_interval(values: np.ndarray, *, num_resamples: int = 1000) -> Interval:

@@ -22,6 +22,7 @@ FRAME = "frame"  # truth and scores of frames
 VIDEO = "video"  # video-level labels and scores
 CATEGORY = "category"  # video-level labels and category probabilities
 LOCALIZATION = "localization"  # events: evaluation/numbers.py computes these apart
+PROPOSALS_MAP = "localization.proposals.anomaly.mean"
 # The tables, in addition to metrics.json.
 EVALUATION = "evaluation"  # printed by an evaluation, report.html and compare.html
 SEEDS = "seeds"  # mean and deviation over the seeds of a run
@@ -228,7 +229,7 @@ METRICS = (
         (EVALUATION, SEEDS),
     ),
     Metric(
-        "localization.proposals.anomaly.mean",
+        PROPOSALS_MAP,
         "mAP@IoU",
         "by proposals, mean over IoU 0.1 to 0.5 and the anomaly categories",
         LOCALIZATION,

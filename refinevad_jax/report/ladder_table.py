@@ -29,8 +29,8 @@ NOTE = (
     "with the pooled deviation of the seeds of both rows. With one seed per row the interval "
     "covers videos only. It is not corrected for the number of comparisons: about one in twenty "
     "without any effect seems to have one. mAP@IoU is that of proposals, mean over IoU 0.1 to 0.5 "
-    "and the anomaly categories; its difference has no interval. The paper's column is its own "
-    "ablation on features that have not been published: only the order of rows can be compared."
+    "and the anomaly categories. The paper's column is its own ablation on features that have not "
+    "been published: only the order of rows can be compared."
 )
 
 
@@ -91,7 +91,7 @@ def difference(metric: Metric, one: LadderRow, other: LadderRow) -> tuple[str, s
     if means[0] is None or means[1] is None:
         return "", ""
     value = f"{means[0][0] - means[1][0]:+.3f}"
-    if metric.key not in one.drawn:
+    if not (metric.key in one.drawn and metric.key in other.drawn):
         return value, "no interval"
     interval = bootstrap.difference(other.drawn[metric.key], one.drawn[metric.key]).difference
     if interval.low > 0:

@@ -12,6 +12,7 @@ from refinevad_jax.data.bags import read_info, read_split
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation.comparison import comparison, read_compared
 from refinevad_jax.evaluation.run import Settings, evaluate, evaluate_scores
+from refinevad_jax.metrics import names
 
 QUICK = Settings(num_curves=0, report=False)
 
@@ -53,6 +54,8 @@ def test_stored_frames_give_the_numbers_of_the_evaluation(folders) -> None:
     assert len(split.arrays.truth) == metrics["num_frames"]
     assert split.arrays.truth.sum() == metrics["num_positive_frames"]
     found = comparison([run, run])["differences"][0]["rows"]
+    located = metrics["localization"]["proposals"]["anomaly"]["mean"]
+    assert found[names.PROPOSALS_MAP]["values"] == [pytest.approx(located)]
     assert found["frame_auc"]["value"] == 0
     assert found["frame_auc"]["p_value"] == 1
 
@@ -67,6 +70,8 @@ def test_differences_are_those_of_the_numbers_and_keep_their_sign(folders) -> No
         assert worse[key]["value"] == pytest.approx(expected)
         assert worse[key]["low"] <= worse[key]["value"] <= worse[key]["high"]
     assert worse["frame_auc"]["value"] < 0
+    # Scores of others name no category here: no mAP@IoU to compare.
+    assert names.PROPOSALS_MAP not in worse
     assert worse["frame_auc"]["p_value"] < same["frame_auc"]["p_value"] == 1
     json.dumps(content, allow_nan=False)
 
