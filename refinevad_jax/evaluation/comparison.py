@@ -90,6 +90,7 @@ def on_draws(splits: Sequence[ScoredSplit]) -> dict[str, np.ndarray]:
     """The metrics that draws of videos give, by key: [S, 1 + R], a row per seed.
 
     splits: the same videos in the same order, scored by each of S seeds. See `bootstrap.on_draws`.
+    mAP@IoU is left out if a seed has no categories.
     """
     found: dict[str, list[np.ndarray]] = {}
     for split in splits:
@@ -105,7 +106,7 @@ def on_draws(splits: Sequence[ScoredSplit]) -> dict[str, np.ndarray]:
         located = proposals_map_on_draws(split)
         if located is not None:
             found.setdefault(names.PROPOSALS_MAP, []).append(located)
-    return {key: np.stack(rows) for key, rows in found.items()}
+    return {key: np.stack(rows) for key, rows in found.items() if len(rows) == len(splits)}
 
 
 def _difference(

@@ -102,7 +102,7 @@ class Metric:
         function: computes it, nan if it is not defined; None for LOCALIZATION.
         tables: those that show it.
         resampled: its name in `bootstrap.METRICS`, if draws of videos give its interval and its
-            paired differences; "" otherwise. For FRAME and VIDEO only.
+            differences of runs; "" otherwise. For FRAME and VIDEO only.
     """
 
     key: str
