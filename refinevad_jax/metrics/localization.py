@@ -113,10 +113,12 @@ def anomaly_map_on_draws(
         if category:
             counts = draws[:, ranked.video]
             place = np.maximum(np.cumsum(counts, axis=1), 1)
-            hits = [counts * row for row in right]
-            sums = [(np.cumsum(hit, axis=1) / place * hit).sum(axis=1) for hit in hits]
+            sums = np.zeros(len(draws))
+            for columns in map(np.flatnonzero, right):  # few: at most one per stretch
+                hits = counts[:, columns]
+                sums += (np.cumsum(hits, axis=1) / place[:, columns] * hits).sum(axis=1)
+            mean = sums / len(right)
             stretches = draws[:, truth.video[annotated]].sum(axis=1)
-            mean = np.mean(sums, axis=0)
             found.append(
                 np.divide(mean, stretches, out=np.full(len(draws), np.nan), where=stretches > 0)
             )
