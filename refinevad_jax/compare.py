@@ -1,11 +1,13 @@
-r"""Puts evaluated runs side by side in one page, with paired bootstrap differences.
+r"""Puts evaluated runs side by side in one page, with bootstrap differences on the same videos.
 
   python -m refinevad_jax.compare runs/base runs/full
-  python -m refinevad_jax.compare base=runs/base/eval/ucf-test-best theirs=theirs-ucf-test \
+  python -m refinevad_jax.compare base='runs/base/seed*/eval/ucf-test-best' theirs=theirs-ucf-test \
       --output=compare.html
 
-A run is an evaluation folder, or a workdir with one evaluation; NAME=FOLDER gives it a name. The
-others are compared with the first.
+A run is an evaluation folder, a workdir with one evaluation, a folder of several seeds with one
+evaluation each, or a quoted pattern of these (* stands for any name). NAME=RUN gives it a name. The
+others are compared with the first. With several seeds, intervals and p-values cover seeds and
+videos; with one seed each they cover videos only.
 """
 
 import pathlib
@@ -22,7 +24,7 @@ def main(*arguments: str) -> None:
     """Reads, compares, prints and writes."""
     from refinevad_jax.evaluation import comparison
     from refinevad_jax.report import compare_page
-    from refinevad_jax.runs.evaluations import find_evaluation
+    from refinevad_jax.runs.evaluations import find_evaluations
 
     if len(arguments) < 2:
         raise UserError(
@@ -31,7 +33,7 @@ def main(*arguments: str) -> None:
     runs = []
     for text in arguments:
         name, _, path = text.rpartition("=")
-        runs.append(comparison.read_compared(name or path, find_evaluation(pathlib.Path(path))))
+        runs.append(comparison.read_compared(name or path, find_evaluations(path)))
     names = [run.name for run in runs]
     for name in names:
         if names.count(name) > 1:

@@ -7,7 +7,8 @@ r"""Trains and evaluates every row of the ablation ladder, several seeds each, i
 
 The configuration is the full model; each row changes a part of it (docs/method.md, section 7). The
 same command goes on where it was stopped. The workdir receives one run per row, and ladder.md,
-ladder.csv and ladder.html: mean and spread, paired differences, and what does not help.
+ladder.csv and ladder.html: mean and spread, differences with intervals over seeds and videos, and
+what does not help.
 """
 
 import pathlib
@@ -48,10 +49,10 @@ def main() -> None:
     enable_cache(CACHE.value)
     folder = pathlib.Path(WORKDIR.value or f"{command_line.default_workdir()}_ladder")
     print(f"workdir: {folder}", flush=True)
-    contents = grid.run_rows(settings, rows, folder, split=SPLIT.value)
+    results = grid.run_rows(settings, rows, folder, split=SPLIT.value)
     found = [
-        ladder_table.LadderRow(row.name, row.part, row.paper_auc, contents[row.name])
-        for row in rows
+        ladder_table.LadderRow(row.name, row.part, row.paper_auc, result.contents, result.drawn)
+        for row, result in zip(rows, results, strict=True)
     ]
     print(ladder_table.write(folder, found, base=ladder_rows.BASE, full=ladder_rows.FULL))
     print(f"{folder}: ladder.md, ladder.csv, ladder.html")

@@ -5,10 +5,10 @@ r"""Writes a table of results from evaluated runs: a row per model, mean and spr
   python -m refinevad_jax.results --row=ucf=runs/ucf/eval/ucf-test-best --output=table.md \
       --before=notes.md
 
-The folders of a row are the evaluations of its seeds, or workdirs with one evaluation each.
+The folders of a row are the evaluations of its seeds, workdirs with one evaluation each, or a
+folder of several seeds.
 """
 
-import glob
 import pathlib
 
 from absl import flags
@@ -19,7 +19,8 @@ from refinevad_jax.runtime import command_line
 ROW = flags.DEFINE_multi_string(
     "row",
     None,
-    "NAME=PATTERN of evaluation folders or workdirs, once per row; * stands for any name.",
+    "NAME=PATTERN of evaluation folders, workdirs or a folder of seeds, once per row; * stands for "
+    "any name.",
     required=True,
 )
 OUTPUT = flags.DEFINE_string("output", "", "Markdown file to write; printed if not given.")
@@ -30,7 +31,7 @@ def main() -> None:
     """Reads metrics.json files and writes the page."""
     from refinevad_jax.files.staged import write_text
     from refinevad_jax.report.tables import result_table
-    from refinevad_jax.runs.evaluations import find_evaluation, read_metrics
+    from refinevad_jax.runs.evaluations import find_evaluations, read_metrics
 
     rows = {}
     for row in ROW.value:
@@ -39,11 +40,7 @@ def main() -> None:
             raise UserError(f"--row={row}: expected NAME=PATTERN, as in 'full=runs/ucf/eval/*'")
         if name in rows:
             raise UserError(f"--row={row}: there is a row {name!r} already")
-        folders = sorted(pathlib.Path(folder) for folder in glob.glob(pattern))  # noqa: PTH207
-        if not folders:
-            raise UserError(f"--row={row}: no folder matches {pattern!r}")
-        found = [find_evaluation(folder) for folder in folders]
-        rows[name] = {folder: read_metrics(folder) for folder in found}
+        rows[name] = {folder: read_metrics(folder) for folder in find_evaluations(pattern)}
     text = ""
     if BEFORE.value:
         with as_damaged(f"--before={BEFORE.value}: not UTF-8 text"):

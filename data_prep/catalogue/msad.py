@@ -1,4 +1,4 @@
-"""MSAD, the Multi-Scenario Anomaly Detection data set (Zhu et al., 2024), weak split."""
+"""MSAD, the Multi-Scenario Anomaly Detection data set (Zhu et al., 2024), both protocols."""
 
 from data_prep.catalogue.data_set import DataSet, FeatureRelease, KnownList
 from refinevad_jax.data.taxonomy import Taxonomy
@@ -38,6 +38,12 @@ DATA_SET = DataSet(
             241,
             "IEF-VAD's list: it has Robbery_10 more than the authors' list",
             complete=False,
+        ),
+        # Protocol i trains on the 360 normal videos alone, and tests on all anomalous ones.
+        "a9cf72baf41474de": KnownList(
+            "test_protocol_i",
+            360,
+            "protocol i: 120 of its anomalous videos are in the training list of protocol ii",
         ),
     },
     orders={

@@ -44,6 +44,7 @@ def measure(
         {
             **(undefined | names.measured(arrays)),
             "operating_point": operating_point(arrays, target_false_alarm_rate),
+            "position_only": names.position_only(arrays),
             "per_category": per_category(split),
             "localization": localization_metrics(split),
             "intervals": intervals(arrays),
@@ -157,6 +158,21 @@ def mean_average_precisions(
     )
 
 
+def proposals_map_on_draws(split: ScoredSplit) -> np.ndarray | None:
+    """mAP@IoU of proposals (anomaly) on the draws of `bootstrap.on_draws`: [1 + R].
+
+    None without categories.
+    """
+    if _why_no_categories(split):
+        return None
+    return localization.anomaly_map_on_draws(
+        _detections(split, "proposals", RULE)[0],
+        _truth(split),
+        bootstrap.once_and_drawn(len(split.known)),
+        num_categories=split.info.taxonomy.num_categories + 1,
+    )
+
+
 def _why_no_categories(split: ScoredSplit) -> str:
     if not split.known:
         return "no video has annotated frames"
@@ -261,6 +277,7 @@ def intervals(arrays: SplitArrays) -> dict[str, dict[str, float]]:
         found["anomalous_frame_auc"] = bootstrap.confidence_intervals(
             truth[chosen], scores[chosen], own_lengths
         )["roc_auc"]
+    found["single_video_auc"] = bootstrap.mean_interval(arrays.single_video_aucs)
     once = np.ones(len(arrays.labels), np.int64)
     found |= _resampled(names.VIDEO, arrays.anomalous, arrays.video_scores, once)
     if arrays.category_probs.shape[1]:

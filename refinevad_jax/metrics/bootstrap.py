@@ -1,11 +1,12 @@
-"""How far a frame metric depends on which videos happen to be in the test set.
+"""How far a frame metric depends on the videos of the test set, and on the seeds of training.
 
 Whole videos are drawn anew with replacement, because the frames of a video are not independent,
 and the metric is computed on each draw. The values are exact: scores are not binned, and ties count
 as in `frames`. It is fast because it sorts once, and because it notes of a normal frame only
 between which two scores of anomalous frames it lies: AUC and AP depend on nothing else.
 
-The spread between training seeds is not in these intervals; run several seeds for that.
+The interval of one run covers videos, not the spread between training seeds. `difference` compares
+groups of seeds and covers both.
 """
 
 import dataclasses
@@ -15,6 +16,7 @@ import numpy as np
 from refinevad_jax.metrics import frames
 
 METRICS = ("roc_auc", "average_precision")
+NUMBERS_PER_DRAW = 8  # from Student's t: with few seeds its tails are long
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,16 +42,18 @@ class Interval:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """Two runs on the same videos, B minus A.
+    """Two groups of seeds on the same videos, B minus A.
 
     Attributes:
-        difference: the interval of the difference.
-        p_value: two-sided: twice the smaller share of resamples in which one run is at least as
-            good as the other, at most 1, and at least 2 / (num_resamples + 1).
+        difference: the interval of the difference of their means.
+        p_value: two-sided: twice the smaller share of resamples in which one group is at least as
+            good as the other, at most 1, and at least 2 / (R + 1) from R draws of videos.
+        covers_seeds: whether both cover seeds as well as videos; not with one seed in each group.
     """
 
     difference: Interval
     p_value: float
+    covers_seeds: bool
 
 
 class VideoCounts:
@@ -116,46 +120,56 @@ def draw_videos(num_videos: int, num_resamples: int, seed: int = 0) -> np.ndarra
     return rng.multinomial(num_videos, np.full(num_videos, 1 / num_videos), size=num_resamples)
 
 
+def once_and_drawn(num_videos: int, num_resamples: int = 1000) -> np.ndarray:
+    """[1 + R, V] int64: every video once, then the draws of `draw_videos`."""
+    as_they_are = np.ones((1, num_videos), np.int64)
+    return np.concatenate([as_they_are, draw_videos(num_videos, num_resamples)])
+
+
+def on_draws(
+    truth: np.ndarray, scores: np.ndarray, lengths: np.ndarray, *, num_resamples: int = 1000
+) -> dict[str, np.ndarray]:
+    """AUC and AP of one run on draws of videos, which are the same for any run on V videos.
+
+    truth: [F] bool; scores: [F]; lengths: [V] frames of each video. With lengths all 1 the metrics
+    are those of videos. By metric name [1 + R]: on the videos as they are, then on every draw.
+    """
+    counts = VideoCounts(truth, scores, lengths)
+    draws = once_and_drawn(len(lengths), num_resamples)
+    values = np.array([counts.metrics(draw) for draw in draws])
+    return {name: values[:, i] for i, name in enumerate(METRICS)}
+
+
 def confidence_intervals(
     truth: np.ndarray, scores: np.ndarray, lengths: np.ndarray, *, num_resamples: int = 1000
 ) -> dict[str, Interval]:
-    """Percentile intervals of AUC and AP by metric name.
+    """Percentile intervals of AUC and AP by metric name; arguments as of `on_draws`."""
+    values = on_draws(truth, scores, lengths, num_resamples=num_resamples)
+    return {name: percentile_interval(row) for name, row in values.items()}
 
-    truth: [F] bool; scores: [F]; lengths: [V] frames of each video. With lengths all 1 the metrics
-    are those of videos.
+
+def difference(a: np.ndarray, b: np.ndarray, seed: int = 0) -> Comparison:
+    """Whether the seeds of group B are better than those of group A, as means.
+
+    a: [S, 1 + R] and b: [S', 1 + R], a metric of each seed on the same draws of videos, as
+    `on_draws` gives it. To the difference on every draw comes what other seeds would change:
+    a number from Student's t with S + S' - 2 degrees of freedom, times the standard error
+    s sqrt(1 / S + 1 / S') with the pooled deviation s of the seeds. Drawing the few seeds with
+    replacement, as the videos are drawn, gives intervals that are too narrow. Seeds of equal
+    number are not taken for pairs. With one seed in each group s is not known: videos only.
     """
-    values = _on_draws(truth, scores, lengths, num_resamples)
-    return {name: percentile_interval(values[:, i]) for i, name in enumerate(METRICS)}
-
-
-def compare(
-    truth: np.ndarray,
-    scores_a: np.ndarray,
-    scores_b: np.ndarray,
-    lengths: np.ndarray,
-    *,
-    num_resamples: int = 1000,
-) -> dict[str, Comparison]:
-    """Whether run B is better than run A: both are evaluated on the same draws of videos.
-
-    truth: [F] bool; scores_a, scores_b: [F] in the same order; lengths: [V]. By metric name.
-    """
-    a, b = (_on_draws(truth, scores, lengths, num_resamples) for scores in (scores_a, scores_b))
-    values = b - a
-    return {
-        name: Comparison(percentile_interval(values[:, i]), _two_sided(values[1:, i]))
-        for i, name in enumerate(METRICS)
-    }
-
-
-def _on_draws(
-    truth: np.ndarray, scores: np.ndarray, lengths: np.ndarray, num_resamples: int
-) -> np.ndarray:
-    """[1 + R, 2] the metrics of METRICS: on the videos as they are, then on every resample."""
-    counts = VideoCounts(truth, scores, lengths)
-    as_they_are = np.ones((1, len(lengths)), np.int64)
-    draws = np.concatenate([as_they_are, draw_videos(len(lengths), num_resamples)])
-    return np.array([counts.metrics(draw) for draw in draws])
+    freedom = len(a) + len(b) - 2
+    value, *drawn = b.mean(axis=0) - a.mean(axis=0)
+    values, least = np.array(drawn), 2 / (len(drawn) + 1)
+    if freedom:
+        squares = sum(((group[:, 0] - group[:, 0].mean()) ** 2).sum() for group in (a, b))
+        error = np.sqrt(squares / freedom * (1 / len(a) + 1 / len(b)))
+        rng = np.random.default_rng([seed, freedom])  # other numbers than those of draw_videos
+        numbers = error * rng.standard_t(freedom, (NUMBERS_PER_DRAW, len(values)))
+        # With both signs, A against B is exactly B against A.
+        values = np.concatenate([values + numbers, values - numbers]).ravel()
+    interval = percentile_interval(np.append(value, values))
+    return Comparison(interval, max(_two_sided(values), least), freedom > 0)
 
 
 def mean_interval(values: np.ndarray, *, num_resamples: int = 1000) -> Interval:

@@ -238,6 +238,42 @@ def anomalous_videos_auc(truth: np.ndarray, scores: np.ndarray, anomalous: np.nd
     return roc_auc(np.asarray(truth)[kept], np.asarray(scores)[kept])
 
 
+def single_video_aucs(truth: np.ndarray, scores: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """ROC AUC inside each video: [K], nan for a video without frames of both classes.
+
+    truth: [F] bool, scores: [F], one video after the other; lengths: [K] frames of each.
+    """
+    ends = np.cumsum(lengths)
+    parts = [slice(*pair) for pair in zip(ends - lengths, ends, strict=True)]
+    aucs = [roc_auc(truth[p], scores[p]) if truth[p].any() else np.nan for p in parts]
+    return np.array(aucs, np.float64)
+
+
+def middle_scores(lengths: np.ndarray) -> np.ndarray:
+    """[F] scores that know a frame's place alone: 1 in the middle of its video, near 0 at its ends.
+
+    lengths: [K] frames of each video. Any other bump that falls alike to both sides has the same
+    order of frames, and so the same AUC and AP.
+    """
+    bumps = (1 - np.abs(2 * np.arange(n) + 1 - n) / n for n in lengths)
+    return np.concatenate([np.zeros(0), *bumps])
+
+
+def recall_at_false_alarm_rate(
+    positive_scores: np.ndarray, normal_scores: np.ndarray, rate: float
+) -> float:
+    """Share of anomalous frames found by the threshold of `threshold_at_false_alarm_rate`.
+
+    positive_scores: scores of the anomalous frames; normal_scores: of the frames of normal videos.
+    nan if there are none of either.
+    """
+    positive_scores, normal_scores = np.asarray(positive_scores), np.asarray(normal_scores)
+    if not positive_scores.size or not normal_scores.size:
+        return float("nan")
+    threshold = threshold_at_false_alarm_rate(normal_scores, rate)
+    return float(np.mean(positive_scores >= threshold))
+
+
 def checked(truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Both as arrays. Raises ValueError if the shapes differ or a score is NaN."""
     truth, scores = np.asarray(truth, bool), np.asarray(scores)

@@ -6,7 +6,7 @@ column for normal, it is column 0, and the anomaly categories follow.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -89,6 +89,52 @@ def average_precisions(
     Returns [num_categories, len(iou_thresholds)] in [0, 1], nan for a category without truth.
     Raises ValueError for a category out of range, a NaN score or an IoU outside (0, 1].
     """
+    values = np.full((num_categories, len(iou_thresholds)), np.nan)
+    for category, _, annotated, right in _matches(
+        detections, truth, num_categories, iou_thresholds
+    ):
+        values[category] = [_average_precision(row, len(annotated), interpolated) for row in right]
+    return values
+
+
+def anomaly_map_on_draws(
+    detections: Detections, truth: Truth, draws: np.ndarray, *, num_categories: int
+) -> np.ndarray:
+    """The mean AP over IoU and anomaly categories with truth, if video v counts draws[r, v] times.
+
+    draws: [R, V]. Detections of a video drawn twice count twice, at the same place of the ranking.
+    Returns [R], on a draw of every video once that of `anomaly_mean_average_precision`; nan for a
+    draw without a stretch of an anomaly category.
+    """
+    found = []
+    for category, ranked, annotated, right in _matches(
+        detections, truth, num_categories, IOU_THRESHOLDS
+    ):
+        if category:
+            counts = draws[:, ranked.video]
+            place = np.maximum(np.cumsum(counts, axis=1), 1)
+            sums = np.zeros(len(draws))
+            for columns in map(np.flatnonzero, right):  # few: at most one per stretch
+                hits = counts[:, columns]
+                sums += (np.cumsum(hits, axis=1) / place[:, columns] * hits).sum(axis=1)
+            mean = sums / len(right)
+            stretches = draws[:, truth.video[annotated]].sum(axis=1)
+            found.append(
+                np.divide(mean, stretches, out=np.full(len(draws), np.nan), where=stretches > 0)
+            )
+    values = np.stack(found) if found else np.full((1, len(draws)), np.nan)
+    defined = ~np.isnan(values)
+    totals, numbers = np.where(defined, values, 0).sum(axis=0), defined.sum(axis=0)
+    return np.divide(totals, numbers, out=np.full(len(draws), np.nan), where=numbers > 0)
+
+
+def _matches(
+    detections: Detections, truth: Truth, num_categories: int, iou_thresholds: Sequence[float]
+) -> Iterator[tuple[int, Detections, np.ndarray, np.ndarray]]:
+    """By category with truth: its detections by falling score, its stretches, what is right.
+
+    Yields the category, N detections, the positions of its stretches in truth, and [I, N] bool.
+    """
     for name, categories in (("detection", detections.category), ("truth", truth.category)):
         if len(categories) and not (categories.min() >= 0 and categories.max() < num_categories):
             raise ValueError(f"{name}: a category outside 0 .. {num_categories - 1}")
@@ -96,16 +142,16 @@ def average_precisions(
         raise ValueError("a detection's score is NaN")
     if not all(0 < threshold <= 1 for threshold in iou_thresholds):
         raise ValueError(f"IoU thresholds {list(iou_thresholds)}: all must be in (0, 1]")
-    values = np.full((num_categories, len(iou_thresholds)), np.nan)
-    for category in np.unique(truth.category):
+    for category in np.unique(truth.category).tolist():
         kept = np.flatnonzero(detections.category == category)
         ranked = detections.select(kept[np.argsort(-detections.score[kept], kind="stable")])
         annotated = np.flatnonzero(truth.category == category)
         pairs = _overlapping_pairs(ranked, truth, annotated, min(iou_thresholds))
-        for column, threshold in enumerate(iou_thresholds):
-            right = _greedy_matches(*pairs, threshold=threshold, num_detections=len(kept))
-            values[category, column] = _average_precision(right, len(annotated), interpolated)
-    return values
+        right = [
+            _greedy_matches(*pairs, threshold=threshold, num_detections=len(kept))
+            for threshold in iou_thresholds
+        ]
+        yield category, ranked, annotated, np.array(right)
 
 
 def _overlapping_pairs(

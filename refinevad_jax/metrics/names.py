@@ -22,6 +22,7 @@ FRAME = "frame"  # truth and scores of frames
 VIDEO = "video"  # video-level labels and scores
 CATEGORY = "category"  # video-level labels and category probabilities
 LOCALIZATION = "localization"  # events: evaluation/numbers.py computes these apart
+PROPOSALS_MAP = "localization.proposals.anomaly.mean"
 # The tables, in addition to metrics.json.
 EVALUATION = "evaluation"  # printed by an evaluation, report.html and compare.html
 SEEDS = "seeds"  # mean and deviation over the seeds of a run
@@ -73,6 +74,17 @@ class SplitArrays:
         """[F] from one value per video [V]: repeated over the frames of those with truth."""
         return per_frame(np.asarray(values)[self.with_truth], self.lengths)
 
+    @functools.cached_property
+    def single_video_aucs(self) -> np.ndarray:
+        """AUC inside each of the videos with frames of both classes."""
+        found = frames.single_video_aucs(self.truth, self.scores, self.lengths)
+        return found[~np.isnan(found)]
+
+    def recall_at(self, rate: float) -> float:
+        """Share of anomalous frames found at a false alarm rate on normal videos."""
+        positives = self.scores[self.truth]
+        return frames.recall_at_false_alarm_rate(positives, self.normal_scores, rate)
+
     def auc_of(self, chosen: np.ndarray) -> float:
         """Ano-AUC: over the frames of some of the videos with truth, chosen [K] bool."""
         return frames.anomalous_videos_auc(self.truth, self.scores, per_frame(chosen, self.lengths))
@@ -90,7 +102,7 @@ class Metric:
         function: computes it, nan if it is not defined; None for LOCALIZATION.
         tables: those that show it.
         resampled: its name in `bootstrap.METRICS`, if draws of videos give its interval and its
-            paired differences; "" otherwise. For FRAME and VIDEO only.
+            differences of runs; "" otherwise. For FRAME and VIDEO only.
     """
 
     key: str
@@ -151,6 +163,31 @@ METRICS = (
         lambda arrays: arrays.auc_of(has_anomalous_frame(arrays.truth, arrays.lengths)),
     ),
     Metric(
+        "single_video_auc",
+        "AUC inside videos",
+        "mean of one AUC per video, over videos with frames of both classes",
+        FRAME,
+        lambda arrays: videos.mean_of_defined(arrays.single_video_aucs),
+        (EVALUATION, SEEDS),
+    ),
+    Metric(
+        "single_video_auc_below_half",
+        "videos with AUC below 0.5",
+        "share of these videos whose own frames are ordered worse than by chance",
+        FRAME,
+        lambda arrays: videos.mean_of_defined(arrays.single_video_aucs < 0.5),
+    ),
+    *(
+        Metric(
+            f"recall_at_{per_mille}_per_mille",
+            f"recall at {per_mille / 10:g} % false alarms",
+            "anomalous frames found; threshold by all frames of this split's normal videos",
+            FRAME,
+            functools.partial(SplitArrays.recall_at, rate=per_mille / 1000),
+        )
+        for per_mille in (1, 10, 50)
+    ),
+    Metric(
         "false_alarm_rate",
         "false alarms at 0.5",
         "share of the frames of normal videos",
@@ -192,7 +229,7 @@ METRICS = (
         (EVALUATION, SEEDS),
     ),
     Metric(
-        "localization.proposals.anomaly.mean",
+        PROPOSALS_MAP,
         "mAP@IoU",
         "by proposals, mean over IoU 0.1 to 0.5 and the anomaly categories",
         LOCALIZATION,
@@ -200,6 +237,9 @@ METRICS = (
         (RESULTS, VERDICTS),
     ),
 )
+# Those that are also given for a score that knows a frame's place in its video and nothing else.
+POSITION_ONLY = ("frame_auc", "frame_ap", "anomalous_frame_auc", "single_video_auc")
+POSITION_NOTE = "no model: a bump in the middle of every video, what place alone gives"
 # mAP@IoU: how detections are made, and how their mean is taken.
 RULES = {"legacy": "published rule", "proposals": "our proposals"}
 CONVENTIONS = {
@@ -233,6 +273,13 @@ def measured(arrays: SplitArrays, table: str = "") -> dict[str, float]:
         for metric in (shown_in(table) if table else METRICS)
         if metric.function and metric.level != left_out
     }
+
+
+def position_only(arrays: SplitArrays) -> dict[str, float]:
+    """The metrics of POSITION_ONLY for `frames.middle_scores`, by key: a reference, not the run."""
+    bumps = dataclasses.replace(arrays, scores=frames.middle_scores(arrays.lengths))
+    found = [metric for metric in METRICS if metric.key in POSITION_ONLY]
+    return {metric.key: metric.function(bumps) for metric in found if metric.function}
 
 
 def selection_metrics(

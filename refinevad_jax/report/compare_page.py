@@ -1,13 +1,19 @@
 """compare.html and its printed table, from what `evaluation.comparison` finds."""
 
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from refinevad_jax.errors import as_damaged
 from refinevad_jax.metrics import names
 from refinevad_jax.report.page import write_html
-from refinevad_jax.report.tables import facts, localization_rows, metric_rows, number
+from refinevad_jax.report.tables import (
+    facts,
+    localization_rows,
+    mean_and_deviation,
+    metric_rows,
+    number,
+)
 
 
 def write_page(path: pathlib.Path, content: Mapping[str, Any]) -> None:
@@ -20,50 +26,120 @@ def write_page(path: pathlib.Path, content: Mapping[str, Any]) -> None:
             path,
             "compare",
             title="Runs side by side",
-            data=content,
+            data={
+                "categories": content["categories"],
+                "runs": [
+                    {"name": run["name"], "roc": run["roc"], "classes": _classes(run["metrics"])}
+                    for run in runs
+                ],
+            },
             names=[run["name"] for run in runs],
-            headline=list(zip(*(metric_rows(run["metrics"]) for run in runs), strict=True)),
+            seeds=any(len(run["metrics"]) > 1 for run in runs),
+            headline=list(zip(*(_headline(run["metrics"]) for run in runs), strict=True)),
             facts=_facts(content),
             localization=_localization(content),
-            differences=content["differences"],
-            metric_names=names.titles(),
+            differences=[
+                found | {"covers": covers(found), "rows": _rows(found)}
+                for found in content["differences"]
+            ],
         )
 
 
 def table(content: Mapping[str, Any]) -> str:
-    """The paired differences as text."""
-    lines, titles = [], names.titles()
+    """The differences as text."""
+    lines = []
     for found in content["differences"]:
-        lines.append(f"{found['name']} minus {found['against']}")
+        lines.append(f"{found['name']} minus {found['against']}: {covers(found)}")
         if found["reason"]:
             lines.append(f"  {found['reason']}")
-        for key, row in found["rows"].items():
-            low, high = number(row["low"]), number(row["high"])
+        for row in _rows(found):
             lines.append(
-                f"  {titles[key]:20s} {number(row['value']):>8}  [{low}, {high}]  "
+                f"  {row['name']:12s} {row['mean']:>15} - {row['against']:<15} = "
+                f"{number(row['value']):>7}  [{number(row['low'])}, {number(row['high'])}]  "
                 f"p = {number(row['p_value'], 3)}"
             )
     return "\n".join(lines)
 
 
+def covers(found: Mapping[str, Any]) -> str:
+    """What the intervals and p-values of a difference cover, in words."""
+    one, other = found["seeds"]
+    if one == other == 1:
+        return (
+            "intervals and p cover videos only, not seeds: two seeds of one configuration may "
+            "differ as much"
+        )
+    return f"intervals and p cover videos and seeds ({one} against {other})"
+
+
+def _rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows of a difference: title, both means with their deviation over seeds, the interval, p."""
+    titles = names.titles()
+    return [
+        row | {"name": titles[key], "mean": _mean(row["values"]), "against": _mean(row["against"])}
+        for key, row in found["rows"].items()
+    ]
+
+
+def _mean(values: Sequence[float | None]) -> str:
+    """The value of one seed, mean ± deviation of several, or a dash if one is not defined."""
+    found = mean_and_deviation(values)
+    if found is None:
+        return number(None)
+    return f"{found[0]:.4f} ± {found[1]:.4f}" if len(values) > 1 else number(found[0])
+
+
+def _headline(seeds: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of one run: its value and interval, or mean ± deviation over its seeds."""
+    rows = []
+    for cells in zip(*map(metric_rows, seeds), strict=True):
+        row = {**cells[0], "value": _mean([cell["value"] for cell in cells])}
+        rows.append(row if len(seeds) == 1 else row | {"low": None, "high": None})
+    return rows
+
+
+def _classes(seeds: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The measures of each category, as means over the seeds; None if a seed has none."""
+    every = [content["per_category"]["categories"] for content in seeds]
+    return [
+        {
+            key: (mean_and_deviation([row.get(key) for row in rows]) or (None,))[0]
+            for key in rows[0]
+            if key != "category"
+        }
+        for rows in zip(*every, strict=True)
+    ]
+
+
 def _facts(content: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Rows of one fact, and whether it is the same for all runs."""
-    columns = [dict(facts(run["metrics"])) for run in content["runs"]]
+    """Rows of one fact, and whether it is the same for all runs; what seeds differ in is listed."""
+    columns = []
+    for run in content["runs"]:
+        seeds = [dict(facts(metrics)) for metrics in run["metrics"]]
+        columns.append(
+            {name: ", ".join(dict.fromkeys(seed[name] for seed in seeds)) for name in seeds[0]}
+        )
     rows = {name: [column[name] for column in columns] for name in columns[0]}
     return [{"name": name, "cells": row, "same": len(set(row)) == 1} for name, row in rows.items()]
 
 
 def _localization(content: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Rows of one rule and convention: the mean mAP of each run, or None."""
-    found = [
-        {
-            (row["rule"], row["key"]): row["mean"]
-            for row in localization_rows(run["metrics"]["localization"])
-        }
-        for run in content["runs"]
-    ]
+    """Rows of one rule and convention: the mean mAP of each run over its seeds, or None."""
+    found, notes = [], {}
+    for run in content["runs"]:
+        values: dict[tuple[str, str], list[float | None]] = {}
+        for metrics in run["metrics"]:
+            for row in localization_rows(metrics["localization"]):
+                values.setdefault((row["rule"], row["key"]), []).append(row["mean"])
+                notes[row["key"]] = row["note"]
+        found.append({key: mean_and_deviation(seeds) for key, seeds in values.items()})
     keys = dict.fromkeys(key for run in found for key in run)
     return [
-        {"rule": rule, "key": key, "cells": [run.get((rule, key)) for run in found]}
+        {
+            "rule": rule,
+            "key": key,
+            "note": notes[key],
+            "cells": [(run.get((rule, key)) or (None,))[0] for run in found],
+        }
         for rule, key in keys
     ]

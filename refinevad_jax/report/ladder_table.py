@@ -1,26 +1,33 @@
-"""The ladder as a table: mean and spread over seeds, paired differences, what does not help."""
+"""The ladder as a table: mean and spread over seeds, differences, what does not help."""
 
 import csv
 import dataclasses
 import datetime
 import functools
 import io
-import math
 import pathlib
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from refinevad_jax.files.staged import write_text
-from refinevad_jax.metrics import names
+from refinevad_jax.metrics import bootstrap, names
 from refinevad_jax.metrics.names import Metric
 from refinevad_jax.report.page import write_html
-from refinevad_jax.report.tables import commits, markdown_table, measured_on, spread
+from refinevad_jax.report.tables import (
+    commits,
+    markdown_table,
+    mean_and_deviation,
+    measured_on,
+    spread,
+)
 
-LEVEL = 0.95
 NOTE = (
-    "Mean ± standard deviation over the seeds; differences are paired by seed, with the 95 % t "
-    "interval of their mean, not corrected for the number of comparisons: about one in twenty "
+    "Mean ± standard deviation over the seeds. Differences are those of the means, with a 95 % "
+    "interval over seeds and videos: the same 1,000 draws of videos for all rows, and Student's t "
+    "with the pooled deviation of the seeds of both rows. With one seed per row the interval "
+    "covers videos only. It is not corrected for the number of comparisons: about one in twenty "
     "without any effect seems to have one. mAP@IoU is that of proposals, mean over IoU 0.1 to 0.5 "
     "and the anomaly categories. The paper's column is its own ablation on features that have not "
     "been published: only the order of rows can be compared."
@@ -28,27 +35,23 @@ NOTE = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Difference:
-    """Mean over seeds of one row minus another, and its interval; ends are None with one seed."""
-
-    mean: float
-    low: float | None
-    high: float | None
-
-    def __str__(self) -> str:
-        if self.low is None or self.high is None:
-            return f"{self.mean:+.3f}"
-        return f"{self.mean:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
-
-
-@dataclasses.dataclass(frozen=True)
 class LadderRow:
-    """One row: its name, the part it lacks, the paper's figure, and metrics.json of every seed."""
+    """One row.
+
+    Attributes:
+        name: of the row.
+        part: what full has and it lacks.
+        paper_auc: the paper's figure.
+        contents: metrics.json of each of S seeds.
+        drawn: the metrics that draws of videos give, by key: [S, 1 + R] as of
+            `bootstrap.on_draws`, the same draws in all rows.
+    """
 
     name: str
     part: str
     paper_auc: float | None
     contents: Sequence[Mapping[str, Any]]
+    drawn: Mapping[str, np.ndarray]
 
     def values(self, metric: Metric) -> list[float | None]:
         """A metric of every seed, None if it is not defined."""
@@ -79,27 +82,29 @@ def write(folder: pathlib.Path, rows: Sequence[LadderRow], *, base: str, full: s
     return text
 
 
-def paired_by_seed(one: Sequence[float | None], other: Sequence[float | None]) -> Difference | None:
-    """One minus the other over the same seeds, with the 95 % t interval of the mean.
+def difference(metric: Metric, one: LadderRow, other: LadderRow) -> tuple[str, str]:
+    """One row minus another: the difference with its interval, and what it shows in a word.
 
-    None if a value is not defined.
+    Both are empty if the metric is not defined in all seeds.
     """
-    pairs = zip(one, other, strict=True)
-    differences = [a - b for a, b in pairs if a is not None and b is not None]
-    if len(differences) < len(one):
-        return None
-    mean = statistics.mean(differences)
-    if len(differences) < 2:
-        return Difference(mean, None, None)
-    from scipy.special import stdtrit  # jax itself depends on SciPy
-
-    error = statistics.stdev(differences) / math.sqrt(len(differences))
-    half = error * float(stdtrit(len(differences) - 1, (1 + LEVEL) / 2))
-    return Difference(mean, mean - half, mean + half)
+    means = [mean_and_deviation(row.values(metric)) for row in (one, other)]
+    if means[0] is None or means[1] is None:
+        return "", ""
+    value = f"{means[0][0] - means[1][0]:+.3f}"
+    if not (metric.key in one.drawn and metric.key in other.drawn):
+        return value, "no interval"
+    interval = bootstrap.difference(other.drawn[metric.key], one.drawn[metric.key]).difference
+    if interval.low > 0:
+        word = "helps"
+    elif interval.high < 0:
+        word = "hurts"
+    else:
+        word = "no effect shown"
+    return f"{value} [{interval.low:+.3f}, {interval.high:+.3f}]", word
 
 
 def verdicts(rows: Sequence[LadderRow], *, full: str) -> list[str]:
-    """A sentence per part: whether full is better with it, by the paired differences."""
+    """A sentence per part: whether full is better with it, by the differences."""
     whole = next(row for row in rows if row.name == full)
     found = []
     for row in rows:
@@ -110,18 +115,8 @@ def verdicts(rows: Sequence[LadderRow], *, full: str) -> list[str]:
 
 
 def _verdict(whole: LadderRow, row: LadderRow, metric: Metric) -> str:
-    difference = paired_by_seed(whole.values(metric), row.values(metric))
-    if difference is None:
-        return ""
-    if difference.low is None or difference.high is None:
-        word = "one seed, no interval"
-    elif difference.low > 0:
-        word = "helps"
-    elif difference.high < 0:
-        word = "hurts"
-    else:
-        word = "no effect shown"
-    return f"{metric.title} {difference}, {word}"
+    value, word = difference(metric, whole, row)
+    return f"{metric.title} {value}, {word}" if value else ""
 
 
 def facts(rows: Sequence[LadderRow]) -> str:
@@ -174,7 +169,4 @@ def _spread(metric: Metric, row: LadderRow) -> str:
 
 
 def _against(metric: Metric, other: LadderRow, row: LadderRow) -> str:
-    if row is other:
-        return "–"
-    difference = paired_by_seed(row.values(metric), other.values(metric))
-    return "–" if difference is None else str(difference)
+    return "–" if row is other else difference(metric, row, other)[0] or "–"

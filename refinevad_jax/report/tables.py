@@ -81,7 +81,10 @@ def spread(values: Sequence[float | None]) -> str:
 
 
 def metric_rows(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The metrics of an evaluation: title, note, value, and the interval's ends or None."""
+    """The metrics of an evaluation: title, note, value, and the interval's ends or None.
+
+    The last rows are what position alone gives, for reference.
+    """
     rows = []
     for metric in names.shown_in(names.EVALUATION):
         interval = metrics["intervals"].get(metric.key) or {}
@@ -94,6 +97,11 @@ def metric_rows(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "high": interval.get("high"),
             }
         )
+    position = metrics.get("position_only") or {}
+    for key in names.POSITION_ONLY:
+        title = f"{names.titles()[key]}, position only"
+        note, value = names.POSITION_NOTE, position.get(key)
+        rows.append({"name": title, "note": note, "value": value, "low": None, "high": None})
     return rows
 
 
@@ -236,7 +244,7 @@ def result_table(rows: Mapping[str, Mapping[pathlib.Path, Mapping[str, Any]]]) -
     table: list[list[str]] = []
     notes = []
     for name, evaluations in rows.items():
-        _check_same(name, evaluations)
+        check_same(name, evaluations)
         contents = list(evaluations.values())
         with as_damaged(f"{next(iter(evaluations))}: damaged; evaluate again"):
             first = contents[0]
@@ -264,13 +272,13 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list
     return [lines[0], "|" + "---|" * len(header), *lines[1:]]
 
 
-def _check_same(name: str, evaluations: Mapping[pathlib.Path, Mapping[str, Any]]) -> None:
+def check_same(name: str, evaluations: Mapping[pathlib.Path, Mapping[str, Any]]) -> None:
     """Raises UserError if the seeds of one row were not measured on the same thing."""
     first, content = next(iter(evaluations.items()))
     for key in SAME:
         for folder, other in evaluations.items():
             if other.get(key) != content.get(key):
                 raise UserError(
-                    f"row {name!r}: {key} is {other.get(key)!r} in {folder} and "
+                    f"seeds of {name!r} differ: {key} is {other.get(key)!r} in {folder} and "
                     f"{content.get(key)!r} in {first}; evaluate them the same way"
                 )

@@ -9,6 +9,7 @@ report.html, curves/, curves.png, figures/    drawn by the caller
 
 import contextlib
 import csv
+import glob
 import json
 import math
 import pathlib
@@ -22,7 +23,7 @@ from refinevad_jax.errors import UserError, as_damaged
 from refinevad_jax.files.arrays import load_packed
 from refinevad_jax.files.staged import replace_folder, staging_folder, write_json
 from refinevad_jax.runs.published import published_evaluations
-from refinevad_jax.runs.run import is_published, refuse_several_seeds, seed_workdirs
+from refinevad_jax.runs.run import is_published, seed_workdirs
 from refinevad_jax.runtime import commands
 
 
@@ -70,21 +71,37 @@ def write_evaluation(
     return names
 
 
-def find_evaluation(path: pathlib.Path) -> pathlib.Path:
-    """The evaluation folder that is meant: the path itself, or the only one of a workdir.
+def find_evaluations(text: str) -> list[pathlib.Path]:
+    """The evaluation folders that are meant: one, or one per seed.
 
-    Raises UserError if it has none, or more than one.
+    text: an evaluation folder, a workdir with one evaluation, a folder of several seeds with one
+    evaluation each, or a pattern of these in which * stands for any name. Raises UserError if
+    nothing matches, or if what matches has no evaluation or more than one.
     """
-    if (path / "metrics.json").is_file():
-        return path
-    found = _folders(path)
-    if len(found) == 1:
-        return found[0]
-    if found:
-        names = ", ".join(str(folder) for folder in found)
-        raise UserError(f"{path} has {len(found)} evaluations; name one of {names}")
-    refuse_several_seeds(path)
-    raise _missing(path)
+    folders = [pathlib.Path(text)]
+    if glob.has_magic(text) and not folders[0].exists():
+        folders = sorted(map(pathlib.Path, glob.glob(text)))  # noqa: PTH207
+        if not folders:
+            raise UserError(f"no folder matches {text!r}")
+    return [evaluation for folder in folders for evaluation in _of_every_seed(folder)]
+
+
+def _of_every_seed(folder: pathlib.Path) -> list[pathlib.Path]:
+    if (folder / "metrics.json").is_file():
+        return [folder]
+    found = []
+    for seed in seed_workdirs(folder) or [folder]:
+        own = _folders(seed)
+        if not own:
+            raise _missing(seed)
+        if len(own) > 1:
+            named = (
+                own if seed == folder else [folder / "seed*" / "eval" / path.name for path in own]
+            )
+            names = ", ".join(repr(str(path)) for path in named)
+            raise UserError(f"{seed} has {len(own)} evaluations; name one of {names}")
+        found += own
+    return found
 
 
 def read_metrics(folder: pathlib.Path) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """The ablation ladder: its rows, its runs, its table."""
 
 import csv
+import dataclasses
+import json
 import pathlib
 import shutil
 import subprocess
@@ -14,6 +16,7 @@ from configs import ucf_text
 from refinevad_jax import config as config_lib
 from refinevad_jax.errors import UserError
 from refinevad_jax.experiments import grid, ladder_rows
+from refinevad_jax.metrics import names
 from refinevad_jax.report import ladder_table
 from refinevad_jax.report.ladder_table import LadderRow
 from refinevad_jax.training import loop
@@ -69,39 +72,29 @@ def test_an_unknown_row_is_refused_by_name() -> None:
         ladder_rows.ladder(config_lib.default(), ["visual"], ["bass"])
 
 
-def content(seed: int, auc: float) -> dict:
-    return {
-        "seed": seed,
-        "frame_auc": auc,
-        "frame_ap": auc / 2,
-        "anomalous_frame_auc": auc - 0.1,
-        "video_auc": auc,
-        "category_accuracy": None,
-    }
-
-
-def test_differences_are_paired_by_seed() -> None:
-    full, other = [0.90, 0.92, 0.94], [0.89, 0.91, 0.93]
-    difference = ladder_table.paired_by_seed(full, other)
-    assert difference is not None and difference.low is not None and difference.high is not None
-    np.testing.assert_allclose([difference.mean, difference.low], 0.01, atol=1e-9)
-    # t with 2 degrees of freedom: 4.303 times the standard error.
-    spread = ladder_table.paired_by_seed([0.90, 0.92, 0.94], [0.90, 0.90, 0.90])
-    assert spread is not None and spread.low is not None
-    np.testing.assert_allclose(spread.low, 0.02 - 4.302653 * 0.02 / np.sqrt(3), atol=1e-6)
-    assert ladder_table.paired_by_seed([0.9], [0.8]) == ladder_table.Difference(
-        pytest.approx(0.1), None, None
-    )
-    assert ladder_table.paired_by_seed([None], [0.8]) is None
+def row(name: str, part: str, aucs: list[float], spread: float = 0.01) -> LadderRow:
+    """A row with a seed per AUC; on draws of videos all rows move together."""
+    moves = np.concatenate([[0], np.random.default_rng(0).normal(0, spread, 500)])
+    contents = [
+        {
+            "seed": seed,
+            "frame_auc": auc,
+            "frame_ap": auc / 2,
+            "category_accuracy": None,
+            "localization": {"proposals": {"anomaly": {"mean": auc / 4}}},
+        }
+        for seed, auc in enumerate(aucs)
+    ]
+    drawn = np.array([auc + moves for auc in aucs])
+    return LadderRow(name, part, 88.89, contents, {"frame_auc": drawn, "frame_ap": drawn / 2})
 
 
 def test_verdicts_say_what_helps_hurts_and_shows_nothing() -> None:
-    full = LadderRow("full", "", 88.89, [content(0, 0.90), content(1, 0.92)])
     rows = [
-        full,
-        LadderRow("a", "part a", None, [content(0, 0.85), content(1, 0.8701)]),
-        LadderRow("b", "part b", None, [content(0, 0.95), content(1, 0.9701)]),
-        LadderRow("c", "part c", None, [content(0, 0.95), content(1, 0.89)]),
+        row("full", "", [0.90, 0.91]),
+        row("a", "part a", [0.70, 0.71]),
+        row("b", "part b", [0.99, 1.00]),
+        row("c", "part c", [0.95, 0.89]),
     ]
     found = ladder_table.verdicts(rows, full="full")
     assert [line.split("; ")[0].split(", ")[-1] for line in found] == [
@@ -109,7 +102,25 @@ def test_verdicts_say_what_helps_hurts_and_shows_nothing() -> None:
         "hurts",
         "no effect shown",
     ]
-    assert found[0].endswith(", helps") and "frame AP +0.025" in found[0]
+    assert found[0].endswith("mAP@IoU +0.050, no interval") and "frame AP +0.100 [" in found[0]
+    assert "frame AUC +0.200 [" in found[0]
+
+
+def test_the_interval_covers_seeds_and_videos() -> None:
+    def width(one: LadderRow, other: LadderRow) -> float:
+        metric = names.METRICS[0]
+        text = ladder_table.difference(metric, one, other)[0].split("[")[1]
+        low, high = map(float, text.rstrip("]").split(", "))
+        return high - low
+
+    same, other = row("a", "", [0.9, 0.9]), row("b", "", [0.8, 0.8])
+    spread = row("c", "", [0.88, 0.92])
+    assert width(same, other) == pytest.approx(0, abs=1e-3)  # the draws move both alike
+    # 4.303 standard errors, of a t with 2 degrees of freedom, to each side.
+    error = np.sqrt(0.0008 / 2)
+    assert width(spread, other) == pytest.approx(2 * 4.303 * error, rel=0.25)
+    undefined = dataclasses.replace(same, contents=[{}, {}])
+    assert ladder_table.difference(names.METRICS[0], undefined, other) == ("", "")
 
 
 def test_the_ladder_runs_resumes_and_writes_its_table(
@@ -126,9 +137,14 @@ def test_the_ladder_runs_resumes_and_writes_its_table(
     assert not (tmp_path / "none").exists()
     found = grid.run_rows(tiny_config, rows, tmp_path, split="val")
     monkeypatch.setattr(loop, "train", lambda *_: pytest.fail("trained again"))
-    assert grid.run_rows(tiny_config, rows, tmp_path, split="val") == found
+    again = grid.run_rows(tiny_config, rows, tmp_path, split="val")
+    assert [result.contents for result in again] == [result.contents for result in found]
+    assert found[0].drawn["frame_auc"].shape == (2, 1001)
     assert "done before" in capsys.readouterr().out
-    table = [LadderRow(row.name, row.part, row.paper_auc, found[row.name]) for row in rows]
+    table = [
+        LadderRow(row.name, row.part, row.paper_auc, result.contents, result.drawn)
+        for row, result in zip(rows, found, strict=True)
+    ]
     text = ladder_table.write(tmp_path, table, base="base", full="full")
     assert "| base | " in text and "84.60 %" in text and "seeds 0, 1" in text
     with (tmp_path / "ladder.csv").open(encoding="utf-8") as file:
@@ -140,6 +156,11 @@ def test_the_ladder_runs_resumes_and_writes_its_table(
         ("full", "1"),
     ]
     assert "Ablation ladder" in (tmp_path / "ladder.html").read_text(encoding="utf-8")
+    for seed in (0, 1):
+        stored = tmp_path / "full" / f"seed{seed}" / "eval" / "tiny-val-best" / "metrics.json"
+        stored.write_text(json.dumps(json.loads(stored.read_text()) | {"truth_hash": "0" * 64}))
+    with pytest.raises(UserError, match="another truth than base; evaluate it again"):
+        grid.run_rows(tiny_config, rows, tmp_path, split="val")
 
 
 def test_a_row_evaluated_in_the_middle_of_its_training_is_not_done(

@@ -281,8 +281,8 @@ def test_evaluations_and_their_pages(ground: Ground, tmp_path: pathlib.Path) -> 
     scores = dict(np.load(folder / "scores.npz"))
 
     def page() -> None:
-        run = comparison.read_compared("one", folder)
-        content = {"runs": [{"name": "one", "metrics": run.metrics, "roc": None}]}
+        run = comparison.read_compared("one", [folder])
+        content = {"runs": [{"name": "one", "metrics": run.metrics, "roc": [None]}]}
         content |= {"categories": comparison.comparison([run])["categories"], "differences": []}
         compare_page.write_page(tmp_path / "page.html", content)
 

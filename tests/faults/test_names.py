@@ -169,7 +169,7 @@ def test_names_of_videos(
             place.mkdir(parents=True)
             written += not refused(write, name, place, [bag], read_info(str(folder), "hostile"))
     assert written
-    evaluated = comparison.read_compared(MARK, out / "run/eval/hostile-test-best")
+    evaluated = comparison.read_compared(MARK, [out / "run/eval/hostile-test-best"])
     content = comparison.comparison([evaluated, evaluated])
     compare_page.write_page(out / f"{NAMES[15]}".replace("/", ""), content)
     assert check_pages(out / "run" / "eval") and escaped(tmp_path) == []

@@ -92,25 +92,44 @@ def test_no_class_at_all_is_nan():
     assert found["average_precision"].num_resamples == 0
 
 
+def compared(truth, one, other, lengths, num_resamples=200):
+    """AUC of two groups of scores, [S, F] each."""
+    draws = [
+        np.stack(
+            [
+                bootstrap.on_draws(truth, scores, lengths, num_resamples=num_resamples)["roc_auc"]
+                for scores in group
+            ]
+        )
+        for group in (one, other)
+    ]
+    return bootstrap.difference(*draws)
+
+
 def test_equal_runs_do_not_differ():
     truth, scores, lengths = frames_of_videos(2, num_videos=40)
-    found = bootstrap.compare(truth, scores, scores, lengths, num_resamples=100)
-    for comparison in found.values():
-        interval = comparison.difference
+    for group in ([scores], [scores, scores]):
+        found = compared(truth, group, group, lengths)
+        interval = found.difference
         assert (interval.value, interval.low, interval.high) == (0.0, 0.0, 0.0)
-        assert comparison.p_value == 1.0
+        assert found.p_value == 1.0
 
 
 def test_a_much_better_run_is_found_and_the_sign_is_b_minus_a():
     rng = np.random.default_rng(0)
     lengths = np.full(50, 20)
     truth = rng.random(1000) < 0.3
-    noise = rng.random(1000)
-    found = bootstrap.compare(truth, noise, truth + 0.5 * noise, lengths, num_resamples=200)
-    assert found["roc_auc"].difference.low > 0.3
-    assert found["roc_auc"].p_value == pytest.approx(2 / 201)
-    back = bootstrap.compare(truth, truth + 0.5 * noise, noise, lengths, num_resamples=200)
-    assert back["roc_auc"].difference.value == -found["roc_auc"].difference.value
+    noise = rng.random((2, 1000))
+    better = truth + 0.5 * noise
+    for seeds in (1, 2):
+        found = compared(truth, noise[:seeds], better[:seeds], lengths)
+        assert found.difference.low > 0.2
+        assert found.p_value <= 0.02
+        assert found.covers_seeds == (seeds == 2)
+        back = compared(truth, better[:seeds], noise[:seeds], lengths)
+        assert back.difference.value == -found.difference.value
+        assert back.difference.low == pytest.approx(-found.difference.high)
+        assert back.p_value == found.p_value
 
 
 def test_pairing_is_narrower_than_two_intervals():
@@ -119,9 +138,79 @@ def test_pairing_is_narrower_than_two_intervals():
     truth = np.repeat(rng.random(40) < 0.5, 25)
     scores = truth * 0.5 + np.repeat(rng.random(40), 25)
     better = scores + 0.1 * truth
-    difference = bootstrap.compare(truth, scores, better, lengths)["roc_auc"].difference
+    difference = compared(truth, [scores], [better], lengths, 1000).difference
     alone = bootstrap.confidence_intervals(truth, scores, lengths)["roc_auc"]
     assert difference.high - difference.low < (alone.high - alone.low) / 2
+
+
+def test_what_seeds_add_is_students_t():
+    # Videos that all say the same leave the seeds alone: t with 4 degrees of freedom.
+    one, other = (np.repeat(np.array(group)[:, None], 5001, axis=1) for group in SEEDS)
+    interval = bootstrap.difference(one, other).difference
+    deviation = np.sqrt((2 * 0.1**2 + 2 * 0.2**2) / 4)
+    assert interval.value == pytest.approx(0.1)
+    half = 2.776 * deviation * np.sqrt(2 / 3)
+    assert interval.low == pytest.approx(0.1 - half, rel=0.05)
+    assert interval.high == pytest.approx(0.1 + half, rel=0.05)
+
+
+SEEDS = ([0.4, 0.5, 0.6], [0.4, 0.6, 0.8])
+
+
+def seeds_without_a_difference(rng, num_seeds, main):
+    """A metric of two groups on draws of 40 videos: [S, 1 + R] each, of the same expectation.
+
+    main: deviation over seeds that all videos of a seed share, in units of that of one video.
+    """
+    draws = bootstrap.draw_videos(40, 300, seed=int(rng.integers(2**31))) / 40
+    draws = np.concatenate([np.full((1, 40), 1 / 40), draws])
+    videos = rng.normal(size=40)
+    groups = []
+    for count in num_seeds:
+        own = videos + main * rng.normal(size=(count, 1)) + 0.5 * rng.normal(size=(count, 40))
+        groups.append(own @ draws.T)
+    return groups
+
+
+def covers_zero(interval):
+    return interval.low <= 0 <= interval.high
+
+
+def by_drawing_seeds(rng, one, other):
+    """The bootstrap of two levels that docs/metrics.md calls too narrow: seeds drawn as videos."""
+    means = []
+    for group in (one, other):
+        draws = rng.integers(0, len(group), (group.shape[1], len(group)))
+        draws[0] = np.arange(len(group))
+        means.append(group[draws, np.arange(group.shape[1])[:, None]].mean(axis=1))
+    return bootstrap.percentile_interval(means[1] - means[0])
+
+
+@pytest.mark.parametrize("num_seeds", [(2, 2), (3, 3), (5, 5), (1, 5)])
+@pytest.mark.parametrize("main", [0.1, 0.5])
+def test_without_a_difference_the_interval_covers_0_in_95_of_100(num_seeds, main):
+    """The shares that docs/metrics.md quotes."""
+    rng = np.random.default_rng(0)
+    covered = []
+    for _ in range(200):
+        one, other = seeds_without_a_difference(rng, num_seeds, main)
+        found = bootstrap.difference(one, other)
+        # The p-value says the same, up to the steps of 300 draws.
+        assert abs(found.p_value - 0.05) < 0.02 or (
+            (found.p_value > 0.05) == covers_zero(found.difference)
+        )
+        intervals = (
+            found.difference,
+            bootstrap.difference(one[:1], other[:1]).difference,
+            by_drawing_seeds(rng, one, other),
+        )
+        covered.append([covers_zero(interval) for interval in intervals])
+    ours, videos_only, drawn = np.mean(covered, axis=0)
+    assert ours >= 0.92  # two standard errors below 0.95
+    if main == 0.5:
+        assert ours <= 0.99
+        assert videos_only < 0.4  # one seed against one: equal configurations "differ"
+        assert drawn < (0.85 if max(num_seeds) < 5 else 0.95)
 
 
 def test_real_scores_of_ucf_crime_leave_a_wide_interval(ucf_model):

@@ -1,3 +1,4 @@
+import functools
 import json
 import math
 
@@ -265,13 +266,50 @@ def test_numbers_that_docs_metrics_quotes_for_them(ucf_model):
     threshold = frame_metrics.threshold_at_false_alarm_rate(normal_scores, 0.01)
     assert round(threshold, 4) == 0.0068
 
-    edges = np.cumsum(lengths)[:-1]
-    pairs = list(zip(np.split(truth, edges), np.split(scores, edges), strict=True))
-    per_video = [frame_metrics.roc_auc(*pair) for pair in pairs]
+    per_video = frame_metrics.single_video_aucs(truth, scores, lengths)
     assert round(np.nanmean(per_video), 4) == 0.6108
-    highest = np.array([video_scores.max() for _, video_scores in pairs])
+    assert np.isfinite(per_video).sum() == 140
+    assert round(np.mean(per_video[np.isfinite(per_video)] < 0.5), 3) == 0.286
+    middle = frame_metrics.middle_scores(lengths)
+    assert round(frame_metrics.roc_auc(truth, middle), 4) == 0.6182
+    assert round(frame_metrics.anomalous_videos_auc(truth, middle, anomalous), 4) == 0.6336
+    found = [
+        frame_metrics.recall_at_false_alarm_rate(scores[truth], normal_scores, rate)
+        for rate in (0.001, 0.01, 0.05)
+    ]
+    assert [round(recall, 3) for recall in found] == [0.044, 0.191, 0.441]
+    highest = np.array([part.max() for part in np.split(scores, np.cumsum(lengths)[:-1])])
     assert round(frame_metrics.roc_auc(ucf_model.labelled, highest), 4) == 0.7834
 
     longer = [spans + np.array([0, 1]) for spans in ucf_model.spans]
     inclusive = [frame_truth(*pair) for pair in zip(longer, lengths, strict=True)]
     assert round(frame_metrics.roc_auc(np.concatenate(inclusive), scores), 5) == 0.69027
+
+
+def test_auc_inside_single_videos_by_hand():
+    truth = np.array([0, 1, 1, 0, 1, 0, 0, 1], bool)
+    scores = np.array([0.5, 0.9, 0.2, 0.1, 0.4, 0.7, 0.3, 0.3])
+    # One pair of two in order; no frame; normal only; one pair and one tie of four.
+    found = frame_metrics.single_video_aucs(truth, scores, np.array([3, 0, 1, 4]))
+    np.testing.assert_array_equal(found, [0.5, np.nan, np.nan, 0.375])
+    assert frame_metrics.single_video_aucs(truth[:0], scores[:0], np.zeros(0, int)).shape == (0,)
+
+
+@given(st.lists(st.integers(0, 9), max_size=6))
+def test_position_alone_rises_to_the_middle_and_ties_both_sides(lengths):
+    scores = frame_metrics.middle_scores(np.array(lengths, int))
+    assert len(scores) == sum(lengths) and ((scores > 0) & (scores <= 1)).all()
+    for part in np.split(scores, np.cumsum(lengths)[:-1]) if lengths else []:
+        np.testing.assert_array_equal(part, part[::-1])
+        assert (np.diff(part[: (len(part) + 1) // 2]) > 0).all()
+
+
+def test_recall_at_a_false_alarm_rate_by_hand():
+    normal = np.arange(100) / 100
+    positive = np.array([0.5, 0.955, 0.99, 1.0])
+    recall = functools.partial(frame_metrics.recall_at_false_alarm_rate, positive, normal)
+    # The threshold is the lowest score that the allowed frames reach: 0.95, 0.99, above 0.99.
+    assert [recall(rate) for rate in (0.05, 0.01, 0.0)] == [0.75, 0.5, 0.25]
+    assert recall(1.0) == 1
+    assert math.isnan(frame_metrics.recall_at_false_alarm_rate(positive, normal[:0], 0.01))
+    assert math.isnan(frame_metrics.recall_at_false_alarm_rate(positive[:0], normal, 0.01))

@@ -188,3 +188,45 @@ def test_activity_net_fixture(shared_data):
     ]  # fmt: skip
     np.testing.assert_allclose(values.mean(axis=0), expected, atol=1e-8)
     assert values.mean() == pytest.approx(0.6177579365079365)
+
+
+def test_a_video_drawn_twice_counts_twice():
+    annotated = truth((0, 1, 0, 10), (1, 1, 0, 10))
+    found = detections((0, 1, 0, 10, 0.9), (1, 1, 20, 30, 0.8), (1, 0, 0, 10, 0.9))
+    draws = np.array([[1, 1], [2, 0], [0, 2], [0, 0], [2, 1], [1, 2]])
+    values = localization.anomaly_map_on_draws(found, annotated, draws, num_categories=2)
+    np.testing.assert_allclose(values, [1 / 2, 1, 0, np.nan, 2 / 3, 1 / 3])
+    only_normal = truth((0, 0, 0, 10))
+    values = localization.anomaly_map_on_draws(found, only_normal, draws, num_categories=2)
+    assert np.isnan(values).all()
+
+
+@given(st.integers(0, 10_000))
+@settings(deadline=None)
+def test_every_video_once_gives_the_mean_over_categories_and_iou(seed):
+    rng = np.random.default_rng(seed)
+
+    def rows(number):
+        start = rng.integers(0, 50, number)
+        places = (rng.integers(0, 5, number), rng.integers(0, 4, number), start)
+        return np.stack([*places, start + rng.integers(1, 30, number)], axis=1)
+
+    annotated, found = truth(*rows(12)), rows(40)
+    found = detections(*np.column_stack([found, rng.random(40)]))
+    values = localization.average_precisions(found, annotated, num_categories=4)
+    expected = localization.anomaly_mean_average_precision(values).mean()
+    once = np.ones((1, 5), int)
+    (value,) = localization.anomaly_map_on_draws(found, annotated, once, num_categories=4)
+    assert value == pytest.approx(expected)
+    # A draw without a video is the metric without it.
+    kept = np.flatnonzero(annotated.video)
+    rest = Truth(
+        *(getattr(annotated, name)[kept] for name in ("video", "category", "start", "end"))
+    )
+    values = localization.average_precisions(
+        found.select(np.flatnonzero(found.video)), rest, num_categories=4
+    )
+    without = np.array([[0, 1, 1, 1, 1]])
+    (value,) = localization.anomaly_map_on_draws(found, annotated, without, num_categories=4)
+    expected = localization.anomaly_mean_average_precision(values).mean()
+    np.testing.assert_allclose(value, expected)

@@ -9,6 +9,7 @@ import pytest
 
 from refinevad_jax import config
 from refinevad_jax.evaluation import comparison
+from refinevad_jax.evaluation.numbers import measure
 from refinevad_jax.evaluation.run import Settings, write_evaluation
 from refinevad_jax.metrics import names
 from refinevad_jax.metrics.names import Metric
@@ -43,14 +44,14 @@ def test_one_entry_brings_a_metric_into_every_table(
 
     assert f"{TITLE:24s} {value:.4f} ± 0.0000" in tables.seeds_table([content, content])
     assert TITLE in tables.result_table({"row": {folder: read_metrics(folder)}})
-    rows = [LadderRow(name, "a part", None, [content, content]) for name in ("base", "full")]
+    rows = [LadderRow(name, "a part", None, [content, content], {}) for name in ("base", "full")]
     text = ladder_table.write(tmp_path, rows, base="base", full="full")
     assert f"{TITLE} minus full" in text
-    assert f"{TITLE} +0.000 [+0.000, +0.000], no effect shown" in text
+    assert f"{TITLE} +0.000, no interval" in text
     assert extended in (tmp_path / "ladder.csv").read_text().splitlines()[0]
     assert TITLE in (tmp_path / "ladder.html").read_text(encoding="utf-8")
 
-    runs = [comparison.read_compared(name, folder) for name in ("one", "two")]
+    runs = [comparison.read_compared(name, [folder]) for name in ("one", "two")]
     compare_page.write_page(tmp_path / "compare.html", comparison.comparison(runs))
     assert TITLE in (tmp_path / "compare.html").read_text(encoding="utf-8")
     labels = split.arrays.labels
@@ -103,6 +104,29 @@ def test_ano_auc_by_truth_leaves_out_videos_whose_spans_are_cut_away() -> None:
     assert found["anomalous_frame_auc"] == pytest.approx(1 / 3)
     assert found["anomalous_frame_auc_by_truth"] == 1
     assert "category_accuracy" not in found and math.isnan(found["false_alarm_rate"])
+
+
+def test_position_alone_is_a_reference_beside_the_run() -> None:
+    arrays = scored_split().arrays
+    found = names.position_only(arrays)
+    assert list(found) == list(names.POSITION_ONLY)
+    assert all(0 < value < 1 for value in found.values())
+    assert found["frame_auc"] != names.measured(arrays)["frame_auc"]
+    content = measure(scored_split()) | PROTOCOL
+    assert content["position_only"] == found
+    rows = tables.metric_rows(content)[-len(found) :]
+    assert [row["value"] for row in rows] == list(found.values())
+    assert rows[0]["name"] == "frame AUC, position only"
+
+
+def test_recall_is_that_of_the_operating_point_and_auc_inside_videos_has_an_interval() -> None:
+    content = measure(scored_split())
+    assert content["recall_at_10_per_mille"] == content["operating_point"]["detection_rate"]
+    recalls = [content[f"recall_at_{rate}_per_mille"] for rate in (1, 10, 50)]
+    assert recalls == sorted(recalls)
+    interval = content["intervals"]["single_video_auc"]
+    assert interval["value"] == pytest.approx(content["single_video_auc"])
+    assert interval["low"] <= interval["value"] <= interval["high"]
 
 
 def test_keys_are_unique_and_tables_known() -> None:

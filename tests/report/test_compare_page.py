@@ -8,6 +8,7 @@ import pytest
 
 from refinevad_jax.evaluation.comparison import comparison, read_compared
 from refinevad_jax.evaluation.run import Settings, write_evaluation
+from refinevad_jax.metrics import names
 from refinevad_jax.report import compare_page
 from tests.browser import Browser
 from tests.report.test_page import PROTOCOL, scored_split
@@ -25,7 +26,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 @pytest.fixture(scope="module")
 def content(run: pathlib.Path) -> dict:
-    return comparison([read_compared(name, run) for name in ("first", EVIL)])
+    return comparison([read_compared(name, [run]) for name in ("first", EVIL)])
 
 
 def test_runs_stand_side_by_side(content: dict, tmp_path: pathlib.Path, browser: Browser) -> None:
@@ -41,10 +42,32 @@ def test_runs_stand_side_by_side(content: dict, tmp_path: pathlib.Path, browser:
     assert browser.requests == []
 
 
+def test_a_group_of_seeds_is_one_column_of_means(
+    run: pathlib.Path, tmp_path: pathlib.Path, browser: Browser
+) -> None:
+    runs = [read_compared("group", [run, run]), read_compared("alone", [run])]
+    content = comparison(runs)
+    value = content["runs"][0]["metrics"][0]["frame_ap"]
+    compare_page.write_page(tmp_path / "compare.html", content)
+    browser.open(tmp_path / "compare.html", width=390)
+    text = browser.run("return document.body.textContent;")
+    assert f"{value:.4f} ± 0.0000" in text and "One line per seed." in text
+    assert "Intervals and p cover videos and seeds (1 against 2)." in text
+    for note in names.CONVENTIONS.values():
+        assert note in text
+    assert browser.run("return document.querySelectorAll('#roc .legendtext').length;") == 2
+    assert browser.run("return document.querySelectorAll('#roc .scatterlayer .trace').length;") == 3
+    assert browser.run("return document.documentElement.scrollWidth;") <= 390
+    assert browser.faults == []
+    lines = compare_page.table(content).splitlines()
+    assert lines[0] == "alone minus group: intervals and p cover videos and seeds (1 against 2)"
+    assert lines[1].split()[:7] == ["video", "AUC", "1.0000", "-", "1.0000", "±", "0.0000"]
+
+
 def test_the_printed_table_names_both_runs(content: dict) -> None:
     lines = compare_page.table(content).splitlines()
-    assert lines[0] == f"{EVIL} minus first"
-    assert any(line.split()[:3] == ["frame", "AUC", "0.0000"] for line in lines)
+    assert lines[0].startswith(f"{EVIL} minus first: intervals and p cover videos only, not seeds")
+    assert any("= 0.0000 [0.0000, 0.0000] p = 1.000" in " ".join(line.split()) for line in lines)
 
 
 def test_the_command_takes_runs_without_a_flag(run: pathlib.Path, tmp_path: pathlib.Path) -> None:

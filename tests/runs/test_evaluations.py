@@ -9,7 +9,7 @@ import pytest
 
 from refinevad_jax.errors import UserError
 from refinevad_jax.runs.evaluations import (
-    find_evaluation,
+    find_evaluations,
     operating_points,
     read_evaluation,
     read_metrics,
@@ -66,13 +66,14 @@ def test_what_is_drawn_appears_with_the_rest_or_not_at_all(tmp_path: pathlib.Pat
 def test_a_workdir_stands_for_its_only_evaluation(tmp_path: pathlib.Path) -> None:
     one = tmp_path / "eval" / "one"
     write(one)
-    assert find_evaluation(one) == one
-    assert find_evaluation(tmp_path) == one
+    assert find_evaluations(str(one)) == find_evaluations(str(tmp_path)) == [one]
     shutil.copytree(one, tmp_path / "eval" / "two")
-    with pytest.raises(UserError, match=r"2 evaluations; name one of .*one, .*two"):
-        find_evaluation(tmp_path)
+    with pytest.raises(UserError, match=r"2 evaluations; name one of '.*one', '.*two'"):
+        find_evaluations(str(tmp_path))
     with pytest.raises(UserError, match=r"no metrics\.json"):
-        find_evaluation(tmp_path / "nothing")
+        find_evaluations(str(tmp_path / "nothing"))
+    with pytest.raises(UserError, match="no folder matches"):
+        find_evaluations(str(tmp_path / "none*"))
     with pytest.raises(UserError, match=r"no metrics\.json"):
         read_metrics(tmp_path / "nothing")
 

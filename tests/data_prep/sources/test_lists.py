@@ -302,3 +302,13 @@ def test_a_list_of_videos_serves_extraction_and_packaging(tmp_path):
         ("cam__2", None, "Normal"),
         ("x_i3d", None, "Fall"),
     ]
+
+
+def test_both_test_splits_of_msad_are_known(shared_data):
+    folder = shared_data / "published/Tom-roujiang+MSAD/RTFM/list"
+    train, test = (read_list(folder / f"msad-i3d{end}.list") for end in ("", "-test"))
+    anomalous = [video for video, label in train.labels.items() if not is_normal_label(label)]
+    _, known = known_list([*test.videos, *anomalous])
+    assert (known.split, known.num_videos) == ("test_protocol_i", 360)
+    assert "120 of its anomalous videos are in the training list" in known.note
+    assert known_list(test.videos)[1].split == "test"
