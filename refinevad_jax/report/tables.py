@@ -159,11 +159,42 @@ def evaluation_table(content: Mapping[str, Any]) -> str:
         interval = f"  [{number(row['low'])}, {number(row['high'])}]" if has_interval else ""
         value = "not defined" if row["value"] is None else number(row["value"])
         lines.append(f"  {row['name']:38s} {value}{interval}")
-    point = content["operating_point"]
-    name = f"threshold for {point['target_false_alarm_rate']:.1%} false alarms"
-    rate = number(point["detection_rate"])
-    lines.append(f"  {name:38s} {number(point['threshold'])}  (anomalous frames found: {rate})")
+    lines += [*_operating_lines(content), calibration_line(content["calibration"])]
     return "\n".join([*lines, *_localization_lines(content["localization"])])
+
+
+def _operating_lines(content: Mapping[str, Any]) -> list[str]:
+    """A line per operating point of this split, and the threshold of the events."""
+    lines = []
+    for point in content["operating_points"]:
+        rate, count = point["target_false_alarm_rate"], point["num_normal_segments"]
+        name = f"threshold for {100 * rate:g} % false alarms"
+        few = f"; above the highest of {count} normal segments" if count * rate < 1 else ""
+        lines.append(
+            f"  {name:38s} {number(point['threshold'])}  (anomalous frames found: "
+            f"{number(point['detection_rate'])}, videos: "
+            f"{number(point['anomalous_videos_found'])}{few})"
+        )
+    alarm = content["alarm_threshold"]
+    return [
+        *lines,
+        f"  {'events at the threshold':38s} {number(alarm['threshold'])}  ({alarm['source']})",
+    ]
+
+
+def calibration_line(calibration: Mapping[str, Any]) -> str:
+    """The Brier score of the video scores before and after calibration, in one line."""
+    before, after = (calibration[key] for key in ("before", "after"))
+    if before is None:
+        return "  Brier score of videos: not defined, scores leave [0, 1]"
+    if after is None:
+        note = calibration["note"]
+        why = f"not calibrated: {note}" if note else "not calibrated"
+        return f"  {'Brier score of videos':38s} {number(before['brier'])}  ({why})"
+    return (
+        f"  {'Brier score of videos, calibrated':38s} {number(after['brier'])}  (before: "
+        f"{number(before['brier'])})"
+    )
 
 
 def _localization_lines(found: Mapping[str, Any]) -> list[str]:

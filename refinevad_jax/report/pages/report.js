@@ -1,6 +1,6 @@
 "use strict";
 const { videos, categories, metrics, curves } = DATA;
-const threshold = metrics.operating_point.threshold;
+const threshold = metrics.alarm_threshold.threshold;
 let shown = [];       // indices of the videos that pass the filters, in order
 let selected = null;  // index of the video drawn
 
