@@ -155,7 +155,10 @@ class Detector:
         made = f"step {self.step} {self.rule.resolution}"
         if false_alarm_rate is None:
             return Threshold(ALARM_THRESHOLD, f"default, as none is stored for {made}")
-        words = [f"--workdir={self.workdir}", "--split=val", f"--false_alarm_rate={rate:g}"]
+        data = self.run.config.data
+        words = [f"--workdir={self.workdir}", f"--false_alarm_rate={rate:g}"]
+        if data.selection_split != data.train_split:
+            words.append(f"--split={data.selection_split}")
         if self.rule.num_segments != self.run.config.eval.num_segments:
             words.append(f"--num_segments={self.rule.num_segments}")
         raise UserError(

@@ -88,8 +88,8 @@ def _evaluation(content: Mapping[str, Any]) -> list[str]:
         *markdown_table(("metric", "value", "95 % interval over videos"), rows),
         "",
         f"Operating points, found on this split: false alarms are a share of the {num_segments:,} "
-        "segments of normal videos. With fewer than one allowed, the threshold lies just above the "
-        "highest of them.",
+        "segments of normal videos. If not even one may be flagged, the threshold lies just above "
+        "the highest of them.",
         "",
         *markdown_table(
             (

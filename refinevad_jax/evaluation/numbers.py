@@ -74,8 +74,9 @@ def operating_points(split: ScoredSplit, rates: Sequence[float]) -> list[dict[st
 
     False alarms are counted on the segments of normal videos. `refinevad_jax.detect` takes these
     thresholds. The detection rate is the share of the anomalous frames at or above the threshold,
-    `anomalous_videos_found` the share of the anomalous videos that have such a segment. With fewer
-    than 1 / rate normal segments the threshold lies just above the highest of them.
+    `anomalous_videos_found` the share of the anomalous videos that have such a segment. If the
+    highest normal segment alone is more than the rate allows, as with fewer than 1 / rate of them,
+    the threshold lies just above it.
     """
     arrays = split.arrays
     pairs = list(zip(split.bags, split.results, strict=True))
@@ -108,8 +109,8 @@ def calibration_numbers(split: ScoredSplit) -> dict[str, Any]:
     """Under "calibration" in metrics.json: what was applied, and how well video scores are meant.
 
     "before" has the Brier score and the reliability of the video scores without calibration,
-    "after" with it, None if the scores are not calibrated; "note" says why they are not. Both are
-    None if scores leave [0, 1].
+    "after" with it, None if the scores are not calibrated. Both are None if scores leave [0, 1].
+    "note" names the videos that the calibration was fitted on, or says why there is none.
     """
     fitted, after = split.calibration, _as_probabilities(split, split.arrays.video_scores)
     before = after

@@ -213,10 +213,8 @@ def score(
             scored = [in_categories_of(info, run.info, result) for result in scored]
             print(f"categories: {in_words(run.info.taxonomy, info.taxonomy)}")
     resampled = rule.num_segments > 0
-    split_scores = ScoredSplit(
-        info, bags, scored, resampled, prototypes, rule.calibration, rule.note
-    )
-    return split_scores, rule
+    note = rule.note or run.chosen_on
+    return ScoredSplit(info, bags, scored, resampled, prototypes, rule.calibration, note), rule
 
 
 def in_categories_of(info: BagsInfo, trained: BagsInfo, result: VideoScores) -> VideoScores:

@@ -32,7 +32,7 @@ class ScoredSplit:
             there are, instead of one per segment.
         prototypes: [C, H] of CORE, if the network has them.
         calibration: of the scores, if they are calibrated.
-        note: why they are not, else "".
+        note: the videos that the calibration was fitted on, or why there is none.
     """
 
     info: BagsInfo

@@ -167,9 +167,9 @@ def _operating_lines(content: Mapping[str, Any]) -> list[str]:
     """A line per operating point of this split, and the threshold of the events."""
     lines = []
     for point in content["operating_points"]:
-        rate, count = point["target_false_alarm_rate"], point["num_normal_segments"]
-        name = f"threshold for {100 * rate:g} % false alarms"
-        few = f"; above the highest of {count} normal segments" if count * rate < 1 else ""
+        name = f"threshold for {100 * point['target_false_alarm_rate']:g} % false alarms"
+        count = point["num_normal_segments"]
+        few = "" if point["false_alarm_rate"] else f"; above the highest of {count} normal segments"
         lines.append(
             f"  {name:38s} {number(point['threshold'])}  (anomalous frames found: "
             f"{number(point['detection_rate'])}, videos: "
@@ -187,13 +187,13 @@ def calibration_line(calibration: Mapping[str, Any]) -> str:
     before, after = (calibration[key] for key in ("before", "after"))
     if before is None:
         return "  Brier score of videos: not defined, scores leave [0, 1]"
+    note = calibration["note"]
     if after is None:
-        note = calibration["note"]
         why = f"not calibrated: {note}" if note else "not calibrated"
         return f"  {'Brier score of videos':38s} {number(before['brier'])}  ({why})"
     return (
         f"  {'Brier score of videos, calibrated':38s} {number(after['brier'])}  (before: "
-        f"{number(before['brier'])})"
+        f"{number(before['brier'])}; fitted on {note})"
     )
 
 

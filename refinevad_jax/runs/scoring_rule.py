@@ -132,7 +132,7 @@ def point_threshold(
         if point["threshold"] is None or not math.isclose(point["target_false_alarm_rate"], rate):
             continue
         count = int(point["num_normal_segments"])
-        few = f"; above the highest of {count} normal segments" if count * rate < 1 else ""
+        few = "" if point["false_alarm_rate"] else f"; above the highest of {count} normal segments"
         return Threshold(
             float(point["threshold"]),
             f"{100 * rate:g} % false alarms on {where}{few}",

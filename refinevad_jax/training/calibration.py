@@ -4,7 +4,7 @@ Video-level labels alone: the frame truth that the videos may have is left out.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -84,18 +84,11 @@ def in_words(stored: Stored) -> str:
     else:
         calibration = f"scores not calibrated: {stored.reason}"
     points = stored.operating_points
-    thresholds = ", ".join(
-        f"{point['threshold']:.4f} for {100 * point['target_false_alarm_rate']:g} %"
-        for point in points
-    )
     count = points[0]["num_normal_segments"]
-    few = [p for p in points if count * p["target_false_alarm_rate"] < 1]
-    highest = (
-        f" (for {' and '.join(f'''{100 * p['target_false_alarm_rate']:g} %''' for p in few)} just "
-        "above the highest of them)"
-        if few
-        else ""
-    )
-    return (
-        f"{calibration}; thresholds {thresholds} false alarms on {count:,} normal segments{highest}"
-    )
+    thresholds = ", ".join(_threshold_in_words(point) for point in points)
+    return f"{calibration}; thresholds of {count:,} normal segments: {thresholds} false alarms"
+
+
+def _threshold_in_words(point: Mapping[str, Any]) -> str:
+    highest = "" if point["false_alarm_rate"] else "above all, "
+    return f"{point['threshold']:.4f} ({highest}{100 * point['target_false_alarm_rate']:g} %)"

@@ -51,7 +51,7 @@ def test_thresholds(trained: pathlib.Path, tmp_path: pathlib.Path) -> None:
     assert own == detector.threshold(None, 0.01)
     assert own.source.startswith("1 % false alarms on the videos that chose the checkpoint ('val')")
     assert 0 <= own.found <= 1
-    command = r"--split=val --false_alarm_rate=0\.02$"
+    command = r"--false_alarm_rate=0\.02 --split=val$"
     with pytest.raises(
         UserError, match=rf"0\.02 and step {detector.step} at full length.*{command}"
     ):

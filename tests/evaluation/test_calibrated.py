@@ -64,7 +64,7 @@ def test_scores_follow_the_calibration(pair: list[Any]) -> None:
     assert (of_calibrated["slope"], of_calibrated["offset"], of_calibrated["note"]) == (
         0.37,
         -1.3,
-        "",
+        "'val'",
     )
     assert of_calibrated["after"]["brier"] == brier_score(arrays["video_scores"], anomalous)
     counts = [row["num_videos"] for row in of_calibrated["after"]["reliability"]]

@@ -44,6 +44,7 @@ def store(workdir: pathlib.Path, rule: ScoringRule) -> Store:
         point = {
             "threshold": value,
             "target_false_alarm_rate": rate,
+            "false_alarm_rate": rate,
             "anomalous_videos_found": 0.75,
             "num_normal_segments": 500,
         }
