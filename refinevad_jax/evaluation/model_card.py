@@ -8,7 +8,7 @@ import jax
 
 from refinevad_jax.evaluation.run import selection_rule
 from refinevad_jax.report.tables import (
-    calibration_line,
+    calibration_in_words,
     markdown_table,
     measured_on,
     metric_rows,
@@ -101,7 +101,7 @@ def _evaluation(content: Mapping[str, Any]) -> list[str]:
             points,
         ),
         "",
-        f"{calibration_line(content['calibration']).strip()}.",
+        f"{': '.join(calibration_in_words(content['calibration']))}.",
     ]
 
 

@@ -159,7 +159,8 @@ def evaluation_table(content: Mapping[str, Any]) -> str:
         interval = f"  [{number(row['low'])}, {number(row['high'])}]" if has_interval else ""
         value = "not defined" if row["value"] is None else number(row["value"])
         lines.append(f"  {row['name']:38s} {value}{interval}")
-    lines += [*_operating_lines(content), calibration_line(content["calibration"])]
+    name, brier = calibration_in_words(content["calibration"])
+    lines += [*_operating_lines(content), f"  {name:38s} {brier}"]
     return "\n".join([*lines, *_localization_lines(content["localization"])])
 
 
@@ -182,19 +183,16 @@ def _operating_lines(content: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def calibration_line(calibration: Mapping[str, Any]) -> str:
-    """The Brier score of the video scores before and after calibration, in one line."""
-    before, after = (calibration[key] for key in ("before", "after"))
+def calibration_in_words(calibration: Mapping[str, Any]) -> tuple[str, str]:
+    """The Brier score of the video scores: its name, and the number with what to know of it."""
+    before, after, note = (calibration[key] for key in ("before", "after", "note"))
     if before is None:
-        return "  Brier score of videos: not defined, scores leave [0, 1]"
-    note = calibration["note"]
+        return "Brier score of videos", "not defined, scores leave [0, 1]"
     if after is None:
         why = f"not calibrated: {note}" if note else "not calibrated"
-        return f"  {'Brier score of videos':38s} {number(before['brier'])}  ({why})"
-    return (
-        f"  {'Brier score of videos, calibrated':38s} {number(after['brier'])}  (before: "
-        f"{number(before['brier'])}; fitted on {note})"
-    )
+        return "Brier score of videos", f"{number(before['brier'])}  ({why})"
+    known = f"before: {number(before['brier'])}; fitted on {note}"
+    return "Brier score of videos, calibrated", f"{number(after['brier'])}  ({known})"
 
 
 def _localization_lines(found: Mapping[str, Any]) -> list[str]:

@@ -52,9 +52,6 @@ def test_enough_videos_give_a_calibration_that_follows_the_best_checkpoint(
     assert "scores calibrated on 6 normal and 6 anomalous videos (slope" in said
     first = read_calibration(copy)
     assert first is not None and first.calibration is not None and first.step == best(copy)
-    bytes_before = (copy / "calibration.json").read_bytes()
-    loop.train(tiny_config, copy)
-    assert (copy / "calibration.json").read_bytes() == bytes_before
     tiny_config.train.num_epochs = 4
     loop.train(tiny_config, copy)
     grown = read_calibration(copy)
