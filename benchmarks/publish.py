@@ -3,8 +3,8 @@ r"""Publishes a run as a small folder that detects; part of `make detector`.
   python -m benchmarks.publish --workdir=runs/detector --about=benchmarks/survfight_card.md \
       --output=refinevad_jax/detectors/survfight
 
-Evaluations of the checkpoint go with it: evaluate it on val with --num_segments=0 before, so that
-detection finds the threshold for 1 % false alarms.
+The calibration and the evaluations of the checkpoint go with it. Detection takes its threshold from
+the evaluation on val, or from what training stored.
 """
 
 import pathlib

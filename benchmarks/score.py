@@ -146,7 +146,7 @@ def score(bags: list[Bag], workdir: pathlib.Path) -> dict[str, Any]:
             features = np.zeros((1, length, NUM_CHANNELS.value), np.float16)
             features[0, : bag.num_segments] = bag.features[0]
             valid = np.arange(length)[None] < bag.num_segments
-            np.asarray(scorer.forward(params, features, valid)["scores"])
+            np.asarray(scorer.forward(params, features, valid)["logits"])
 
     compiled = len({(rows.num_rows, rows.length) for rows in scoring.batched_rows(bags, 0)})
     first = records.timed(together)

@@ -38,8 +38,8 @@ OUTPUT = flags.DEFINE_string(
 THRESHOLD = flags.DEFINE_float(
     "threshold",
     None,
-    "Score from 0 to 1 at which an event begins; if not given, the one that evaluate stored for "
-    "1 % false alarms, or 0.5 if it stored none.",
+    "Score from 0 to 1 at which an event begins; if not given, the one stored for 1 % false alarms "
+    "by evaluate on a validation split or by training, or 0.5 if none is.",
     0.0,
     1.0,
 )
@@ -49,8 +49,8 @@ flags.register_validator(
 FALSE_ALARM_RATE = flags.DEFINE_float(
     "false_alarm_rate",
     None,
-    "Instead: the threshold that evaluate --false_alarm_rate stored for this share of the frames "
-    "of normal videos, for instance 0.02.",
+    "Instead: the threshold stored for this share of the segments of normal videos: 0.001, 0.01, "
+    "0.05, or another that evaluate --false_alarm_rate was given.",
     0.0,
     1.0,
 )
@@ -58,6 +58,13 @@ ANNOTATE = flags.DEFINE_bool("annotate", False, "Write each video with scores an
 STREAM = flags.DEFINE_bool("stream", False, "Causal scores of a live source, as JSON lines.")
 WINDOW = flags.DEFINE_integer("window", 64, "Segments that a causal score looks back on.", 1, 4096)
 STEP = flags.DEFINE_string("step", "best", "Checkpoint: best, last, or a step number.")
+NUM_SEGMENTS = flags.DEFINE_integer(
+    "num_segments",
+    None,
+    "Bins each video is scored in, 0 for full length; as the run says if not given.",
+    0,
+    100_000,
+)
 ENCODER = flags.DEFINE_enum(
     "encoder", "", ["", "i3d", "clip"], "Encoder of videos; if empty, the run's own."
 )
@@ -96,9 +103,16 @@ def main() -> None:
             f"fights and nothing else; model card: {workdir / 'README.md'}",
             file=notes,
         )
-    detector = Detector(workdir, STEP.value, allow_mismatch=ALLOW_MISMATCH.value)
+    detector = Detector(
+        workdir,
+        STEP.value,
+        num_segments=NUM_SEGMENTS.value,
+        allow_mismatch=ALLOW_MISMATCH.value,
+    )
+    for note in detector.notes():
+        print(note, file=notes)
     threshold = detector.threshold(THRESHOLD.value, FALSE_ALARM_RATE.value)
-    print(f"threshold {threshold.value:.4g}: {threshold.source}", file=notes, flush=True)
+    print(f"threshold {threshold.value:.4g}: {threshold.words}", file=notes, flush=True)
     settings = run_detection.DetectionSettings(
         ENCODER.value, WEIGHTS.value, int(NUM_CROPS.value), BATCH_SIZE.value, ANNOTATE.value
     )

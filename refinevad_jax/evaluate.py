@@ -82,7 +82,12 @@ RESAMPLED = (
 )
 NUM_SEGMENTS = flags.DEFINE_integer("num_segments", None, RESAMPLED, 0, 100_000)
 FALSE_ALARM_RATE = flags.DEFINE_float(
-    "false_alarm_rate", 0.01, "Of the operating point: share of normal videos' frames.", 0.0, 1.0
+    "false_alarm_rate",
+    0.01,
+    "Share of the segments of normal videos that may be flagged: events are those at its "
+    "threshold. Thresholds are stored for it and for 0.001, 0.01 and 0.05.",
+    0.0,
+    1.0,
 )
 NUM_CURVES = flags.DEFINE_integer("num_curves", 12, "Score curves to draw.", 0)
 REPORT = flags.DEFINE_bool("report", True, "Write report.html.")
@@ -156,11 +161,15 @@ def next_lines(content: Mapping[str, Any]) -> str:
     of_video = run.info.encoder in ENCODERS
     words = [f"--workdir={workdir}", f"--input={'video.mp4' if of_video else 'features.npy'}"]
     words += ["--output=found"] + [f"--step={STEP.value}"] * STEP.present
-    own = content["dataset"] == run.config.data.dataset and not content["num_segments"]
-    threshold = content["operating_point"]["threshold"]
-    if FALSE_ALARM_RATE.present and own and threshold is not None:
-        stored = f"--false_alarm_rate={FALSE_ALARM_RATE.value:g}"
-        words.append(f"--threshold={threshold}" if is_published(workdir) else stored)
+    rule = (run.config.data.dataset, run.config.eval.num_segments)
+    own = (content["dataset"], content["num_segments"]) == rule
+    rate = FALSE_ALARM_RATE.value
+    if FALSE_ALARM_RATE.present and own:
+        points = content["operating_points"]
+        (threshold,) = (p["threshold"] for p in points if p["target_false_alarm_rate"] == rate)
+        if threshold is not None:
+            stored = f"--false_alarm_rate={rate:g}"
+            words.append(f"--threshold={threshold}" if is_published(workdir) else stored)
     what = "video.mp4: a video of yours" if of_video else "features.npy: those of a video of yours"
     return f"next: {commands.spell('detect', *words)}\n      {what}"
 

@@ -1,33 +1,33 @@
-"""A trained run, ready to score single videos: restored once, features checked against it."""
+"""A trained run, ready to score single videos: restored once, features checked against it.
+
+N crops, T segments; S scores of a video, T or as many as the run's rule has bins.
+"""
 
 import dataclasses
-import math
 import pathlib
 
 import numpy as np
 
 from refinevad_jax.data.bags import Bag, Modality
 from refinevad_jax.errors import UserError
-from refinevad_jax.evaluation.numbers import TARGET_FALSE_ALARM_RATE
 from refinevad_jax.evaluation.run import check_features
 from refinevad_jax.evaluation.scoring import Scorer, VideoScores
 from refinevad_jax.metrics.events import Event, propose_events
 from refinevad_jax.metrics.frames import ALARM_THRESHOLD
-from refinevad_jax.runs import evaluations
+from refinevad_jax.metrics.truth import evaluated_length, resampled_to_segment_scores
 from refinevad_jax.runs.checkpoints import restore
 from refinevad_jax.runs.run import read_run
+from refinevad_jax.runs.scoring_rule import (
+    DEFAULT_RATE,
+    Threshold,
+    override_note,
+    scoring_rule,
+    stored_threshold,
+)
 from refinevad_jax.runtime import commands
 
 # The detector that ships, a published run.
 SHIPPED = pathlib.Path(__file__).parents[1] / "detectors" / "survfight"
-
-
-@dataclasses.dataclass(frozen=True)
-class Threshold:
-    """A threshold on segment scores, and its origin in words."""
-
-    value: float
-    source: str
 
 
 class Detector:
@@ -36,13 +36,25 @@ class Detector:
     Attributes:
         run: configuration and description of the training data.
         step: number of the restored checkpoint.
+        rule: how its scores are made.
     """
 
-    def __init__(self, workdir: pathlib.Path, step: str, *, allow_mismatch: bool = False) -> None:
-        """Restores a checkpoint. Raises UserError if the workdir holds none."""
+    def __init__(
+        self,
+        workdir: pathlib.Path,
+        step: str,
+        *,
+        num_segments: int | None = None,
+        allow_mismatch: bool = False,
+    ) -> None:
+        """Restores a checkpoint. Raises UserError if the workdir holds none.
+
+        num_segments: another resolution than that of the run.
+        """
         self.workdir = workdir
         self.run = read_run(workdir)
         graphdef, self._params, self.step = restore(self.run, workdir, step)
+        self.rule = scoring_rule(self.run, workdir, self.step, num_segments)
         self._scorer = Scorer(graphdef, top_k_divisor=self.run.config.loss.top_k_divisor)
         self._allow_mismatch = allow_mismatch
 
@@ -55,6 +67,12 @@ class Detector:
     def frames_per_segment(self) -> int:
         """Frames that one score stands for."""
         return self.run.info.frames_per_segment
+
+    def notes(self) -> list[str]:
+        """What a user must know of the scores: another resolution, no calibration."""
+        override = override_note(self.run, self.rule.num_segments)
+        missing = f"scores are not calibrated: {self.rule.note}" if self.rule.note else ""
+        return [note for note in (override, missing) if note]
 
     def check(self, name: str, width: int, encoder: str, num_crops: int) -> None:
         """Refuses features that do not fit the checkpoint.
@@ -79,7 +97,7 @@ class Detector:
             )
 
     def score(self, features: np.ndarray) -> VideoScores:
-        """Scores one video: [N, T, D], N crops that are averaged."""
+        """Scores one video: [N, T, D], N crops that are averaged. Gives S scores."""
         bag = Bag(
             video_id="",
             label="",
@@ -90,15 +108,34 @@ class Detector:
             spans=np.zeros((0, 3), np.int32),
             has_truth=False,
         )
-        (found,) = self._scorer(self._params, [bag], columns=self.run.columns(), num_segments=0)
+        (found,) = self._scorer(
+            self._params,
+            [bag],
+            columns=self.run.columns(),
+            num_segments=self.rule.num_segments,
+            calibration=self.rule.calibration,
+        )
         return found
 
-    def events(self, scores: VideoScores, num_frames: int, threshold: Threshold) -> list[Event]:
-        """Disjoint events in the order of time."""
+    def on_segments(self, scores: VideoScores, num_segments: int) -> VideoScores:
+        """The scores [T] of the T segments of a video, which lie in S bins or are already T."""
+        if not self.rule.num_segments:
+            return scores
+        spread = resampled_to_segment_scores(scores.scores, num_segments, self.frames_per_segment)
+        return dataclasses.replace(scores, scores=spread)
+
+    def events(
+        self, scores: VideoScores, num_segments: int, num_frames: int, threshold: Threshold
+    ) -> list[Event]:
+        """Disjoint events in the order of time, as an evaluation finds them.
+
+        scores: S of them, as `score` gives; num_segments: T; num_frames: events end there.
+        """
+        covered = evaluated_length(num_segments, self.frames_per_segment)
         return propose_events(
             scores.scores,
             scores.category_probs,
-            frames_per_segment=self.frames_per_segment,
+            frames_per_segment=covered / len(scores.scores),
             num_frames=num_frames,
             threshold=threshold.value,
         )
@@ -106,44 +143,25 @@ class Detector:
     def threshold(self, value: float | None, false_alarm_rate: float | None) -> Threshold:
         """The threshold that a user chose, itself or by its false-alarm rate.
 
-        With neither, the one stored for TARGET_FALSE_ALARM_RATE, or ALARM_THRESHOLD if none is.
-        Raises UserError if no evaluation of this checkpoint has stored the rate on the run's data
-        set with one score per segment, as detection gives them.
+        With neither, the one stored for DEFAULT_RATE, or ALARM_THRESHOLD if none is. Raises
+        UserError if no threshold is stored for the rate and for scores made by this rule.
         """
         if value is not None:
             return Threshold(value, "given")
-        rate = TARGET_FALSE_ALARM_RATE if false_alarm_rate is None else false_alarm_rate
-        found = self._stored(rate)
+        rate = DEFAULT_RATE if false_alarm_rate is None else false_alarm_rate
+        found = stored_threshold(self.workdir, self.run, self.rule, rate)
         if found is not None:
             return found
+        made = f"step {self.step} {self.rule.resolution}"
         if false_alarm_rate is None:
-            return Threshold(ALARM_THRESHOLD, "default, as no evaluation has stored one")
-        full = ["--num_segments=0"] if self.run.config.eval.num_segments else []
-        command = commands.spell(
-            "evaluate", f"--workdir={self.workdir}", f"--false_alarm_rate={rate:g}", *full
-        )
-        raise UserError(
-            f"{self.workdir}: no evaluation of step {self.step} has stored a threshold for "
-            f"--false_alarm_rate={rate:g}; run {command}"
-        )
-
-    def _stored(self, rate: float) -> Threshold | None:
-        """The threshold stored for a rate, on training videos only if there is no other.
-
-        One of a validation split comes before one of a test split.
-        """
+            return Threshold(ALARM_THRESHOLD, f"default, as none is stored for {made}")
         data = self.run.config.data
-        found = [
-            content
-            for _, content in sorted(evaluations.operating_points(self.workdir).items())
-            if content["step"] == self.step
-            and content["dataset"] == data.dataset
-            and not content["num_segments"]
-            and math.isclose(content["operating_point"]["target_false_alarm_rate"], rate)
-        ]
-        if not found:
-            return None
-        last = ("test", data.train_split)
-        content = min(found, key=lambda one: one["split"] in last and 1 + last.index(one["split"]))
-        source = f"{100 * rate:g} % false alarms on {content['split']}"
-        return Threshold(content["operating_point"]["threshold"], source)
+        words = [f"--workdir={self.workdir}", f"--false_alarm_rate={rate:g}"]
+        if data.selection_split != data.train_split:
+            words.append(f"--split={data.selection_split}")
+        if self.rule.num_segments != self.run.config.eval.num_segments:
+            words.append(f"--num_segments={self.rule.num_segments}")
+        raise UserError(
+            f"{self.workdir}: no threshold is stored for --false_alarm_rate={rate:g} and {made}; "
+            f"run {commands.spell('evaluate', *words)}"
+        )

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from refinevad_jax.detection.detector import Detector, Threshold
+from refinevad_jax.detection.detector import Detector
 from refinevad_jax.detection.inputs import Features
 from refinevad_jax.evaluation.scoring import VideoScores
 from refinevad_jax.metrics.events import Event
+from refinevad_jax.runs.scoring_rule import Threshold
 
 
 def describe(
@@ -70,6 +71,11 @@ def run_facts(detector: Detector, threshold: Threshold) -> dict[str, Any]:
         "simulated": detector.run.info.simulated,
         "threshold": threshold.value,
         "threshold_source": threshold.source,
+        "threshold_anomalous_videos_found": threshold.found,
+        "scoring": {
+            "num_segments": detector.rule.num_segments,
+            "calibrated": detector.rule.calibration is not None,
+        },
         "frames_per_segment": detector.frames_per_segment,
     }
 

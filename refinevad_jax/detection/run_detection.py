@@ -8,7 +8,7 @@ from typing import Any
 
 from refinevad_jax.detection import outputs
 from refinevad_jax.detection.annotated import annotate
-from refinevad_jax.detection.detector import Detector, Threshold
+from refinevad_jax.detection.detector import Detector
 from refinevad_jax.detection.inputs import (
     ENCODERS,
     Features,
@@ -22,6 +22,7 @@ from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, VisualEncoder
 from refinevad_jax.encoders.loading import load_visual_encoder
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import write_json, write_text
+from refinevad_jax.runs.scoring_rule import Threshold
 from refinevad_jax.runtime.command_line import one_line
 
 
@@ -158,8 +159,10 @@ def _write(
     annotated: bool,
 ) -> dict[str, Any]:
     """Writes the files of one input; what events.json holds of it."""
-    scores = detector.score(features.features)
-    events = detector.events(scores, features.num_frames, threshold)
+    num_segments = features.features.shape[1]
+    found = detector.score(features.features)
+    events = detector.events(found, num_segments, features.num_frames, threshold)
+    scores = detector.on_segments(found, num_segments)
     paths = outputs.output_paths(output, name)
     shown, video = features, None
     if features.thumbnails:

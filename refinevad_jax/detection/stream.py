@@ -11,13 +11,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from refinevad_jax.detection.detector import Detector, Threshold
+from refinevad_jax.detection.detector import Detector
 from refinevad_jax.encoders.crops import CROP_SIZE
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, VisualEncoder
 from refinevad_jax.encoders.segments import ahead, read_segments
 from refinevad_jax.encoders.video import Video, shown
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation.scoring import bucket_length
+from refinevad_jax.runs.scoring_rule import Threshold
 
 _AHEAD = 4
 

@@ -7,7 +7,14 @@ from typing import Any
 import jax
 
 from refinevad_jax.evaluation.run import selection_rule
-from refinevad_jax.report.tables import markdown_table, measured_on, metric_rows, number, percent
+from refinevad_jax.report.tables import (
+    calibration_in_words,
+    markdown_table,
+    measured_on,
+    metric_rows,
+    number,
+    percent,
+)
 from refinevad_jax.runs.checkpoints import restore
 from refinevad_jax.runs.evaluations import all_metrics
 from refinevad_jax.runs.published import write_published
@@ -56,7 +63,16 @@ def model_card(
 
 
 def _evaluation(content: Mapping[str, Any]) -> list[str]:
-    point = content["operating_point"]
+    points = [
+        (
+            percent(point["target_false_alarm_rate"]),
+            number(point["threshold"]),
+            percent(point["detection_rate"]),
+            percent(point["anomalous_videos_found"]),
+        )
+        for point in content["operating_points"]
+    ]
+    num_segments = content["operating_points"][0]["num_normal_segments"]
     rows = [
         (row["name"], number(row["value"]), _interval(row))
         for row in metric_rows(content)
@@ -69,10 +85,21 @@ def _evaluation(content: Mapping[str, Any]) -> list[str]:
         "",
         *markdown_table(("metric", "value", "95 % interval over videos"), rows),
         "",
-        f"Operating point, found on this split: threshold {number(point['threshold'])} for "
-        f"{percent(point['target_false_alarm_rate'])} % false alarms on the "
-        f"{point['num_normal_frames']:,} frames of normal videos; "
-        f"{percent(point['detection_rate'])} % of the anomalous frames are found there.",
+        f"Operating points, found on this split: false alarms are a share of the {num_segments:,} "
+        "segments of normal videos. If not even one may be flagged, the threshold lies just above "
+        "the highest of them.",
+        "",
+        *markdown_table(
+            (
+                "false alarms, %",
+                "threshold",
+                "anomalous frames found, %",
+                "anomalous videos found, %",
+            ),
+            points,
+        ),
+        "",
+        f"{': '.join(calibration_in_words(content['calibration']))}.",
     ]
 
 

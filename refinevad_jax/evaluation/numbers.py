@@ -1,16 +1,16 @@
 """The numbers of metrics.json, from a scored split.
 
-The metrics of `metrics.names`, and what is not a single number: the operating point, tables by
-category, mAP@IoU, intervals, and what was measured. docs/metrics.md says what each one means and
-who else reports it under which name. A number that is not defined, because a class is absent, is
-None.
+The metrics of `metrics.names`, and what is not a single number: operating points, calibration,
+tables by category, mAP@IoU, intervals, and what was measured. docs/metrics.md says what each one
+means and who else reports it under which name. A number that is not defined, because a class is
+absent, is None.
 
 V videos, T segments, F frames, C categories.
 """
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ import numpy as np
 from refinevad_jax.data.taxonomy import NORMAL_HAS_TRUTH
 from refinevad_jax.evaluation.scored_split import ScoredSplit
 from refinevad_jax.metrics import bootstrap, legacy_localization, localization, names
+from refinevad_jax.metrics.calibration import brier_score, reliability, sigmoid
 from refinevad_jax.metrics.events import RULE, Event, ProposalRule
 from refinevad_jax.metrics.frames import (
     category_against_normal,
@@ -29,13 +30,13 @@ from refinevad_jax.metrics.localization import IOU_THRESHOLDS, Detections, Truth
 from refinevad_jax.metrics.names import SplitArrays
 from refinevad_jax.metrics.truth import frame_truth, truth_hash, truth_runs
 from refinevad_jax.metrics.videos import category_average_precisions, mean_of_defined
+from refinevad_jax.runs.scoring_rule import FALSE_ALARM_RATES
 
-TARGET_FALSE_ALARM_RATE = 0.01
 NO_CATEGORY = np.zeros(0)  # evidence
 
 
 def measure(
-    split: ScoredSplit, *, target_false_alarm_rate: float = TARGET_FALSE_ALARM_RATE
+    split: ScoredSplit, *, false_alarm_rates: Sequence[float] = FALSE_ALARM_RATES
 ) -> dict[str, Any]:
     """Every number of the evaluation and what it was measured on, as JSON values."""
     arrays = split.arrays
@@ -43,7 +44,8 @@ def measure(
     return without_nan(
         {
             **(undefined | names.measured(arrays)),
-            "operating_point": operating_point(arrays, target_false_alarm_rate),
+            "operating_points": operating_points(split, false_alarm_rates),
+            "calibration": calibration_numbers(split),
             "position_only": names.position_only(arrays),
             "per_category": per_category(split),
             "localization": localization_metrics(split),
@@ -68,20 +70,70 @@ def measure(
     )
 
 
-def operating_point(arrays: SplitArrays, target: float) -> dict[str, float]:
-    """The lowest threshold that keeps false alarms on normal videos at or below a target rate.
+def operating_points(split: ScoredSplit, rates: Sequence[float]) -> list[dict[str, float]]:
+    """For each rate, ascending, the lowest threshold that keeps false alarms at or below it.
 
-    `refinevad_jax.detect` takes it as its threshold. The detection rate is the share of the
-    anomalous frames at or above it.
+    False alarms are counted on the segments of normal videos. `refinevad_jax.detect` takes these
+    thresholds. The detection rate is the share of the anomalous frames at or above the threshold,
+    `anomalous_videos_found` the share of the anomalous videos that have such a segment. If the
+    highest normal segment alone is more than the rate allows, as with fewer than 1 / rate of them,
+    the threshold lies just above it.
     """
-    threshold = threshold_at_false_alarm_rate(arrays.normal_scores, target)
-    detected = arrays.scores[arrays.truth] >= threshold
+    arrays = split.arrays
+    pairs = list(zip(split.bags, split.results, strict=True))
+    highest = np.array([result.scores.max() for bag, result in pairs if bag.anomalous])
+    # Bins of a short video repeat its segments; scores of others may have one per frame.
+    counts = [
+        min(bag.num_segments, len(result.scores)) for bag, result in pairs if not bag.anomalous
+    ]
+    points = []
+    for rate in sorted(set(rates)):
+        threshold = threshold_at_false_alarm_rate(arrays.normal_scores, rate)
+        found = arrays.scores[arrays.truth] >= threshold
+        defined = not math.isnan(threshold)
+        points.append(
+            {
+                "target_false_alarm_rate": rate,
+                "threshold": threshold,
+                "false_alarm_rate": false_alarm_rate(arrays.normal_scores, threshold),
+                "detection_rate": float(found.mean()) if defined and len(found) else math.nan,
+                "anomalous_videos_found": (
+                    float(np.mean(highest >= threshold)) if defined and len(highest) else math.nan
+                ),
+                "num_normal_segments": sum(counts),
+            }
+        )
+    return points
+
+
+def calibration_numbers(split: ScoredSplit) -> dict[str, Any]:
+    """Under "calibration" in metrics.json: what was applied, and how well video scores are meant.
+
+    "before" has the Brier score and the reliability of the video scores without calibration,
+    "after" with it, None if the scores are not calibrated. Both are None if scores leave [0, 1].
+    "note" names the videos that the calibration was fitted on, or says why there is none.
+    """
+    fitted, after = split.calibration, _as_probabilities(split, split.arrays.video_scores)
+    before = after
+    if fitted:
+        logits = np.array([result.video_logit for result in split.results], np.float64)
+        before = _as_probabilities(split, sigmoid(logits))
     return {
-        "threshold": threshold,
-        "target_false_alarm_rate": target,
-        "false_alarm_rate": false_alarm_rate(arrays.normal_scores, threshold),
-        "detection_rate": float(detected.mean()) if len(detected) else math.nan,
-        "num_normal_frames": len(arrays.normal_scores),
+        "slope": fitted.slope if fitted else None,
+        "offset": fitted.offset if fitted else None,
+        "note": split.note,
+        "before": before,
+        "after": after if fitted else None,
+    }
+
+
+def _as_probabilities(split: ScoredSplit, scores: np.ndarray) -> dict[str, Any] | None:
+    if scores.min() < 0 or scores.max() > 1:
+        return None
+    anomalous = split.arrays.anomalous
+    return {
+        "brier": brier_score(scores, anomalous),
+        "reliability": reliability(scores, anomalous),
     }
 
 
@@ -204,7 +256,7 @@ def _detections(
         return _legacy(split, [split.category_map(i) for i in split.known])
     rows = []
     for number, index in enumerate(split.known):
-        quiet = 1 - split.results[index].scores
+        quiet = 1 - split.results[index].uncalibrated
         normal = split.events(index, scores=quiet, evidence=NO_CATEGORY, rule=parameters)
         found = split.events(index, rule=parameters)
         named = [event for event in found if event.category >= 0]
@@ -216,7 +268,7 @@ def _detections(
 def _class_agnostic(split: ScoredSplit, rule: str, parameters: ProposalRule) -> np.ndarray:
     """[5] AP of one category, "anomalous", against the runs of anomalous frames."""
     if rule == "legacy":
-        scores = (split.results[i].scores for i in split.known)
+        scores = (split.results[i].uncalibrated for i in split.known)
         every, _ = _legacy(split, [np.stack([1 - s, s], axis=1) for s in scores])
     else:
         every = _joined(

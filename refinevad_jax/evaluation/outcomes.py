@@ -1,4 +1,4 @@
-"""What became of each video at the operating point: events, hit or miss, and how far off.
+"""What became of each video at the alarm threshold: events, hit or miss, and how far off.
 
 Also the content of videos.csv and events.json, which say it.
 """
@@ -93,7 +93,7 @@ def video_rows(split: ScoredSplit, outcomes: Sequence[Outcome]) -> list[dict[str
 def event_list(
     split: ScoredSplit, outcomes: Sequence[Outcome], metrics: dict[str, Any]
 ) -> dict[str, Any]:
-    """events.json: what `propose_events` finds at the operating point, video by video.
+    """events.json: what `propose_events` finds at the alarm threshold, video by video.
 
     metrics: what metrics.json holds. Frames are end exclusive; seconds are null if the frame rate
     is not known.
@@ -113,7 +113,8 @@ def event_list(
             for event in outcome.events
         ]
     return {
-        "threshold": metrics["operating_point"]["threshold"],
+        "threshold": metrics["alarm_threshold"]["threshold"],
+        "threshold_source": metrics["alarm_threshold"]["source"],
         "dataset": metrics["dataset"],
         "split": metrics["split"],
         "videos": videos,

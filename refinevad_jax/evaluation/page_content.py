@@ -34,7 +34,7 @@ def page_content(
 
     metrics: what metrics.json holds; curves: of the function of that name.
     """
-    alarm = tables.alarm_threshold(metrics)
+    alarm = metrics["alarm_threshold"]
     return {
         "metrics": metrics,
         "categories": list(split.info.taxonomy.display_names),

@@ -14,7 +14,7 @@ from refinevad_jax.data.bags import Bag, BagsInfo, read_info, read_split
 from refinevad_jax.data.taxonomy import in_words, mapped, matching
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation import page_content, score_files
-from refinevad_jax.evaluation.numbers import TARGET_FALSE_ALARM_RATE, measure
+from refinevad_jax.evaluation.numbers import measure
 from refinevad_jax.evaluation.outcomes import event_list, outcomes, video_rows
 from refinevad_jax.evaluation.scored_split import ScoredSplit, stored_arrays
 from refinevad_jax.evaluation.scoring import Scorer, VideoScores
@@ -24,6 +24,16 @@ from refinevad_jax.report.page import write_page
 from refinevad_jax.runs import evaluations
 from refinevad_jax.runs.checkpoints import restore
 from refinevad_jax.runs.run import Run, is_published, read_run, seed_workdirs, versions
+from refinevad_jax.runs.scoring_rule import (
+    DEFAULT_RATE,
+    FALSE_ALARM_RATES,
+    ScoringRule,
+    Threshold,
+    override_note,
+    point_threshold,
+    scoring_rule,
+    stored_threshold,
+)
 from refinevad_jax.runtime.command_line import one_line
 
 
@@ -33,13 +43,14 @@ class Settings:
 
     Attributes:
         num_curves: score curves to draw; with 0 no figures are drawn either.
-        target_false_alarm_rate: of the operating point, a share of the frames of normal videos.
+        false_alarm_rate: share of the segments of normal videos that may be flagged. Events are
+            those at the threshold for it, which is stored beside those of FALSE_ALARM_RATES.
         report: whether report.html is written.
         verbose: whether the table is printed.
     """
 
     num_curves: int = 12
-    target_false_alarm_rate: float = TARGET_FALSE_ALARM_RATE
+    false_alarm_rate: float = DEFAULT_RATE
     report: bool = True
     verbose: bool = True
 
@@ -85,23 +96,30 @@ def evaluate(
     data_dir = data_dir or run.config.data.data_dir
     info = read_info(data_dir, dataset)
     check_features(run.info, info, allow_mismatch=allow_mismatch)
-    segments = run.config.eval.num_segments if num_segments is None else num_segments
-    scored, number = score(run, workdir, step, info, data_dir, split, segments)
-    rule = selection_rule(run)
+    note = override_note(run, num_segments)
+    if note:
+        print(note, flush=True)
+    scored, rule = score(run, workdir, step, info, data_dir, split, num_segments)
+    selection = selection_rule(run)
     protocol = {
         "dataset": dataset,
         "split": split,
-        "step": number,
+        "step": rule.step,
         "step_chosen_as": step,
-        "selection": rule,
-        "scored_by": f"step {number} ({step} by {rule})",
+        "selection": selection,
+        "scored_by": f"step {rule.step} ({step} by {selection})",
         "seed": run.config.seed,
         "commit": run.versions.get("commit", ""),
         "trained_versions": dict(run.versions),
-        "num_segments": segments,
+        "num_segments": rule.num_segments,
         "config": run.config.to_dict(),
     }
-    return write_evaluation(scored, protocol, folder, settings or Settings())
+
+    def threshold(content: Mapping[str, Any], rate: float) -> Threshold | None:
+        found = evaluations.all_metrics(workdir) | {folder.name: dict(content)}
+        return stored_threshold(workdir, run, rule, rate, evaluations=found)
+
+    return write_evaluation(scored, protocol, folder, settings or Settings(), threshold)
 
 
 def evaluate_scores(
@@ -170,15 +188,24 @@ def score(
     info: BagsInfo,
     data_dir: str,
     split: str,
-    num_segments: int,
-) -> tuple[ScoredSplit, int]:
-    """A split scored with a checkpoint, and the number of its step."""
+    num_segments: int | None = None,
+) -> tuple[ScoredSplit, ScoringRule]:
+    """A split scored with a checkpoint, and the rule that made its scores.
+
+    num_segments: another resolution than that of the run.
+    """
     graphdef, params, number = restore(run, workdir, step)
+    rule = scoring_rule(run, workdir, number, num_segments)
     bags = read_split(data_dir, info.name, split)
     scorer = Scorer(graphdef, top_k_divisor=run.config.loss.top_k_divisor)
     with tqdm.tqdm(total=len(bags), desc=f"scoring {split}", unit="video") as bar:
         scored = scorer(
-            params, bags, columns=run.columns(), num_segments=num_segments, progress=bar.update
+            params,
+            bags,
+            columns=run.columns(),
+            num_segments=rule.num_segments,
+            calibration=rule.calibration,
+            progress=bar.update,
         )
     prototypes = None  # those of other categories say nothing of these
     if run.model_config.has_core:
@@ -187,7 +214,9 @@ def score(
         else:
             scored = [in_categories_of(info, run.info, result) for result in scored]
             print(f"categories: {in_words(run.info.taxonomy, info.taxonomy)}")
-    return ScoredSplit(info, bags, scored, num_segments > 0, prototypes), number
+    resampled = rule.num_segments > 0
+    note = rule.note or run.chosen_on
+    return ScoredSplit(info, bags, scored, resampled, prototypes, rule.calibration, note), rule
 
 
 def in_categories_of(info: BagsInfo, trained: BagsInfo, result: VideoScores) -> VideoScores:
@@ -201,12 +230,28 @@ def in_categories_of(info: BagsInfo, trained: BagsInfo, result: VideoScores) -> 
 
 
 def write_evaluation(
-    split: ScoredSplit, protocol: dict[str, Any], folder: pathlib.Path, settings: Settings
+    split: ScoredSplit,
+    protocol: dict[str, Any],
+    folder: pathlib.Path,
+    settings: Settings,
+    threshold: Callable[[Mapping[str, Any], float], Threshold | None] = lambda content, rate: None,
 ) -> dict[str, Any]:
-    """Measures, writes the folder whole or not at all, prints; what metrics.json holds."""
-    numbers = measure(split, target_false_alarm_rate=settings.target_false_alarm_rate)
-    content = numbers | protocol | {"versions": versions()}
-    found = outcomes(split, content["operating_point"]["threshold"])
+    """Measures, writes the folder whole or not at all, prints; what metrics.json holds.
+
+    threshold: the one that detection takes, given these numbers and a false-alarm rate. If there is
+    none, events are those at the threshold of this split.
+    """
+    rate = settings.false_alarm_rate
+    content = measure(split, false_alarm_rates=(*FALSE_ALARM_RATES, rate)) | protocol
+    content["versions"] = versions()
+    alarm = threshold(content, rate) or point_threshold(
+        content["operating_points"], rate, f"{content['split']}, these videos"
+    )
+    content["alarm_threshold"] = {
+        "threshold": alarm.value if alarm else None,
+        "source": alarm.source if alarm else "no normal video, so no threshold",
+    }
+    found = outcomes(split, content["alarm_threshold"]["threshold"])
 
     def draw(new: pathlib.Path) -> None:
         curves = page_content.curves(split) if settings.report or settings.num_curves else {}
@@ -260,13 +305,7 @@ def check_features(trained: BagsInfo, found: BagsInfo, *, allow_mismatch: bool) 
 
 def selection_rule(run: Run) -> str:
     """How the best checkpoint was chosen, in words."""
-    data = run.config.data
-    chosen_on = (
-        f"{data.selection_fraction:.0%} of {data.train_split!r}, held out"
-        if data.selection_split == data.train_split
-        else f"{data.selection_split!r}"
-    )
-    return f"{run.config.train.selection_metric} on {chosen_on} (video-level labels)"
+    return f"{run.config.train.selection_metric} on {run.chosen_on} (video-level labels)"
 
 
 def _modalities(info: BagsInfo) -> str:

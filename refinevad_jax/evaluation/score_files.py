@@ -387,7 +387,7 @@ def _range_note(arrays: Sequence[np.ndarray]) -> list[str]:
 
 def _video_scores(array: np.ndarray) -> VideoScores:
     """Scores [L], and the probabilities of categories as the mean of each column's highest."""
-    given = array.astype(np.float32)
+    given = array.astype(np.promote_types(array.dtype, np.float32))
     named = array.ndim == 2
     scores = 1 - given[:, 0] if named else given
     probs = top_k_mean(given[:, 1:], TOP_K_DIVISOR) if named else np.zeros(0)

@@ -17,6 +17,7 @@ from refinevad_jax.evaluation.scoring import VideoScores
 from refinevad_jax.metrics import truth as truth_lib
 from refinevad_jax.metrics.events import RULE, Event, ProposalRule, propose_events
 from refinevad_jax.metrics.names import SplitArrays
+from refinevad_jax.runs.calibration import Calibration
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +31,8 @@ class ScoredSplit:
         resampled: whether the scores of a video are spread evenly over its frames, however many
             there are, instead of one per segment.
         prototypes: [C, H] of CORE, if the network has them.
+        calibration: of the scores, if they are calibrated.
+        note: the videos that the calibration was fitted on, or why there is none.
     """
 
     info: BagsInfo
@@ -37,6 +40,8 @@ class ScoredSplit:
     results: list[VideoScores]
     resampled: bool
     prototypes: np.ndarray | None = None
+    calibration: Calibration | None = None
+    note: str = ""
 
     @property
     def has_categories(self) -> bool:
@@ -57,11 +62,11 @@ class ScoredSplit:
         return truth_lib.segment_to_frame_scores(values, length, self.info.frames_per_segment)
 
     def category_map(self, index: int) -> np.ndarray:
-        """[T, 1 + C] probabilities of a video's scores, normal first."""
+        """[T, 1 + C] probabilities of a video's uncalibrated scores, normal first."""
         result = self.results[index]
         if result.category_map is not None:
             return result.category_map
-        return truth_lib.category_map(result.scores, result.category_probs)
+        return truth_lib.category_map(result.uncalibrated, result.category_probs)
 
     def category_evidence(self, index: int) -> np.ndarray:
         """[C] or [T, C] of a video, as `propose_events` takes it; C = 0 without categories."""
@@ -80,9 +85,12 @@ class ScoredSplit:
         """What `propose_events` finds in a video.
 
         scores: [T], others than the video's own; evidence: others than `category_evidence`;
-        threshold and rule as there.
+        threshold and rule as there. A threshold is one of calibrated scores. Proposals for ranking
+        are made of uncalibrated ones, which their rule was chosen for.
         """
-        scores = self.results[index].scores if scores is None else scores
+        if scores is None:
+            result = self.results[index]
+            scores = result.uncalibrated if threshold is None else result.scores
         frames = self.evaluated_frames(index)
         return propose_events(
             scores,
@@ -129,9 +137,11 @@ def stored_arrays(split: ScoredSplit) -> dict[str, np.ndarray]:
     Scores, shift ratios and given category maps of video i are entries offsets[i] to
     offsets[i + 1], its annotated spans (start, end, category) are entries span_offsets[i] to
     span_offsets[i + 1]. If categories are not scored, their probabilities and weights are [V, 0].
+    Logits are those before calibration; scores that were given have none.
     """
     bags, results = split.bags, split.results
     maps = [result.category_map for result in results if result.category_map is not None]
+    logits = [result.logits for result in results if result.logits is not None]
     return {
         "video_ids": np.array([bag.video_id for bag in bags]),
         "offsets": np.cumsum([0, *(len(result.scores) for result in results)]),
@@ -147,6 +157,7 @@ def stored_arrays(split: ScoredSplit) -> dict[str, np.ndarray]:
         "category_weights": np.stack([result.category_weights for result in results]),
         "categories": np.array(split.info.taxonomy.categories),
         **({"category_maps": np.concatenate(maps)} if maps else {}),
+        **({"logits": np.concatenate(logits)} if logits else {}),
     }
 
 
@@ -158,7 +169,7 @@ def stored_split(metrics: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -
     name, size = str(metrics["dataset"]), int(metrics["frames_per_segment"])
     categories = tuple(arrays["categories"].tolist())
     own, spans = _slices(arrays["offsets"]), _slices(arrays["span_offsets"])
-    maps = arrays.get("category_maps")
+    maps, logits = arrays.get("category_maps"), arrays.get("logits")
     bags, results = [], []
     for i, video_id in enumerate(map(str, arrays["video_ids"])):
         frames = int(arrays["evaluated_frames"][i])
@@ -182,6 +193,7 @@ def stored_split(metrics: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -
                 category_weights=arrays["category_weights"][i],
                 shift_ratio=arrays["shift_ratio"][own[i]],
                 category_map=None if maps is None else maps[own[i]],
+                logits=None if logits is None else logits[own[i]],
             )
         )
         named = results[i].category_probs.shape in ((0,), bags[i].labels.shape)

@@ -1,4 +1,4 @@
-"""Runs the network over whole videos: a few padded lengths, crops averaged.
+"""Runs the network over whole videos: a few padded lengths, crops averaged, scores calibrated.
 
 Axis letters: V videos of a split, N crops, T segments, C categories.
 """
@@ -14,11 +14,13 @@ from flax import nnx
 
 from refinevad_jax.data.bags import Bag
 from refinevad_jax.data.batches import resample
+from refinevad_jax.metrics.calibration import log_odds_of_mean, sigmoid
+from refinevad_jax.runs.calibration import Calibration
 from refinevad_jax.runtime.compiler import compiler_options
 
 SHORTEST_BUCKET = 32
 LONGEST_COARSE_BUCKET = 16_384
-PER_SEGMENT = ("scores", "shift_ratio")
+PER_SEGMENT = ("logits", "shift_ratio")
 # Segments of one call over all its rows. More would leave a processor's caches and add rows of
 # padding: at 16,384 the same videos take twice as long.
 SEGMENTS_PER_CALL = 2_048
@@ -29,13 +31,16 @@ class VideoScores:
     """What the network says of one video, averaged over its crops.
 
     Attributes:
-        scores: [T] anomaly score of each segment, of the video's own or of the resampled ones.
-        video_score: mean of the top k of them, k as in training.
+        scores: [T] anomaly score of each segment, of the video's own or of the resampled ones;
+            calibrated if the run is.
+        video_score: one score of the video, calibrated in the same way.
         category_probs: [C] p_c; [0] if categories are not scored, as without CORE.
         category_weights: [C] w_c, or [0].
         shift_ratio: [T] r_t.
         category_map: [T, 1 + C] probabilities, normal first, if they were given as such; else they
             follow from category_probs.
+        logits: [T] of the scores before calibration; None for scores that were given.
+        video_logit: of the video score before calibration; likewise.
     """
 
     scores: np.ndarray
@@ -44,6 +49,13 @@ class VideoScores:
     category_weights: np.ndarray
     shift_ratio: np.ndarray
     category_map: np.ndarray | None = None
+    logits: np.ndarray | None = None
+    video_logit: float | None = None
+
+    @property
+    def uncalibrated(self) -> np.ndarray:
+        """[T] scores before calibration, for rules that read differences of scores."""
+        return self.scores if self.logits is None else sigmoid(self.logits)
 
 
 def top_k_mean(values: np.ndarray, divisor: int) -> np.ndarray:
@@ -58,7 +70,9 @@ class Scorer:
         self._top_k_divisor = top_k_divisor
 
         def forward(params: Any, features: jax.Array, valid: jax.Array) -> dict[str, jax.Array]:
-            return nnx.merge(graphdef, params)(features.astype(jnp.float32), valid).readout()
+            found = nnx.merge(graphdef, params)(features.astype(jnp.float32), valid).readout()
+            del found["scores"]  # they follow from the logits, which do not round to 1
+            return found
 
         self.forward = jax.jit(forward, compiler_options=compiler_options())
 
@@ -69,34 +83,57 @@ class Scorer:
         *,
         columns: np.ndarray,
         num_segments: int = 0,
+        calibration: Calibration | None = None,
         progress: Callable[[int], Any] = lambda done: None,
     ) -> list[VideoScores]:
         """Scores videos.
 
+        A segment's logit is that of its mean score over the crops. A video's logit is that of the
+        mean of its top k scores, k as in training. Calibration maps both, so it changes no order
+        of segments or of videos.
         columns: the feature channels to use; num_segments: resample every video to so many, 0
-        scores the full sequence; progress: called with the number of videos just finished.
+        scores the full sequence; calibration: of the run, None for the network's own scores;
+        progress: called with the number of videos just finished.
         """
-        sums: list[dict[str, np.ndarray] | None] = [None] * len(bags)
+        crops: list[list[dict[str, np.ndarray]]] = [[] for _ in bags]
         for rows in batched_rows(bags, num_segments):
             features, valid = pad_rows(bags, rows, columns, num_segments)
             outputs = jax.device_get(self.forward(params, features, valid))
             for row, (video, _) in enumerate(rows.members):
                 length = int(valid[row].sum())
-                part = {
-                    name: value[row, :length] if name in PER_SEGMENT else value[row]
-                    for name, value in outputs.items()
-                }
-                before = sums[video]
-                sums[video] = part if before is None else {k: before[k] + part[k] for k in part}
+                crops[video].append(
+                    {
+                        name: value[row, :length] if name in PER_SEGMENT else value[row]
+                        for name, value in outputs.items()
+                    }
+                )
             progress(sum(crop == 0 for _, crop in rows.members))
-        results = []
+        return [self._of_crops(found, calibration) for found in crops]
+
+    def _of_crops(
+        self, crops: list[dict[str, np.ndarray]], calibration: Calibration | None
+    ) -> VideoScores:
+        """One video, from the readout of each of its crops."""
+        found = {name: np.stack([crop[name] for crop in crops]) for name in crops[0]}
+        logits = log_odds_of_mean(found.pop("logits"))
+        top = np.sort(logits)[-(len(logits) // self._top_k_divisor + 1) :]
+        video_logit = float(log_odds_of_mean(top))
         without_core = {name: np.zeros(0) for name in ("category_probs", "category_weights")}
-        for total, bag in zip(sums, bags, strict=True):
-            assert total is not None
-            mean = {name: value / bag.features.shape[0] for name, value in total.items()}
-            score = float(top_k_mean(mean["scores"], self._top_k_divisor))
-            results.append(VideoScores(video_score=score, **(without_core | mean)))
-        return results
+        mean = {name: value.mean(axis=0) for name, value in found.items()}
+        return VideoScores(
+            scores=calibrated(logits, calibration),
+            video_score=float(calibrated(np.array(video_logit), calibration)),
+            logits=logits,
+            video_logit=video_logit,
+            **(without_core | mean),
+        )
+
+
+def calibrated(logits: np.ndarray, calibration: Calibration | None) -> np.ndarray:
+    """Scores of logits, in float64."""
+    if calibration is None:
+        return sigmoid(logits)
+    return sigmoid(calibration.slope * logits + calibration.offset)
 
 
 @dataclasses.dataclass(frozen=True)

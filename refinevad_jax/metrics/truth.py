@@ -90,6 +90,19 @@ def resampled_to_frame_scores(scores: np.ndarray, num_frames: int) -> np.ndarray
     return scores[frames * len(scores) // max(num_frames, 1)]
 
 
+def resampled_to_segment_scores(
+    scores: np.ndarray, num_segments: int, frames_per_segment: int = FRAMES_PER_SEGMENT
+) -> np.ndarray:
+    """Spreads a fixed number of scores over the segments of a video: [S] to [num_segments].
+
+    A segment has the highest of its frames' scores in `resampled_to_frame_scores`, so that it
+    reaches a threshold exactly if one of its frames does.
+    """
+    length = evaluated_length(num_segments, frames_per_segment)
+    frames = resampled_to_frame_scores(scores, length)
+    return frames.reshape(num_segments, frames_per_segment).max(axis=1)
+
+
 def per_frame(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Repeats one value per video over its frames: values [V], lengths [V]. Returns [F].
 

@@ -43,7 +43,7 @@ class Outputs:
 
     def readout(self) -> dict[str, jax.Array]:
         """What evaluation and exported models give: [B, T] per segment and, with CORE, [B, C]."""
-        found = {"scores": self.scores, "shift_ratio": self.shift_ratio}
+        found = {"logits": self.logits, "scores": self.scores, "shift_ratio": self.shift_ratio}
         if self.core is not None:
             found["category_probs"] = self.core.category_probs
             found["category_weights"] = self.core.category_weights

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from refinevad_jax.report.tables import number, operating_points, short_percent, threshold_text
+from refinevad_jax.report.tables import number, short_percent, threshold_text
 
 NUM_CARDS = 3
 RATE = 0.01  # of false alarms at which found frames and videos are given
@@ -69,7 +69,7 @@ def _metric(
 
 def _share(metrics: Mapping[str, Any], key: str, title: str, what: str) -> dict[str, Any] | None:
     """What is found at 1 % false alarms, or at the nearest rate that has a threshold."""
-    points = operating_points(metrics)
+    points = metrics["operating_points"]
     point = min(points, key=lambda point: abs(point["target_false_alarm_rate"] - RATE))
     if point["threshold"] is None or point.get(key) is None:
         return None

@@ -14,12 +14,10 @@ from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import write_text
 from refinevad_jax.report.headline import headline
 from refinevad_jax.report.tables import (
-    alarm_threshold,
     facts,
     localization_rows,
     metric_rows,
     number,
-    operating_points,
     percent,
     short_percent,
     threshold_text,
@@ -39,8 +37,8 @@ def write_page(path: pathlib.Path, content: Mapping[str, Any]) -> None:
         title=f"{metrics['dataset']}, {metrics['split']}",
         data=content,
         cards=headline(metrics),
-        points=operating_points(metrics),
-        alarm=alarm_threshold(metrics),
+        points=metrics["operating_points"],
+        alarm=metrics["alarm_threshold"],
         calibration=metrics.get("calibration"),
         rows=rows,
         undefined=[row["name"] for row in rows if row["value"] is None],

@@ -47,22 +47,6 @@ def threshold_text(value: float | None) -> str:
     return next((text for text in texts if float(text) not in (0.0, 1.0)), texts[0])
 
 
-def operating_points(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Thresholds found on the videos of an evaluation, by ascending rate of false alarms."""
-    return metrics.get("operating_points") or [metrics["operating_point"]]
-
-
-def alarm_threshold(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """The threshold of events and outcomes, None if there is none, and its source in words."""
-    if "alarm_threshold" in metrics:
-        return dict(metrics["alarm_threshold"])
-    point = metrics["operating_point"]
-    if point["threshold"] is None:
-        return {"threshold": None, "source": "no normal video, so no threshold"}
-    source = f"{100 * point['target_false_alarm_rate']:g} % false alarms on these videos"
-    return {"threshold": point["threshold"], "source": source}
-
-
 def mean_and_deviation(values: Sequence[float | None]) -> tuple[float, float] | None:
     """Mean and standard deviation (of a sample; 0 for one value); None if a value is None."""
     known = [value for value in values if value is not None]
@@ -200,11 +184,40 @@ def evaluation_table(content: Mapping[str, Any]) -> str:
         interval = f"  [{number(row['low'])}, {number(row['high'])}]" if has_interval else ""
         value = "not defined" if row["value"] is None else number(row["value"])
         lines.append(f"  {row['name']:38s} {value}{interval}")
-    point = content["operating_point"]
-    name = f"threshold for {point['target_false_alarm_rate']:.1%} false alarms"
-    rate = number(point["detection_rate"])
-    lines.append(f"  {name:38s} {number(point['threshold'])}  (anomalous frames found: {rate})")
+    name, brier = calibration_in_words(content["calibration"])
+    lines += [*_operating_lines(content), f"  {name:38s} {brier}"]
     return "\n".join([*lines, *_localization_lines(content["localization"])])
+
+
+def _operating_lines(content: Mapping[str, Any]) -> list[str]:
+    """A line per operating point of this split, and the threshold of the events."""
+    lines = []
+    for point in content["operating_points"]:
+        name = f"threshold for {100 * point['target_false_alarm_rate']:g} % false alarms"
+        count = point["num_normal_segments"]
+        few = "" if point["false_alarm_rate"] else f"; above the highest of {count} normal segments"
+        lines.append(
+            f"  {name:38s} {number(point['threshold'])}  (anomalous frames found: "
+            f"{number(point['detection_rate'])}, videos: "
+            f"{number(point['anomalous_videos_found'])}{few})"
+        )
+    alarm = content["alarm_threshold"]
+    return [
+        *lines,
+        f"  {'events at the threshold':38s} {number(alarm['threshold'])}  ({alarm['source']})",
+    ]
+
+
+def calibration_in_words(calibration: Mapping[str, Any]) -> tuple[str, str]:
+    """The Brier score of the video scores: its name, and the number with what to know of it."""
+    before, after, note = (calibration[key] for key in ("before", "after", "note"))
+    if before is None:
+        return "Brier score of videos", "not defined, scores leave [0, 1]"
+    if after is None:
+        why = f"not calibrated: {note}" if note else "not calibrated"
+        return "Brier score of videos", f"{number(before['brier'])}  ({why})"
+    known = f"before: {number(before['brier'])}; fitted on {note}"
+    return "Brier score of videos, calibrated", f"{number(after['brier'])}  ({known})"
 
 
 def _localization_lines(found: Mapping[str, Any]) -> list[str]:

@@ -3,7 +3,7 @@
 metrics.json    every number, and what it was measured on
 scores.npz      arrays: what was said of each video, and its annotated spans
 videos.csv      one row per video
-events.json     the events found at the operating point
+events.json     the events at the alarm threshold
 report.html, curves/, curves.png, figures/    drawn by the caller
 """
 
@@ -11,7 +11,6 @@ import contextlib
 import csv
 import glob
 import json
-import math
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -132,22 +131,6 @@ def all_metrics(workdir: pathlib.Path) -> dict[str, dict[str, Any]]:
     for folder in _folders(workdir):
         with contextlib.suppress(UserError):
             found[folder.name] = read_metrics(folder)
-    return found
-
-
-def operating_points(workdir: pathlib.Path) -> dict[str, dict[str, Any]]:
-    """metrics.json of the evaluations of a run that have a threshold, by name.
-
-    Left out are damaged ones, and those without normal videos, which have no threshold.
-    """
-    found = {}
-    for name, content in all_metrics(workdir).items():
-        with contextlib.suppress(LookupError, TypeError):
-            point = content["operating_point"]
-            content["step"], content["split"], content["dataset"], content["num_segments"]
-            # Not so for None, text or NaN: no order, or none that holds.
-            if 0 <= point["target_false_alarm_rate"] <= 1 and abs(point["threshold"]) < math.inf:
-                found[name] = content
     return found
 
 

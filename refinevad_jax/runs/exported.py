@@ -7,6 +7,7 @@ No code of this package is needed to run it:
     outputs["scores"]                          # [B, T], 0 on padding
 """
 
+import dataclasses
 import itertools
 import pathlib
 from typing import Any
@@ -22,9 +23,14 @@ from refinevad_jax.files.staged import write_bytes, write_json
 from refinevad_jax.model.temporal_encoder import LONGEST_WHOLE
 from refinevad_jax.runs.checkpoints import restore
 from refinevad_jax.runs.run import Run, read_run
+from refinevad_jax.runs.scoring_rule import FALSE_ALARM_RATES, scoring_rule, stored_threshold
 
 PLATFORMS = ("cpu", "cuda", "tpu")
-OUTPUTS = {"scores": "[batch, time] in [0, 1], 0 on padding", "shift_ratio": "[batch, time]"}
+OUTPUTS = {
+    "logits": "[batch, time], without meaning on padding; see scoring",
+    "scores": "[batch, time] sigmoid(logits), not calibrated, 0 on padding",
+    "shift_ratio": "[batch, time]",
+}
 OUTPUTS_OF_CORE = {
     "category_probs": "[batch, categories]",
     "category_weights": "[batch, categories]",
@@ -51,7 +57,7 @@ def export(workdir: pathlib.Path, output: pathlib.Path, *, step: str) -> dict[st
         jax.ShapeDtypeStruct((batch, time, channels), np.float32),
         jax.ShapeDtypeStruct((batch, time), np.bool_),
     )
-    description = describe(run, number, channels)
+    description = describe(run, number, channels) | {"scoring": scoring(run, workdir, number)}
     try:
         write_bytes(output, bytes(exported.serialize()))
         write_json(output.with_name(output.name + ".json"), description)
@@ -75,10 +81,48 @@ def describe(run: Run, step: int, channels: int) -> dict[str, Any]:
         "categories": list(info.taxonomy.display_names),
         "trained_on": info.name,
         "simulated": info.simulated,
-        "num_segments": run.config.data.num_segments,
+        "trained_in_segments": run.config.data.num_segments,
         "step": step,
         "platforms": list(PLATFORMS),
         "jax": jax.__version__,
+    }
+
+
+def scoring(run: Run, workdir: pathlib.Path, step: int) -> dict[str, Any]:
+    """How evaluation and detection make their scores of the outputs, step by step.
+
+    The file is the network alone: what lies before and after it is stated here.
+    """
+    rule = scoring_rule(run, workdir, step)
+    steps = []
+    if rule.num_segments:
+        steps.append(
+            f"resample the T segments of a video to {rule.num_segments}: bin i is the mean of "
+            "segments edges[i] to edges[i + 1], edges = int(linspace(0, T, "
+            f"{rule.num_segments + 1})); an empty bin is segment min(edges[i], T - 1)"
+        )
+    steps.append("average sigmoid(logits) over the crops of the video, and take the logit of it")
+    if rule.calibration:
+        steps.append("score = sigmoid(slope * logit + offset)")
+    else:
+        steps.append("score = sigmoid(logit)")
+    if rule.num_segments:
+        steps.append(
+            f"frame f of the first F = {run.info.frames_per_segment} T frames has score f * "
+            f"{rule.num_segments} // F; a segment has the highest of its frames"
+        )
+    calibration = rule.calibration and dataclasses.asdict(rule.calibration)
+    thresholds = {
+        f"{rate:g}": found and dataclasses.asdict(found)
+        for rate in FALSE_ALARM_RATES
+        for found in [stored_threshold(workdir, run, rule, rate)]
+    }
+    return {
+        "num_segments": rule.num_segments,
+        "steps": steps,
+        "calibration": calibration,
+        "why_not_calibrated": rule.note,
+        "thresholds": thresholds,
     }
 
 

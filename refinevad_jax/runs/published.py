@@ -2,6 +2,7 @@
 
 F/model.safetensors    the parameters of one checkpoint
 F/config.json          the run's own
+F/calibration.json     the run's own, if it belongs to that checkpoint
 F/evaluations.json     {name: metrics.json} of the evaluations of that checkpoint
 F/README.md            the model card
 
@@ -16,12 +17,14 @@ from typing import Any
 
 from refinevad_jax.errors import UserError, as_damaged
 from refinevad_jax.files.staged import replace_folder, staging_folder, write_json, write_text
+from refinevad_jax.runs import calibration as calibrations
+from refinevad_jax.runs.calibration import read_calibration, write_calibration
 from refinevad_jax.runs.run import WEIGHTS
 from refinevad_jax.runs.weights import write_weights
 
 EVALUATIONS = "evaluations.json"
 CARD = "README.md"
-FILES = {WEIGHTS, "config.json", EVALUATIONS, CARD}
+FILES = {WEIGHTS, "config.json", calibrations.NAME, EVALUATIONS, CARD}
 
 
 def write_published(
@@ -52,6 +55,9 @@ def write_published(
         new.mkdir()
         write_weights(new / WEIGHTS, params, step)
         shutil.copyfile(workdir / "config.json", new / "config.json")
+        calibration = read_calibration(workdir)
+        if calibration and calibration.step == step:
+            write_calibration(new, calibration)
         write_json(new / EVALUATIONS, evaluations)
         write_text(new / CARD, card)
         replace_folder(new, folder)

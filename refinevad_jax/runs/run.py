@@ -2,6 +2,7 @@
 
 W/config.json      configuration, data set description, versions and commit, their SHA-256
 W/metrics.jsonl    one row per training step, one row per epoch
+W/calibration.json of the best checkpoint, see calibration.py
 W/checkpoints/     Orbax, one folder per step
 W/eval/            one folder per evaluation
 
@@ -60,6 +61,14 @@ class Run:
             num_categories=self.info.taxonomy.num_categories,
             **self.config.model.to_dict() | {"dilations": tuple(self.config.model.dilations)},
         )
+
+    @property
+    def chosen_on(self) -> str:
+        """The videos that chose the checkpoint, in words."""
+        data = self.config.data
+        if data.selection_split == data.train_split:
+            return f"{data.selection_fraction:.0%} of {data.train_split!r}, held out"
+        return f"{data.selection_split!r}"
 
     def columns(self) -> np.ndarray:
         """Indices of the feature channels that the run uses. Raises UserError for unknown names."""

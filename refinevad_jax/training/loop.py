@@ -5,6 +5,7 @@ S seeds.
 """
 
 import pathlib
+import sys
 import time
 from typing import Any
 
@@ -19,9 +20,16 @@ from refinevad_jax.evaluation.scoring import Scorer
 from refinevad_jax.metrics.names import selection_metrics
 from refinevad_jax.model.refinevad import abstract, create
 from refinevad_jax.report.tables import spread
-from refinevad_jax.runs.checkpoints import TrainState, abstract_state, fresh_state
+from refinevad_jax.runs.calibration import drop_later_calibration, write_calibration
+from refinevad_jax.runs.checkpoints import (
+    DamagedError,
+    TrainState,
+    abstract_state,
+    fresh_state,
+)
 from refinevad_jax.runtime import commands, processes
 from refinevad_jax.training import failures
+from refinevad_jax.training.calibration import FEWEST_VIDEOS, found_on_selection, in_words
 from refinevad_jax.training.dispatch import Dispatch
 from refinevad_jax.training.losses import term_names
 from refinevad_jax.training.members import (
@@ -44,9 +52,6 @@ from refinevad_jax.training.transfer import transferred
 MAX_STEPS_PER_DISPATCH = 25
 # Below this the network has hardly begun to learn; a small data set has short epochs.
 FEW_STEPS = 50
-# Below so many videos of either kind in the selection list, the choice of a checkpoint is noise:
-# with ten of each a video AUC of 0.8 has a standard error of 0.1 (Hanley and McNeil 1982).
-FEW_TO_SELECT = 10
 COMPILING = "compiling the training step (up to a minute, seconds if the cache has it)"
 
 
@@ -152,6 +157,8 @@ class Training:
         for member in self._members:
             member.checkpoints.drop_after(start)
             member.start_record(start)
+            if processes.primary():
+                drop_later_calibration(member.workdir, start)
         state = self._dispatch.place(state)
         # After a stop within an epoch the next one is the first with dispatches of all lengths.
         clock = Clock(self._num_steps, compiling=1 + bool(start % self._steps_per_epoch))
@@ -161,6 +168,7 @@ class Training:
             self._print_epoch(epoch + 1, metrics, selections, clock)
         for member in self._members:
             self._print_end(member)
+            self._calibrate(member)
 
     def _epoch(self, state: TrainState, epoch: int) -> tuple[TrainState, dict[str, np.ndarray]]:
         """Runs the steps of an epoch, or what is left of it. Returns metrics as arrays [S, steps].
@@ -296,7 +304,7 @@ class Training:
         bags, info = self._bags, self._members[0].run.info
         simulated = " (simulated)" if info.simulated else ""
         num_normal, num_anomalous = self._selection_kinds()
-        few = min(num_normal, num_anomalous) < FEW_TO_SELECT
+        few = min(num_normal, num_anomalous) < FEWEST_VIDEOS
         noise = ": with so few the choice of the checkpoint is noise" if few else ""
         seeds = [member.seed for member in self._members]
         print(
@@ -351,6 +359,20 @@ class Training:
             f"best step {best} with {metric} {value:.4f} on {self._selection_name()}",
             flush=True,
         )
+
+    def _calibrate(self, member: Member) -> None:
+        """Writes calibration.json of the best checkpoint, and says what it holds."""
+        best = member.checkpoints.resolve("best")
+        try:
+            params = member.checkpoints.restore_params(best, self._abstract.params)
+        except DamagedError as error:
+            print(f"warning: not calibrated: {error}", file=sys.stderr, flush=True)
+            return
+        params = jax.tree.map(np.asarray, params)
+        found = found_on_selection(member.run, self._scorer, params, best, member.selection)
+        if processes.primary():
+            write_calibration(member.workdir, found)
+        print(in_words(found), flush=True)
 
 
 def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -1,6 +1,5 @@
 """Scores, thresholds, and what is refused with which reason."""
 
-import json
 import pathlib
 import shutil
 
@@ -8,8 +7,9 @@ import numpy as np
 import pytest
 
 from refinevad_jax.detection import run_detection
-from refinevad_jax.detection.detector import Detector, Threshold
+from refinevad_jax.detection.detector import Detector
 from refinevad_jax.errors import UserError
+from refinevad_jax.runs.scoring_rule import Threshold
 from tests.detection.conftest import WIDTH
 
 
@@ -47,46 +47,34 @@ def test_thresholds(trained: pathlib.Path, tmp_path: pathlib.Path) -> None:
     shutil.copytree(trained, workdir, ignore=shutil.ignore_patterns("eval"))
     detector = Detector(workdir, "best")
     assert detector.threshold(0.3, None) == Threshold(0.3, "given")
-    default = detector.threshold(None, None)
-    assert default == Threshold(0.5, "default, as no evaluation has stored one")
-    with pytest.raises(UserError, match=r"refinevad_jax\.evaluate --workdir"):
+    own = detector.threshold(None, None)
+    assert own == detector.threshold(None, 0.01)
+    assert own.source.startswith("1 % false alarms on the videos that chose the checkpoint ('val')")
+    assert 0 <= own.found <= 1
+    command = r"--false_alarm_rate=0\.02 --split=val$"
+    with pytest.raises(
+        UserError, match=rf"0\.02 and step {detector.step} at full length.*{command}"
+    ):
         detector.threshold(None, 0.02)
-
-    def store(dataset: str, split: str, segments: int, value: float, rate: float = 0.02) -> None:
-        folder = workdir / "eval" / f"{dataset}-{split}-{segments}-{rate}"
-        folder.mkdir(parents=True)
-        content = {
-            "step": detector.step,
-            "dataset": dataset,
-            "split": split,
-            "num_segments": segments,
-            "operating_point": {"threshold": value, "target_false_alarm_rate": rate},
-        }
-        (folder / "metrics.json").write_text(json.dumps(content))
-
-    store("tiny", "train", 0, 0.9)  # on videos that the network has learned
-    assert detector.threshold(None, 0.02) == Threshold(0.9, "2 % false alarms on train")
-    store("tiny", "test", 0, 0.7)
-    assert detector.threshold(None, 0.02) == Threshold(0.7, "2 % false alarms on test")
-    store("tiny", "a", 0, float("nan"))
-    store("tiny", "val", 0, 0.6)
-    store("tiny", "val", 32, 0.5)  # scores of resampled videos are other scores
-    store("another", "val", 0, 0.4)
-    assert detector.threshold(None, 0.02) == Threshold(0.6, "2 % false alarms on val")
-    assert detector.threshold(None, None) == default
-    store("tiny", "test", 0, 0.8, rate=0.01)
-    assert detector.threshold(None, None) == Threshold(0.8, "1 % false alarms on test")
+    other = Detector(workdir, "best", num_segments=8)
+    assert other.threshold(None, None) == Threshold(
+        0.5, f"default, as none is stored for step {other.step} in 8 bins per video"
+    )
+    with pytest.raises(UserError, match=r"in 8 bins per video; .*--num_segments=8$"):
+        other.threshold(None, 0.02)
+    assert other.notes()[0].startswith("--num_segments=8: scored in 8 bins per video; the run")
+    assert not [note for note in detector.notes() if "--num_segments" in note]
 
 
 def test_events_name_a_category(detector: Detector) -> None:
     found = detector.score(features(4, 64))
     threshold = detector.threshold(float(np.quantile(found.scores, 0.8)), None)
-    events = detector.events(found, 64 * 16 + 3, threshold)
+    events = detector.events(found, 64, 64 * 16 + 3, threshold)
     assert events
     for event in events:
         assert 0 <= event.start < event.end <= 64 * 16
         assert 0 <= event.category < len(detector.categories)
-    assert detector.events(found, 64 * 16, detector.threshold(1.0, None)) == []
+    assert detector.events(found, 64, 64 * 16, detector.threshold(1.0, None)) == []
 
 
 def test_no_workdir(tmp_path: pathlib.Path) -> None:

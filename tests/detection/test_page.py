@@ -24,7 +24,7 @@ def page(
     found = encode_video(video, encoder, num_crops=1, batch_size=4)
     scores = detector.score(found.features)
     threshold = detector.threshold(float(sorted(scores.scores)[-3]), None)
-    events = detector.events(scores, found.num_frames, threshold)
+    events = detector.events(scores, len(scores.scores), found.num_frames, threshold)
     assert events
     evil, info = copy.copy(detector), detector.run.info
     names = ("</script><b>A", *detector.categories[1:])

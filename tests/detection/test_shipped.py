@@ -30,11 +30,12 @@ def detect(folder: pathlib.Path, *flags: str) -> subprocess.CompletedProcess[str
 
 def test_it_is_small_and_describes_itself() -> None:
     assert sum(path.stat().st_size for path in SHIPPED.iterdir()) < 2e6
-    assert "1.00 % false alarms" in (SHIPPED / "README.md").read_text()
+    assert "| false alarms, % | threshold |" in (SHIPPED / "README.md").read_text()
     detector = Detector(SHIPPED, "best")
     assert detector.run.info.name == "survfight" and detector.run.info.encoder == i3d.NAME
     assert detector.categories == ("Fighting",)
     assert detector.threshold(None, None).source == "1 % false alarms on val"
+    assert detector.notes() == [] and detector.rule.calibration is not None
     assert analysis.load_model(SHIPPED).core is not None
 
 
@@ -48,7 +49,8 @@ def test_a_video_without_a_run(tmp_path: pathlib.Path) -> None:
     first, second, third, *_ = done.stdout.splitlines()
     assert first.startswith("no --workdir: using the detector that ships, trained on surveillance")
     assert first.endswith(f"model card: {SHIPPED / 'README.md'}")
-    assert second.startswith("threshold 0.") and second.endswith(": 1 % false alarms on val")
+    assert second.startswith("threshold 0.") and ": 1 % false alarms on val, where" in second
+    assert second.endswith(" % of the anomalous videos reach it")
     assert third == "no --output: writing to the folder found"
     content = json.loads((tmp_path / "found" / "events.json").read_text())
     assert content["threshold_source"] == "1 % false alarms on val"

@@ -13,6 +13,7 @@ from data_prep.dataset.write import write_dataset
 from refinevad_jax import analysis
 from refinevad_jax.data.bags import BagsInfo, Modality, read_split
 from refinevad_jax.data.taxonomy import Taxonomy
+from refinevad_jax.detection.detector import Detector
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation.run import Settings, check_features, evaluate
 from refinevad_jax.runs.run import versions
@@ -103,9 +104,13 @@ def test_every_number_of_the_field_stands_in_the_file(result: pathlib.Path) -> N
         assert found["legacy"]["mean"] in (0, pytest.approx(0.75 * found["anomaly"]["mean"]))
 
 
-def test_the_operating_point_keeps_its_rate_and_makes_the_events(result: pathlib.Path) -> None:
+def test_operating_points_keep_their_rates_and_events_are_those_of_detection(
+    trained: pathlib.Path, result: pathlib.Path
+) -> None:
     content = json.loads((result / "metrics.json").read_text())
-    point = content["operating_point"]
+    points = content["operating_points"]
+    assert [point["target_false_alarm_rate"] for point in points] == [0.001, 0.01, 0.05]
+    point = points[2]
     arrays = np.load(result / "scores.npz")
     rows = list(csv.DictReader((result / "videos.csv").read_text().splitlines()))
     normal = [
@@ -113,16 +118,24 @@ def test_the_operating_point_keeps_its_rate_and_makes_the_events(result: pathlib
         for i, row in enumerate(rows)
         if row["label"] == "Normal"
     ]
-    rate = float(np.mean(np.concatenate(normal) >= np.float32(point["threshold"])))
-    assert rate == point["false_alarm_rate"] <= 0.01
+    rate = float(np.mean(np.concatenate(normal) >= point["threshold"]))
+    assert rate == point["false_alarm_rate"] <= 0.05
+    assert sum(map(len, normal)) == 16 * point["num_normal_segments"]
     events = json.loads((result / "events.json").read_text())
-    assert events["threshold"] == point["threshold"]
+    alarm = content["alarm_threshold"]
+    default = Detector(trained, "best").threshold(None, None)
+    assert (alarm["threshold"], alarm["source"]) == (default.value, default.source)
+    assert events["threshold"] == alarm["threshold"]
+    highest = [s.max() for s in np.split(arrays["scores"], arrays["offsets"][1:-1])]
+    anomalous = arrays["labels"].any(axis=1)
+    found = np.mean(np.array(highest)[anomalous] >= point["threshold"])
+    assert found == point["anomalous_videos_found"]
     assert list(events["videos"]) == [row["video_id"] for row in rows]
     for i, row in enumerate(rows):
         found = events["videos"][row["video_id"]]
         assert len(found) == int(row["num_events"])
         highest = arrays["scores"][arrays["offsets"][i] : arrays["offsets"][i + 1]].max()
-        assert bool(found) == (highest >= point["threshold"])
+        assert bool(found) == (highest >= alarm["threshold"])
         for event in found:
             assert 0 <= event["start_frame"] < event["end_frame"] <= int(row["evaluated_frames"])
             assert event["start_seconds"] == event["start_frame"] / 25

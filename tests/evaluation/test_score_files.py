@@ -388,7 +388,7 @@ def test_a_runs_own_scores_give_its_own_numbers(
     videos = read_info(str(tiny_data), "tiny"), read_split(str(tiny_data), "tiny", "val")
     folder = tmp_path / "report"
     given = evaluate_scores(path, *videos, split="val", folder=folder, settings=quick)
-    for key in ("frame_auc", "frame_ap", "video_auc", "truth_hash", "operating_point"):
+    for key in ("frame_auc", "frame_ap", "video_auc", "truth_hash", "operating_points"):
         assert given[key] == own[key]
     assert given["category_accuracy"] is None
     agnostic = [x["localization"]["proposals"]["class_agnostic"] for x in (given, own)]

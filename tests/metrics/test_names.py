@@ -121,7 +121,10 @@ def test_position_alone_is_a_reference_beside_the_run() -> None:
 
 def test_recall_is_that_of_the_operating_point_and_auc_inside_videos_has_an_interval() -> None:
     content = measure(scored_split())
-    assert content["recall_at_10_per_mille"] == content["operating_point"]["detection_rate"]
+    points = {
+        p["target_false_alarm_rate"]: p["detection_rate"] for p in content["operating_points"]
+    }
+    assert content["recall_at_10_per_mille"] == points[0.01]
     recalls = [content[f"recall_at_{rate}_per_mille"] for rate in (1, 10, 50)]
     assert recalls == sorted(recalls)
     interval = content["intervals"]["single_video_auc"]

@@ -10,7 +10,6 @@ import pytest
 from refinevad_jax.errors import UserError
 from refinevad_jax.runs.evaluations import (
     find_evaluations,
-    operating_points,
     read_evaluation,
     read_metrics,
     stored_seeds,
@@ -23,7 +22,6 @@ METRICS = {
     "split": "val",
     "dataset": "d",
     "num_segments": 0,
-    "operating_point": {"threshold": 0.9, "target_false_alarm_rate": 0.01},
 }
 
 
@@ -89,16 +87,6 @@ def test_every_damage_is_one_message(tmp_path: pathlib.Path) -> None:
         (folder / "metrics.json").write_text(text, encoding="utf-8", errors="surrogateescape")
         with pytest.raises(UserError, match="eval: damaged; evaluate again"):
             read_metrics(folder)
-
-
-def test_thresholds_are_those_of_readable_evaluations(tmp_path: pathlib.Path) -> None:
-    for name in ("good", "without", "damaged"):
-        write(tmp_path / "eval" / name)
-    point = {"threshold": None, "target_false_alarm_rate": 0.01}
-    without = json.dumps(METRICS | {"operating_point": point})
-    (tmp_path / "eval" / "without" / "metrics.json").write_text(without)
-    (tmp_path / "eval" / "damaged" / "metrics.json").write_text("{")
-    assert operating_points(tmp_path) == {"good": METRICS}
 
 
 def test_seeds_that_were_evaluated_are_read_in_order(tmp_path: pathlib.Path) -> None:
