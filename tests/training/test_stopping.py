@@ -48,6 +48,18 @@ def test_a_stop_between_two_dispatches_saves_and_goes_on(
     assert steps(tmp_path / "stopped") == steps(tmp_path / "whole")
 
 
+def test_a_stop_before_the_first_step_claims_no_save(
+    tiny_config: ConfigDict, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(self: StopRequest) -> None:
+        self.signal = "SIGINT"
+
+    monkeypatch.setattr(StopRequest, "__init__", stopped)
+    with pytest.raises(StoppedError, match=r"^SIGINT before the first step; run the same command"):
+        loop.train(tiny_config, tmp_path)
+    assert steps(tmp_path) == []
+
+
 def damage_arrays(workdir: pathlib.Path, step: int, damage: str) -> None:
     """Flips a bit in every file of a checkpoint's parameters, or cuts it off."""
     files = [
