@@ -3,6 +3,7 @@
 import json
 import pathlib
 import shlex
+import shutil
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -131,6 +132,22 @@ def test_goes_on_where_it_ended(
     commands.called.clear()
     assert go(root) == 0
     assert commands.called == ALL[ALL.index(step) :]
+
+
+@pytest.mark.parametrize(("removed", "step"), [("run", "main"), ("data", "package")])
+def test_what_was_removed_is_made_again_and_not_taken_for_done_when_half_made(
+    root: pathlib.Path, commands: Commands, removed: str, step: str
+) -> None:
+    assert go(root) == 0
+    shutil.rmtree(root / "gate" / removed)
+    commands.codes = {step: 75}
+    assert go(root) == 75
+    for name in ("run/config.json", "run/metrics.jsonl", "data/bags/half"):  # as if it had begun
+        (root / "gate" / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / "gate" / name).write_text("gate")
+    commands.called.clear()
+    assert go(root) == 0
+    assert commands.called[0] == step and not (root / "gate" / "run_2").exists()
 
 
 def test_new_videos_make_a_new_run(
