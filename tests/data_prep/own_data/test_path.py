@@ -150,6 +150,22 @@ def test_what_was_removed_is_made_again_and_not_taken_for_done_when_half_made(
     assert commands.called[0] == step and not (root / "gate" / "run_2").exists()
 
 
+def test_edited_lists_that_cannot_be_meant_are_refused(
+    root: pathlib.Path, commands: Commands
+) -> None:
+    go(root)
+    commands.called.clear()
+    train, test = (root / "gate" / "lists" / f"{name}.csv" for name in ("train", "test"))
+    train.write_text(train.read_text().replace(",fight,", ",Fight,", 1))
+    with pytest.raises(UserError, match="labels 'Fight' and 'fight' differ in case only"):
+        go(root)
+    train.unlink()
+    test.write_text(test.read_text() + "normal-n9.mp4,Normal,\n")
+    with pytest.raises(UserError, match=r"train\.csv: is missing, and test\.csv was edited"):
+        go(root)
+    assert commands.called == []
+
+
 def test_new_videos_make_a_new_run(
     root: pathlib.Path, clip: pathlib.Path, commands: Commands
 ) -> None:
