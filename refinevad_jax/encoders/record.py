@@ -95,9 +95,13 @@ def read_record(features: pathlib.Path) -> FeatureRecord | None:
     )
     for name, right in (
         ("encoder", isinstance(record.encoder, str) and record.encoder),
-        ("num_frames", _is_count(record.num_frames)),
-        ("fps", _is_number(record.fps) and 0 <= record.fps < 2**31),
         ("num_segments", _is_count(record.num_segments)),
+        (
+            "num_frames",
+            _is_count(record.num_frames)
+            and record.num_frames // FRAMES_PER_SEGMENT == record.num_segments,
+        ),
+        ("fps", _is_number(record.fps) and 0 <= record.fps < 2**31),
         ("segment_seconds", len(record.segment_seconds) in (0, record.num_segments + 1)),
         ("features_sha256", isinstance(record.features_sha256, str)),
     ):

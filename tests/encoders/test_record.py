@@ -56,6 +56,7 @@ def test_no_record(tmp_path: pathlib.Path) -> None:
         {"encoder": None},
         {"num_frames": 0},
         {"num_frames": 1.5},
+        {"num_frames": 960},
         {"num_frames": 2**31},
         {"fps": -1},
         {"fps": "25"},

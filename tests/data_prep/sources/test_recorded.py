@@ -118,7 +118,7 @@ def test_the_annotation_then_the_record_then_the_flag(
         ({"num_crops": 10}, r"b\.npy: num_crops 10, but .*a\.npy has 1; give one folder"),
         ({"weights_sha256": "1"}, r"b\.npy: weights_sha256 '1', but"),
         ({"features_sha256": "1"}, r"b\.npy: not the file .*its SHA-256 is another\); extract"),
-        ({"num_segments": 6}, r"b\.npy: not the file .*T = 5, the record says 6"),
+        ({"num_segments": 6, "num_frames": 96}, r"b\.npy: not the file .*T = 5, the record says 6"),
         ({"num_frames": -1}, r"b\.json: not a record .*num_frames is -1"),
     ],
 )
