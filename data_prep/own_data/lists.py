@@ -87,9 +87,26 @@ def write_lists(
         name: {key_of(entry.path): _label(entry.label) for entry in read_list(path).entries}
         for name, path in there.items()
     }
+    _check_edited(folder, labels)
     listed = {video for found in labels.values() for video in found}
     unlisted = tuple(video.path for video in videos if video.key not in listed)
     return Lists(there, labels, edited, unlisted)
+
+
+def _check_edited(folder: pathlib.Path, labels: dict[str, dict[str, str]]) -> None:
+    """Raises UserError for what only a user can have written into lists, or removed."""
+    if TRAIN not in labels:
+        raise UserError(
+            f"{folder / TRAIN}.csv: is missing, and {TEST}.csv was edited; write it, or remove "
+            "both lists to split anew"
+        )
+    lowered: dict[str, str] = {}
+    for label in sorted({label for found in labels.values() for label in found.values()}):
+        other = lowered.setdefault(label.lower(), label)
+        if other != label:
+            raise UserError(
+                f"{folder}: labels {other!r} and {label!r} differ in case only; write one of them"
+            )
 
 
 def _label(label: str | None) -> str:

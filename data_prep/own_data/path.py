@@ -206,7 +206,7 @@ class _Path:
         for number in itertools.count(1):
             ending = "" if number == 1 else f"_{number}"
             name, run = f"{self._request.name}{ending}", self._output / f"run{ending}"
-            if steps.made_from(f"package {name}", source):
+            if any(steps.made_from(f"{step} {name}", source) for step in ("package", "train")):
                 return name, run
             if not (run / "config.json").exists():
                 if number > 1:

@@ -82,6 +82,8 @@ class Steps:
             return
         self.title(title)
         print(f"      {commands.spell(name, *words)}", flush=True)
+        if self._done.pop(key, None):  # its results were removed, and will be there half made
+            write_json(self._path, self._done)
         start = time.monotonic()
         code = _call([sys.executable, "-m", commands.COMMANDS[name].module, *words])
         if code:

@@ -7,6 +7,8 @@ import pathlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from data_prep.annotations import Annotations
 from data_prep.catalogue.lookup import fit_rule, load_taxonomy
 from data_prep.catalogue.video_names import match_key, parse_path
@@ -121,10 +123,9 @@ def read_source(
     words["taxonomy"] = load_taxonomy(flags["taxonomy"])
     if is_text:
         info, videos = read_timed_text(pathlib.Path(flags["input"]), **words)
-    else:
-        info, videos = read_request(_request(flags, words))
-    check_classes(videos, info.taxonomy)
-    return info, videos
+        check_classes(videos, info.taxonomy)
+        return info, videos
+    return read_request(_request(flags, words))
 
 
 def _request(flags: Mapping[str, Any], words: Mapping[str, Any]) -> Request:
@@ -181,6 +182,7 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
     lists = {split: read_list(path) for split, path in request.lists.items()}
     folders = [FeatureFolder(folder) for folder in request.features.values()]
     listed = [video for split, read in lists.items() for video in _find(read, split, folders)]
+    _check_labels(listed, request)
     shapes = read_shapes([files for video in listed for files in video.files])
     of_folders = [
         {path: shapes[path] for video in listed for path in video.files[i]}
@@ -276,6 +278,21 @@ def _find(read: VideoList, split: str, folders: Sequence[FeatureFolder]) -> list
                 )
         found.append(ListedVideo(video, split, label, files))
     return found
+
+
+def _check_labels(listed: Sequence[ListedVideo], request: Request) -> None:
+    """Checks the labels of all lists, before their features are read. Raises UserError."""
+    videos = [
+        Video(
+            one.video_id,
+            one.split,
+            one.label,
+            load_features=lambda: np.zeros((1, 0, 0)),
+            source=str(request.lists[one.split]),
+        )
+        for one in listed
+    ]
+    check_classes(videos, request.taxonomy)
 
 
 def label_of(rows: Sequence[ListEntry], source: str) -> str:

@@ -95,10 +95,13 @@ def read_record(features: pathlib.Path) -> FeatureRecord | None:
     )
     for name, right in (
         ("encoder", _is_name(record.encoder)),
-        ("num_frames", _is_count(record.num_frames)),
-        ("fps", _is_number(record.fps)),
         ("num_segments", _is_count(record.num_segments)),
-        ("num_segments", record.num_segments == record.num_frames // FRAMES_PER_SEGMENT),
+        (
+            "num_frames",
+            _is_count(record.num_frames)
+            and record.num_frames // FRAMES_PER_SEGMENT == record.num_segments,
+        ),
+        ("fps", _is_number(record.fps)),
         ("segment_seconds", len(record.segment_seconds) in (0, record.num_segments + 1)),
         ("features_sha256", isinstance(record.features_sha256, str)),
     ):

@@ -141,8 +141,8 @@ def locked(folder: pathlib.Path, name: str = "") -> Iterator[None]:
         with contextlib.suppress(OSError):
             holder = path.read_text(encoding="utf-8").strip()
         raise UserError(
-            f"{folder / name} is in use by process {holder or '?'}; wait for it or choose another "
-            "folder"
+            f"{folder / name} is in use by process {holder or '?'}; wait for it, end it (kill "
+            f"{holder or 'PID'}) or choose another folder"
         ) from error
     try:
         with contextlib.suppress(OSError):  # a full disk: the number is a courtesy

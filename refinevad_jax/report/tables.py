@@ -224,11 +224,11 @@ def _localization_lines(found: Mapping[str, Any]) -> list[str]:
     """mAP@IoU, one line per rule and convention, in percent as papers print it."""
     lines = []
     for row in localization_rows(found):
-        cells = "".join(f"{percent(value):>6}" for value in [*row["at"], row["mean"]])
+        cells = "".join(f"{percent(value):>7}" for value in [*row["at"], row["mean"]])
         lines.append(f"  {row['rule']:14s} {row['key']:27s} {cells}")
     if lines:
-        ious = "".join(f"{iou:6.1f}" for iou in found["iou_thresholds"])
-        lines.insert(0, f"  {'mAP@IoU, percent':42s} {ious}  mean")
+        ious = "".join(f"{iou:7.1f}" for iou in found["iou_thresholds"])
+        lines.insert(0, f"  {'mAP@IoU, percent':42s} {ious}   mean")
     if found["no_categories"]:
         lines.append(f"  no mAP by category: {found['no_categories']}")
     return lines

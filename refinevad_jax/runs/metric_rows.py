@@ -56,7 +56,9 @@ def _event_writer(folder: pathlib.Path, resumed_step: int) -> Any:
 
 
 def _writes(events: Any) -> bool:
-    return events.file_writer.event_writer._worker.is_alive()
+    """Whether its thread lives; tensorboardX has none any more if it closed the files first."""
+    worker = events.file_writer.event_writer._worker
+    return worker is not None and worker.is_alive()
 
 
 def _close(events: Any) -> None:

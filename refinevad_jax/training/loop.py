@@ -212,10 +212,8 @@ class Training:
         for index, member in enumerate(self._members if parts else ()):
             member.record.write(_rows(_joined(parts), index, start))
             member.checkpoints.save(unstack(state, index), None)
-        raise StoppedError(
-            f"{self._stop.signal} at step {step} of {self._num_steps}, saved; run the same command "
-            "again to go on"
-        )
+        where = f"at step {step} of {self._num_steps}, saved" if step else "before the first step"
+        raise StoppedError(f"{self._stop.signal} {where}; run the same command again to go on")
 
     def _finish_epoch(
         self, state: TrainState, metrics: dict[str, np.ndarray], epoch: int

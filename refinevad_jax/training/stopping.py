@@ -9,11 +9,14 @@ import os
 import select
 import signal
 import threading
+import time
 from collections.abc import Iterator
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # Schedulers send SIGKILL 30 seconds after SIGTERM, by their defaults.
 GRACE_SECONDS = 20.0
+# A signal to a process group comes twice if the process that started this one passes it on too.
+_ECHO_SECONDS = 0.5
 
 
 class StopRequest:
@@ -58,10 +61,16 @@ class StopRequest:
             return
         self.signal = signal.Signals(number).name
         _say(f"{self.signal}: saving after the current steps; once more ends at once")
-        ended = _next_signal(read, GRACE_SECONDS)
+        start = time.monotonic()
+        while (ended := _next_signal(read, GRACE_SECONDS)) and _is_echo(start):
+            pass
         if ended != 0:
             _say("error: ended without saving; run the same command again")
             os._exit(128 + (ended or number))
+
+
+def _is_echo(start: float) -> bool:
+    return time.monotonic() - start < _ECHO_SECONDS
 
 
 def _next_signal(read: int, seconds: float | None) -> int | None:

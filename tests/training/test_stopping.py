@@ -1,7 +1,10 @@
 """A stop in the middle of an epoch, damaged checkpoints and configurations."""
 
+import os
 import pathlib
 import shutil
+import signal
+import time
 
 import jax
 import pytest
@@ -46,6 +49,38 @@ def test_a_stop_between_two_dispatches_saves_and_goes_on(
     loop.train(tiny_config, tmp_path / "stopped")
     same_run(tmp_path / "whole", tmp_path / "stopped")
     assert steps(tmp_path / "stopped") == steps(tmp_path / "whole")
+
+
+def test_a_stop_before_the_first_step_claims_no_save(
+    tiny_config: ConfigDict, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(self: StopRequest) -> None:
+        self.signal = "SIGINT"
+
+    monkeypatch.setattr(StopRequest, "__init__", stopped)
+    with pytest.raises(StoppedError, match=r"^SIGINT before the first step; run the same command"):
+        loop.train(tiny_config, tmp_path)
+    assert steps(tmp_path) == []
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.6])
+def test_a_signal_that_comes_twice_at_once_is_one(
+    pause: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As from a process group and from the process that passes it on; a later one ends at once."""
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    request = StopRequest()
+    with request.listening():
+        os.kill(os.getpid(), signal.SIGTERM)
+        deadline = time.monotonic() + 10
+        while not request.signal and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(pause)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.1)
+    assert request.signal == "SIGTERM"
+    assert ended == [128 + signal.SIGTERM] * (pause > 0)
 
 
 def damage_arrays(workdir: pathlib.Path, step: int, damage: str) -> None:

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import shlex
+import shutil
 from collections.abc import Sequence
 
 import pytest
@@ -145,6 +146,38 @@ def test_what_was_removed_is_made_again(root: pathlib.Path, commands: Commands) 
     record.write_text('{"features_sha256": 1}')
     with pytest.raises(UserError, match=r"fight-f0\.json: not a record"):
         go(root)
+
+
+@pytest.mark.parametrize(("removed", "step"), [("run", "main"), ("data", "package")])
+def test_what_was_removed_is_made_again_and_not_taken_for_done_when_half_made(
+    root: pathlib.Path, commands: Commands, removed: str, step: str
+) -> None:
+    assert go(root) == 0
+    shutil.rmtree(root / "gate" / removed)
+    commands.codes = {step: 75}
+    assert go(root) == 75
+    for name in ("run/config.json", "run/metrics.jsonl", "data/bags/half"):  # as if it had begun
+        (root / "gate" / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / "gate" / name).write_text("gate")
+    commands.called.clear()
+    assert go(root) == 0
+    assert commands.called[0] == step and not (root / "gate" / "run_2").exists()
+
+
+def test_edited_lists_that_cannot_be_meant_are_refused(
+    root: pathlib.Path, commands: Commands
+) -> None:
+    go(root)
+    commands.called.clear()
+    train, test = (root / "gate" / "lists" / f"{name}.csv" for name in ("train", "test"))
+    train.write_text(train.read_text().replace(",fight,", ",Fight,", 1))
+    with pytest.raises(UserError, match="labels 'Fight' and 'fight' differ in case only"):
+        go(root)
+    train.unlink()
+    test.write_text(test.read_text() + "normal-n9.mp4,Normal,\n")
+    with pytest.raises(UserError, match=r"train\.csv: is missing, and test\.csv was edited"):
+        go(root)
+    assert commands.called == []
 
 
 def test_new_videos_make_a_new_run(

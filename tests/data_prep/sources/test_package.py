@@ -38,10 +38,10 @@ def make_list(path: pathlib.Path, *rows: str) -> pathlib.Path:
 
 
 def read(tmp_path: pathlib.Path, *rows: str, **options):
-    """Reads one list `train` of files below tmp_path/features."""
+    """Reads one list `val` of files below tmp_path/features."""
     path = make_list(tmp_path / "train.csv", *rows)
     options = {"name": "f", "taxonomy": UCF_CRIME, **options}
-    return read_request(Request({"train": path}, {"visual": tmp_path / "features"}, **options))
+    return read_request(Request({"val": path}, {"visual": tmp_path / "features"}, **options))
 
 
 def test_one_file_per_crop_makes_one_video(tmp_path):

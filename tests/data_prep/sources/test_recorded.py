@@ -208,3 +208,15 @@ def test_training_needs_both_classes(capsys: pytest.CaptureFixture[str]) -> None
             f"split train: {found}; multiple-instance learning needs both normal and anomalous "
             "videos. In taxonomy gate, normal is written Normal"
         )
+
+
+def test_labels_are_checked_before_features_are_read(folder: pathlib.Path) -> None:
+    (folder / "f" / "clips" / "a.npy").write_bytes(b"damaged")
+    features = {"visual": folder / "f"}
+    for rows, message in (
+        ("a,Fight\nb,Fight\n", "split train: 0 normal and 2 anomalous videos"),
+        ("a,Fall\nb,Normal\n", r"train\.csv: video a: unknown label 'Fall'"),
+    ):
+        (folder / "train.csv").write_text(f"video,label\n{rows}")
+        with pytest.raises(UserError, match=message):
+            read_request(Request({"train": folder / "train.csv"}, features, "gate", TAXONOMY))

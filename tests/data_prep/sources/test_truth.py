@@ -20,7 +20,7 @@ def videos_of(tmp_path, *rows: str):
         np.save(tmp_path / row.split(",")[0], np.ones((4, 2), np.float16))
     path = tmp_path / "train.csv"
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")
-    return read_request(Request({"train": path}, {"visual": tmp_path}, "f", UCF_CRIME))
+    return read_request(Request({"val": path}, {"visual": tmp_path}, "f", UCF_CRIME))
 
 
 def test_truth_is_known_for_annotated_videos_and_the_normal_ones_beside_them(tmp_path):
