@@ -37,8 +37,8 @@ OUTPUT = flags.DEFINE_string(
 THRESHOLD = flags.DEFINE_float(
     "threshold",
     None,
-    "Score from 0 to 1 at which an event begins; if not given, the one that evaluate stored for "
-    "1 % false alarms, or 0.5 if it stored none.",
+    "Score from 0 to 1 at which an event begins; if not given, the one that evaluate, or evaluate "
+    "--stream for streams, stored for 1 % false alarms, or 0.5 if it stored none.",
     0.0,
     1.0,
 )
@@ -52,7 +52,13 @@ FALSE_ALARM_RATE = flags.DEFINE_float(
 )
 ANNOTATE = flags.DEFINE_bool("annotate", False, "Write each video with scores and events drawn in.")
 STREAM = flags.DEFINE_bool("stream", False, "Causal scores of a live source, as JSON lines.")
-WINDOW = flags.DEFINE_integer("window", 64, "Segments that a causal score looks back on.", 1, 4096)
+WINDOW = flags.DEFINE_integer(
+    "window",
+    64,
+    "With --stream: segments that the network looks back on. The stored thresholds are for 64.",
+    1,
+    4096,
+)
 STEP = flags.DEFINE_string("step", "best", "Checkpoint: best, last, or a step number.")
 ENCODER = flags.DEFINE_enum(
     "encoder", "", ["", "i3d", "clip"], "Encoder of videos; if empty, the run's own."
@@ -93,7 +99,11 @@ def main() -> None:
             file=notes,
         )
     detector = Detector(workdir, STEP.value, allow_mismatch=ALLOW_MISMATCH.value)
-    threshold = detector.threshold(THRESHOLD.value, FALSE_ALARM_RATE.value)
+    chosen = THRESHOLD.value, FALSE_ALARM_RATE.value
+    if STREAM.value:
+        threshold = detector.stream_threshold(*chosen, WINDOW.value)
+    else:
+        threshold = detector.threshold(*chosen)
     print(f"threshold {threshold.value:.4g}: {threshold.source}", file=notes, flush=True)
     settings = run_detection.DetectionSettings(
         ENCODER.value, WEIGHTS.value, int(NUM_CROPS.value), BATCH_SIZE.value, ANNOTATE.value

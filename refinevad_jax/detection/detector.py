@@ -8,6 +8,7 @@ import numpy as np
 
 from refinevad_jax.data.bags import Bag, Modality
 from refinevad_jax.errors import UserError
+from refinevad_jax.evaluation.causal import WINDOW, CausalNetwork
 from refinevad_jax.evaluation.numbers import TARGET_FALSE_ALARM_RATE
 from refinevad_jax.evaluation.run import check_features
 from refinevad_jax.evaluation.scoring import Scorer, VideoScores
@@ -16,6 +17,7 @@ from refinevad_jax.metrics.frames import ALARM_THRESHOLD
 from refinevad_jax.runs import evaluations
 from refinevad_jax.runs.checkpoints import restore
 from refinevad_jax.runs.run import read_run
+from refinevad_jax.runs.stream_points import read_points
 from refinevad_jax.runtime import commands
 
 # The detector that ships, a published run.
@@ -42,8 +44,8 @@ class Detector:
         """Restores a checkpoint. Raises UserError if the workdir holds none."""
         self.workdir = workdir
         self.run = read_run(workdir)
-        graphdef, self._params, self.step = restore(self.run, workdir, step)
-        self._scorer = Scorer(graphdef, top_k_divisor=self.run.config.loss.top_k_divisor)
+        self._graphdef, self._params, self.step = restore(self.run, workdir, step)
+        self._scorer = Scorer(self._graphdef, top_k_divisor=self.run.config.loss.top_k_divisor)
         self._allow_mismatch = allow_mismatch
 
     @property
@@ -93,6 +95,10 @@ class Detector:
         (found,) = self._scorer(self._params, [bag], columns=self.run.columns(), num_segments=0)
         return found
 
+    def causal(self, window: int = WINDOW) -> CausalNetwork:
+        """The network for streams. window: segments that a score looks back on."""
+        return CausalNetwork(self._graphdef, self._params, self.run, window)
+
     def events(self, scores: VideoScores, num_frames: int, threshold: Threshold) -> list[Event]:
         """Disjoint events in the order of time."""
         return propose_events(
@@ -126,6 +132,35 @@ class Detector:
             f"{self.workdir}: no evaluation of step {self.step} has stored a threshold for "
             f"--false_alarm_rate={rate:g}; run {command}"
         )
+
+    def stream_threshold(
+        self, value: float | None, false_alarm_rate: float | None, window: int = WINDOW
+    ) -> Threshold:
+        """As `threshold`, of streams with a window of so many segments.
+
+        With neither value nor rate and no stored threshold of streams, the one of whole videos,
+        whose origin then says that it was not made for streams.
+        """
+        if value is not None:
+            return Threshold(value, "given")
+        rate = TARGET_FALSE_ALARM_RATE if false_alarm_rate is None else false_alarm_rate
+        stored = read_points(self.workdir, self.step) or {"operating_points": []}
+        for point in stored["operating_points"]:
+            if math.isclose(point["target_false_alarm_rate"], rate):
+                source = f"{100 * rate:g} % false alarms on {stored['split']}, replayed as streams"
+                if stored["window"] != window:
+                    source += f" with --window={stored['window']}, not {window}"
+                return Threshold(float(point["threshold"]), source)
+        words = [f"--workdir={self.workdir}", "--stream"]
+        if false_alarm_rate is not None:
+            command = commands.spell("evaluate", *words, f"--false_alarm_rate={rate:g}")
+            raise UserError(
+                f"{self.workdir}: no evaluation of step {self.step} has stored a threshold of "
+                f"streams for --false_alarm_rate={rate:g}; run {command}"
+            )
+        found = self.threshold(None, None)
+        command = commands.spell("evaluate", *words)
+        return Threshold(found.value, f"{found.source}; not made for streams, run {command}")
 
     def _stored(self, rate: float) -> Threshold | None:
         """The threshold stored for a rate; one of a validation split before one of a test split."""

@@ -111,7 +111,8 @@ def all_metrics(workdir: pathlib.Path) -> dict[str, dict[str, Any]]:
 def operating_points(workdir: pathlib.Path) -> dict[str, dict[str, Any]]:
     """metrics.json of the evaluations of a run that have a threshold, by name.
 
-    Left out are damaged ones, and those without normal videos, which have no threshold.
+    Left out are damaged ones, those without normal videos, which have no threshold, and those of
+    streams, whose thresholds are in stream.json.
     """
     found = {}
     for name, content in all_metrics(workdir).items():
@@ -119,6 +120,8 @@ def operating_points(workdir: pathlib.Path) -> dict[str, dict[str, Any]]:
             point = content["operating_point"]
             float(point["threshold"]), float(point["target_false_alarm_rate"])
             content["step"], content["split"], content["dataset"], content["num_segments"]
+            if "stream" in content:
+                continue
         except (ValueError, LookupError, TypeError):
             continue
         found[name] = content
