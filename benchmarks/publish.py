@@ -3,8 +3,8 @@ r"""Publishes a run as a small folder that detects; part of `make detector`.
   python -m benchmarks.publish --workdir=runs/detector --about=benchmarks/survfight_card.md \
       --output=refinevad_jax/detectors/survfight
 
-Evaluations of the checkpoint go with it: evaluate it on val with --num_segments=0 before, so that
-detection finds the threshold for 1 % false alarms.
+Evaluations of the checkpoint go with it, and thresholds for streams: evaluate it on val with
+--num_segments=0 and with --stream before, so that detection finds those for 1 % false alarms.
 """
 
 import pathlib

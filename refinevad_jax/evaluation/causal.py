@@ -76,7 +76,8 @@ class CausalNetwork:
     ) -> None:
         self.rule = CausalRule.of(run, window)
         self.top_k_divisor = run.config.loss.top_k_divisor
-        self._params, self._columns = params, run.columns()
+        self.columns = run.columns()
+        self._params = params
         # Every window is padded to the longest: one program, compiled before a source is opened.
         self._length = -(-self.rule.window // self.rule.bin)
 
@@ -98,13 +99,13 @@ class CausalNetwork:
     def __call__(self, windows: Sequence[np.ndarray], num_rows: int) -> dict[str, np.ndarray]:
         """What the network says at the end of each window: its readout, "scores" as raw logits.
 
-        windows: R arrays [W, D], any W from 1 to that of the rule; num_rows: what R is padded to,
-        as each number is compiled once. Returns [R] or [R, C] each.
+        windows: R arrays [W, D] of the channels `columns`, any W from 1 to that of the rule;
+        num_rows: what R is padded to, as each number is compiled once. Returns [R] or [R, C] each.
         """
-        features = np.zeros((num_rows, self._length, len(self._columns)), np.float16)
+        features = np.zeros((num_rows, self._length, len(self.columns)), np.float16)
         valid = np.zeros(features.shape[:2], bool)
         for row, window in enumerate(windows):
-            means = binned(window[:, self._columns], self.rule.bin)
+            means = binned(window, self.rule.bin)
             features[row, : len(means)] = means
             valid[row, : len(means)] = True
         outputs = jax.device_get(self._forward(self._params, features, valid))
@@ -133,12 +134,12 @@ class _Levels:
         self._level = RunningMean(rule.level)
 
     def push(self, logits: np.ndarray) -> float:
-        """The score of the newest segment. logits: [N] of its crops."""
+        """The score of the newest segment, a float32 as thresholds are. logits: [N] of its crops."""
         logits = logits.astype(np.float64)
         if self._smooth is not None:
             logits = self._smooth.push(logits)
         logits = logits - self._share * np.maximum(self._level.push(logits), 0.0)
-        return float(np.mean(1.0 / (1.0 + np.exp(-logits))))
+        return float(np.float32(np.mean(np.exp(-np.logaddexp(0.0, -logits)))))
 
 
 class CausalScorer:
@@ -156,7 +157,7 @@ class CausalScorer:
 
         features: [N, D], N crops.
         """
-        self._features.append(np.asarray(features, np.float16))
+        self._features.append(features[:, self._network.columns].astype(np.float16))
         windows = np.stack(self._features, axis=1)
         found = self._network(list(windows), len(windows))
         probs = found.get("category_probs", np.zeros((1, 0)))
@@ -168,7 +169,7 @@ def replay(network: CausalNetwork, bag: Bag) -> VideoScores:
 
     The categories are those of the window whose newest segment scores highest.
     """
-    features = np.asarray(bag.features)
+    features = bag.features[..., network.columns]
     crops, length, _ = features.shape
     ends = [(end, crop) for end in range(1, length + 1) for crop in range(crops)]
     num_rows = min(network.windows_per_call, 1 << (len(ends) - 1).bit_length())

@@ -15,9 +15,8 @@ def alarm_delays(truth: np.ndarray, alarms: np.ndarray, frames_per_segment: int)
     """Frames from the start of each event to its first alarm; nan for an event without one.
 
     An event is a run of anomalous frames. Its first alarm is the first segment with an alarm that
-    has a frame of the event. A segment is judged when it has ended, so the delay runs to its end,
-    and one that began before the event counts too: an alarm that goes on is no new one, but the
-    event is seen. An alarm after the end of the event is too late.
+    has a frame of the event. A segment is judged when it has ended, so the delay runs to its end.
+    An alarm that was there before the event and goes on counts, one after the event is too late.
 
     truth: [F] bool of one video, F at most T x frames_per_segment; alarms: [T] bool. Returns [E].
     """

@@ -3,6 +3,7 @@
 F/model.safetensors    the parameters of one checkpoint
 F/config.json          the run's own
 F/evaluations.json     {name: metrics.json} of the evaluations of that checkpoint
+F/stream.json          thresholds for streams of that checkpoint, if it has any
 F/README.md            the model card
 
 `read_run` and `checkpoints.restore` take it as they take a workdir.
@@ -17,6 +18,7 @@ from typing import Any
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import replace_folder, staging_folder, write_json, write_text
 from refinevad_jax.runs.run import WEIGHTS
+from refinevad_jax.runs.stream_points import write_points
 from refinevad_jax.runs.weights import write_weights
 
 EVALUATIONS = "evaluations.json"
@@ -30,6 +32,7 @@ def write_published(
     step: int,
     *,
     evaluations: Mapping[str, Mapping[str, Any]],
+    stream_points: Mapping[str, Any] | None,
     card: str,
 ) -> list[str]:
     """Writes the folder whole or not at all; an earlier published run there is replaced.
@@ -40,6 +43,7 @@ def write_published(
         params: nested dict of arrays, of a checkpoint of that run.
         step: of that checkpoint.
         evaluations: {name: content of metrics.json}.
+        stream_points: content of stream.json, or None.
         card: the model card, Markdown.
 
     Returns the names of the files. Raises UserError if the folder holds anything else, or cannot be
@@ -53,6 +57,8 @@ def write_published(
         write_weights(new / WEIGHTS, params, step)
         shutil.copyfile(workdir / "config.json", new / "config.json")
         write_json(new / EVALUATIONS, evaluations)
+        if stream_points is not None:
+            write_points(new, stream_points)
         write_text(new / CARD, card)
         replace_folder(new, folder)
     return sorted(path.name for path in folder.iterdir())
