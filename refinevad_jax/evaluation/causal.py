@@ -134,7 +134,7 @@ class _Levels:
         self._level = RunningMean(rule.level)
 
     def push(self, logits: np.ndarray) -> float:
-        """The score of the newest segment, a float32 as thresholds are. logits: [N] of its crops."""
+        """The score of the newest segment, a float32 as thresholds. logits: [N] of its crops."""
         logits = logits.astype(np.float64)
         if self._smooth is not None:
             logits = self._smooth.push(logits)
