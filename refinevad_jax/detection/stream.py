@@ -4,6 +4,7 @@ evaluation/causal.py makes the scores. Nothing that comes later changes one. Of 
 the window, two running means of logits are all that is kept.
 """
 
+import datetime
 import json
 import time
 from collections.abc import Iterator
@@ -33,8 +34,8 @@ def watch(
     """JSON lines, one per segment, until the source ends.
 
     source: a file, an address, or the number of a camera. `latency_ms` runs from the last frame of
-    the segment having been decoded to its score being known. An encoder slower than the source
-    makes the source wait: four segments are decoded ahead, no more.
+    the segment having been decoded to its score being known, which is at `clock` (UTC). An encoder
+    slower than the source makes the source wait: four segments are decoded ahead, no more.
     """
     network = detector.causal(window)
     _compile(network, encoder, num_crops)
@@ -56,6 +57,7 @@ def watch(
                 "alarm": score >= threshold.value,
                 "categories": {name: round(float(p), 4) for name, p in named},
                 "latency_ms": round(1000 * latency, 1),
+                "clock": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
             }
             yield json.dumps(line)
     if video.num_frames < FRAMES_PER_SEGMENT:

@@ -89,47 +89,39 @@ def evaluate_stream(
     thresholds = [_thresholds(calibration, rate) for rate in rates]
     rule = both.network.rule
     selected_on = selection_split(run)
-    stored = {
-        "step": number_of_step,
-        "split": selected_on,
+    points = [point(calibration[0], r, t) for r, (t, _) in zip(rates, thresholds, strict=True)]
+    stored = {"step": number_of_step, "split": selected_on, **dataclasses.asdict(rule)}
+    write_points(workdir, without_nan(stored | {"operating_points": points}))
+    stream = {
         **dataclasses.asdict(rule),
-        "operating_points": [
-            point(calibration[0], rate, stream)
-            for rate, (stream, _) in zip(rates, thresholds, strict=True)
-        ],
-    }
-    write_points(workdir, without_nan(stored))
-    found = cost(*scored, rates, thresholds)
-    chosen_as = f"step {number_of_step} ({step} by {selection_rule(run)})"
-    protocol = {
-        "dataset": dataset,
-        "split": split,
-        "step": number_of_step,
-        "step_chosen_as": step,
-        "selection": selection_rule(run),
-        "scored_by": f"{chosen_as}, replayed as streams",
-        "seed": run.config.seed,
-        "commit": run.versions.get("commit", ""),
-        "trained_versions": dict(run.versions),
-        "num_segments": 0,
-        "config": run.config.to_dict(),
-        "stream": without_nan(
-            {
-                **dataclasses.asdict(rule),
-                "thresholds_from": selected_on,
-                "offline_num_segments": run.config.eval.num_segments,
-                **found,
-            }
-        ),
+        "thresholds_from": selected_on,
+        "offline_num_segments": run.config.eval.num_segments,
+        **cost(*scored, rates, thresholds),
     }
     name = re.sub(r"[^A-Za-z0-9_.-]", "_", f"{dataset}-{split}-{step}-stream")
     folder = evaluations.evaluation_folder(workdir, name)
     quiet = dataclasses.replace(settings, verbose=False)
+    protocol = {"dataset": dataset, "split": split, "step": number_of_step, "step_chosen_as": step}
+    protocol |= _origin(run, f"step {number_of_step} ({step}") | {"stream": without_nan(stream)}
     content = write_evaluation(scored[0], protocol, folder, quiet)
     if settings.verbose:
         print(cost_table(content))
         print(f"{workdir / NAME}: thresholds for detect --stream\n{folder}: metrics.json and more")
     return content
+
+
+def _origin(run: Run, chosen: str) -> dict[str, Any]:
+    """Where the scores come from, as metrics.json says it."""
+    rule = selection_rule(run)
+    return {
+        "selection": rule,
+        "scored_by": f"{chosen} by {rule}), replayed as streams",
+        "seed": run.config.seed,
+        "commit": run.versions.get("commit", ""),
+        "trained_versions": dict(run.versions),
+        "num_segments": 0,
+        "config": run.config.to_dict(),
+    }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -274,7 +266,7 @@ def cost_table(content: dict[str, Any]) -> str:
         lines.append(f"{title:28}{values[0]:>9}{values[1]:>9}")
     lines += [
         f"thresholds from {stream['thresholds_from']}; found by streams, offline in brackets:",
-        "false alarms  threshold  here             frames           videos           "
+        "target        threshold  false alarms     frames           videos           "
         "events  median delay",
     ]
     for item in stream["operating_points"]:

@@ -4,6 +4,7 @@ W/config.json      configuration, data set description, versions and commit, the
 W/metrics.jsonl    one row per training step, one row per epoch
 W/checkpoints/     Orbax, one folder per step
 W/eval/            one folder per evaluation
+W/stream.json      thresholds for streams (stream_points.py), after evaluate --stream
 
 A run of several seeds has these in W/seed0, W/seed1, ... instead. A published run (published.py)
 has W/model.safetensors in place of metrics.jsonl and checkpoints/: all can read it, training cannot

@@ -1,5 +1,6 @@
 """Lines of a stream, and its scores for a network without smoothing: a bounded past."""
 
+import datetime
 import json
 import pathlib
 
@@ -61,6 +62,8 @@ def test_lines_of_a_file(detector: Detector, encoder: VisualEncoder, clip: pathl
     assert [line["start_seconds"] for line in lines] == [round(0.64 * i, 3) for i in range(9)]
     assert all(line["alarm"] == (line["score"] >= 0.5) for line in lines)
     assert all(line["latency_ms"] > 0 for line in lines)
+    clocks = [datetime.datetime.fromisoformat(line["clock"]) for line in lines]
+    assert clocks == sorted(clocks) and clocks[0].tzinfo == datetime.UTC
     assert set(lines[0]["categories"]) == {"A", "B", "C"}
 
 

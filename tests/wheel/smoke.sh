@@ -37,6 +37,7 @@ check 2 "did you mean --config=ucf?" refinevad train --config=configs/ufc.py
 check 0 "next: " refinevad simulate --video --name=clips --data_dir=data
 check 0 "next: " refinevad train --config=demo --config.train.num_epochs=2 --workdir=runs/demo
 check 0 "report.html" refinevad evaluate --workdir=runs/demo
+check 0 "thresholds for detect --stream" refinevad evaluate --workdir=runs/demo --stream
 check 0 "1 clips" refinevad simulate_video --clips=test_003 --output=clips
 check 0 "test_003" refinevad detect --workdir=runs/demo --input=clips/test --output=found
 echo "wheel: $passed passed, 0 failed"
