@@ -28,6 +28,7 @@ detector: .venv/installed
 	$(BIN)/python -m refinevad_jax.main --config=configs/survfight.py --workdir=$(SHIPPED)
 	$(BIN)/python -m refinevad_jax.evaluate --workdir=$(SHIPPED) --split=val
 	$(BIN)/python -m refinevad_jax.evaluate --workdir=$(SHIPPED) --split=test
+	$(BIN)/python -m refinevad_jax.evaluate --workdir=$(SHIPPED) --split=test --stream
 	$(BIN)/python -m benchmarks.publish --workdir=$(SHIPPED) --about=benchmarks/survfight_card.md \
 	    --output=refinevad_jax/detectors/survfight
 

@@ -168,10 +168,10 @@ def stream(load: Load) -> None:
 def push(workdir: pathlib.Path, count: int) -> tuple[float, float, float]:
     """Seconds, memory in GB at the end, and how many MB it grew since a tenth of the way."""
     from refinevad_jax.detection.detector import Detector
-    from refinevad_jax.detection.stream import CausalScorer
+    from refinevad_jax.evaluation.causal import CausalScorer
 
     rng = np.random.default_rng(0)
-    scorer = CausalScorer(Detector(workdir, "best", allow_mismatch=True), 64)
+    scorer = CausalScorer(Detector(workdir, "best", allow_mismatch=True).causal())
     start, early = time.perf_counter(), 0.0
     for index in range(count):
         scorer.push(rng.standard_normal((1, WIDTH), dtype=np.float32))

@@ -3,8 +3,9 @@ r"""Publishes a run as a small folder that detects; part of `make detector`.
   python -m benchmarks.publish --workdir=runs/detector --about=benchmarks/survfight_card.md \
       --output=refinevad_jax/detectors/survfight
 
-The calibration and the evaluations of the checkpoint go with it. Detection takes its threshold from
-the evaluation on val, or from what training stored.
+The calibration and the evaluations of the checkpoint go with it, and thresholds for streams:
+evaluate it on val and on val with --stream before. Detection takes its threshold from the
+evaluation on val, or from what training stored.
 """
 
 import pathlib

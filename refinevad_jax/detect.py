@@ -39,7 +39,8 @@ THRESHOLD = flags.DEFINE_float(
     "threshold",
     None,
     "Score from 0 to 1 at which an event begins; if not given, the one stored for 1 % false alarms "
-    "by evaluate on a validation split or by training, or 0.5 if none is.",
+    "by evaluate on a validation split (for streams: evaluate --stream) or by training, or 0.5 if "
+    "none is.",
     0.0,
     1.0,
 )
@@ -56,7 +57,13 @@ FALSE_ALARM_RATE = flags.DEFINE_float(
 )
 ANNOTATE = flags.DEFINE_bool("annotate", False, "Write each video with scores and events drawn in.")
 STREAM = flags.DEFINE_bool("stream", False, "Causal scores of a live source, as JSON lines.")
-WINDOW = flags.DEFINE_integer("window", 64, "Segments that a causal score looks back on.", 1, 4096)
+WINDOW = flags.DEFINE_integer(
+    "window",
+    64,
+    "With --stream: segments that the network looks back on. The stored thresholds are for 64.",
+    1,
+    4096,
+)
 STEP = flags.DEFINE_string("step", "best", "Checkpoint: best, last, or a step number.")
 NUM_SEGMENTS = flags.DEFINE_integer(
     "num_segments",
@@ -111,7 +118,11 @@ def main() -> None:
     )
     for note in detector.notes():
         print(note, file=notes)
-    threshold = detector.threshold(THRESHOLD.value, FALSE_ALARM_RATE.value)
+    chosen = THRESHOLD.value, FALSE_ALARM_RATE.value
+    if STREAM.value:
+        threshold = detector.stream_threshold(*chosen, WINDOW.value)
+    else:
+        threshold = detector.threshold(*chosen)
     print(f"threshold {threshold.value:.4g}: {threshold.words}", file=notes, flush=True)
     settings = run_detection.DetectionSettings(
         ENCODER.value, WEIGHTS.value, int(NUM_CROPS.value), BATCH_SIZE.value, ANNOTATE.value

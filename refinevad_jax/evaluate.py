@@ -4,6 +4,7 @@ A trained run:
   python -m refinevad_jax.evaluate --workdir=runs/ucf
   python -m refinevad_jax.evaluate --workdir=runs/ucf --split=val --step=last
   python -m refinevad_jax.evaluate --workdir=runs/ucf --dataset=other --data_dir=data
+  python -m refinevad_jax.evaluate --workdir=runs/ucf --split=val --stream
 Scores of another repository, which need no features, only the list and the truth of the videos:
   python -m refinevad_jax.evaluate --scores=theirs.npz --list=ucf_test.csv \
       --annotations=Temporal_Anomaly_Annotation.txt
@@ -14,7 +15,9 @@ A run remembers its data set and settings. If it has several seeds, each is eval
 deviation are printed. Results go to WORKDIR/eval/<dataset>-<split>-<step>/. Those of a published
 run, as the detector that ships, go to a folder here; those of a file of scores to a new folder
 here, or to --output. Results are metrics.json, report.html, scores.npz, videos.csv, events.json,
-figures and score curves. docs/metrics.md says which shapes of scores are read.
+figures and score curves. docs/metrics.md says which shapes of scores are read. With --stream every
+video is replayed as a stream: the folder ends in -stream, and WORKDIR/stream.json gets the
+thresholds that detect --stream takes.
 """
 
 import math
@@ -89,13 +92,19 @@ FALSE_ALARM_RATE = flags.DEFINE_float(
     0.0,
     1.0,
 )
+STREAM = flags.DEFINE_bool(
+    "stream",
+    False,
+    "Replay the videos as streams: what that costs against whole videos, and thresholds for "
+    "detect --stream, from the selection split of the run.",
+)
 NUM_CURVES = flags.DEFINE_integer("num_curves", 12, "Score curves to draw.", 0)
 REPORT = flags.DEFINE_bool("report", True, "Write report.html.")
 ALLOW_MISMATCH = flags.DEFINE_bool(
     "allow_mismatch", False, "Accept another encoder, normalisation or taxonomy (zero-shot)."
 )
 CACHE = command_line.cache_flag()
-OF_RUNS = (STEP, NUM_SEGMENTS, ALLOW_MISMATCH, CACHE)
+OF_RUNS = (STEP, NUM_SEGMENTS, STREAM, ALLOW_MISMATCH, CACHE)
 OF_LISTS = (ANNOTATIONS, TAXONOMY, FRAME_COUNTS, FPS, FRAMES_PER_SEGMENT)
 
 
@@ -106,6 +115,8 @@ def main() -> None:
     if WORKDIR.value:
         _refuse("--workdir", OUTPUT)
         _refuse("--workdir, which remembers its data set", LIST, *OF_LISTS)
+        if STREAM.value:
+            _refuse("--stream, which has its own resolution", NUM_SEGMENTS)
         _evaluate_run()
         return
     _refuse("--scores", *OF_RUNS)
@@ -134,16 +145,21 @@ def _evaluate_run() -> None:
     from refinevad_jax.runtime.compiler import enable_cache
 
     enable_cache(CACHE.value)
-    contents = evaluate_seeds(
-        pathlib.Path(WORKDIR.value),
-        split=SPLIT.value,
-        step=STEP.value,
-        dataset=DATASET.value,
-        data_dir=DATA_DIR.value,
-        num_segments=NUM_SEGMENTS.value,
-        allow_mismatch=ALLOW_MISMATCH.value,
-        settings=_settings(),
-    )
+    workdir = pathlib.Path(WORKDIR.value)
+    options: dict[str, Any] = {
+        "split": SPLIT.value,
+        "step": STEP.value,
+        "dataset": DATASET.value,
+        "data_dir": DATA_DIR.value,
+        "allow_mismatch": ALLOW_MISMATCH.value,
+        "settings": _settings(),
+    }
+    if STREAM.value:
+        from refinevad_jax.evaluation.stream_cost import evaluate_stream_seeds
+
+        contents = evaluate_stream_seeds(workdir, **options)
+    else:
+        contents = evaluate_seeds(workdir, num_segments=NUM_SEGMENTS.value, **options)
     print(next_lines(contents[0]))
 
 
@@ -151,7 +167,7 @@ def next_lines(content: Mapping[str, Any]) -> str:
     """The detection with a run, or its first seed, that has this metrics.json.
 
     With the rate of false alarms that the user chose, if detection can take it: see
-    `Detector.threshold`.
+    `Detector.threshold`. After --stream the same with a live source, if the run reads videos.
     """
     from refinevad_jax.detection.inputs import ENCODERS
     from refinevad_jax.runs.run import is_published, read_run, seed_workdirs
@@ -159,18 +175,21 @@ def next_lines(content: Mapping[str, Any]) -> str:
     workdir = seed_workdirs(pathlib.Path(WORKDIR.value))[0]
     run = read_run(workdir)
     of_video = run.info.encoder in ENCODERS
+    streamed = STREAM.value and of_video
     words = [f"--workdir={workdir}", f"--input={'video.mp4' if of_video else 'features.npy'}"]
-    words += ["--output=found"] + [f"--step={STEP.value}"] * STEP.present
+    words += ["--stream" if streamed else "--output=found"]
+    words += [f"--step={STEP.value}"] * STEP.present
     rule = (run.config.data.dataset, run.config.eval.num_segments)
-    own = (content["dataset"], content["num_segments"]) == rule
+    own = streamed or (content["dataset"], content["num_segments"]) == rule
     rate = FALSE_ALARM_RATE.value
-    if FALSE_ALARM_RATE.present and own:
+    if FALSE_ALARM_RATE.present and own and streamed == STREAM.value:
         points = content["operating_points"]
         (threshold,) = (p["threshold"] for p in points if p["target_false_alarm_rate"] == rate)
         if threshold is not None:
             stored = f"--false_alarm_rate={rate:g}"
             words.append(f"--threshold={threshold}" if is_published(workdir) else stored)
     what = "video.mp4: a video of yours" if of_video else "features.npy: those of a video of yours"
+    what += ", or the address of a camera" * streamed
     return f"next: {commands.spell('detect', *words)}\n      {what}"
 
 

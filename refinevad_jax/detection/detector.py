@@ -4,12 +4,14 @@ N crops, T segments; S scores of a video, T or as many as the run's rule has bin
 """
 
 import dataclasses
+import math
 import pathlib
 
 import numpy as np
 
 from refinevad_jax.data.bags import Bag, Modality
 from refinevad_jax.errors import UserError
+from refinevad_jax.evaluation.causal import WINDOW, CausalNetwork
 from refinevad_jax.evaluation.run import check_features
 from refinevad_jax.evaluation.scoring import Scorer, VideoScores
 from refinevad_jax.metrics.events import Event, propose_events
@@ -24,6 +26,7 @@ from refinevad_jax.runs.scoring_rule import (
     scoring_rule,
     stored_threshold,
 )
+from refinevad_jax.runs.stream_points import read_points
 from refinevad_jax.runtime import commands
 
 # The detector that ships, a published run.
@@ -53,9 +56,9 @@ class Detector:
         """
         self.workdir = workdir
         self.run = read_run(workdir)
-        graphdef, self._params, self.step = restore(self.run, workdir, step)
+        self._graphdef, self._params, self.step = restore(self.run, workdir, step)
         self.rule = scoring_rule(self.run, workdir, self.step, num_segments)
-        self._scorer = Scorer(graphdef, top_k_divisor=self.run.config.loss.top_k_divisor)
+        self._scorer = Scorer(self._graphdef, top_k_divisor=self.run.config.loss.top_k_divisor)
         self._allow_mismatch = allow_mismatch
 
     @property
@@ -117,6 +120,12 @@ class Detector:
         )
         return found
 
+    def causal(self, window: int = WINDOW) -> CausalNetwork:
+        """The network for streams. window: segments that a score looks back on."""
+        return CausalNetwork(
+            self._graphdef, self._params, self.run, self.rule.calibration, window=window
+        )
+
     def on_segments(self, scores: VideoScores, num_segments: int) -> VideoScores:
         """The scores [T] of the T segments of a video, which lie in S bins or are already T."""
         if not self.rule.num_segments:
@@ -165,3 +174,32 @@ class Detector:
             f"{self.workdir}: no threshold is stored for --false_alarm_rate={rate:g} and {made}; "
             f"run {commands.spell('evaluate', *words)}"
         )
+
+    def stream_threshold(
+        self, value: float | None, false_alarm_rate: float | None, window: int = WINDOW
+    ) -> Threshold:
+        """As `threshold`, of streams with a window of so many segments.
+
+        With neither value nor rate and no stored threshold of streams, the one of whole videos,
+        whose origin then says that it was not made for streams.
+        """
+        if value is not None:
+            return Threshold(value, "given")
+        rate = DEFAULT_RATE if false_alarm_rate is None else false_alarm_rate
+        stored = read_points(self.workdir, self.step) or {"operating_points": []}
+        for point in stored["operating_points"]:
+            if math.isclose(point["target_false_alarm_rate"], rate):
+                source = f"{100 * rate:g} % false alarms on {stored['split']}, replayed as streams"
+                if stored["window"] != window:
+                    source += f" with --window={stored['window']}, not {window}"
+                return Threshold(float(point["threshold"]), source, point["anomalous_videos_found"])
+        words = [f"--workdir={self.workdir}", "--stream"]
+        if false_alarm_rate is not None:
+            command = commands.spell("evaluate", *words, f"--false_alarm_rate={rate:g}")
+            raise UserError(
+                f"{self.workdir}: no evaluation of step {self.step} has stored a threshold of "
+                f"streams for --false_alarm_rate={rate:g}; run {command}"
+            )
+        found = self.threshold(None, None)
+        command = commands.spell("evaluate", *words)
+        return Threshold(found.value, f"{found.source}; not made for streams, run {command}")

@@ -1,10 +1,10 @@
 """Scores while a source goes on: causal, with bounded memory, one JSON line per segment.
 
-The score of a segment is the last one of the network run over the segments up to it, at most
-`window` of them. Nothing that comes later changes it, and nothing older than the window is kept.
+evaluation/causal.py makes the scores. Nothing that comes later changes one. Of what is older than
+the window, two running means of logits are all that is kept.
 """
 
-import collections
+import datetime
 import json
 import time
 from collections.abc import Iterator
@@ -17,27 +17,10 @@ from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, VisualEncoder
 from refinevad_jax.encoders.segments import ahead, read_segments
 from refinevad_jax.encoders.video import Video, shown
 from refinevad_jax.errors import UserError
-from refinevad_jax.evaluation.scoring import bucket_length
+from refinevad_jax.evaluation.causal import WINDOW, CausalNetwork, CausalScorer
 from refinevad_jax.runs.scoring_rule import Threshold
 
 _AHEAD = 4
-
-
-class CausalScorer:
-    """Takes features one segment after the other and keeps a window of them."""
-
-    def __init__(self, detector: Detector, window: int) -> None:
-        self._detector = detector
-        self._features: collections.deque[np.ndarray] = collections.deque(maxlen=window)
-
-    def push(self, features: np.ndarray) -> tuple[float, np.ndarray]:
-        """The score of this segment, and category probabilities [C] of the window.
-
-        features: [N, D], N crops.
-        """
-        self._features.append(features)
-        found = self._detector.score(np.stack(self._features, axis=1))
-        return float(found.scores[-1]), found.category_probs
 
 
 def watch(
@@ -46,17 +29,18 @@ def watch(
     encoder: VisualEncoder,
     threshold: Threshold,
     *,
-    window: int,
+    window: int = WINDOW,
     num_crops: int,
 ) -> Iterator[str]:
     """JSON lines, one per segment, until the source ends.
 
     source: a file, an address, or the number of a camera. `latency_ms` runs from the last frame of
-    the segment having been decoded to its score being known. An encoder slower than the source
-    makes the source wait: four segments are decoded ahead, no more.
+    the segment having been decoded to its score being known, which is at `clock` (UTC). An encoder
+    slower than the source makes the source wait: four segments are decoded ahead, no more.
     """
-    _compile(detector, encoder, window, num_crops)
-    scorer = CausalScorer(detector, window)
+    network = detector.causal(window)
+    _compile(network, encoder, num_crops)
+    scorer = CausalScorer(network)
     kind = "v4l2" if source.isdecimal() else ""
     address = f"/dev/video{source}" if source.isdecimal() else source
     with Video(address, live=True, kind=kind) as video:
@@ -74,6 +58,7 @@ def watch(
                 "alarm": score >= threshold.value,
                 "categories": {name: round(float(p), 4) for name, p in named},
                 "latency_ms": round(1000 * latency, 1),
+                "clock": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
             }
             yield json.dumps(line)
     if video.num_frames < FRAMES_PER_SEGMENT:
@@ -82,9 +67,8 @@ def watch(
         )
 
 
-def _compile(detector: Detector, encoder: VisualEncoder, window: int, num_crops: int) -> None:
+def _compile(network: CausalNetwork, encoder: VisualEncoder, num_crops: int) -> None:
     """Compiles what the stream will call before the source is opened, which may not wait."""
     empty = np.zeros((num_crops, FRAMES_PER_SEGMENT, CROP_SIZE, CROP_SIZE, 3), np.uint8)
-    encoder.encode_segments([empty], 1)
-    for length in sorted({bucket_length(count) for count in range(1, window + 1)}):
-        detector.score(np.zeros((num_crops, min(length, window), encoder.width), np.float32))
+    features = encoder.encode_segments([empty], 1)[0]
+    CausalScorer(network).push(features)

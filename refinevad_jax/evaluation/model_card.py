@@ -19,6 +19,7 @@ from refinevad_jax.runs.checkpoints import restore
 from refinevad_jax.runs.evaluations import all_metrics
 from refinevad_jax.runs.published import write_published
 from refinevad_jax.runs.run import Run, read_run
+from refinevad_jax.runs.stream_points import read_points
 
 
 def publish(workdir: pathlib.Path, output: pathlib.Path, *, step: str, about: str) -> None:
@@ -37,7 +38,15 @@ def publish(workdir: pathlib.Path, output: pathlib.Path, *, step: str, about: st
     }
     size = sum(leaf.size for leaf in jax.tree.leaves(params))
     card = model_card(run, number_of_step, size, evaluations, about)
-    write_published(output, workdir, params, number_of_step, evaluations=evaluations, card=card)
+    write_published(
+        output,
+        workdir,
+        params,
+        number_of_step,
+        evaluations=evaluations,
+        stream_points=read_points(workdir, number_of_step),
+        card=card,
+    )
 
 
 def model_card(
@@ -80,6 +89,8 @@ def _evaluation(content: Mapping[str, Any]) -> list[str]:
     ]
     segments = content["num_segments"]
     resolution = f"{segments} scores per video" if segments else "one score per segment"
+    if "stream" in content:
+        resolution += ", each from the segments up to it"
     return [
         f"Split {content['split']}: {measured_on(content)}; {resolution}.",
         "",

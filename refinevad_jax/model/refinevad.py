@@ -32,6 +32,8 @@ class Outputs:
         shift_ratio: [B, T] r_t; 0 without a shift.
         shift_count: [B, T] s_t, channels shifted each way.
         core: what CORE says of categories; None for a network without it.
+        raw_logits: [B, T] of the scorer alone, before smoothing and centring, which streams do in
+            their causal form.
     """
 
     logits: jax.Array
@@ -40,6 +42,7 @@ class Outputs:
     shift_ratio: jax.Array
     shift_count: jax.Array
     core: CoreOutputs | None
+    raw_logits: jax.Array
 
     def readout(self) -> dict[str, jax.Array]:
         """What evaluation and exported models give: [B, T] per segment and, with CORE, [B, C]."""
@@ -87,7 +90,7 @@ class RefineVAD(nnx.Module):
                 rows = jnp.concatenate([rows, context], axis=-1)
             return self.scorer(rows, rngs)
 
-        logits = score(segments, rngs)
+        logits = raw_logits = score(segments, rngs)
         if self.config.score_smoothing:
             beyond = score(self._without_evidence(features), None)[:, 0]
             share = self.config.score_smoothing
@@ -101,6 +104,7 @@ class RefineVAD(nnx.Module):
             shift_ratio=ratio,
             shift_count=count,
             core=core,
+            raw_logits=raw_logits,
         )
 
     def _without_evidence(self, features: jax.Array) -> jax.Array:

@@ -3,8 +3,11 @@
 Axis letters: B videos, T segments.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from refinevad_jax.model.fast import LayerNorm, Linear
@@ -52,6 +55,27 @@ def center_anomalous(logits: jax.Array, valid: jax.Array, *, share: float) -> ja
     length = jnp.maximum(valid.sum(axis=-1, keepdims=True), 1)
     mean = jnp.sum(jnp.where(valid, logits, 0.0), axis=-1, keepdims=True) / length
     return jnp.where(valid, logits - share * jax.nn.relu(mean), 0.0)
+
+
+class RunningMean:
+    """A mean of the past: a value seen n values ago has the weight exp(-n / width).
+
+    The causal form of both functions above. The weights of what has been seen sum to 1, so nothing
+    stands for what comes later or came before the first value. `exponential_smoothing` counts that
+    as "no evidence", which in a stream would be nearly half of the newest segment's weight.
+    """
+
+    def __init__(self, width: float) -> None:
+        """width: in values, above 0."""
+        self._decay = math.exp(-1.0 / width)
+        self._total = 0.0
+        self._mean: np.ndarray | float = 0.0
+
+    def push(self, value: np.ndarray) -> np.ndarray:
+        """The mean up to this value. value: an array, of one shape in every call."""
+        self._total = self._decay * self._total + 1.0
+        self._mean = self._mean + (value - self._mean) / self._total
+        return self._mean
 
 
 class Scorer(nnx.Module):

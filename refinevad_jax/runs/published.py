@@ -4,6 +4,7 @@ F/model.safetensors    the parameters of one checkpoint
 F/config.json          the run's own
 F/calibration.json     the run's own, if it belongs to that checkpoint
 F/evaluations.json     {name: metrics.json} of the evaluations of that checkpoint
+F/stream.json          thresholds for streams of that checkpoint, if it has any
 F/README.md            the model card
 
 `read_run` and `checkpoints.restore` take it as they take a workdir.
@@ -18,13 +19,15 @@ from typing import Any
 from refinevad_jax.errors import UserError, as_damaged
 from refinevad_jax.files.staged import replace_folder, staging_folder, write_json, write_text
 from refinevad_jax.runs import calibration as calibrations
+from refinevad_jax.runs import stream_points as streams
 from refinevad_jax.runs.calibration import read_calibration, write_calibration
 from refinevad_jax.runs.run import WEIGHTS
+from refinevad_jax.runs.stream_points import write_points
 from refinevad_jax.runs.weights import write_weights
 
 EVALUATIONS = "evaluations.json"
 CARD = "README.md"
-FILES = {WEIGHTS, "config.json", calibrations.NAME, EVALUATIONS, CARD}
+FILES = {WEIGHTS, "config.json", calibrations.NAME, streams.NAME, EVALUATIONS, CARD}
 
 
 def write_published(
@@ -34,6 +37,7 @@ def write_published(
     step: int,
     *,
     evaluations: Mapping[str, Mapping[str, Any]],
+    stream_points: Mapping[str, Any] | None,
     card: str,
 ) -> None:
     """Writes the folder whole or not at all; an earlier published run there is replaced.
@@ -44,6 +48,7 @@ def write_published(
         params: nested dict of arrays, of a checkpoint of that run.
         step: of that checkpoint.
         evaluations: {name: content of metrics.json}.
+        stream_points: content of stream.json, or None.
         card: the model card, Markdown.
 
     Raises UserError if the folder holds anything else.
@@ -59,6 +64,8 @@ def write_published(
         if calibration and calibration.step == step:
             write_calibration(new, calibration)
         write_json(new / EVALUATIONS, evaluations)
+        if stream_points is not None:
+            write_points(new, stream_points)
         write_text(new / CARD, card)
         replace_folder(new, folder)
 

@@ -5,6 +5,7 @@ W/metrics.jsonl    one row per training step, one row per epoch
 W/calibration.json of the best checkpoint, see calibration.py
 W/checkpoints/     Orbax, one folder per step
 W/eval/            one folder per evaluation
+W/stream.json      thresholds for streams (stream_points.py), after evaluate --stream
 
 A run of several seeds has these in W/seed0, W/seed1, ... instead. A published run (published.py)
 has W/model.safetensors in place of metrics.jsonl and checkpoints/: all can read it, training cannot
@@ -44,12 +45,14 @@ class Run:
     """A run's configuration and the description of the data it was trained on.
 
     num_crops: N of the training videos.
+    median_segments: median of T over the training videos; a stream takes it for the usual length.
     versions: of `versions` when the run began, by name; empty if it is not known.
     """
 
     config: ConfigDict
     info: BagsInfo
     num_crops: int = 1
+    median_segments: int = 64
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
@@ -152,6 +155,7 @@ def run_content(run: Run) -> dict[str, Any]:
         "config": run.config.to_dict(),
         "data": run.info.to_dict(),
         "num_crops": run.num_crops,
+        "median_segments": run.median_segments,
     }
     return json.loads(json.dumps(content))
 
@@ -166,10 +170,11 @@ def run_of_content(content: Any, *, source: str) -> Run:
         config.transfer.parts = tuple(config.transfer.parts)
         info = BagsInfo.from_dict(content["data"], source=source)
         num_crops = int(content["num_crops"])
+        median_segments = int(content["median_segments"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{source}: damaged ({error}); train again in a new workdir") from error
     config_lib.validate(config)
-    return Run(config, info, num_crops, trained)
+    return Run(config, info, num_crops, median_segments, trained)
 
 
 def _check_version(stored: Any, commit: str, source: str) -> None:

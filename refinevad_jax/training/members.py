@@ -9,6 +9,7 @@ import copy
 import dataclasses
 import functools
 import pathlib
+import statistics
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -88,13 +89,14 @@ def make_members(
     check_both_kinds(bags)
     from_train = data.selection_split == data.train_split
     selection = [] if from_train else read(data.selection_split)
+    median_segments = round(statistics.median(bag.num_segments for bag in bags))
     members = []
     for own, folder in seed_configs(config, workdir):
         held_out = hold_out(bags, data.selection_fraction, own.seed) if from_train else frozenset()
         if from_train:
             selection = [bag for bag in bags if bag.video_id in held_out]
         _check_selection(selection, data.selection_split)
-        run = Run(own, info, num_crops=bags[0].features.shape[0])
+        run = Run(own, info, bags[0].features.shape[0], median_segments)
         members.append(Member(run, folder, selection, held_out))
     return bags, members
 

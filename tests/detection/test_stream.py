@@ -1,5 +1,6 @@
-"""Streaming is the offline causal result, line by line, with a bounded past."""
+"""Lines of a stream, and its scores for a network without smoothing: a bounded past."""
 
+import datetime
 import json
 import pathlib
 
@@ -9,10 +10,11 @@ import pytest
 from refinevad_jax.detection import stream
 from refinevad_jax.detection.detector import Detector
 from refinevad_jax.detection.inputs import encode_video
-from refinevad_jax.detection.stream import CausalScorer, watch
+from refinevad_jax.detection.stream import watch
 from refinevad_jax.encoders.encoder import VisualEncoder
 from refinevad_jax.encoders.video_writer import write_video
 from refinevad_jax.errors import UserError
+from refinevad_jax.evaluation.causal import CausalScorer
 from tests.detection.conftest import WIDTH, coloured
 from tests.detection.rtsp_server import RtspServer
 
@@ -28,7 +30,7 @@ def offline(detector: Detector, features: np.ndarray) -> np.ndarray:
 
 def test_streaming_equals_the_offline_causal_result(detector: Detector) -> None:
     features = np.random.default_rng(0).normal(size=(2, 20, WIDTH)).astype(np.float32)
-    scorer = CausalScorer(detector, WINDOW)
+    scorer = CausalScorer(detector.causal(WINDOW))
     streamed = [scorer.push(features[:, t])[0] for t in range(20)]
     np.testing.assert_allclose(streamed, offline(detector, features), atol=1e-5)
     whole = detector.score(features[:, 20 - WINDOW :]).scores[-1]
@@ -60,6 +62,8 @@ def test_lines_of_a_file(detector: Detector, encoder: VisualEncoder, clip: pathl
     assert [line["start_seconds"] for line in lines] == [round(0.64 * i, 3) for i in range(9)]
     assert all(line["alarm"] == (line["score"] >= 0.5) for line in lines)
     assert all(line["latency_ms"] > 0 for line in lines)
+    clocks = [datetime.datetime.fromisoformat(line["clock"]) for line in lines]
+    assert clocks == sorted(clocks) and clocks[0].tzinfo == datetime.UTC
     assert set(lines[0]["categories"]) == {"A", "B", "C"}
 
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from refinevad_jax.model.scorer import center_anomalous, exponential_smoothing
+from refinevad_jax.model.scorer import RunningMean, center_anomalous, exponential_smoothing
 
 BEYOND = -1.5
 
@@ -82,3 +82,17 @@ def test_centring_keeps_order_signs_of_means_and_gradients() -> None:
     )
     gradient = jax.grad(lambda x: center_anomalous(x, valid, share=0.5).sum())(logits)
     assert np.isfinite(gradient).all() and not np.asarray(gradient[0]).any()
+
+
+def test_a_running_mean_is_the_past_half_of_the_smoothing() -> None:
+    """Its weights fall at the same rate and sum to 1 at every moment."""
+    impulses = np.eye(9)
+    mean = RunningMean(0.3 * 9)
+    weights = np.stack([np.array(mean.push(row)) for row in impulses])  # [moment, value]
+    np.testing.assert_allclose(weights.sum(axis=1), 1.0, rtol=1e-12)
+    ages = np.subtract.outer(np.arange(9), np.arange(9))
+    expected = np.where(ages >= 0, np.exp(-ages / (0.3 * 9)), 0.0)
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(weights, expected, rtol=1e-9, atol=1e-12)
+    constant = RunningMean(2.0)
+    assert [float(constant.push(np.array(-3.5))) for _ in range(4)] == [-3.5] * 4

@@ -197,7 +197,7 @@ def test_top_k_mean_is_that_of_the_sorted_valid_scores(data: st.DataObject) -> N
 
 def outputs_of(core: CoreOutputs | None) -> Outputs:
     logits = np.linspace(-1, 1, 8, dtype=np.float32).reshape(2, 4)
-    return Outputs(logits, 1 / (1 + np.exp(-logits)), logits, logits, logits, core)
+    return Outputs(logits, 1 / (1 + np.exp(-logits)), logits, logits, logits, core, logits)
 
 
 def config_with(**changes: Any) -> losses.LossConfig:

@@ -37,6 +37,7 @@ check 2 "did you mean --config=ucf?" refinevad train --config=configs/ufc.py
 check 0 "next: " refinevad simulate --name=clips --data_dir=data
 check 0 "next: " refinevad train --config=demo --config.train.num_epochs=2 --workdir=runs/demo
 check 0 "report.html" refinevad evaluate --workdir=runs/demo
+check 0 "thresholds for detect --stream" refinevad evaluate --workdir=runs/demo --stream
 check 0 "2 clips" refinevad simulate_video --clips=test_000,test_003 --output=clips
 check 0 "found/test_003.html" refinevad detect --input=clips/test
 
