@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from refinevad_jax.detection.page import FOLDER, link
@@ -19,12 +19,12 @@ class Row:
 
 
 def write_index(
-    path: pathlib.Path, facts: dict[str, Any], rows: Sequence[Row], failed: Mapping[str, str]
+    path: pathlib.Path, facts: dict[str, Any], rows: Sequence[Row], failed: Sequence[str]
 ) -> None:
     """Writes OUT/index.html whole: inputs with events first, then by their highest score.
 
-    facts: see refinevad_jax.detection.outputs; failed: the reason by the name of the input. Raises
-    UserError if jinja2 is not installed.
+    facts: see refinevad_jax.detection.outputs; failed: why other inputs failed. Raises UserError if
+    jinja2 is not installed.
     """
     by_score = sorted(
         rows, key=lambda row: (not row.described["events"], -row.described["highest_score"])

@@ -108,7 +108,7 @@ def detect(
         num_crops = choose_crops(detector, settings)
         encoder = load_encoder(detector, settings, num_crops)
     rows: list[Row] = []
-    failed: dict[str, str] = {}
+    failed: list[str] = []
     for name, path in found.items():
         try:
             if encoder and is_video(path):
@@ -124,7 +124,7 @@ def detect(
             crops, _, width = features.features.shape
             detector.check(str(path), width, features.encoder, crops)
         except UserError as error:
-            failed[name] = str(error)
+            failed.append(str(error))
             continue
         rows.append(_write(detector, threshold, name, features, output, settings.annotate))
         print(_summary(rows[-1].described, features, settings.annotate))
@@ -136,9 +136,9 @@ def detect(
         page = "index" if len(found) > 1 else rows[0].described["name"]
         print(f"open in a browser: {output / page}.html", flush=True)
     if len(failed) == 1:
-        raise UserError(*failed.values())
+        raise UserError(failed[0])
     if failed:
-        for reason in failed.values():
+        for reason in failed:
             print(f"failed: {one_line(reason)}", file=sys.stderr)
         raise UserError(f"{len(failed)} of {len(found)} inputs failed, listed above")
     return content

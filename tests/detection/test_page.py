@@ -38,7 +38,7 @@ def page(
     index = path.with_name("index.html")
     write_page(path, described, facts, found, scores, video, index)
     rows = [Row(described, picture_of(found, 2)), Row(described | {"events": []}, "")]
-    write_index(index, facts, rows, {EVIL: f"{EVIL}: is damaged"})
+    write_index(index, facts, rows, [f"{EVIL}: is damaged"])
     return path
 
 
@@ -61,7 +61,7 @@ def test_page_in_a_browser(browser: Browser, page: pathlib.Path, tmp_path: pathl
     where = {"x": left + width / 2, "y": top + height / 2, "button": "left", "clickCount": 1}
     for kind in ("mousePressed", "mouseReleased"):
         browser._ask("Input.dispatchMouseEvent", type=kind, **where)
-    assert browser.run("return video.currentTime") == pytest.approx(9 * 16 / 25 / 2, abs=0.1)
+    assert browser.run("return video.currentTime") == pytest.approx(149 / 25 / 2, abs=0.1)
 
     assert (
         browser.run("return document.querySelectorAll('#events li:first-child meter').length") == 3

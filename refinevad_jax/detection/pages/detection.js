@@ -107,7 +107,7 @@ timeline.addEventListener("pointerdown", event => {
 });
 timeline.addEventListener("pointermove", event => { if (event.buttons & 1) pointed(event); });
 timeline.addEventListener("keydown", event => {
-  const steps = { ArrowRight: 1, ArrowLeft: -1, PageUp: 10, PageDown: -10 };
+  const steps = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 };
   if (event.key === "Home") seek(0);
   else if (event.key === "End") seek(duration);
   else if (event.key in steps) seek(now + steps[event.key] * duration / data.scores.length);
