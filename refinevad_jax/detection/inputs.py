@@ -42,6 +42,7 @@ from refinevad_jax.encoders.video import (
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.arrays import load_array
 from refinevad_jax.files.hashes import file_sha256
+from refinevad_jax.runtime.command_line import one_line
 
 ENCODERS = {NAMES[name]: name for name in VISUAL}
 _THUMBNAIL_WIDTH = 160
@@ -110,6 +111,14 @@ def find_inputs(inputs: Sequence[str], output: pathlib.Path) -> dict[str, pathli
     return found
 
 
+def require_text(path: pathlib.Path) -> None:
+    """Raises UserError if the path is not text, which pages could not name."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{path}: its name is not in UTF-8; rename it") from error
+
+
 def is_video(path: pathlib.Path) -> bool:
     """Whether an input is taken for a video."""
     return path.suffix.lower() != ".npy"
@@ -149,7 +158,7 @@ def _in_folder(text: str, folder: pathlib.Path, output: pathlib.Path) -> dict[st
     if left_out:
         more = len(left_out) - _MOST_NAMED
         named = left_out[:_MOST_NAMED] + ([f"{more} more"] if more > 0 else [])
-        print(f"--input={text}: left out {', '.join(named)}")
+        print(one_line(f"--input={text}: left out {', '.join(named)}"))
     return found
 
 

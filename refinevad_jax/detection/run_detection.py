@@ -18,6 +18,7 @@ from refinevad_jax.detection.inputs import (
     is_video,
     read_features,
     read_thumbnails,
+    require_text,
 )
 from refinevad_jax.detection.page import middle_segment, picture_of, playable, transcode, write_page
 from refinevad_jax.encoders.crops import NUM_CROPS
@@ -111,6 +112,7 @@ def detect(
     failed: list[str] = []
     for name, path in found.items():
         try:
+            require_text(path)
             if encoder and is_video(path):
                 features = encode_video(
                     path,
@@ -124,7 +126,7 @@ def detect(
             crops, _, width = features.features.shape
             detector.check(str(path), width, features.encoder, crops)
         except UserError as error:
-            failed.append(str(error))
+            failed.append(one_line(error))
             continue
         rows.append(_write(detector, threshold, name, features, output, settings.annotate))
         print(_summary(rows[-1].described, features, settings.annotate))
@@ -139,7 +141,7 @@ def detect(
         raise UserError(failed[0])
     if failed:
         for reason in failed:
-            print(f"failed: {one_line(reason)}", file=sys.stderr)
+            print(f"failed: {reason}", file=sys.stderr)
         raise UserError(f"{len(failed)} of {len(found)} inputs failed, listed above")
     return content
 
@@ -201,7 +203,7 @@ def _write(
 def _summary(described: dict[str, Any], features: Features, annotated: bool) -> str:
     count = len(described["events"])
     kept = ", features kept from an earlier call" if features.kept else ""
-    lines = [f"{described['name']}: {count} event{'s' * (count != 1)}{kept}"]
+    lines = [f"{one_line(described['name'])}: {count} event{'s' * (count != 1)}{kept}"]
     for event in described["events"]:
         times = f"{event['start_seconds']:8.2f} .. {event['end_seconds']:8.2f} s"
         lines.append(f"  {times}  {event['score']:.3f}  {event['category'] or 'anomaly'}")

@@ -176,12 +176,15 @@ def test_bad_inputs_do_not_end_the_others(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     junk, wide = tmp_path / "junk.mp4", tmp_path / "wide.npy"
+    unnamed = tmp_path / "a\udcff.npy"  # bytes that are not UTF-8
+    np.save(unnamed, np.zeros((5, WIDTH), np.float32))
     junk.write_text("no video")
     np.save(wide, np.zeros((5, 99), np.float32))
-    with pytest.raises(UserError, match="2 of 3 inputs failed, listed above"):
-        detect(detector, [junk, clip, wide], tmp_path / "out", 0.5)
-    first, second = capsys.readouterr().err.splitlines()[-2:]
-    assert first.startswith(f"failed: {junk}: ") and "visual (99)" in second
+    with pytest.raises(UserError, match="3 of 4 inputs failed, listed above"):
+        detect(detector, [junk, clip, unnamed, wide], tmp_path / "out", 0.5)
+    first, second, third = capsys.readouterr().err.splitlines()[-3:]
+    assert first.startswith(f"failed: {junk}: ") and "visual (99)" in third
+    assert second.endswith("a\\udcff.npy: its name is not in UTF-8; rename it")
     assert (tmp_path / "out" / "clip.html").is_file()
     content = json.loads((tmp_path / "out" / "events.json").read_text())
     assert [video["name"] for video in content["videos"]] == ["clip"]
