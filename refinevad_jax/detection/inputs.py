@@ -35,7 +35,6 @@ from refinevad_jax.encoders.video import (
     DEFAULT_FPS,
     SUFFIXES,
     Video,
-    find_videos,
     import_av,
     shown,
 )
@@ -133,10 +132,11 @@ def _in_folder(text: str, folder: pathlib.Path, output: pathlib.Path) -> dict[st
         for path in sorted(folder.rglob("*"))
         if path.is_file() and not (within and written in path.resolve().parents)
     ]
-    videos = [path for path in find_videos(folder) if path in set(files)]
+    videos = [path for path in files if path.suffix.lower() in SUFFIXES]
+    features = [path for path in files if not is_video(path)]
     found: dict[str, pathlib.Path] = {}
     left_out = []
-    for path in [*videos, *(path for path in files if path.suffix.lower() == ".npy")]:
+    for path in [*videos, *features]:
         name = str(path.relative_to(folder).with_suffix(""))
         video = None if is_video(path) else _video_among(path, name, found, videos)
         if video:
@@ -145,11 +145,12 @@ def _in_folder(text: str, folder: pathlib.Path, output: pathlib.Path) -> dict[st
             raise UserError(f"{found[name]} and {path} would both become {name}; rename one")
         else:
             found[name] = path
-    known = {path.with_suffix("") for path in files if path.suffix.lower() == ".npy"}
-    for path in files:
-        is_record = path.suffix == ".json" and path.with_suffix("") in known
-        if path.suffix.lower() not in (*SUFFIXES, ".npy") and not is_record:
-            left_out.append(f"{path.relative_to(folder)} (neither video nor .npy)")
+    known = {*videos, *features, *(path.with_suffix(".json") for path in features)}
+    left_out += [
+        f"{path.relative_to(folder)} (neither video nor .npy)"
+        for path in files
+        if path not in known
+    ]
     if not found:
         raise UserError(
             f"--input={text}: no video and no .npy of features in it; videos are "
