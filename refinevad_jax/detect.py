@@ -7,8 +7,10 @@ r"""Finds anomalous events in videos.
   python -m refinevad_jax.detect --workdir=runs/ucf --input=rtsp://camera/1 --stream
 
 Without --workdir it uses the detector that ships. That one was trained on surveillance fights and
-knows nothing else. Writes found/events.json and, for every input, found/<name>.csv with the scores
-of its segments and found/<name>.html, a page on which it plays. With --annotate it also writes
+knows nothing else. Writes found/events.json and found/index.html, which lists the inputs, and for
+every input found/<name>.csv with the scores of its segments and found/<name>.html, a page on which
+it plays. The features of videos are kept in found/features: with the same --output, another
+threshold or checkpoint encodes nothing again. With --annotate it also writes
 found/<name>.annotated.mp4, the video with scores and events drawn in. With --stream it prints one
 JSON line per segment of 16 frames of a live source (a file, an address, or the number of a camera)
 and writes nothing.
@@ -30,7 +32,7 @@ WORKDIR = flags.DEFINE_string(
     "Folder of the run, as given to refinevad_jax.main; if not given, the detector that ships.",
 )
 INPUT = flags.DEFINE_multi_string(
-    "input", None, "Video, folder of videos, or .npy of features.", required=True
+    "input", None, "Video, .npy of features, or folder of them.", required=True
 )
 OUTPUT = flags.DEFINE_string(
     "output", "", "Folder for events, scores and pages; if not given, found. Not for --stream."

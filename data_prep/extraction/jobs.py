@@ -9,26 +9,20 @@ import collections
 import contextlib
 import dataclasses
 import glob
-import importlib.metadata
-import io
 import os
 import pathlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import tqdm
 
 from data_prep.sources.lists import read_list
-from refinevad_jax import __version__
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
-from refinevad_jax.encoders.record import read_record, time_facts
+from refinevad_jax.encoders.record import is_recorded, video_facts, write_recorded
 from refinevad_jax.encoders.segments import ahead, noting_times
 from refinevad_jax.encoders.video import SUFFIXES, Frame, Video, find_videos
 from refinevad_jax.errors import UserError
-from refinevad_jax.files.hashes import file_sha256
-from refinevad_jax.files.staged import write_bytes, write_json
 
 _AHEAD = 4  # parts that each decoding thread may be ahead of the encoder
 
@@ -40,11 +34,6 @@ class Job:
     video: pathlib.Path
     target: pathlib.Path
     name: str
-
-    @property
-    def record(self) -> pathlib.Path:
-        """The provenance beside the file."""
-        return self.target.with_suffix(".json")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,15 +122,6 @@ def report(summary: Summary, output: str) -> None:
         raise UserError(f"{len(summary.failed)} of {total} videos failed, listed above")
 
 
-def feature_file(features: np.ndarray) -> tuple[bytes, dict[str, Any]]:
-    """A .npy file of float32, and its shape for the record. Raises UserError for NaN."""
-    if not np.isfinite(features).all():
-        raise UserError("the encoder gave values that are not finite")
-    buffer = io.BytesIO()
-    np.save(buffer, np.asarray(features, np.float32), allow_pickle=False)
-    return buffer.getvalue(), {"shape": list(features.shape)}
-
-
 @dataclasses.dataclass(frozen=True)
 class _End:
     """How the reading of a video ended: what its record says, why it failed, or neither if done."""
@@ -154,7 +134,7 @@ def _read(job: Job, work: Work) -> Iterator[tuple[Job, Any]]:
     """The parts of a video and then its _End, with the job that they belong to."""
     try:
         settings = work.settings(job)
-        if _is_done(job, settings):
+        if is_recorded(job.target, job.video, settings):
             yield job, _End()
             return
         times: list[float] = []
@@ -166,30 +146,12 @@ def _read(job: Job, work: Work) -> Iterator[tuple[Job, Any]]:
                 f"{job.video}: {len(times)} frames, fewer than the {FRAMES_PER_SEGMENT} of "
                 "one segment; leave it out"
             )
-        facts = {
-            "video": job.video.name,
-            "video_sha256": file_sha256(job.video),
-            **time_facts(times, video.fps),
-            "warnings": video.warnings,
-        }
+        facts = video_facts(job.video, job.target, times, video.fps)
+        facts["warnings"] = video.warnings
         yield job, _End(settings | facts)
     except Exception as error:  # no damaged video may end the others
         text = str(error) if isinstance(error, UserError) else f"{job.video}: {error!r}"
         yield job, _End(error=text)
-
-
-def _is_done(job: Job, settings: dict[str, Any]) -> bool:
-    """Whether the file is there, whole, of this video's bytes and these settings."""
-    try:
-        record = read_record(job.target)
-        return (
-            record is not None
-            and {key: record.values.get(key) for key in settings} == settings
-            and record.features_sha256 == file_sha256(job.target)
-            and record.values.get("video_sha256") == file_sha256(job.video)
-        )
-    except (OSError, UserError):  # missing or damaged: made again
-        return False
 
 
 class _Loop:
@@ -248,13 +210,7 @@ class _Loop:
         except UserError as error:
             self._fail(job, f"{job.video}: {error}")
             return
-        write_bytes(job.target, content)
-        versions = {name: importlib.metadata.version(name) for name in self._work.libraries}
-        record |= facts | {
-            "features_sha256": file_sha256(job.target),
-            "versions": {"refinevad_jax": __version__} | versions,
-        }
-        write_json(job.record, record)
+        write_recorded(job.target, content, record | facts, self._work.libraries)
         if record["warnings"]:
             self.summary.warned[job.name] = record["warnings"]
         self.summary.done += 1

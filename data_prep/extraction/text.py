@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from data_prep.extraction.jobs import Job, Work, feature_file
+from data_prep.extraction.jobs import Job, Work
 from data_prep.sources.timed_text import segment_features
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, TextEncoder
+from refinevad_jax.encoders.record import feature_file
 from refinevad_jax.encoders.subtitles import SUFFIXES, Sentence, read_sentences
 from refinevad_jax.encoders.video import Frame
 from refinevad_jax.errors import UserError

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from data_prep.extraction.jobs import Job, Work, feature_file
-from refinevad_jax.encoders.crops import PREPROCESSING
-from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, VisualEncoder
+from data_prep.extraction.jobs import Job, Work
+from refinevad_jax.encoders.encoder import VisualEncoder
 from refinevad_jax.encoders.loading import load_visual_encoder
+from refinevad_jax.encoders.record import feature_file, visual_settings
 from refinevad_jax.encoders.segments import read_segments
 from refinevad_jax.encoders.video import Frame
 
@@ -23,13 +23,7 @@ def visual_work(encoder: VisualEncoder, num_crops: int, batch_size: int) -> Work
         batch_size: crops of segments encoded in one call.
     """
     segments_per_call = max(1, batch_size // num_crops)
-    settings = {
-        "encoder": encoder.name,
-        "weights_sha256": encoder.weights_sha256,
-        "num_crops": num_crops,
-        "frames_per_segment": FRAMES_PER_SEGMENT,
-        "preprocessing": PREPROCESSING,
-    }
+    settings = visual_settings(encoder, num_crops)
 
     def parts(job: Job, frames: Iterable[Frame]) -> Iterator[np.ndarray]:
         """Crops of segments: [N, 16, 224, 224, 3] uint8 each."""

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from refinevad_jax.detection.inputs import Features
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
 from refinevad_jax.encoders.video import Video
 from refinevad_jax.encoders.video_writer import write_video
@@ -19,7 +18,8 @@ _SHARE = 6  # the strip with the curve takes a sixth of the height
 
 
 def annotate(
-    found: Features,
+    video: pathlib.Path,
+    fps: float,
     events: list[dict[str, Any]],
     scores: np.ndarray,
     threshold: float,
@@ -27,11 +27,12 @@ def annotate(
 ) -> None:
     """Writes the video with a strip of scores below it and a frame around it during events.
 
-    events: as refinevad_jax.detection.outputs.describe gives them; scores: [T]. The copy has the
-    average frame rate, every frame, and no sound. Raises OSError if it cannot be written.
+    fps: average frames per second, of the copy too; events: as
+    refinevad_jax.detection.outputs.describe gives them; scores: [T]. The copy has every frame and
+    no sound. Raises OSError if it cannot be written.
     """
-    with Video(found.path) as video:
-        write_video(target, _drawn(video, events, scores, threshold), fps=found.fps)
+    with Video(video) as frames:
+        write_video(target, _drawn(frames, events, scores, threshold), fps=fps)
 
 
 def _drawn(

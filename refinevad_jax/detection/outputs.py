@@ -31,10 +31,13 @@ def describe(
     return {
         "name": name,
         "input": str(found.path),
+        "video": str(found.video) if found.video else None,
         "num_frames": found.num_frames,
+        "duration_seconds": round(found.duration, 3),
         "fps": found.fps,
         "num_segments": len(scores.scores),
         "encoder": found.encoder,
+        "highest_score": float(scores.scores.max()),
         "video_score": float(scores.video_score),
         "category_probs": probs,
         "warnings": found.warnings,
@@ -103,7 +106,7 @@ def segment_table(found: Features, scores: VideoScores, events: list[Event], siz
 
 
 def output_paths(output: pathlib.Path, name: str) -> dict[str, pathlib.Path]:
-    """Where the files of one input go."""
-    return {
-        kind: output / f"{name}.{kind}" for kind in ("html", "csv", "playable.mp4", "annotated.mp4")
-    }
+    """Where the files of one input go; `npy` and `json` are the features and their record."""
+    kinds = ("html", "csv", "playable.mp4", "annotated.mp4")
+    kept = {kind: output / "features" / f"{name}.{kind}" for kind in ("npy", "json")}
+    return {kind: output / f"{name}.{kind}" for kind in kinds} | kept

@@ -31,17 +31,20 @@ def write_page(
     found: Features,
     scores: VideoScores,
     video: pathlib.Path | None,
+    index: pathlib.Path,
 ) -> None:
     """Writes OUT/<name>.html whole.
 
-    description, facts: see refinevad_jax.detection.outputs; video: the file that plays, None for
-    features alone. Raises UserError if jinja2 is not installed.
+    description, facts: see refinevad_jax.detection.outputs; video: the file that plays, None if
+    there is none; index: the page of all inputs. Raises UserError if jinja2 is not installed.
     """
-    pictures = [_picture(found, event, facts) for event in description["events"]]
+    size = facts["frames_per_segment"]
     data = {
         "seconds": [round(float(value), 3) for value in found.seconds],
+        "duration": round(found.duration, 3),
         "scores": [round(float(value), 5) for value in scores.scores],
         "threshold": facts["threshold"],
+        "threshold_text": f"{facts['threshold']:.4g}: {facts['threshold_source']}",
         "events": description["events"],
     }
     text = (
@@ -50,8 +53,12 @@ def write_page(
         .render(
             video=description,
             facts=facts,
-            pictures=pictures,
+            pictures=[
+                picture_of(found, middle_segment(event, size)) for event in description["events"]
+            ],
             source=link(path, video) if video else "",
+            without_video=found.without_video,
+            index=link(path, index),
             data=script_json(data),
             style=(FOLDER / "detection.css").read_text(encoding="utf-8"),
             script=(FOLDER / "detection.js").read_text(encoding="utf-8"),
@@ -60,10 +67,10 @@ def write_page(
     write_text(path, text)
 
 
-def link(page: pathlib.Path, video: pathlib.Path) -> str:
-    """The address of a video relative to a page, safe for names with # % ? and spaces."""
-    relative = os.path.relpath(video.resolve(), page.parent.resolve())
-    return urllib.parse.quote(pathlib.Path(relative).as_posix())
+def link(page: pathlib.Path, target: pathlib.Path) -> str:
+    """The address of a file relative to a page, safe for names with # % ? and spaces."""
+    relative = os.path.relpath(target.resolve(), page.parent.resolve())
+    return urllib.parse.quote(os.fsencode(pathlib.Path(relative).as_posix()))
 
 
 def playable(path: pathlib.Path) -> bool:
@@ -78,16 +85,20 @@ def transcode(found: Features, target: pathlib.Path) -> Features:
 
     The copy has a constant frame rate, so the times of a variable one do not hold in it.
     """
-    with Video(found.path) as video:
+    with Video(found.video or found.path) as video:
         write_video(target, (frame.pixels for frame in video), fps=found.fps)
     starts = np.arange(found.features.shape[1] + 1) * FRAMES_PER_SEGMENT / found.fps
-    return dataclasses.replace(found, seconds=starts)
+    return dataclasses.replace(found, seconds=starts, duration=found.num_frames / found.fps)
 
 
-def _picture(found: Features, event: dict[str, Any], facts: dict[str, Any]) -> str:
-    """The first frame of the event's middle segment as a data address, "" without pictures."""
-    if not found.thumbnails:
+def middle_segment(event: dict[str, Any], frames_per_segment: int) -> int:
+    """The segment in the middle of an event of events.json."""
+    return (event["start_frame"] + event["end_frame"]) // 2 // frames_per_segment
+
+
+def picture_of(found: Features, segment: int) -> str:
+    """The first frame of a segment as a data address, "" if there is no picture of it."""
+    picture = found.thumbnails.get(min(segment, max(found.thumbnails, default=0)))
+    if picture is None:
         return ""
-    middle = (event["start_frame"] + event["end_frame"]) // 2 // facts["frames_per_segment"]
-    picture = found.thumbnails[min(middle, len(found.thumbnails) - 1)]
     return "data:image/jpeg;base64," + base64.b64encode(picture).decode()

@@ -9,14 +9,18 @@ from typing import Any
 from refinevad_jax.detection import outputs
 from refinevad_jax.detection.annotated import annotate
 from refinevad_jax.detection.detector import Detector
+from refinevad_jax.detection.index import Row, write_index
 from refinevad_jax.detection.inputs import (
     ENCODERS,
     Features,
     encode_video,
     find_inputs,
+    is_video,
     read_features,
+    read_thumbnails,
+    require_text,
 )
-from refinevad_jax.detection.page import playable, transcode, write_page
+from refinevad_jax.detection.page import middle_segment, picture_of, playable, transcode, write_page
 from refinevad_jax.encoders.crops import NUM_CROPS
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, VisualEncoder
 from refinevad_jax.encoders.loading import load_visual_encoder
@@ -94,54 +98,67 @@ def detect(
     output: pathlib.Path,
     settings: DetectionSettings,
 ) -> dict[str, Any]:
-    """Detects in every input and writes events.json, and a CSV and a page for each.
+    """Detects in every input and writes events.json, index.html, and a CSV and a page for each.
 
     Returns what events.json holds. An input that cannot be read does not end the others: UserError
     is raised at the end. Raises OSError if the output cannot be written.
     """
-    found = find_inputs(inputs)
+    found = find_inputs(inputs, output)
     _keep_inputs(found, output)
     encoder, num_crops = None, 0
-    if any(map(_is_video, found.values())):
+    if any(map(is_video, found.values())):
         num_crops = choose_crops(detector, settings)
         encoder = load_encoder(detector, settings, num_crops)
-    described, failed = [], []
+    rows: list[Row] = []
+    failed: list[str] = []
     for name, path in found.items():
         try:
-            if encoder and _is_video(path):
-                batch_size = settings.batch_size
-                features = encode_video(path, encoder, num_crops=num_crops, batch_size=batch_size)
+            require_text(path)
+            if encoder and is_video(path):
+                features = encode_video(
+                    path,
+                    encoder,
+                    num_crops=num_crops,
+                    batch_size=settings.batch_size,
+                    keep=outputs.output_paths(output, name)["npy"],
+                )
             else:
                 features = read_features(path, detector.frames_per_segment)
             crops, _, width = features.features.shape
             detector.check(str(path), width, features.encoder, crops)
         except UserError as error:
-            failed.append(str(error))
+            failed.append(one_line(error))
             continue
-        described.append(_write(detector, threshold, name, features, output, settings.annotate))
-        print(_summary(described[-1], output))
-    content = outputs.run_facts(detector, threshold) | {"videos": described}
-    if described:
+        rows.append(_write(detector, threshold, name, features, output, settings.annotate))
+        print(_summary(rows[-1].described, features, settings.annotate))
+    facts = outputs.run_facts(detector, threshold)
+    content = facts | {"videos": [row.described for row in rows]}
+    if rows:
         write_json(output / "events.json", content)
+        write_index(output / "index.html", facts, rows, failed)
+        page = "index" if len(found) > 1 else rows[0].described["name"]
+        print(f"open in a browser: {output / page}.html", flush=True)
     if len(failed) == 1:
         raise UserError(failed[0])
     if failed:
         for reason in failed:
-            print(f"failed: {one_line(reason)}", file=sys.stderr)
+            print(f"failed: {reason}", file=sys.stderr)
         raise UserError(f"{len(failed)} of {len(found)} inputs failed, listed above")
     return content
-
-
-def _is_video(path: pathlib.Path) -> bool:
-    return path.suffix.lower() != ".npy"
 
 
 def _keep_inputs(found: dict[str, pathlib.Path], output: pathlib.Path) -> None:
     """Raises UserError if an output would take the place of an input or of the record beside it."""
     given = {path.resolve() for path in found.values()}
-    given |= {path.with_suffix(".json") for path in given if not _is_video(path)}
-    written = [output / "events.json"]
-    written += [path for name in found for path in outputs.output_paths(output, name).values()]
+    given |= {path.with_suffix(".json") for path in given if not is_video(path)}
+    if "index" in found:
+        raise UserError(
+            f"{found['index']}: its page would be index.html, the page of all; rename it"
+        )
+    written = [output / "events.json", output / "index.html"]
+    for name, path in found.items():
+        paths = outputs.output_paths(output, name)
+        written += [paths[kind] for kind in paths if is_video(path) or kind not in ("npy", "json")]
     for path in written:
         if path.resolve() in given:
             raise UserError(
@@ -157,36 +174,43 @@ def _write(
     features: Features,
     output: pathlib.Path,
     annotated: bool,
-) -> dict[str, Any]:
-    """Writes the files of one input; what events.json holds of it."""
+) -> Row:
+    """Writes the files of one input; what events.json and index.html hold of it."""
+    size = detector.frames_per_segment
     num_segments = features.features.shape[1]
     found = detector.score(features.features)
     events = detector.events(found, num_segments, features.num_frames, threshold)
     scores = detector.on_segments(found, num_segments)
     paths = outputs.output_paths(output, name)
-    shown, video = features, None
-    if features.thumbnails:
-        video = features.path
-        if not playable(video):
-            video = paths["playable.mp4"]
-            shown = transcode(features, video)
-    table = outputs.segment_table(features, scores, events, detector.frames_per_segment)
-    write_text(paths["csv"], table)
-    content = outputs.describe(detector, name, shown, scores, events)
-    write_page(paths["html"], content, outputs.run_facts(detector, threshold), shown, scores, video)
     described = outputs.describe(detector, name, features, scores, events)
-    if annotated and features.thumbnails:
-        annotate(
-            features, described["events"], scores.scores, threshold.value, paths["annotated.mp4"]
-        )
-    return described
+    highest = int(scores.scores.argmax())
+    if features.video and not features.thumbnails:
+        wanted = {highest, *(middle_segment(event, size) for event in described["events"])}
+        pictures = read_thumbnails(features.video, wanted)
+        features = dataclasses.replace(features, thumbnails=pictures)
+    shown, video = features, features.video
+    if video and not playable(video):
+        video = paths["playable.mp4"]
+        shown = transcode(features, video)
+    write_text(paths["csv"], outputs.segment_table(features, scores, events, size))
+    content = outputs.describe(detector, name, shown, scores, events)
+    facts = outputs.run_facts(detector, threshold)
+    write_page(paths["html"], content, facts, shown, scores, video, output / "index.html")
+    if annotated and features.video:
+        target = paths["annotated.mp4"]
+        of_event = described["events"]
+        annotate(features.video, features.fps, of_event, scores.scores, threshold.value, target)
+    return Row(described, picture_of(features, highest))
 
 
-def _summary(described: dict[str, Any], output: pathlib.Path) -> str:
+def _summary(described: dict[str, Any], features: Features, annotated: bool) -> str:
     count = len(described["events"])
-    lines = [f"{described['name']}: {count} event{'s' * (count != 1)}"]
+    kept = ", features kept from an earlier call" if features.kept else ""
+    lines = [f"{one_line(described['name'])}: {count} event{'s' * (count != 1)}{kept}"]
     for event in described["events"]:
         times = f"{event['start_seconds']:8.2f} .. {event['end_seconds']:8.2f} s"
         lines.append(f"  {times}  {event['score']:.3f}  {event['category'] or 'anomaly'}")
     lines += [f"  warning: {warning}" for warning in described["warnings"]]
-    return "\n".join([*lines, f"  {output / described['name']}.html"])
+    if annotated and not features.video:
+        lines.append(f"  nothing to annotate: {features.without_video}")
+    return "\n".join(lines)

@@ -1,24 +1,31 @@
-"""What extraction writes beside a feature file, NAME.json beside NAME.npy, and how it is read.
+"""What is written beside a feature file, NAME.json beside NAME.npy, and how it is read.
 
 The record says which encoder made the features of which video, how long and how fast the video is,
-and the digest of the feature file. Packaging, checks and detection trust it as far as it agrees
-with the file. docs/data_format.md has every field.
+and the digest of the feature file. Extraction and detection write it. Packaging, checks and
+detection trust it as far as it agrees with the file. docs/data_format.md has every field.
 """
 
 import dataclasses
 import errno
+import importlib.metadata
+import io
 import itertools
 import json
 import math
+import os
 import pathlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
+from refinevad_jax import __version__
+from refinevad_jax.encoders.crops import PREPROCESSING
+from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, VisualEncoder
 from refinevad_jax.encoders.segments import segment_edges
 from refinevad_jax.errors import UserError
+from refinevad_jax.files.hashes import file_sha256
+from refinevad_jax.files.staged import write_bytes, write_json
 
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 
@@ -147,3 +154,70 @@ def time_facts(seconds: Sequence[float], fps: float) -> dict[str, Any]:
     if not fps or np.abs(edges - even).max() * fps > 0.5:
         facts["segment_seconds"] = [round(float(edge), 3) for edge in edges]
     return facts
+
+
+def visual_settings(encoder: VisualEncoder, num_crops: int) -> dict[str, Any]:
+    """What decides the features of a video besides its bytes, for its record."""
+    return {
+        "encoder": encoder.name,
+        "weights_sha256": encoder.weights_sha256,
+        "num_crops": num_crops,
+        "frames_per_segment": FRAMES_PER_SEGMENT,
+        "preprocessing": PREPROCESSING,
+    }
+
+
+def video_facts(
+    video: pathlib.Path, target: pathlib.Path, seconds: Sequence[float], fps: float
+) -> dict[str, Any]:
+    """Which video it is, where it lies as seen from the file `target`, and its times.
+
+    seconds, fps: see time_facts.
+    """
+    place = os.path.relpath(video.parent.resolve() / video.name, target.parent.resolve())
+    return {
+        "video": video.name,
+        "video_path": pathlib.Path(place).as_posix(),
+        "video_sha256": file_sha256(video),
+        **time_facts(seconds, fps),
+    }
+
+
+def feature_file(features: np.ndarray) -> tuple[bytes, dict[str, Any]]:
+    """A .npy file of float32, and its shape for the record. Raises UserError for NaN."""
+    if not np.isfinite(features).all():
+        raise UserError("the encoder gave values that are not finite")
+    buffer = io.BytesIO()
+    np.save(buffer, np.asarray(features, np.float32), allow_pickle=False)
+    return buffer.getvalue(), {"shape": list(features.shape)}
+
+
+def write_recorded(
+    target: pathlib.Path, content: bytes, facts: dict[str, Any], libraries: Sequence[str]
+) -> None:
+    """Writes a file and, once it is there, its record: the facts, its digest, and versions.
+
+    libraries: the packages whose versions the record states. Raises OSError if they cannot be
+    written.
+    """
+    write_bytes(target, content)
+    versions = {name: importlib.metadata.version(name) for name in libraries}
+    stated = {
+        "features_sha256": file_sha256(target),
+        "versions": {"refinevad_jax": __version__} | versions,
+    }
+    write_json(target.with_suffix(".json"), facts | stated)
+
+
+def is_recorded(target: pathlib.Path, video: pathlib.Path, settings: dict[str, Any]) -> bool:
+    """Whether the file is there, whole, of this video's bytes and these settings."""
+    try:
+        record = read_record(target)
+        return (
+            record is not None
+            and {key: record.values.get(key) for key in settings} == settings
+            and record.features_sha256 == file_sha256(target)
+            and record.values.get("video_sha256") == file_sha256(video)
+        )
+    except (OSError, UserError):  # missing or damaged: made again
+        return False

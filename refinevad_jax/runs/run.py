@@ -164,7 +164,7 @@ def run_of_content(content: Any, *, source: str) -> Run:
     """What run_content gave. Raises UserError naming the source if it is damaged."""
     try:
         trained = {str(k): str(v) for k, v in content.get("versions", {}).items()}
-        _check_version(content["config"], trained.get("commit", ""), source)
+        _check_version(content, trained.get("commit", ""), source)
         config = ConfigDict(content["config"])
         config.data.modalities = tuple(config.data.modalities)
         config.transfer.parts = tuple(config.transfer.parts)
@@ -178,8 +178,9 @@ def run_of_content(content: Any, *, source: str) -> Run:
 
 
 def _check_version(stored: Any, commit: str, source: str) -> None:
-    """Refuses a configuration with other keys: the network that it describes is another one."""
-    missing, unknown = config_lib.other_keys(ConfigDict(stored))
+    """Refuses a run with other keys: the network that it describes is another one."""
+    missing, unknown = config_lib.other_keys(ConfigDict(stored["config"]))
+    missing += ["median_segments"] * ("median_segments" not in stored)
     if missing or unknown:
         problem = f"no key {missing[0]}" if missing else f"unknown key {unknown[0]}"
         written = f"at commit {commit}" if commit else "by another version of this project"

@@ -2,14 +2,16 @@
 
 import copy
 import dataclasses
+import itertools
 import pathlib
 
 import pytest
 
 from refinevad_jax.detection import outputs
 from refinevad_jax.detection.detector import Detector
+from refinevad_jax.detection.index import Row, write_index
 from refinevad_jax.detection.inputs import encode_video
-from refinevad_jax.detection.page import link, write_page
+from refinevad_jax.detection.page import link, picture_of, write_page
 from refinevad_jax.encoders.encoder import VisualEncoder
 from tests.browser import Browser
 
@@ -33,7 +35,10 @@ def page(
     described = outputs.describe(evil, EVIL, found, scores, events)
     facts = outputs.run_facts(detector, threshold)
     path = tmp_path / "out" / f"{EVIL}.html"
-    write_page(path, described, facts, found, scores, video)
+    index = path.with_name("index.html")
+    write_page(path, described, facts, found, scores, video, index)
+    rows = [Row(described, picture_of(found, 2)), Row(described | {"events": []}, "")]
+    write_index(index, facts, rows, [f"{EVIL}: is damaged"])
     return path
 
 
@@ -56,7 +61,7 @@ def test_page_in_a_browser(browser: Browser, page: pathlib.Path, tmp_path: pathl
     where = {"x": left + width / 2, "y": top + height / 2, "button": "left", "clickCount": 1}
     for kind in ("mousePressed", "mouseReleased"):
         browser._ask("Input.dispatchMouseEvent", type=kind, **where)
-    assert browser.run("return video.currentTime") == pytest.approx(9 * 16 / 25 / 2, abs=0.1)
+    assert browser.run("return video.currentTime") == pytest.approx(149 / 25 / 2, abs=0.1)
 
     assert (
         browser.run("return document.querySelectorAll('#events li:first-child meter').length") == 3
@@ -69,10 +74,55 @@ def test_page_in_a_browser(browser: Browser, page: pathlib.Path, tmp_path: pathl
 
     browser.run("timeline.focus()")
     browser.press("End")
-    assert "5.76 of 5.76 s" in browser.run("return reading.textContent")
+    # 149 frames: the last five fill no segment, and the axis goes on to their end.
+    text = "5.96 of 5.96 s, no score, since the last frames fill no segment"
+    assert browser.run("return reading.textContent") == text
+    browser.press("ArrowLeft")
+    assert "of 5.96 s, score 0." in browser.run("return reading.textContent")
     browser.screenshot(tmp_path / "page.png")
     assert browser.faults == []
     assert all(address.startswith(("file:", "data:")) for address in browser.requests)
+
+
+@pytest.mark.parametrize("width", [1400, 1280, 390])
+def test_axes_and_threshold(browser: Browser, page: pathlib.Path, width: int) -> None:
+    browser.open(page, width=width)
+    assert browser.run("return [...scores.children].map(e => e.textContent)") == ["0", "0.5", "1"]
+    ticks = browser.run("return [...seconds.children].map(e => e.textContent)")
+    assert ticks[0] == "0" and ticks[-2:] == ["5.96", "seconds"] and len(ticks) >= 5
+    places = browser.run(
+        "return [...seconds.children].slice(0, -1).map(e => { const b = e.getBoundingClientRect();"
+        " return [b.left, b.right]; })"
+    )
+    assert all(right < left for (_, right), (left, _) in itertools.pairwise(places))
+    assert places[-1][1] <= width
+    line, label = browser.run(
+        "const b = timeline.getBoundingClientRect();"
+        "const t = document.querySelector('#timeline .threshold').getBoundingClientRect();"
+        "const l = document.getElementById('threshold').getBoundingClientRect();"
+        "return [t.top - b.top, [l.top - b.top, l.bottom - b.top]]"
+    )
+    assert min(abs(line - edge) for edge in label) < 4
+    assert browser.run("return document.getElementById('threshold').textContent").endswith(
+        ": given"
+    )
+    assert browser.run("return document.documentElement.scrollWidth") <= width
+    assert browser.faults == []
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_index_in_a_browser(browser: Browser, page: pathlib.Path, width: int) -> None:
+    browser.open(page.with_name("index.html"), width=width)
+    assert browser.run("return document.querySelector('h1').textContent") == (
+        "1 of 2 inputs with events"
+    )
+    names = "return [...document.querySelectorAll('#inputs b')].map(e => e.textContent)"
+    assert browser.run(names) == [EVIL, EVIL]
+    assert browser.run("return document.images.length") == 1
+    assert "is damaged" in browser.run("return failed.textContent")
+    assert browser.run("return document.documentElement.scrollWidth") <= width
+    assert browser.run("return document.querySelector('#inputs a').href") == page.as_uri()
+    assert browser.faults == []
 
 
 def test_playing_moves_the_cursor(browser: Browser, page: pathlib.Path) -> None:
@@ -99,6 +149,7 @@ def test_names_are_escaped_without_a_browser(page: pathlib.Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert "<img src=x" not in text and "</script><b>" not in text
     assert text.count("<script") == 2
+    assert "<img src=x" not in page.with_name("index.html").read_text(encoding="utf-8")
 
 
 def test_links_are_relative_and_quoted(tmp_path: pathlib.Path) -> None:

@@ -74,7 +74,12 @@ def test_results_of_a_video(
         "clip.csv",
         "clip.html",
         "events.json",
+        "features",
+        "index.html",
     ]
+    assert video["duration_seconds"] == 5.96 and video["video"] == str(clip)
+    assert video["highest_score"] == pytest.approx(expected.scores.max())
+    assert f"frames {first['start_frame']} to {first['end_frame']}, score" in page
 
 
 def test_feature_files_and_folders(
@@ -89,7 +94,7 @@ def test_feature_files_and_folders(
     assert [video["name"] for video in content["videos"]] == ["sub/a", "b"]
     assert 'src="../../videos/sub/a.mp4"' in (tmp_path / "out" / "sub" / "a.html").read_text()
     page = (tmp_path / "out" / "b.html").read_text()
-    assert "<video" not in page and "Features alone" in page
+    assert "<video" not in page and "No video to play: no record beside the features" in page
     expected = detector.score(array.transpose(1, 0, 2)).scores
     rows = (tmp_path / "out" / "b.csv").read_text().splitlines()[1:]
     np.testing.assert_allclose([float(row.split(",")[5]) for row in rows], expected, atol=1e-5)
@@ -171,12 +176,15 @@ def test_bad_inputs_do_not_end_the_others(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     junk, wide = tmp_path / "junk.mp4", tmp_path / "wide.npy"
+    unnamed = tmp_path / "a\udcff.npy"  # bytes that are not UTF-8
+    np.save(unnamed, np.zeros((5, WIDTH), np.float32))
     junk.write_text("no video")
     np.save(wide, np.zeros((5, 99), np.float32))
-    with pytest.raises(UserError, match="2 of 3 inputs failed, listed above"):
-        detect(detector, [junk, clip, wide], tmp_path / "out", 0.5)
-    first, second = capsys.readouterr().err.splitlines()[-2:]
-    assert first.startswith(f"failed: {junk}: ") and "visual (99)" in second
+    with pytest.raises(UserError, match="3 of 4 inputs failed, listed above"):
+        detect(detector, [junk, clip, unnamed, wide], tmp_path / "out", 0.5)
+    first, second, third = capsys.readouterr().err.splitlines()[-3:]
+    assert first.startswith(f"failed: {junk}: ") and "visual (99)" in third
+    assert second.endswith("a\\udcff.npy: its name is not in UTF-8; rename it")
     assert (tmp_path / "out" / "clip.html").is_file()
     content = json.loads((tmp_path / "out" / "events.json").read_text())
     assert [video["name"] for video in content["videos"]] == ["clip"]
@@ -184,7 +192,7 @@ def test_bad_inputs_do_not_end_the_others(
 
 def test_unwritable_output(detector: Detector, clip: pathlib.Path, tmp_path: pathlib.Path) -> None:
     (tmp_path / "out").write_text("a file")
-    with pytest.raises(OSError, match=r"File exists.*out"):
+    with pytest.raises(OSError, match=r"Not a directory.*out"):
         detect(detector, [clip], tmp_path / "out", 0.5)
     assert (tmp_path / "out").read_text() == "a file"
 
@@ -203,7 +211,7 @@ def test_a_full_disk_leaves_earlier_results(
     features = np.random.default_rng(0).normal(size=(12, WIDTH)).astype(np.float32)
     np.save(tmp_path / "clip.npy", features)
     detect(detector, [tmp_path / "clip.npy"], tmp_path / "out", 0.5)
-    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.*")}
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
     try:
@@ -212,7 +220,7 @@ def test_a_full_disk_leaves_earlier_results(
             detect(detector, [clip], tmp_path / "out", 0.0, settings)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    after = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    after = {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.*")}
     assert after["events.json"] == before["events.json"]
     assert set(after) == set(before)  # nothing half-written
 
@@ -227,15 +235,154 @@ def test_an_encoder_that_is_not_here(
 
 
 def test_inputs(tmp_path: pathlib.Path) -> None:
+    out = tmp_path / "out"
     with pytest.raises(UserError, match="no such file or folder"):
-        find_inputs([str(tmp_path / "none.mp4")])
-    with pytest.raises(UserError, match="no video in it"):
-        find_inputs([str(tmp_path)])
+        find_inputs([str(tmp_path / "none.mp4")], out)
+    with pytest.raises(UserError, match=r"no video and no \.npy of features in it"):
+        find_inputs([str(tmp_path)], out)
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "a.mp4").touch()
     with pytest.raises(UserError, match="would both become a"):
-        find_inputs([str(tmp_path / "one"), str(tmp_path / "two")])
+        find_inputs([str(tmp_path / "one"), str(tmp_path / "two")], out)
+
+
+def test_folders_of_features_and_videos(
+    detector: Detector, clip: pathlib.Path, tmp_path: pathlib.Path, capsys
+) -> None:
+    """Features of a video in the folder are left out and named, and so is what is neither."""
+    folder = tmp_path / "in"
+    (folder / "sub").mkdir(parents=True)
+    detect(detector, [clip], tmp_path / "first", 0.5)
+    video = clip.rename(folder / clip.name)
+    for kind in ("npy", "json"):
+        kept = tmp_path / "first" / "features" / f"clip.{kind}"
+        (folder / "sub" / f"other.{kind}").write_bytes(kept.read_bytes())
+    np.save(folder / "clip.npy", np.zeros((5, WIDTH), np.float32))
+    np.save(folder / "sub" / "clip.npy", np.zeros((5, WIDTH), np.float32))  # of another video
+    (folder / "notes.txt").touch()
+    (folder / "found").mkdir()
+    (folder / "found" / "old.playable.mp4").touch()
+    capsys.readouterr()
+    found = find_inputs([str(folder)], folder / "found")
+    assert found == {"clip": video, "sub/clip": folder / "sub" / "clip.npy"}
+    assert capsys.readouterr().out == (
+        f"--input={folder}: left out clip.npy (features of clip.mp4), sub/other.npy (features of "
+        "clip.mp4), notes.txt (neither video nor .npy)\n"
+    )
+    kept = tmp_path / "first" / "features"
+    assert find_inputs([str(kept)], tmp_path / "first") == {"clip": kept / "clip.npy"}
+
+
+def test_features_are_kept(
+    detector: Detector,
+    encoder: VisualEncoder,
+    clip: pathlib.Path,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    calls = []
+
+    def counted(segments: np.ndarray) -> np.ndarray:
+        calls.append(len(segments))
+        return encoder.encode(segments)
+
+    counting = dataclasses.replace(encoder, encode=counted)
+    monkeypatch.setattr(run_detection, "load_visual_encoder", lambda name, weights: counting)
+    output = tmp_path / "out"
+    first = detect(detector, [clip], output, 0.0)
+    assert calls == [4, 4, 4] and "earlier call" not in capsys.readouterr().out
+    page = (output / "clip.html").read_text()
+    assert detect(detector, [clip], output, 0.0) == first
+    assert calls == [4, 4, 4]
+    assert "1 event, features kept from an earlier call\n" in capsys.readouterr().out
+    assert (output / "clip.html").read_text() == page  # its pictures too
+
+    # Other weights, another video of the same name, a damaged file: encoded again.
+    counting = dataclasses.replace(counting, weights_sha256="1")
+    detect(detector, [clip], output, 0.0)
+    assert len(calls) == 6
+    from refinevad_jax.encoders.video_writer import write_video
+
+    write_video(clip, coloured(40, 3), fps=25)
+    again = detect(detector, [clip], output, 0.0)
+    assert len(calls) == 7 and again["videos"][0]["num_frames"] == 40
+    (output / "features" / "clip.npy").write_bytes(b"cut short")
+    assert detect(detector, [clip], output, 0.0) == again
+    assert len(calls) == 8
+    # What detection did not write stays.
+    np.save(output / "features" / "clip.npy", np.zeros((3, WIDTH), np.float32))
+    (output / "features" / "clip.json").unlink()
+    with pytest.raises(UserError, match=r"clip\.npy: would be written over, but detection did not"):
+        detect(detector, [clip], output, 0.0)
+    assert np.load(output / "features" / "clip.npy").shape == (3, WIDTH) and len(calls) == 8
+
+
+def test_features_show_the_video_of_their_record(
+    detector: Detector, clip: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    detect(detector, [clip], tmp_path / "first", 0.0)
+    features = tmp_path / "first" / "features" / "clip.npy"
+    found = read_features(features)
+    assert found.video and found.video.resolve() == clip
+    settings = run_detection.DetectionSettings(annotate=True)
+    detect(detector, [features], tmp_path / "again", 0.0, settings)
+    page = (tmp_path / "again" / "clip.html").read_text()
+    assert 'src="../clip.mp4"' in page and "data:image/jpeg;base64," in page
+    assert (tmp_path / "again" / "clip.annotated.mp4").exists()
+
+    beside = clip.rename(features.with_name("clip.mp4"))
+    assert read_features(features).video == beside
+    beside.write_bytes(b"another video")
+    assert read_features(features).video is None
+    detect(detector, [features], tmp_path / "again", 0.0)
+    page = (tmp_path / "again" / "clip.html").read_text()
+    assert "<video" not in page and "clip.mp4 is not the video that was encoded" in page
+    beside.unlink()
+    assert read_features(features).without_video.startswith("its video is not at ")
+
+
+def test_one_category_has_no_shares(detector: Detector, tmp_path: pathlib.Path) -> None:
+    np.save(tmp_path / "a.npy", np.ones((5, WIDTH), np.float32))
+    detect(detector, [tmp_path / "a.npy"], tmp_path / "out", 0.0)
+    assert " % " in (tmp_path / "out" / "a.html").read_text().split("<h2>Events", 1)[1]
+    one = copy.copy(detector)
+    info = detector.run.info
+    taxonomy = dataclasses.replace(info.taxonomy, categories=("a",), display_names=("Fight",))
+    one.run = dataclasses.replace(detector.run, info=dataclasses.replace(info, taxonomy=taxonomy))
+    one.events = lambda *rest: [
+        dataclasses.replace(event, category=0) for event in detector.events(*rest)
+    ]
+    detect(one, [tmp_path / "a.npy"], tmp_path / "out", 0.0)
+    page = (tmp_path / "out" / "a.html").read_text().split("<h2>Events", 1)[1]
+    assert "<meter" not in page.split("<footer")[0] and "<b>Fight</b>" in page
+
+
+def test_the_index_lists_this_call(
+    detector: Detector, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for index in range(3):
+        array = np.random.default_rng(index).normal(size=(12, WIDTH)).astype(np.float32)
+        np.save(tmp_path / f"a #{index}%.npy", array)
+    np.save(tmp_path / "wide.npy", np.zeros((5, 99), np.float32))
+    inputs = sorted(tmp_path.glob("*.npy"))
+    output = tmp_path / "out"
+    scores = [detector.score(read_features(path).features).scores.max() for path in inputs[:3]]
+    with pytest.raises(UserError, match="wide"):
+        detect(detector, inputs, output, float(np.sort(scores)[1]))
+    assert capsys.readouterr().out.endswith(f"open in a browser: {output / 'index.html'}\n")
+    page = (output / "index.html").read_text()
+    order = [page.index(f"<b>a #{index}%</b>") for index in np.argsort(scores)[::-1]]
+    assert order == sorted(order) and page.count('class="found"') == 2
+    assert 'href="a%20%230%25.html"' in page
+    assert "2 of 3 inputs with events" in page and "1 input failed" in page and "(99)" in page
+    detect(detector, inputs[:1], output, 0.5)
+    assert capsys.readouterr().out.endswith(f"open in a browser: {output / inputs[0].stem}.html\n")
+    assert (output / "index.html").read_text().count("<li") == 1
+    (tmp_path / "index.npy").write_bytes(inputs[0].read_bytes())
+    with pytest.raises(UserError, match=r"its page would be index\.html"):
+        detect(detector, [tmp_path / "index.npy"], output, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -285,7 +432,7 @@ def test_the_decoder_is_only_a_little_ahead() -> None:
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ([], "--input (Video, folder of videos, or .npy of features) is needed"),
+        ([], "--input (Video, .npy of features, or folder of them) is needed"),
         (["--workdir=w", "--input=a", "--threshold=0.5", "--false_alarm_rate=0.1"], "one of them"),
         (["--workdir=w", "--input=a"], "w is not a workdir"),
         (["--input=a"], "--input=a: no such file or folder"),

@@ -29,7 +29,9 @@ def network(trained: pathlib.Path) -> CausalNetwork:
     config = copy.deepcopy(run.config)
     config.eval.num_segments = run.median_segments // 2
     config.model.update(score_smoothing=0.1, score_centering=0.5)
-    return CausalNetwork(graphdef, params, dataclasses.replace(run, config=config), WINDOW)
+    return CausalNetwork(
+        graphdef, params, dataclasses.replace(run, config=config), None, window=WINDOW
+    )
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +100,7 @@ def test_smoothing_and_centring_come_after_the_network(
         for end in range(1, bag.num_segments + 1)
         for crop in range(2)
     ]
-    raw = network(windows, len(windows))["scores"].reshape(-1, 2).astype(np.float64)
+    raw = network(windows, len(windows))["logits"].reshape(-1, 2).astype(np.float64)
     ages = np.subtract.outer(np.arange(len(raw)), np.arange(len(raw)))
 
     def mean_of_the_past(width: float, values: np.ndarray) -> np.ndarray:

@@ -80,6 +80,6 @@ def test_files_of_bags_that_go_while_training(
 def test_an_input_that_goes_before_it_is_read(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "v.npy"
     path.write_bytes(b"")
-    found = inputs.find_inputs([str(path)])
+    found = inputs.find_inputs([str(path)], tmp_path / "out")
     path.unlink()
     one_line_naming(str(path), lambda: inputs.read_features(found["v"]))

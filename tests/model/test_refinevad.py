@@ -251,7 +251,7 @@ def test_without_core_there_is_none() -> None:
     assert "core" not in params
     outputs = apply(graphdef, params, *bags([5], 5))
     assert outputs.core is None
-    assert sorted(outputs.readout()) == ["scores", "shift_ratio"]
+    assert sorted(outputs.readout()) == ["logits", "scores", "shift_ratio"]
 
 
 @pytest.mark.parametrize("changes", [{}, {"category_input": "features", "score_smoothing": 0.1}])
