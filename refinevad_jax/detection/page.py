@@ -42,7 +42,7 @@ def write_page(
     data = {
         "seconds": [round(float(value), 3) for value in found.seconds],
         "duration": round(found.duration, 3),
-        "scores": [round(float(value), 5) for value in scores.scores],
+        "scores": [round(float(value), 7) for value in scores.scores],
         "threshold": facts["threshold"],
         "threshold_text": f"{facts['threshold']:.4g}: {facts['threshold_source']}",
         "events": description["events"],

@@ -110,6 +110,22 @@ def test_axes_and_threshold(browser: Browser, page: pathlib.Path, width: int) ->
     assert browser.faults == []
 
 
+def test_saturated_scores_are_drawn_by_their_log_odds(browser: Browser, page: pathlib.Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    start = text.index('"threshold":') + len('"threshold":')
+    changed = text[:start] + "0.9999" + text[text.index(",", start) :]
+    page.with_name("saturated.html").write_text(changed, encoding="utf-8")
+    browser.open(page.with_name("saturated.html"), width=1000)
+    ticks = browser.run("return [...scores.children].map(e => e.textContent)")
+    assert ticks == ["0.001", "0.5", "0.999"]
+    assert browser.run("return up(0.5)") == pytest.approx(50)
+    assert browser.run("return up(0.999) - up(0.9999)") == pytest.approx(7.8, abs=0.2)
+    assert browser.run("return document.getElementById('threshold').textContent").endswith(
+        "(axis of log-odds)"
+    )
+    assert browser.faults == []
+
+
 @pytest.mark.parametrize("width", [1400, 390])
 def test_index_in_a_browser(browser: Browser, page: pathlib.Path, width: int) -> None:
     browser.open(page.with_name("index.html"), width=width)

@@ -21,14 +21,22 @@ function label(text, side, percent) {
   return node;
 }
 const across = seconds => 1000 * seconds / duration;
-const up = score => 97 - 94 * score;
+// Scores that are near 0 or 1 alike are told apart by their log-odds.
+const saturated = data.threshold < 0.02 || data.threshold > 0.98;
+const CLOSEST = 1e-6;  // to 0 and 1 that log-odds are drawn
+const odds = score => {
+  const kept = Math.min(Math.max(score, CLOSEST), 1 - CLOSEST);
+  return Math.log(kept / (1 - kept));
+};
+const level = score => saturated ? (1 + odds(score) / odds(1)) / 2 : score;
+const up = score => 97 - 94 * level(score);
 
 const svg = element("svg", { viewBox: "0 0 1000 100", preserveAspectRatio: "none", "aria-hidden": "true" });
 for (const event of data.events) {
   const width = Math.max(1, across(event.end_seconds - event.start_seconds));
   svg.append(element("rect", { class: "event", x: across(event.start_seconds), y: 0, width, height: 100 }));
 }
-for (const score of [0, 0.5, 1]) {
+for (const score of saturated ? [0.001, 0.5, 0.999] : [0, 0.5, 1]) {
   svg.append(element("line", { class: "grid", x1: 0, x2: 1000, y1: up(score), y2: up(score) }));
   document.getElementById("scores").append(label(score, "top", up(score)));
 }
@@ -41,9 +49,9 @@ const cursor = element("line", { class: "cursor", y1: 0, y2: 100 });
 svg.append(cursor);
 timeline.append(svg);
 
-const named = label(`threshold ${data.threshold_text}`, "top", up(data.threshold));
+const named = label(`threshold ${data.threshold_text}${saturated ? " (axis of log-odds)" : ""}`, "top", up(data.threshold));
 named.id = "threshold";
-named.className = data.threshold < 0.6 ? "above" : "";
+named.className = level(data.threshold) < 0.6 ? "above" : "";
 timeline.append(named);
 
 // A tick about every 80 pixels, at 1, 2 or 5 times a power of ten seconds.
