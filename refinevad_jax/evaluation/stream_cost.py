@@ -5,9 +5,10 @@ offline scores get theirs from the same videos. The split is then measured at bo
 """
 
 import dataclasses
+import math
 import pathlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ from refinevad_jax.report.tables import number, percent
 from refinevad_jax.runs import evaluations
 from refinevad_jax.runs.checkpoints import restore
 from refinevad_jax.runs.run import Run, is_published, read_run, seed_workdirs
-from refinevad_jax.runs.scoring_rule import FALSE_ALARM_RATES, scoring_rule
+from refinevad_jax.runs.scoring_rule import FALSE_ALARM_RATES, Threshold, scoring_rule
 from refinevad_jax.runs.stream_points import NAME, write_points
 
 EARLY_SECONDS = 5.0
@@ -105,7 +106,14 @@ def evaluate_stream(
     quiet = dataclasses.replace(settings, verbose=False)
     protocol = {"dataset": dataset, "split": split, "step": number_of_step, "step_chosen_as": step}
     protocol |= _origin(run, f"step {number_of_step} ({step}") | {"stream": without_nan(stream)}
-    content = write_evaluation(scored[0], protocol, folder, quiet)
+
+    def threshold(content: Mapping[str, Any], rate: float) -> Threshold | None:
+        del content
+        value = thresholds[rates.index(rate)][0]
+        source = f"{100 * rate:g} % false alarms on {selected_on}, replayed as streams"
+        return None if math.isnan(value) else Threshold(value, source)
+
+    content = write_evaluation(scored[0], protocol, folder, quiet, threshold)
     if settings.verbose:
         print(cost_table(content))
         if not is_published(workdir):
@@ -155,7 +163,14 @@ class _Both:
                 for results in (causal, offline)
             )
         return (
-            ScoredSplit(info, bags, causal, resampled=False),
+            ScoredSplit(
+                info,
+                bags,
+                causal,
+                resampled=False,
+                calibration=self.network.calibration,
+                note=f"whole videos of {selection_split(self.run)}, not on streams",
+            ),
             ScoredSplit(info, bags, offline, resampled=segments > 0),
         )
 

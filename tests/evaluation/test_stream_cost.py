@@ -121,3 +121,17 @@ def test_damaged_and_foreign_files(workdir: pathlib.Path, content: dict[str, Any
 def test_a_folder_without_a_run(tmp_path: pathlib.Path) -> None:
     with pytest.raises(UserError, match="is not a workdir"):
         evaluate_stream_seeds(tmp_path, split="val", step="best")
+
+
+def test_the_report_shows_what_streaming_costs(workdir: pathlib.Path) -> None:
+    settings = Settings(num_curves=0, verbose=False)
+    found = evaluate_stream(workdir, split="test", step="best", settings=settings)
+    page = (workdir / "eval" / "tiny-test-best-stream" / "report.html").read_text()
+    block = page.split("<h3>Streaming against whole videos</h3>")[1].split("</table>")[0]
+    for name in ("stream", "offline"):
+        assert f"{found['stream'][name]['frame_auc']:.4f}" in block
+    assert "AP, first 5 s of events" in block and "events are never found" in block
+    alarm = found["alarm_threshold"]  # of the selection split, as detection takes it
+    assert alarm["threshold"] == found["stream"]["operating_points"][1]["threshold"]
+    assert alarm["source"] == "1 % false alarms on val, replayed as streams"
+    assert found["calibration"]["note"].endswith("whole videos of val, not on streams")
