@@ -209,7 +209,7 @@ def _last(key: str) -> str:
 
 
 def unknown_key(key: str) -> str:
-    """Says that there is no such key, and which one was probably meant."""
+    """Says that the schema does not have this key, and names the nearest one."""
     near = nearest_key(key)
     hint = f"did you mean config.{near}?" if near else "refinevad_jax/config.py has all keys"
     return f"no key config.{key}; {hint}"

@@ -45,7 +45,7 @@ def summarize(data_dir: str, folder: pathlib.Path) -> str:
 
 
 def _next_line(info: BagsInfo, data_dir: str, sizes: Mapping[str, int]) -> str:
-    """The command that comes next: training; in words if there is no train split.
+    """The training command; without a train split, words that say what to do.
 
     sizes: number of videos of every split.
     """

@@ -120,7 +120,7 @@ def check_names(info: BagsInfo, videos: Sequence[Video]) -> None:
 
 
 def check_ids(videos: Sequence[Video]) -> None:
-    """Checks that every video has a name of its own that a file may have. Raises UserError."""
+    """Checks that video names differ and that files may have them. Raises UserError."""
     seen: dict[str, Video] = {}
     for video in videos:
         if not video.video_id:

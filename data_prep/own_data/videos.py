@@ -150,7 +150,7 @@ def _in_folders(root: pathlib.Path, found: Found) -> Iterator[Row]:
         videos = [file for file in files if file.suffix.lower() in SUFFIXES]
         others += [file for file in files if file not in videos]
         if not videos:
-            found.notes.append(f"{path}: no video in this folder; it is no label")
+            found.notes.append(f"{path}: no video in this folder, so it is not a label")
         for file in videos:
             inner = file.relative_to(path).as_posix()
             yield Row(file, f"{path.name}/{inner}", inner, path.name)

@@ -7,7 +7,6 @@ import pytest
 from flax import nnx
 
 from refinevad_jax.model.model_config import ModelConfig
-from refinevad_jax.model.model_config import ModelConfig
 from refinevad_jax.model.temporal_encoder import TemporalEncoder
 
 CHANNELS, BRANCH = 6, 4
@@ -15,15 +14,6 @@ CHANNELS, BRANCH = 6, 4
 
 @pytest.mark.parametrize("distance", [1, 3, 20])
 def test_a_dilation_is_a_convolution_of_three_taps(distance: int) -> None:
-    config = ModelConfig(
-        modality_widths=(CHANNELS,),
-        num_categories=2,
-        width=2 * BRANCH,
-        num_layers=0,
-        num_heads=1,
-        dropout=0.0,
-        dilations=(distance,),
-    )
     config = ModelConfig(
         modality_widths=(CHANNELS,),
         num_categories=2,
