@@ -24,12 +24,11 @@ def get_config():
 
 @pytest.fixture
 def folder(tmp_path: pathlib.Path) -> pathlib.Path:
-    """A user's folder, in which the names of configurations stand for runs of an epoch."""
+    """A user's folder, in which the name of a configuration stands for a run of an epoch."""
     folder = tmp_path / "my runs"
     folder.mkdir()
-    for name in ("demo", "own"):
-        text = (ROOT / "configs" / f"{name}.py").read_text(encoding="utf-8")
-        (folder / name).write_text(text + SHORTER, encoding="utf-8")
+    text = (ROOT / "configs" / "demo.py").read_text(encoding="utf-8")
+    (folder / "demo").write_text(text + SHORTER, encoding="utf-8")
     return folder
 
 
@@ -72,44 +71,18 @@ def test_from_the_demonstration_data_to_events_in_a_video(folder: pathlib.Path) 
         "python -m refinevad_jax train --config=demo --config.data.dataset=sim "
         "--config.data.data_dir='my data' --workdir=runs/sim"
     )
+    printed = shell(f"{command}' 1'", folder)
+    assert printed.startswith("workdir: runs/sim 1\n")
+    command = next_line(printed)
+    assert command == "python -m refinevad_jax evaluate --workdir='runs/sim 1'"
     printed = shell(command, folder)
-    assert printed.startswith("workdir: runs/sim\n")
-    printed = shell(next_line(printed), folder)
     command = next_line(printed)
     assert command == (
-        "python -m refinevad_jax detect --workdir=runs/sim --input=video.mp4 --output=found"
+        "python -m refinevad_jax detect --workdir='runs/sim 1' --input=video.mp4 --output=found"
     )
     write_video(folder / "video.mp4")
     shell(command, folder)
     assert (folder / "found" / "events.json").is_file()
-
-
-def test_from_features_of_ones_own_to_an_evaluation(folder: pathlib.Path) -> None:
-    """Started as modules, with a workdir that is quoted."""
-    rng = np.random.default_rng(0)
-    (folder / "features").mkdir()
-    rows = []
-    for i in range(8):
-        np.save(folder / "features" / f"{i}.npy", rng.normal(size=(6, 8)).astype(np.float32))
-        rows.append(f"{i}.npy,{('Normal', 'Fall')[i % 2]}\n")
-    (folder / "train.csv").write_text("path,label\n" + "".join(rows))
-    (folder / "taxonomy.json").write_text('{"name": "gate", "categories": ["Fall"]}')
-    printed = shell(
-        "python -m data_prep.package --name=gate --data_dir=data --list=train=train.csv "
-        "--features=features --taxonomy=taxonomy.json",
-        folder,
-    )
-    command = next_line(printed)
-    assert command == (
-        "python -m refinevad_jax.main --config=own --config.data.dataset=gate "
-        "--config.data.data_dir=data --workdir=runs/gate"
-    )
-    printed = shell(f"{command}' 1'", folder)
-    assert "1 normal and 1 anomalous, by video_auc: with so few the choice of the" in printed
-    command = next_line(printed)
-    assert command == "python -m refinevad_jax.evaluate --workdir='runs/gate 1' --split=train"
-    command = next_line(shell(command, folder))
-    assert "--workdir='runs/gate 1' --input=features.npy" in command
 
 
 def test_from_videos_to_a_data_set(folder: pathlib.Path) -> None:
