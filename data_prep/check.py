@@ -20,6 +20,7 @@ from absl import flags
 
 from data_prep.checks.findings import num_problems, render, to_dict
 from data_prep.checks.run import run_checks
+from data_prep.sources.truth import UNITS
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import require_writable, write_json
 from refinevad_jax.runtime.command_line import run
@@ -50,6 +51,12 @@ FPS = flags.DEFINE_float(
     1e-3,
 )
 flags.register_validator("fps", lambda fps: fps is None or math.isfinite(fps), "give a number")
+UNIT = flags.DEFINE_enum(
+    "unit",
+    "",
+    ["", *UNITS],
+    "unit of the numbers in --annotations, if the file does not state it or is wrong",
+)
 VALUES = flags.DEFINE_enum(
     "values", "sample", ["none", "sample", "all"], "how many rows of each feature file to read"
 )
@@ -70,6 +77,7 @@ def main() -> None:
         frame_counts=pathlib.Path(FRAME_COUNTS.value) if FRAME_COUNTS.value else None,
         frames_per_segment=FRAMES.value,
         fps=FPS.value,
+        unit=UNIT.value,
         values=VALUES.value,
     )
     if OUTPUT.value:

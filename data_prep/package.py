@@ -35,6 +35,7 @@ from data_prep.dataset.summary import summarize
 from data_prep.dataset.write import MakeRecords, make_here, write_dataset
 from data_prep.sources.features import LAYOUTS
 from data_prep.sources.package import OF_LISTS, OF_TEXT, SOURCES, read_source
+from data_prep.sources.truth import UNITS
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import require_writable
 from refinevad_jax.runtime.command_line import run
@@ -74,6 +75,12 @@ flags.DEFINE_float(
     1e-3,
 )
 flags.register_validator("fps", lambda fps: fps is None or math.isfinite(fps), "give a number")
+flags.DEFINE_enum(
+    "unit",
+    "",
+    ["", *UNITS],
+    "with --list: unit of the numbers in --annotations, if the file does not state it or is wrong",
+)
 flags.DEFINE_enum(
     "layout", "auto", LAYOUTS, "with --list: axis of the crops in files of three axes"
 )

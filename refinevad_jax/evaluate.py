@@ -66,6 +66,12 @@ FPS = flags.DEFINE_float(
     1e-3,
 )
 flags.register_validator("fps", lambda fps: fps is None or math.isfinite(fps), "give a number")
+UNIT = flags.DEFINE_enum(
+    "unit",
+    "",
+    ["", "frames", "seconds"],
+    "With --list: unit of the numbers in --annotations, if the file does not state it or is wrong.",
+)
 FRAMES_PER_SEGMENT = flags.DEFINE_integer(
     "frames_per_segment", 16, "With --list: frames that a segment of the scores covers.", 1, 10_000
 )
@@ -105,7 +111,7 @@ ALLOW_MISMATCH = flags.DEFINE_bool(
 )
 CACHE = command_line.cache_flag()
 OF_RUNS = (STEP, NUM_SEGMENTS, STREAM, ALLOW_MISMATCH, CACHE)
-OF_LISTS = (ANNOTATIONS, TAXONOMY, FRAME_COUNTS, FPS, FRAMES_PER_SEGMENT)
+OF_LISTS = (ANNOTATIONS, TAXONOMY, FRAME_COUNTS, FPS, UNIT, FRAMES_PER_SEGMENT)
 
 
 def main() -> None:
@@ -222,6 +228,7 @@ def _evaluate_scores(path: pathlib.Path) -> None:
         taxonomy=TAXONOMY.value,
         frame_counts=pathlib.Path(FRAME_COUNTS.value) if FRAME_COUNTS.value else None,
         fps=FPS.value,
+        unit=UNIT.value,
         frames_per_segment=FRAMES_PER_SEGMENT.value,
     )
     for note in listed.notes:

@@ -15,11 +15,31 @@ from refinevad_jax.errors import UserError
 LARGEST_FRAME = 2**31 - 1
 
 
+# Rates that differ by less than this share are the same rate, rounded.
+RATE_TOLERANCE = 1e-3
+# A duration that is stated in whole seconds is wrong by as much.
+_DURATION_TOLERANCE = 0.5
+
 # The place in a video, counted in frames, of a time in seconds.
-Clock = Callable[[float], float]
+Place = Callable[[float], float]
 
 
-def _steady(frames_per_unit: float) -> Clock:
+@dataclasses.dataclass(frozen=True)
+class Clock:
+    """The times that were recorded of a video.
+
+    Attributes:
+        rate: frames per second, on average.
+        frame_at: the place, counted in frames, of a time in seconds.
+        steady: whether the rate is the same throughout.
+    """
+
+    rate: float
+    frame_at: Place
+    steady: bool = True
+
+
+def _steady(frames_per_unit: float) -> Place:
     return lambda place: place * frames_per_unit
 
 
@@ -61,9 +81,13 @@ class Annotations:
             that the file gives as normal. A video whose spans are unknown is absent.
         num_frames: frames per video if the file states them.
         labels: label string per video, as stated by the file or by the video's name.
-        fps: frames per second if stated.
+        fps: frames per second if stated; after `in_frames` those by which seconds are counted.
+        durations: seconds per video if stated.
         stretches: spans that are not in frames yet, see `in_frames`.
-        unit: the unit of `stretches`: "", "ratio" (share of the video) or "seconds".
+        unit: what the file's starts and ends are counted in: "frames", "seconds" or "ratio" (shares
+            of the video).
+        unit_reason: why they are taken for that, if the file may mean another unit; "" if the
+            grammar says it.
         points: single annotated frames per video (GlanceVAD's clicks); they are not truth.
         frames_from_segments: num_frames is 16 T of some feature release, not the video's length.
         notes: what a reader should know, one line each.
@@ -76,8 +100,10 @@ class Annotations:
     num_frames: dict[str, int] = dataclasses.field(default_factory=dict)
     labels: dict[str, str] = dataclasses.field(default_factory=dict)
     fps: dict[str, float] = dataclasses.field(default_factory=dict)
+    durations: dict[str, float] = dataclasses.field(default_factory=dict)
     stretches: dict[str, tuple[Stretch, ...]] = dataclasses.field(default_factory=dict)
-    unit: str = ""
+    unit: str = "frames"
+    unit_reason: str = ""
     points: dict[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
     frames_from_segments: bool = False
     notes: tuple[str, ...] = ()
@@ -100,6 +126,32 @@ class Annotations:
     def _spans_by_key(self) -> dict[str, tuple[Span, ...]]:
         return {match_key(video): spans for video, spans in self.spans.items()}
 
+    def in_unit(self, unit: str, reason: str) -> "Annotations":
+        """The same numbers, read in another unit: "frames" or "seconds".
+
+        reason: why. Raises UserError if they are shares of the video.
+        """
+        if self.unit == "ratio":
+            raise UserError(f"{reason}: {self.source} states shares of the video; leave it out")
+        changed: dict[str, Any] = {"unit": unit, "unit_reason": reason}
+        if unit == "seconds" and self.unit == "frames":
+            known = {video: spans for video, spans in self.spans.items() if spans}
+            changed["stretches"] = {
+                video: tuple(Stretch(span.start, span.end, span.category) for span in spans)
+                for video, spans in known.items()
+            }
+            changed["spans"] = {video: () for video in self.spans if video not in known}
+        if unit == "frames" and self.stretches:
+            whole = {
+                video: tuple(to_span(s.start, s.end, 1, s.category) for s in stretches)
+                for video, stretches in self.stretches.items()
+            }
+            changed |= {"stretches": {}, "spans": self._ordered(self.spans | whole)}
+        return dataclasses.replace(self, **changed)
+
+    def _ordered(self, spans: Mapping[str, tuple[Span, ...]]) -> dict[str, tuple[Span, ...]]:
+        return {video: spans[video] for video in self.video_ids if video in spans}
+
     def in_frames(
         self,
         num_frames: Mapping[str, int] | None = None,
@@ -108,50 +160,143 @@ class Annotations:
     ) -> "Annotations":
         """Turns stretches into frames, see `to_span`.
 
+        Seconds are counted by the first of these that is known: the recorded times of a video whose
+        rate varies, the rate that the file states, its frames or those counted over its duration,
+        the recorded rate, fps. The notes say which rates were overruled. A stretch that begins
+        within the video keeps at least the last frame.
+
         Args:
-            num_frames: frames per video, for shares of the video; what the file states itself wins.
-            fps: frames per second, for seconds of which neither the file nor clocks tell the frame.
-            clocks: by match_key, of videos whose times are known; a rate that the file states wins.
+            num_frames: frames per video, by id or match_key; what the file states itself wins.
+            fps: frames per second of videos for which nothing else tells them.
+            clocks: by match_key, of videos whose times are known.
 
         Raises UserError for the first video whose frames or fps are not known.
         """
-        if not self.stretches:
-            return self
+        rates = _Rates(self, num_frames or {}, fps, clocks or {})
         spans = dict(self.spans)
         for video, stretches in self.stretches.items():
+            length = rates.length(video)
             if self.unit == "seconds":
-                clock = self._clock(video, fps, clocks or {})
+                place = rates.place(video)
+            elif length is not None:
+                place = _steady(length)
             else:
-                clock = _steady(self._length(video, num_frames or {}))
+                raise UserError(
+                    f"{self.source}: the spans of {video} are shares of its length and its number "
+                    "of frames is not known; give a file with a line 'name@frames' per video by "
+                    "--frame_counts"
+                )
             spans[video] = tuple(
-                to_span(clock(stretch.start), clock(stretch.end), 1, stretch.category)
+                _within(to_span(start, end, 1, stretch.category), start, length)
                 for stretch in stretches
+                for start, end in [(place(stretch.start), place(stretch.end))]
             )
-        order = {video: spans[video] for video in self.video_ids if video in spans}
-        return dataclasses.replace(self, spans=order, stretches={}, unit="")
+        return dataclasses.replace(
+            self,
+            spans=self._ordered(spans),
+            stretches={},
+            fps=rates.chosen(self.video_ids),
+            notes=(*self.notes, *rates.overruled(self.video_ids)),
+        )
 
-    def _clock(self, video: str, fps: float | None, clocks: Mapping[str, Clock]) -> Clock:
-        """The frame of a time of a video; Clock of a constant rate if that is all that is known."""
-        key = match_key(video)
-        if video not in self.fps and key in clocks:
-            return clocks[key]
-        rate = self.fps.get(video, fps)
-        if rate is None:
-            raise UserError(
-                f"{self.source}: the spans of {video} are in seconds and its frames per second "
-                "are not known; give the rate by --fps, 30 for UCF-Crime"
-            )
-        return _steady(rate)
 
-    def _length(self, video: str, num_frames: Mapping[str, int]) -> int:
-        for counts in (self.num_frames, num_frames):
+def _within(span: Span, start: float, length: int | None) -> Span:
+    """A span that begins in the last half frame of a video is its last frame."""
+    if length is not None and start < length <= span.start:
+        return Span(length - 1, length, span.category)
+    return span
+
+
+class _Rates:
+    """What tells the frames per second of the videos of annotations, and which source counts."""
+
+    def __init__(
+        self,
+        read: Annotations,
+        num_frames: Mapping[str, int],
+        fps: float | None,
+        clocks: Mapping[str, Clock],
+    ) -> None:
+        self._read, self._num_frames, self._fps, self._clocks = read, num_frames, fps, clocks
+
+    def length(self, video: str) -> int | None:
+        """Frames of a video: as the annotations state them, else as given."""
+        for counts in (self._read.num_frames, self._num_frames):
             for name in (video, match_key(video)):
                 if name in counts:
                     return counts[name]
-        raise UserError(
-            f"{self.source}: the spans of {video} are shares of its length and its number of "
-            "frames is not known; give a file that states it by --frame_counts"
-        )
+        return None
+
+    def place(self, video: str) -> Place:
+        """The frame of a time. Raises UserError if nothing tells the rate."""
+        clock = self._clocks.get(match_key(video))
+        found = self._sources(video)
+        if not found:
+            raise UserError(
+                f"{self._read.source}: the spans of {video} are in seconds and its frames per "
+                "second are not known; give the rate by --fps, 30 for UCF-Crime"
+            )
+        first = next(iter(found))
+        return clock.frame_at if clock and first in ("times", "record") else _steady(found[first])
+
+    def _sources(self, video: str) -> dict[str, float]:
+        """The rate by everything that states it; the first one counts."""
+        read, clock = self._read, self._clocks.get(match_key(video))
+        recorded = clock.rate if clock else 0.0
+        length, duration = self.length(video), read.durations.get(video, 0.0)
+        by_duration = length / duration if length and duration else 0.0
+        if video not in read.num_frames and not self._differ(recorded, by_duration, duration):
+            by_duration = 0.0  # rounded; the record is more exact
+        found = {
+            "times": 0.0 if not clock or clock.steady else recorded,
+            "stated": read.fps.get(video, 0.0),
+            "duration": by_duration,
+            "record": recorded,
+            "flag": self._fps or 0.0,
+        }
+        return {name: rate for name, rate in found.items() if rate}
+
+    @staticmethod
+    def _differ(one: float, other: float, duration: float = 0.0) -> bool:
+        """Whether two rates differ by more than rounding, of themselves or of the duration."""
+        slack = _DURATION_TOLERANCE / duration if duration else 0.0
+        return not math.isclose(one, other, rel_tol=max(RATE_TOLERANCE, slack))
+
+    def chosen(self, videos: Iterable[str]) -> dict[str, float]:
+        """The rate of every video for which there is one."""
+        found = {video: self._sources(video) for video in videos}
+        return {video: next(iter(rates.values())) for video, rates in found.items() if rates}
+
+    def overruled(self, videos: Iterable[str]) -> list[str]:
+        """A note for each pair of sources that state different rates for some videos."""
+        pairs: dict[tuple[str, str], list[str]] = {}
+        for video in videos:
+            first, *others = self._sources(video).items() or [("", 0.0)]
+            for name, rate in others:
+                rounded = (
+                    self._read.durations.get(video, 0.0) if "duration" in (first[0], name) else 0.0
+                )
+                if {first[0], name} != {"times", "record"} and self._differ(
+                    first[1], rate, rounded
+                ):
+                    pairs.setdefault((first[0], name), []).append(
+                        f"{video}: {first[1]:.4g}, not {rate:.4g}"
+                    )
+        return [
+            f"frames per second of {len(found)} videos: {_RATE_SOURCES[taken]} instead of "
+            f"{_RATE_SOURCES[other]} ({'; '.join(found[:3])}{'; ...' if len(found) > 3 else ''})"
+            for (taken, other), found in pairs.items()
+        ]
+
+
+# Where a rate may come from, in words.
+_RATE_SOURCES = {
+    "times": "the recorded times of the segments, as the rate varies,",
+    "stated": "the rate that the annotations state",
+    "duration": "the frames over the duration that the annotations state",
+    "record": "the rate that extraction recorded",
+    "flag": "--fps",
+}
 
 
 class Builder:
@@ -160,10 +305,10 @@ class Builder:
     Every `add` is told the place (file and line), for its errors. Raises UserError for a span that
     ends before it starts and for a video that appears twice with different content. As the end is
     exclusive, a span `330 330` (IEF-VAD's ShanghaiTech file has two) covers nothing: it is left out
-    and noted.
+    and noted. If a video has no other span, its spans are not known, unless its label is normal.
     """
 
-    def __init__(self, grammar: str, source: str, *, unit: str = "") -> None:
+    def __init__(self, grammar: str, source: str, *, unit: str = "frames") -> None:
         self._grammar, self._source, self._unit = grammar, source, unit
         # Spans, label, frames and rate of each video.
         self._rows: dict[str, tuple[Any, str | None, int | None, float | None]] = {}
@@ -183,7 +328,10 @@ class Builder:
         if not video:
             raise UserError(f"{place}: no video name; write one")
         label = label_from_name(video) if label is None else label
-        kept = None if spans is None else tuple(self._check(spans, label, video, place))
+        given = None if spans is None else tuple(spans)
+        kept = None if given is None else tuple(self._check(given, label, video, place))
+        if given and not kept and not is_normal_label(label):
+            kept = None
         if num_frames is not None and not 0 <= num_frames <= LARGEST_FRAME:
             raise UserError(f"{place}: {num_frames} frames for {video}; correct the number")
         if fps is not None and not 0 < fps < math.inf:
@@ -211,14 +359,23 @@ class Builder:
         *,
         points: dict[str, tuple[int, ...]] | None = None,
         frames_from_segments: bool = False,
+        durations: dict[str, float] | None = None,
+        unit_reason: str = "",
         notes: tuple[str, ...] = (),
     ) -> Annotations:
-        """The finished record. Raises UserError if nothing was added."""
+        """The finished record; arguments as its attributes.
+
+        Raises UserError if nothing was added.
+        """
         rows = self._rows
         if not rows and not points:
             raise UserError(f"{self._source}: no video in it; check that this is the right file")
         if self._empty:
-            notes += (f"{len(self._empty)} empty spans left out, first in {self._empty[0]}",)
+            names = dict.fromkeys(self._empty)
+            more = ", ..." if len(names) > 3 else ""
+            notes += (
+                f"{len(self._empty)} empty spans left out, in {', '.join([*names][:3])}{more}",
+            )
         known = {video: spans for video, (spans, _, _, _) in rows.items() if spans is not None}
         stretches = {video: s for video, s in known.items() if s and isinstance(s[0], Stretch)}
         return Annotations(
@@ -229,8 +386,10 @@ class Builder:
             num_frames={video: n for video, (_, _, n, _) in rows.items() if n is not None},
             labels={video: label for video, (_, label, _, _) in rows.items() if label is not None},
             fps={video: fps for video, (_, _, _, fps) in rows.items() if fps is not None},
+            durations=durations or {},
             stretches=stretches,
-            unit=self._unit if stretches else "",
+            unit=self._unit,
+            unit_reason=unit_reason,
             points=points or {},
             frames_from_segments=frames_from_segments,
             notes=notes,
