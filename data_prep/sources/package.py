@@ -139,6 +139,8 @@ def read_source(
 
 
 def _request(flags: Mapping[str, Any], words: Mapping[str, Any]) -> Request:
+    if flags["unit"] and not flags["annotations"]:
+        raise UserError("--unit has no effect without --annotations; leave it out")
     extra = parse_named(flags["extra_features"], "extra_features", "MODALITY=FOLDER", ("visual",))
     return Request(
         lists=parse_named(flags["list"], "list", "SPLIT=FILE, as in train=train.csv"),
