@@ -22,7 +22,6 @@ Any of them on Apache Beam, with the same result: --beam_runner=DirectRunner --b
 """
 
 import functools
-import math
 import pathlib
 
 from absl import flags
@@ -74,7 +73,7 @@ flags.DEFINE_float(
     "of data_prep.extract state them, as 25",
     1e-3,
 )
-flags.register_validator("fps", lambda fps: fps is None or math.isfinite(fps), "give a number")
+flags.register_validator("fps", lambda fps: fps is None or fps <= 1e5, "give a number up to 1e5")
 flags.DEFINE_enum(
     "unit",
     "",

@@ -89,7 +89,7 @@ FPS = flags.DEFINE_float(
     "the data set that the run was trained on, or 25 if it has none.",
     1e-3,
 )
-flags.register_validator("fps", lambda fps: fps is None or math.isfinite(fps), "give a number")
+flags.register_validator("fps", lambda fps: fps is None or fps <= 1e5, "give a number up to 1e5")
 ALLOW_MISMATCH = flags.DEFINE_bool(
     "allow_mismatch", False, "Accept another encoder or number of crops than in training."
 )

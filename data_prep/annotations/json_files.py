@@ -18,6 +18,10 @@ _KNOWN = (
 )
 
 
+# Seconds of a video; more frames per second than that makes are no rate.
+_SHORTEST = 1e-3
+
+
 def read_json(content: Any, source: str) -> Annotations:
     """Reads a parsed JSON file. Raises UserError naming the entry that does not fit."""
     # Every reader below looks its entries up with the keys that its grammar promises.
@@ -198,7 +202,7 @@ def _read_activitynet(videos: Mapping[str, Any], source: str) -> Annotations:
         duration = _real(entry.get("duration_second", entry.get("duration", 0)), place)
         frames = _whole(entry["duration_frame"], place) if "duration_frame" in entry else None
         fps = _real(entry["fps"], place) if "fps" in entry else None
-        if duration < 0 or (frames and duration and frames / duration == math.inf):
+        if duration and duration < _SHORTEST:
             raise UserError(f"{place}: a duration of {duration} seconds; correct the number")
         stated = categories.pop() if len(categories) == 1 else None
         if "label" in entry:

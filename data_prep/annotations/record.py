@@ -127,27 +127,24 @@ class Annotations:
         return {match_key(video): spans for video, spans in self.spans.items()}
 
     def in_unit(self, unit: str, reason: str) -> "Annotations":
-        """The same numbers, read in another unit: "frames" or "seconds".
-
-        reason: why. Raises UserError if they are shares of the video.
-        """
-        if self.unit == "ratio":
-            raise UserError(f"{reason}: {self.source} states shares of the video; leave it out")
-        changed: dict[str, Any] = {"unit": unit, "unit_reason": reason}
-        if unit == "seconds" and self.unit == "frames":
-            known = {video: spans for video, spans in self.spans.items() if spans}
-            changed["stretches"] = {
-                video: tuple(Stretch(span.start, span.end, span.category) for span in spans)
-                for video, spans in known.items()
-            }
-            changed["spans"] = {video: () for video in self.spans if video not in known}
-        if unit == "frames" and self.stretches:
-            whole = {
-                video: tuple(to_span(s.start, s.end, 1, s.category) for s in stretches)
-                for video, stretches in self.stretches.items()
-            }
-            changed |= {"stretches": {}, "spans": self._ordered(self.spans | whole)}
-        return dataclasses.replace(self, **changed)
+        """The same numbers, read in another unit, "frames" or "seconds", for a reason in words."""
+        spans, stretches = dict(self.spans), dict(self.stretches)
+        if unit == "frames":
+            for video, found in self.stretches.items():
+                spans[video] = tuple(to_span(s.start, s.end, 1, s.category) for s in found)
+            stretches = {}
+        else:
+            for video, whole in self.spans.items():
+                if whole:
+                    stretches[video] = tuple(Stretch(s.start, s.end, s.category) for s in whole)
+                    del spans[video]
+        return dataclasses.replace(
+            self,
+            unit=unit,
+            unit_reason=reason,
+            spans=self._ordered(spans),
+            stretches=stretches,
+        )
 
     def _ordered(self, spans: Mapping[str, tuple[Span, ...]]) -> dict[str, tuple[Span, ...]]:
         return {video: spans[video] for video in self.video_ids if video in spans}
@@ -237,7 +234,7 @@ class _Rates:
                 "second are not known; give the rate by --fps, 30 for UCF-Crime"
             )
         first = next(iter(found))
-        return clock.frame_at if clock and first in ("times", "record") else _steady(found[first])
+        return clock.frame_at if clock and first in _OF_RECORD else _steady(found[first])
 
     def _sources(self, video: str) -> dict[str, float]:
         """The rate by everything that states it; the first one counts."""
@@ -268,35 +265,32 @@ class _Rates:
         return {video: next(iter(rates.values())) for video, rates in found.items() if rates}
 
     def overruled(self, videos: Iterable[str]) -> list[str]:
-        """A note for each pair of sources that state different rates for some videos."""
+        """A note for each two sources that state different rates, except for --fps and a record."""
         pairs: dict[tuple[str, str], list[str]] = {}
         for video in videos:
-            first, *others = self._sources(video).items() or [("", 0.0)]
-            for name, rate in others:
-                rounded = (
-                    self._read.durations.get(video, 0.0) if "duration" in (first[0], name) else 0.0
-                )
-                if {first[0], name} != {"times", "record"} and self._differ(
-                    first[1], rate, rounded
-                ):
-                    pairs.setdefault((first[0], name), []).append(
-                        f"{video}: {first[1]:.4g}, not {rate:.4g}"
-                    )
+            (taken, rate), *others = self._sources(video).items() or [("", 0.0)]
+            for other, its_rate in others:
+                same = taken in _OF_RECORD and other in (*_OF_RECORD, "flag")
+                of_duration = self._read.durations.get(video, 0.0) * ("duration" in (taken, other))
+                if not same and self._differ(rate, its_rate, of_duration):
+                    told = f"{video}: {rate:.4g} frames per second, not {its_rate:.4g}"
+                    pairs.setdefault((taken, other), []).append(told)
         return [
-            f"frames per second of {len(found)} videos: {_RATE_SOURCES[taken]} instead of "
-            f"{_RATE_SOURCES[other]} ({'; '.join(found[:3])}{'; ...' if len(found) > 3 else ''})"
-            for (taken, other), found in pairs.items()
+            f"seconds become frames by {_RATE_SOURCES[taken]}, not by {_RATE_SOURCES[other]} "
+            f"({'; '.join(told[:3])}{f'; {len(told)} videos in all' if len(told) > 3 else ''})"
+            for (taken, other), told in pairs.items()
         ]
 
 
 # Where a rate may come from, in words.
 _RATE_SOURCES = {
-    "times": "the recorded times of the segments, as the rate varies,",
+    "times": "the recorded times of the segments",
     "stated": "the rate that the annotations state",
-    "duration": "the frames over the duration that the annotations state",
+    "duration": "the duration that the annotations state",
     "record": "the rate that extraction recorded",
     "flag": "--fps",
 }
+_OF_RECORD = ("times", "record")
 
 
 class Builder:
@@ -334,7 +328,7 @@ class Builder:
             kept = None
         if num_frames is not None and not 0 <= num_frames <= LARGEST_FRAME:
             raise UserError(f"{place}: {num_frames} frames for {video}; correct the number")
-        if fps is not None and not 0 < fps < math.inf:
+        if fps is not None and not 0 < fps <= LARGEST_FRAME:
             raise UserError(f"{place}: {fps} frames per second for {video}; correct the numbers")
         row = (kept, label, num_frames, fps)
         if self._rows.setdefault(video, row) != row:

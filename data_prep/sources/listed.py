@@ -229,7 +229,7 @@ def _rules(read: VideoList, bags: list[Bag], size: int) -> dict[str, np.ndarray]
 def _truth_note(path: pathlib.Path, truth: Annotations, bags: list[Bag]) -> str:
     unknown = [bag.video_id for bag in bags if not bag.has_truth]
     left_out = (
-        f"; {len(unknown)} anomalous videos are not in it and are left out of frame metrics "
+        f"; {len(unknown)} anomalous videos have no truth there and are left out of frame metrics "
         f"({', '.join(unknown[:3])}{', ...' if len(unknown) > 3 else ''})"
     )
     version = describe_truth(truth)["version"]

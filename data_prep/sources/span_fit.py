@@ -19,8 +19,7 @@ _UNCOUNTED_SEGMENTS = 2
 _USUAL_RATE = 25.0
 # A video is rarely annotated at a rate that is more than three times that of its features.
 _MOST_RATES = 3.0
-# Spans of so many videos are not all at the very beginning by chance.
-_MANY = 3
+# The share of a video that is its very beginning.
 _EARLY = 0.05
 
 
@@ -104,7 +103,7 @@ def fit_spans(
     *,
     unit: str,
     rates: Mapping[str, float],
-    guessed: bool = False,
+    early_from: int,
 ) -> Fit:
     """Compares spans with the videos that they are of.
 
@@ -113,7 +112,8 @@ def fit_spans(
         extents: of the same videos, if known.
         unit: in which the file's numbers were read, see Annotations.
         rates: frames per second of the videos, if known.
-        guessed: whether the unit was guessed.
+        early_from: spans that all lie at the very beginning are a fault if so many videos have
+            some.
     """
     outside: dict[str, list[str]] = {"lost": [], "some": [], "late": [], "slightly": []}
     lost, missed = [], []
@@ -160,7 +160,7 @@ def fit_spans(
             problem=False,
             usual=True,
         ),
-        *_early(known, extents, unit, rates, guessed),
+        *([] if len(known) < early_from else _early(known, extents, unit, rates)),
     ]
     return Fit(tuple(fault for fault in faults if fault.videos), tuple(lost), tuple(missed), advice)
 
@@ -180,7 +180,7 @@ class _Told:
             length = f"its segments have {extent.length} frames"
         frames = f"frames {span.start} to {span.end}"
         if self._unit == "seconds" and self._rate:
-            times = f"{span.start / self._rate:g} to {span.end / self._rate:g} s"
+            times = f"{span.start / self._rate:.1f} to {span.end / self._rate:.1f} s"
             return f"{self._video}: {times} ({frames} at {self._rate:.4g} per second), {length}"
         if self._unit == "ratio":
             shares = f"{span.start / extent.length:.4g} to {span.end / extent.length:.4g}"
@@ -204,7 +204,7 @@ _UNITS: dict[str, tuple[_Reading, str]] = {
     ),
     "percent of the video": (
         lambda number, length, rate: number / 100 * length,
-        "write frames or seconds instead",
+        "divide them by 100 for shares, or write frames or seconds",
     ),
 }
 # What numbers that were read in one unit are taken for, if they are too large for it.
@@ -271,11 +271,10 @@ def _early(
     extents: Mapping[str, Extent],
     unit: str,
     rates: Mapping[str, float],
-    guessed: bool,
 ) -> list[Fault]:
     """Spans that all lie at the very beginning, as if numbers of a larger unit had been misread."""
     larger = _LARGER.get(unit)
-    if not larger or len(spans) < (1 if guessed else _MANY):
+    if not larger or not spans:
         return []
     numbers = _numbers(spans, extents, unit, rates)
     ends = {video: max(span.end for span in found) for video, found in spans.items()}

@@ -63,7 +63,7 @@ def settle_truth(
     elif fps and truth.unit_reason and truth.unit == "frames":
         seconds = truth.in_unit("seconds", "").in_frames(counts, fps, clocks)
         extents = extents_of(seconds.spans, counts, segments or {}, frames_per_segment)
-        if not fit_of(seconds, seconds.spans, extents).faults:
+        if all(fault.usual for fault in fit_of(seconds, seconds.spans, extents).faults):
             raise UserError(
                 f"{truth.source}: {truth.unit_reason}, so they may be frames or, with "
                 f"--fps={fps:g}, seconds; give --unit=frames or --unit=seconds"
@@ -75,7 +75,7 @@ def describe_unit(truth: Annotations) -> str:
     """In which unit the numbers were read, and why if that was not certain."""
     words = {"ratio": "shares of the video"}.get(truth.unit, truth.unit)
     reason = truth.unit_reason
-    if not reason or reason.startswith("--unit"):
+    if not reason or _is_stated(truth):
         return f"{words} ({reason})" if reason else words
     (other,) = (unit for unit in UNITS if unit != truth.unit)
     return f"{words}, because {reason}; --unit={other} if they are {other}"
@@ -84,10 +84,17 @@ def describe_unit(truth: Annotations) -> str:
 def fit_of(
     truth: Annotations, spans: Mapping[str, Sequence[Span]], extents: Mapping[str, Extent]
 ) -> Fit:
-    """How spans lie in their videos, read in the unit of their annotations."""
-    return fit_spans(
-        spans, extents, unit=truth.unit, rates=truth.fps, guessed=bool(truth.unit_reason)
-    )
+    """How spans lie in their videos, read in the unit of their annotations.
+
+    In three videos or more it is no chance if all spans lie at the very beginning. If the unit was
+    guessed, one is enough to ask; if the user states the unit, there is nothing to ask.
+    """
+    early_from = len(spans) + 1 if _is_stated(truth) else 1 if truth.unit_reason else 3
+    return fit_spans(spans, extents, unit=truth.unit, rates=truth.fps, early_from=early_from)
+
+
+def _is_stated(truth: Annotations) -> bool:
+    return truth.unit_reason.startswith("--unit")
 
 
 def describe_truth(truth: Annotations) -> dict[str, str]:
