@@ -66,6 +66,8 @@ def main() -> None:
     """Checks, prints the report and ends with the exit code that it deserves."""
     if not (LIST.value or FEATURES.value or ANNOTATIONS.value or GT.value):
         raise UserError("nothing to check: give --list, --features, --annotations or --gt")
+    if UNIT.value and not ANNOTATIONS.value:
+        raise UserError("--unit has no effect without --annotations; leave it out")
     if OUTPUT.value:
         require_writable("output", pathlib.Path(OUTPUT.value).parent)
     sections = run_checks(

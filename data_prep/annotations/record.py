@@ -2,10 +2,10 @@
 
 import dataclasses
 import functools
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from data_prep.annotations.rates import Clock, Rates, steady
 from data_prep.catalogue.lookup import label_from_name
 from data_prep.catalogue.video_names import is_normal_label, label_tokens, match_key
 from data_prep.dataset.videos import Span
@@ -13,34 +13,6 @@ from refinevad_jax.errors import UserError
 
 # Frame numbers are stored as int32 in a dataset folder.
 LARGEST_FRAME = 2**31 - 1
-
-
-# Rates that differ by less than this share are the same rate, rounded.
-RATE_TOLERANCE = 1e-3
-# A duration that is stated in whole seconds is wrong by as much.
-_DURATION_TOLERANCE = 0.5
-
-# The place in a video, counted in frames, of a time in seconds.
-Place = Callable[[float], float]
-
-
-@dataclasses.dataclass(frozen=True)
-class Clock:
-    """The times that were recorded of a video.
-
-    Attributes:
-        rate: frames per second, on average.
-        frame_at: the place, counted in frames, of a time in seconds.
-        steady: whether the rate is the same throughout.
-    """
-
-    rate: float
-    frame_at: Place
-    steady: bool = True
-
-
-def _steady(frames_per_unit: float) -> Place:
-    return lambda place: place * frames_per_unit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,6 +112,7 @@ class Annotations:
                     del spans[video]
         return dataclasses.replace(
             self,
+            grammar=self.grammar.replace(f"({self.unit})", f"({unit})"),
             unit=unit,
             unit_reason=reason,
             spans=self._ordered(spans),
@@ -159,8 +132,10 @@ class Annotations:
 
         Seconds are counted by the first of these that is known: the recorded times of a video whose
         rate varies, the rate that the file states, its frames or those counted over its duration,
-        the recorded rate, fps. The notes say which rates were overruled. A stretch that begins
-        within the video keeps at least the last frame.
+        the recorded rate, fps. If the file states another number of frames for the same duration,
+        it is about another encoding of the video: the recorded rate comes first. The notes say
+        which rates were overruled. A stretch that begins within the video keeps at least the last
+        frame.
 
         Args:
             num_frames: frames per video, by id or match_key; what the file states itself wins.
@@ -169,14 +144,22 @@ class Annotations:
 
         Raises UserError for the first video whose frames or fps are not known.
         """
-        rates = _Rates(self, num_frames or {}, fps, clocks or {})
+        rates = Rates(
+            self.source,
+            {match_key(video): n for video, n in self.num_frames.items()},
+            {match_key(video): rate for video, rate in self.fps.items()},
+            {match_key(video): seconds for video, seconds in self.durations.items()},
+            given=num_frames or {},
+            flag=fps,
+            clocks=clocks or {},
+        )
         spans = dict(self.spans)
         for video, stretches in self.stretches.items():
             length = rates.length(video)
             if self.unit == "seconds":
                 place = rates.place(video)
             elif length is not None:
-                place = _steady(length)
+                place = steady(length)
             else:
                 raise UserError(
                     f"{self.source}: the spans of {video} are shares of its length and its number "
@@ -202,95 +185,6 @@ def _within(span: Span, start: float, length: int | None) -> Span:
     if length is not None and start < length <= span.start:
         return Span(length - 1, length, span.category)
     return span
-
-
-class _Rates:
-    """What tells the frames per second of the videos of annotations, and which source counts."""
-
-    def __init__(
-        self,
-        read: Annotations,
-        num_frames: Mapping[str, int],
-        fps: float | None,
-        clocks: Mapping[str, Clock],
-    ) -> None:
-        self._read, self._num_frames, self._fps, self._clocks = read, num_frames, fps, clocks
-
-    def length(self, video: str) -> int | None:
-        """Frames of a video: as the annotations state them, else as given."""
-        for counts in (self._read.num_frames, self._num_frames):
-            for name in (video, match_key(video)):
-                if name in counts:
-                    return counts[name]
-        return None
-
-    def place(self, video: str) -> Place:
-        """The frame of a time. Raises UserError if nothing tells the rate."""
-        clock = self._clocks.get(match_key(video))
-        found = self._sources(video)
-        if not found:
-            raise UserError(
-                f"{self._read.source}: the spans of {video} are in seconds and its frames per "
-                "second are not known; give the rate by --fps, 30 for UCF-Crime"
-            )
-        first = next(iter(found))
-        return clock.frame_at if clock and first in _OF_RECORD else _steady(found[first])
-
-    def _sources(self, video: str) -> dict[str, float]:
-        """The rate by everything that states it; the first one counts."""
-        read, clock = self._read, self._clocks.get(match_key(video))
-        recorded = clock.rate if clock else 0.0
-        length, duration = self.length(video), read.durations.get(video, 0.0)
-        by_duration = length / duration if length and duration else 0.0
-        if video not in read.num_frames and not self._differ(recorded, by_duration, duration):
-            by_duration = 0.0  # rounded; the record is more exact
-        found = {
-            "times": 0.0 if not clock or clock.steady else recorded,
-            "stated": read.fps.get(video, 0.0),
-            "duration": by_duration,
-            "record": recorded,
-            "flag": self._fps or 0.0,
-        }
-        return {name: rate for name, rate in found.items() if rate}
-
-    @staticmethod
-    def _differ(one: float, other: float, duration: float = 0.0) -> bool:
-        """Whether two rates differ by more than rounding, of themselves or of the duration."""
-        slack = _DURATION_TOLERANCE / duration if duration else 0.0
-        return not math.isclose(one, other, rel_tol=max(RATE_TOLERANCE, slack))
-
-    def chosen(self, videos: Iterable[str]) -> dict[str, float]:
-        """The rate of every video for which there is one."""
-        found = {video: self._sources(video) for video in videos}
-        return {video: next(iter(rates.values())) for video, rates in found.items() if rates}
-
-    def overruled(self, videos: Iterable[str]) -> list[str]:
-        """A note for each two sources that state different rates, except for --fps and a record."""
-        pairs: dict[tuple[str, str], list[str]] = {}
-        for video in videos:
-            (taken, rate), *others = self._sources(video).items() or [("", 0.0)]
-            for other, its_rate in others:
-                same = taken in _OF_RECORD and other in (*_OF_RECORD, "flag")
-                of_duration = self._read.durations.get(video, 0.0) * ("duration" in (taken, other))
-                if not same and self._differ(rate, its_rate, of_duration):
-                    told = f"{video}: {rate:.4g} frames per second, not {its_rate:.4g}"
-                    pairs.setdefault((taken, other), []).append(told)
-        return [
-            f"seconds become frames by {_RATE_SOURCES[taken]}, not by {_RATE_SOURCES[other]} "
-            f"({'; '.join(told[:3])}{f'; {len(told)} videos in all' if len(told) > 3 else ''})"
-            for (taken, other), told in pairs.items()
-        ]
-
-
-# Where a rate may come from, in words.
-_RATE_SOURCES = {
-    "times": "the recorded times of the segments",
-    "stated": "the rate that the annotations state",
-    "duration": "the duration that the annotations state",
-    "record": "the rate that extraction recorded",
-    "flag": "--fps",
-}
-_OF_RECORD = ("times", "record")
 
 
 class Builder:

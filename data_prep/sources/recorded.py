@@ -9,7 +9,7 @@ import pathlib
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from data_prep.annotations.record import RATE_TOLERANCE, Clock
+from data_prep.annotations.rates import RATE_TOLERANCE, Clock
 from data_prep.sources.truth import warn
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, NAMES
 from refinevad_jax.encoders.record import FeatureRecord, read_record
@@ -116,7 +116,9 @@ def compared(digests: Mapping[pathlib.Path, str]) -> str:
 def clocks_of(recorded: Mapping[str, FeatureRecord]) -> dict[str, Clock]:
     """The recorded times of the videos that have some, by the same keys."""
     return {
-        key: Clock(record.rate, record.frame_at, steady=not record.segment_seconds)
+        key: Clock(
+            record.rate, record.frame_at, record.num_frames, steady=not record.segment_seconds
+        )
         for key, record in recorded.items()
         if record.rate
     }

@@ -134,8 +134,9 @@ def fit_spans(
             if late.end > extent.last or exact:
                 kind = "late" if late.end > extent.last else "slightly"
                 outside[kind].append(told(late))
-    readings = _readings(known, extents, unit, rates) if missed or outside["some"] else []
-    advice = _advice(readings)
+    wrong = len(missed) + len(outside["some"]) + len(outside["late"])
+    # What fits a few videos only says nothing of the unit.
+    advice = _advice(_readings(known, extents, unit, rates)) if 2 * wrong > len(known) else ""
     faults = [
         Fault(
             OUTSIDE,
@@ -151,7 +152,7 @@ def fit_spans(
         Fault(
             "spans past the end",
             tuple(outside["late"]),
-            "spans end after the video and are cut; correct them",
+            f"spans end after the video and are cut{advice or '; correct them'}",
         ),
         Fault(
             "spans past the end",
@@ -257,8 +258,8 @@ def _readings(
 
 def _advice(readings: Sequence[str]) -> str:
     words = {
-        "another rate": "the file may be about videos of another frame rate or another cut: give "
-        "the frames of the videos that were encoded"
+        "another rate": "the file may be about another cut or frame rate of the videos: state the "
+        "times in the videos that were encoded"
     }
     told = [
         words.get(name) or f"as {name} all spans would fit: {_UNITS[name][1]}" for name in readings

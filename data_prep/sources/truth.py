@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from data_prep.annotations import Annotations, read_annotations
-from data_prep.annotations.record import Clock
+from data_prep.annotations.rates import Clock
 from data_prep.annotations.truths import name_truth, official, span_hash
 from data_prep.catalogue.lookup import data_set_of, data_set_of_all
 from data_prep.catalogue.video_names import match_key
@@ -117,8 +117,8 @@ def add_truth(
     """Gives the videos their spans, and the frame counts and rates that the annotations state.
 
     The truth of a video is known if the annotations name it, and for a normal video also if they
-    name any other of its split: some files list anomalous videos only. It is not known of an
-    anomalous video whose spans all lie outside of what is evaluated.
+    name any other of its split: some files list anomalous videos only. It is not known of a video
+    whose spans all lie outside of what is evaluated.
 
     Args:
         videos: those of all lists.
@@ -183,7 +183,7 @@ def without_lost_truth(
     info: BagsInfo,
     extents: Mapping[str, Extent],
 ) -> list[Video]:
-    """The videos; the truth of an anomalous one that keeps no span becomes unknown.
+    """The videos; the truth of one that keeps no span becomes unknown.
 
     Raises UserError if more than half of the annotated anomalous videos miss their spans.
     """
@@ -204,9 +204,8 @@ def without_lost_truth(
     for fault in fit.faults:
         if not fault.usual:
             warn(fault.videos, fault.message)
-    lost = anomalous & set(fit.lost)
     return [
-        dataclasses.replace(video, spans=None) if video.video_id in lost else video
+        dataclasses.replace(video, spans=None) if video.video_id in fit.lost else video
         for video in videos
     ]
 

@@ -98,9 +98,15 @@ WRONG_UNITS = {
     "seconds as shares": (lagovad(a=[[1.5, 2.5]]), "as seconds all spans would fit: give --unit="),
     "frames as seconds": ({"a": [[20.0, 60.5]], "c": [[30, 80]]}, "give --unit=frames"),
     "frames as seconds of HIVAU": (hivau(a=[[20, 60]], c=[[30, 79]]), "give --unit=frames"),
-    "frames at twice the rate": ({"a": [[100, 140]], "c": [[120, 158]]}, "another frame rate"),
-    "seconds of a longer cut": ({"a": [[4.5, 6.5]], "c": [[5.5, 7.0]]}, "another cut"),
-    "sixty frames per second": ("a Fight 100 170\nc Fight 90 190\n", "another frame rate"),
+    "frames at twice the rate": (
+        {"a": [[100, 140]], "c": [[120, 158]]},
+        "another cut or frame rate",
+    ),
+    "seconds of a longer cut": (
+        {"a": [[4.5, 6.5]], "c": [[5.5, 7.0]]},
+        "another cut or frame rate",
+    ),
+    "sixty frames per second": ("a Fight 100 170\nc Fight 90 190\n", "another cut or frame rate"),
 }
 
 
@@ -143,7 +149,8 @@ def test_the_truth_of_a_video_that_loses_its_spans_is_unknown(
         ": a: frames 100 to 120, the video has 80 frames (1 in all)",
         "warning: a span begins after the end of the video and is left out",
         ": c: frames 90 to 95, the video has 80 frames (1 in all)",
-        "warning: spans end after the video and are cut; correct them: d: frames 60 to 100",
+        "warning: spans end after the video and are cut",
+        ": d: frames 60 to 100, the video has 80 frames (1 in all)",
     ):
         assert words in err
     found = made.check()[1]
@@ -227,6 +234,9 @@ def test_a_variable_rate_counts_by_its_segments_whatever_the_file_states(
         ({}, 25, ""),
         ({"fps": 25.01}, 25.01, ""),
         ({"fps": 25, "duration_frame": 80, "duration": 8}, 25, "not by the duration that the ann"),
+        # The same 3.2 s, encoded at 30 frames per second; the features are of 25.
+        ({"duration_frame": 96, "duration": 3.2}, 25, "recorded, not by the duration that the ann"),
+        ({"duration_frame": 96, "fps": 30, "duration": 3.2}, 25, "not by the rate that the annota"),
     ],
 )
 def test_an_entry_then_the_record(
@@ -239,6 +249,14 @@ def test_an_entry_then_the_record(
     err = capsys.readouterr().err
     assert note in err and ("seconds become frames by" in err) == bool(note)
     assert ("note" in made.check()[1]) == bool(note)
+
+
+def test_a_duration_in_another_unit_is_refused(made: Set) -> None:
+    entry = {"duration": 3200, "annotations": [{"segment": [1000, 2000], "label": "Fight"}]}
+    made.truth({"database": {"a": entry}})
+    for read in (made.package, made.check):
+        with pytest.raises(UserError, match=r"a has 80 frames in 3200 seconds; correct the durat"):
+            read()
 
 
 def test_the_unit_is_said(made: Set, capsys: pytest.CaptureFixture[str]) -> None:
