@@ -7,6 +7,7 @@ folder appear only when all of them are in (docs/data_format.md).
 import contextlib
 import dataclasses
 import json
+import math
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -135,9 +136,11 @@ def _write_files(
 
 
 def _common_rate(videos: Iterable[Video]) -> float:
-    """Frames per second of all videos, 0 if they differ or one is not known."""
-    rates = {round(video.fps, 3) for video in videos}
-    return rates.pop() if len(rates) == 1 else 0.0
+    """Frames per second of the videos that state it, 0 if they differ or none does."""
+    rates = sorted(video.fps for video in videos if video.fps)
+    if not rates or not math.isclose(rates[0], rates[-1], rel_tol=1e-3):
+        return 0.0
+    return round(rates[len(rates) // 2], 3)
 
 
 class _Shards:

@@ -119,21 +119,21 @@ def fit_spans(
     lost, missed = [], []
     known = {video: found for video, found in spans.items() if found and video in extents}
     for video, found in known.items():
-        extent, told = extents[video], _Told(video, extents[video], unit, rates.get(video, 0.0))
+        extent, rate = extents[video], rates.get(video, 0.0)
         behind = [span for span in found if span.start >= extent.counted]
         over = max(span.end for span in found) - extent.length
         if len(behind) == len(found):
             lost.append(video)
             missed += [video] * (min(span.start for span in found) >= extent.length)
-            outside["lost"].append(told(behind[0]))
+            outside["lost"].append(_told(video, behind[0], extent, unit, rate))
         elif any(span.start >= extent.length for span in behind):
-            outside["some"].append(told(behind[0]))
+            outside["some"].append(_told(video, behind[0], extent, unit, rate))
         elif over > 0:
             late = max(found, key=lambda span: span.end)
             exact = extent.last == extent.length + TOLERATED_EXCESS
             if late.end > extent.last or exact:
                 kind = "late" if late.end > extent.last else "slightly"
-                outside[kind].append(told(late))
+                outside[kind].append(_told(video, late, extent, unit, rate))
     wrong = len(missed) + len(outside["some"]) + len(outside["late"])
     # What fits a few videos only says nothing of the unit.
     advice = _advice(_readings(known, extents, unit, rates)) if 2 * wrong > len(known) else ""
@@ -166,27 +166,21 @@ def fit_spans(
     return Fit(tuple(fault for fault in faults if fault.videos), tuple(lost), tuple(missed), advice)
 
 
-class _Told:
+def _told(video: str, span: Span, extent: Extent, unit: str, rate: float) -> str:
     """Says where a span of a video lies, in the unit of the file."""
-
-    def __init__(self, video: str, extent: Extent, unit: str, rate: float) -> None:
-        self._video, self._extent, self._unit, self._rate = video, extent, unit, rate
-
-    def __call__(self, span: Span) -> str:
-        extent = self._extent
-        length = f"the video has {extent.length} frames"
-        if extent.counted < extent.length:
-            length += f", {extent.counted} of them in its segments"
-        elif extent.last > extent.length + TOLERATED_EXCESS:
-            length = f"its segments have {extent.length} frames"
-        frames = f"frames {span.start} to {span.end}"
-        if self._unit == "seconds" and self._rate:
-            times = f"{span.start / self._rate:.1f} to {span.end / self._rate:.1f} s"
-            return f"{self._video}: {times} ({frames} at {self._rate:.4g} per second), {length}"
-        if self._unit == "ratio":
-            shares = f"{span.start / extent.length:.4g} to {span.end / extent.length:.4g}"
-            return f"{self._video}: {shares} of the video ({frames}), {length}"
-        return f"{self._video}: {frames}, {length}"
+    length = f"the video has {extent.length} frames"
+    if extent.counted < extent.length:
+        length += f", {extent.counted} of them in its segments"
+    elif extent.last > extent.length + TOLERATED_EXCESS:
+        length = f"its segments have {extent.length} frames"
+    place = f"frames {span.start} to {span.end}"
+    if unit == "seconds" and rate:
+        times = f"{span.start / rate:.1f} to {span.end / rate:.1f} s"
+        place = f"{times} ({place} at {rate:.4g} per second)"
+    elif unit == "ratio":
+        shares = f"{span.start / extent.length:.4g} to {span.end / extent.length:.4g}"
+        place = f"{shares} of the video ({place})"
+    return f"{video}: {place}, {length}"
 
 
 # How numbers may be meant, and the cure. Number, frames of the video and frames per second give the
@@ -214,7 +208,12 @@ _SMALLER = {
     "seconds": ("frames", "percent of the video", "milliseconds"),
     "ratio": ("percent of the video", "seconds", "frames", "milliseconds"),
 }
-_LARGER = {"frames": "seconds", "seconds": "shares of the video"}
+# If they are too small for it.
+_LARGER = {
+    "frames": ("seconds", "percent of the video"),
+    "seconds": ("shares of the video",),
+    "ratio": (),
+}
 
 
 def _numbers(
@@ -274,14 +273,13 @@ def _early(
     rates: Mapping[str, float],
 ) -> list[Fault]:
     """Spans that all lie at the very beginning, as if numbers of a larger unit had been misread."""
-    larger = _LARGER.get(unit)
-    if not larger or not spans:
-        return []
     numbers = _numbers(spans, extents, unit, rates)
+    larger = [name for name in _LARGER[unit] if _fits(name, numbers)]
     ends = {video: max(span.end for span in found) for video, found in spans.items()}
-    latest = max(ends[video] / extents[video].length for video in spans)
-    if latest >= _EARLY or not _fits(larger, numbers):
+    latest = max((ends[video] / extents[video].length for video in spans), default=1.0)
+    if latest >= _EARLY or not larger:
         return []
+    cures = "; ".join(f"if they are {name}, {_UNITS[name][1]}" for name in larger)
     told = tuple(
         f"{video}: ends at frame {end} of {extents[video].length}" for video, end in ends.items()
     )
@@ -289,8 +287,8 @@ def _early(
         Fault(
             "spans at the very beginning",
             told,
-            f"read as {unit}, all spans lie in the first {100 * latest:.2g} % of their videos; if "
-            f"they are {larger}, {_UNITS[larger][1]}",
+            f"read as {unit}, all spans lie in the first {100 * latest:.2g} % of their videos; "
+            f"{cures}",
             problem=False,
         )
     ]

@@ -48,7 +48,7 @@ class BagsInfo:
         provenance: input files with their SHA-256, and how they were read.
         normalization: {modality: "l2"} if every row that is not zero has length 1, "none"
             otherwise; measured when the data set is written. Empty if it was not measured.
-        fps: frames per second of all videos; 0 if they differ or are not known.
+        fps: frames per second of the videos that state it; 0 if they differ or none does.
     """
 
     name: str

@@ -319,12 +319,17 @@ def test_spans_at_the_very_beginning_of_all_videos(
     text = "a Fight 4 60\nc Fight 10 20\nd Fight 80 90\n"
     for content in (late, text):
         made.truth(content).package()
-        assert f"warning: {words}, give --unit=seconds: a: ends at frame 60" in (
-            capsys.readouterr().err
-        )
+        err = capsys.readouterr().err
+        assert f"warning: {words}, give --unit=seconds; if they are percent of" in err
+        assert "a: ends at frame 60 of 3200" in err
         assert made.check()[1][kind][0].startswith(f"3 videos: {words}")
     made.truth({"a": [[0.2, 0.5]], "c": [[0.1, 0.9]]}).package()
     assert "if they are shares of the video, multiply" in capsys.readouterr().err
+    made.truth({"a": [[20, 100]], "c": [[90, 100]]})
+    made.video("a", 126)  # 2016 frames: 81 s
+    made.package()
+    assert "of their videos; if they are percent of the video, divide" in capsys.readouterr().err
+    made.video("a", 200)
     # One event further on, a text of one video, a unit that the user states.
     for content, options in (
         (late | {"c": [[10, 20], [900, 990]]}, {}),
