@@ -135,8 +135,11 @@ def fit_spans(
                 kind = "late" if late.end > extent.last else "slightly"
                 outside[kind].append(_told(video, late, extent, unit, rate))
     wrong = len(missed) + len(outside["some"]) + len(outside["late"])
-    # What fits a few videos only says nothing of the unit.
-    advice = _advice(_readings(known, extents, unit, rates)) if 2 * wrong > len(known) else ""
+    # What a few videos have says nothing of the unit.
+    readings = _readings(known, extents, unit, rates) if 2 * wrong > len(known) else []
+    if 2 * len(missed) <= len(known):
+        readings = [name for name in readings if name == _OTHER_RATE]
+    advice = _advice(readings)
     faults = [
         Fault(
             OUTSIDE,
@@ -183,6 +186,7 @@ def _told(video: str, span: Span, extent: Extent, unit: str, rate: float) -> str
     return f"{video}: {place}, {length}"
 
 
+_OTHER_RATE = "another rate"
 # How numbers may be meant, and the cure. Number, frames of the video and frames per second give the
 # place in frames.
 _Reading = Callable[[float, float, float], float]
@@ -251,13 +255,13 @@ def _readings(
     if not found and excess > _MOST_RATES and _fits("milliseconds", numbers):
         found = ["milliseconds"]
     if unit != "ratio" and excess <= _MOST_RATES:
-        found.append("another rate")
+        found.append(_OTHER_RATE)
     return found
 
 
 def _advice(readings: Sequence[str]) -> str:
     words = {
-        "another rate": "the file may be about another cut or frame rate of the videos: state the "
+        _OTHER_RATE: "the file may be about another cut or frame rate of the videos: state the "
         "times in the videos that were encoded"
     }
     told = [
