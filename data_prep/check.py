@@ -12,7 +12,6 @@ video. Exit code 0: clean; 1: there are problems; 2: an input cannot be read.
       --features=features/ --values=all --output=report.json
 """
 
-import math
 import pathlib
 import sys
 
@@ -20,6 +19,7 @@ from absl import flags
 
 from data_prep.checks.findings import num_problems, render, to_dict
 from data_prep.checks.run import run_checks
+from data_prep.sources.truth import UNITS
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import require_writable, write_json
 from refinevad_jax.runtime.command_line import run
@@ -49,7 +49,13 @@ FPS = flags.DEFINE_float(
     "data_prep.extract state them",
     1e-3,
 )
-flags.register_validator("fps", lambda fps: fps is None or math.isfinite(fps), "give a number")
+flags.register_validator("fps", lambda fps: fps is None or fps <= 1e5, "give a number up to 1e5")
+UNIT = flags.DEFINE_enum(
+    "unit",
+    "",
+    ["", *UNITS],
+    "unit of the numbers in --annotations, if the file does not state it or is wrong",
+)
 VALUES = flags.DEFINE_enum(
     "values", "sample", ["none", "sample", "all"], "how many rows of each feature file to read"
 )
@@ -60,6 +66,8 @@ def main() -> None:
     """Checks, prints the report and ends with the exit code that it deserves."""
     if not (LIST.value or FEATURES.value or ANNOTATIONS.value or GT.value):
         raise UserError("nothing to check: give --list, --features, --annotations or --gt")
+    if UNIT.value and not ANNOTATIONS.value:
+        raise UserError("--unit has no effect without --annotations; leave it out")
     if OUTPUT.value:
         require_writable("output", pathlib.Path(OUTPUT.value).parent)
     sections = run_checks(
@@ -70,6 +78,7 @@ def main() -> None:
         frame_counts=pathlib.Path(FRAME_COUNTS.value) if FRAME_COUNTS.value else None,
         frames_per_segment=FRAMES.value,
         fps=FPS.value,
+        unit=UNIT.value,
         values=VALUES.value,
     )
     if OUTPUT.value:

@@ -22,7 +22,6 @@ Any of them on Apache Beam, with the same result: --beam_runner=DirectRunner --b
 """
 
 import functools
-import math
 import pathlib
 
 from absl import flags
@@ -35,6 +34,7 @@ from data_prep.dataset.summary import summarize
 from data_prep.dataset.write import MakeRecords, make_here, write_dataset
 from data_prep.sources.features import LAYOUTS
 from data_prep.sources.package import OF_LISTS, OF_TEXT, SOURCES, read_source
+from data_prep.sources.truth import UNITS
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import require_writable
 from refinevad_jax.runtime.command_line import run
@@ -73,7 +73,13 @@ flags.DEFINE_float(
     "of data_prep.extract state them, as 25",
     1e-3,
 )
-flags.register_validator("fps", lambda fps: fps is None or math.isfinite(fps), "give a number")
+flags.register_validator("fps", lambda fps: fps is None or fps <= 1e5, "give a number up to 1e5")
+flags.DEFINE_enum(
+    "unit",
+    "",
+    ["", *UNITS],
+    "with --list: unit of the numbers in --annotations, if the file does not state it or is wrong",
+)
 flags.DEFINE_enum(
     "layout", "auto", LAYOUTS, "with --list: axis of the crops in files of three axes"
 )

@@ -82,6 +82,14 @@ NUM_CROPS = flags.DEFINE_enum(
     "num_crops", "0", ["0", "1", "10"], "Crops per segment, averaged; 0: as many as in training."
 )
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "Segments encoded at a time.", 1, 4096)
+FPS = flags.DEFINE_float(
+    "fps",
+    None,
+    "Frames per second of feature files, if no record beside them states it; if not given, that of "
+    "the data set that the run was trained on, or 25 if it has none.",
+    1e-3,
+)
+flags.register_validator("fps", lambda fps: fps is None or fps <= 1e5, "give a number up to 1e5")
 ALLOW_MISMATCH = flags.DEFINE_bool(
     "allow_mismatch", False, "Accept another encoder or number of crops than in training."
 )
@@ -96,6 +104,8 @@ def main() -> None:
         raise UserError("--stream takes one --input and writes to the screen, not to --output")
     if STREAM.value and ANNOTATE.value:
         raise UserError("--annotate has no effect with --stream, which writes no video")
+    if STREAM.value and FPS.value:
+        raise UserError("--fps has no effect with --stream, which takes the times of the source")
     output = pathlib.Path(OUTPUT.value or "found")
     if not STREAM.value:
         require_writable("output", output)
@@ -127,7 +137,12 @@ def main() -> None:
         threshold = detector.threshold(*chosen)
     print(f"threshold {threshold.value:.4g}: {threshold.words}", file=notes, flush=True)
     settings = run_detection.DetectionSettings(
-        ENCODER.value, WEIGHTS.value, int(NUM_CROPS.value), BATCH_SIZE.value, ANNOTATE.value
+        ENCODER.value,
+        WEIGHTS.value,
+        int(NUM_CROPS.value),
+        BATCH_SIZE.value,
+        ANNOTATE.value,
+        FPS.value,
     )
     if not STREAM.value:
         if not OUTPUT.value:

@@ -20,7 +20,6 @@ video is replayed as a stream: the folder ends in -stream, and WORKDIR/stream.js
 thresholds that detect --stream takes.
 """
 
-import math
 import pathlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -65,7 +64,13 @@ FPS = flags.DEFINE_float(
     "With --list: frames per second, for annotations in seconds that do not state it.",
     1e-3,
 )
-flags.register_validator("fps", lambda fps: fps is None or math.isfinite(fps), "give a number")
+flags.register_validator("fps", lambda fps: fps is None or fps <= 1e5, "give a number up to 1e5")
+UNIT = flags.DEFINE_enum(
+    "unit",
+    "",
+    ["", "frames", "seconds"],
+    "With --list: unit of the numbers in --annotations, if the file does not state it or is wrong.",
+)
 FRAMES_PER_SEGMENT = flags.DEFINE_integer(
     "frames_per_segment", 16, "With --list: frames that a segment of the scores covers.", 1, 10_000
 )
@@ -105,7 +110,7 @@ ALLOW_MISMATCH = flags.DEFINE_bool(
 )
 CACHE = command_line.cache_flag()
 OF_RUNS = (STEP, NUM_SEGMENTS, STREAM, ALLOW_MISMATCH, CACHE)
-OF_LISTS = (ANNOTATIONS, TAXONOMY, FRAME_COUNTS, FPS, FRAMES_PER_SEGMENT)
+OF_LISTS = (ANNOTATIONS, TAXONOMY, FRAME_COUNTS, FPS, UNIT, FRAMES_PER_SEGMENT)
 
 
 def main() -> None:
@@ -222,6 +227,7 @@ def _evaluate_scores(path: pathlib.Path) -> None:
         taxonomy=TAXONOMY.value,
         frame_counts=pathlib.Path(FRAME_COUNTS.value) if FRAME_COUNTS.value else None,
         fps=FPS.value,
+        unit=UNIT.value,
         frames_per_segment=FRAMES_PER_SEGMENT.value,
     )
     for note in listed.notes:

@@ -18,6 +18,10 @@ _KNOWN = (
 )
 
 
+# Seconds of a video; more frames per second than that makes are no rate.
+_SHORTEST = 1e-3
+
+
 def read_json(content: Any, source: str) -> Annotations:
     """Reads a parsed JSON file. Raises UserError naming the entry that does not fit."""
     # Every reader below looks its entries up with the keys that its grammar promises.
@@ -149,20 +153,18 @@ def _read_segments(entries: list[Any], source: str) -> Annotations:
 
 def _read_hivau(videos: Mapping[str, Any], source: str) -> Annotations:
     """HIVAU-70k: events in seconds; events of a video without label are not truth: it is normal."""
-    builder = Builder("HIVAU JSON (seconds)", source)
+    builder = Builder("HIVAU JSON (seconds)", source, unit="seconds")
     for name, entry in videos.items():
         place = f"{source}, {name}"
         labels = [_text(label, place) for label in entry["label"]]
-        fps = _real(entry["fps"], place)
         category = labels[0] if len(labels) == 1 else None
-        events = _stretches(entry["events"] if labels else [], place, category)
         builder.add(
             strip_video_path(name),
-            [to_span(event.start, event.end, fps, category) for event in events],
+            _stretches(entry["events"] if labels else [], place, category),
             place=place,
             label="-".join(labels) or "Normal",
             num_frames=_whole(entry["n_frames"], place),
-            fps=fps,
+            fps=_real(entry["fps"], place),
         )
     notes = ("events cut anew for captions: 12 of the 251 UCF-Crime videos differ from the truth",)
     return builder.build(notes=notes)
@@ -189,6 +191,7 @@ def _read_activitynet(videos: Mapping[str, Any], source: str) -> Annotations:
     """ActivityNet ground truth: segments in seconds; the `v_` before an id is the format's own."""
     builder = Builder("ActivityNet JSON (seconds)", source, unit="seconds")
     prefixed = all(name.startswith("v_") for name in videos)
+    durations: dict[str, float] = {}
     for name, entry in videos.items():
         place = f"{source}, {name}"
         stretches = []
@@ -198,25 +201,25 @@ def _read_activitynet(videos: Mapping[str, Any], source: str) -> Annotations:
         categories = {stretch.category for stretch in stretches}
         duration = _real(entry.get("duration_second", entry.get("duration", 0)), place)
         frames = _whole(entry["duration_frame"], place) if "duration_frame" in entry else None
+        fps = _real(entry["fps"], place) if "fps" in entry else None
+        if duration and duration < _SHORTEST:
+            raise UserError(f"{place}: a duration of {duration} seconds; correct the number")
         stated = categories.pop() if len(categories) == 1 else None
         if "label" in entry:
             stated = _text(entry["label"], place)
-        builder.add(
-            strip_video_path(name.removeprefix("v_") if prefixed else name),
-            stretches,
-            place=place,
-            label=stated,
-            num_frames=frames,
-            fps=frames / duration if frames and duration else None,
-        )
-    return builder.build()
+        video = strip_video_path(name.removeprefix("v_") if prefixed else name)
+        builder.add(video, stretches, place=place, label=stated, num_frames=frames, fps=fps)
+        if duration > 0:
+            durations[video] = duration
+    return builder.build(durations=durations)
 
 
 def _read_intervals(videos: Mapping[str, Any], source: str) -> Annotations:
     """`{"video": [[start, end], ...]}`, end exclusive, an empty list for a normal video.
 
     The unit is the last of the words `seconds` and `frames` in the file's name, as in
-    `val_intervals_seconds.json`; without one, frames if all numbers are whole, seconds otherwise.
+    `val_intervals_seconds.json`; without one, frames if all numbers of the file are whole, seconds
+    otherwise.
     """
     for video, pairs in videos.items():
         if not isinstance(pairs, list) or not all(_is_interval(pair) for pair in pairs):
@@ -227,16 +230,15 @@ def _read_intervals(videos: Mapping[str, Any], source: str) -> Annotations:
     values = [value for pairs in videos.values() for pair in pairs for value in pair]
     whole = all(isinstance(value, int) for value in values)
     unit = stated[-1] if stated else "frames" if whole else "seconds"
-    builder = Builder(
-        f"JSON {{video: spans}} ({unit})", source, unit="seconds" if unit == "seconds" else ""
-    )
+    reason = "all numbers are whole" if whole else "some numbers have a decimal point"
+    builder = Builder(f"JSON {{video: spans}} ({unit})", source, unit=unit)
     for video, pairs in videos.items():
         spans = [
             Stretch(start, end) if unit == "seconds" else to_span(start, end, 1)
             for start, end in pairs
         ]
         builder.add(strip_video_path(video), spans, place=f"{source}, {video}")
-    return builder.build()
+    return builder.build(unit_reason="" if stated or not values else reason)
 
 
 def _is_interval(pair: Any) -> bool:

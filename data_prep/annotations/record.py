@@ -2,10 +2,10 @@
 
 import dataclasses
 import functools
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from data_prep.annotations.rates import Clock, Rates, steady
 from data_prep.catalogue.lookup import label_from_name
 from data_prep.catalogue.video_names import is_normal_label, label_tokens, match_key
 from data_prep.dataset.videos import Span
@@ -13,14 +13,6 @@ from refinevad_jax.errors import UserError
 
 # Frame numbers are stored as int32 in a dataset folder.
 LARGEST_FRAME = 2**31 - 1
-
-
-# The place in a video, counted in frames, of a time in seconds.
-Clock = Callable[[float], float]
-
-
-def _steady(frames_per_unit: float) -> Clock:
-    return lambda place: place * frames_per_unit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,9 +53,13 @@ class Annotations:
             that the file gives as normal. A video whose spans are unknown is absent.
         num_frames: frames per video if the file states them.
         labels: label string per video, as stated by the file or by the video's name.
-        fps: frames per second if stated.
+        fps: frames per second if stated; after `in_frames` those by which seconds are counted.
+        durations: seconds per video if stated.
         stretches: spans that are not in frames yet, see `in_frames`.
-        unit: the unit of `stretches`: "", "ratio" (share of the video) or "seconds".
+        unit: what the file's starts and ends are counted in: "frames", "seconds" or "ratio" (shares
+            of the video).
+        unit_reason: why they are taken for that, if the file may mean another unit; "" if the
+            grammar says it.
         points: single annotated frames per video (GlanceVAD's clicks); they are not truth.
         frames_from_segments: num_frames is 16 T of some feature release, not the video's length.
         notes: what a reader should know, one line each.
@@ -76,8 +72,10 @@ class Annotations:
     num_frames: dict[str, int] = dataclasses.field(default_factory=dict)
     labels: dict[str, str] = dataclasses.field(default_factory=dict)
     fps: dict[str, float] = dataclasses.field(default_factory=dict)
+    durations: dict[str, float] = dataclasses.field(default_factory=dict)
     stretches: dict[str, tuple[Stretch, ...]] = dataclasses.field(default_factory=dict)
-    unit: str = ""
+    unit: str = "frames"
+    unit_reason: str = ""
     points: dict[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
     frames_from_segments: bool = False
     notes: tuple[str, ...] = ()
@@ -100,6 +98,30 @@ class Annotations:
     def _spans_by_key(self) -> dict[str, tuple[Span, ...]]:
         return {match_key(video): spans for video, spans in self.spans.items()}
 
+    def in_unit(self, unit: str, reason: str) -> "Annotations":
+        """The same numbers, read in another unit, "frames" or "seconds", for a reason in words."""
+        spans, stretches = dict(self.spans), dict(self.stretches)
+        if unit == "frames":
+            for video, found in self.stretches.items():
+                spans[video] = tuple(to_span(s.start, s.end, 1, s.category) for s in found)
+            stretches = {}
+        else:
+            for video, whole in self.spans.items():
+                if whole:
+                    stretches[video] = tuple(Stretch(s.start, s.end, s.category) for s in whole)
+                    del spans[video]
+        return dataclasses.replace(
+            self,
+            grammar=self.grammar.replace(f"({self.unit})", f"({unit})"),
+            unit=unit,
+            unit_reason=reason,
+            spans=self._ordered(spans),
+            stretches=stretches,
+        )
+
+    def _ordered(self, spans: Mapping[str, tuple[Span, ...]]) -> dict[str, tuple[Span, ...]]:
+        return {video: spans[video] for video in self.video_ids if video in spans}
+
     def in_frames(
         self,
         num_frames: Mapping[str, int] | None = None,
@@ -108,50 +130,61 @@ class Annotations:
     ) -> "Annotations":
         """Turns stretches into frames, see `to_span`.
 
+        Seconds are counted by the first of these that is known: the recorded times of a video whose
+        rate varies, the rate that the file states, its frames or those counted over its duration,
+        the recorded rate, fps. If the file states another number of frames for the same duration,
+        it is about another encoding of the video: the recorded rate comes first. The notes say
+        which rates were overruled. A stretch that begins within the video keeps at least the last
+        frame.
+
         Args:
-            num_frames: frames per video, for shares of the video; what the file states itself wins.
-            fps: frames per second, for seconds of which neither the file nor clocks tell the frame.
-            clocks: by match_key, of videos whose times are known; a rate that the file states wins.
+            num_frames: frames per video, by id or match_key; what the file states itself wins.
+            fps: frames per second of videos for which nothing else tells them.
+            clocks: by match_key, of videos whose times are known.
 
         Raises UserError for the first video whose frames or fps are not known.
         """
-        if not self.stretches:
-            return self
+        rates = Rates(
+            self.source,
+            {match_key(video): n for video, n in self.num_frames.items()},
+            {match_key(video): rate for video, rate in self.fps.items()},
+            {match_key(video): seconds for video, seconds in self.durations.items()},
+            given=num_frames or {},
+            flag=fps,
+            clocks=clocks or {},
+        )
         spans = dict(self.spans)
         for video, stretches in self.stretches.items():
+            length = rates.length(video)
             if self.unit == "seconds":
-                clock = self._clock(video, fps, clocks or {})
+                place = rates.place(video)
+            elif length is not None:
+                place = steady(length)
             else:
-                clock = _steady(self._length(video, num_frames or {}))
+                raise UserError(
+                    f"{self.source}: the spans of {video} are shares of its length and its number "
+                    "of frames is not known; give a file with a line 'name@frames' per video by "
+                    "--frame_counts"
+                )
             spans[video] = tuple(
-                to_span(clock(stretch.start), clock(stretch.end), 1, stretch.category)
+                _within(to_span(start, end, 1, stretch.category), start, length)
                 for stretch in stretches
+                for start, end in [(place(stretch.start), place(stretch.end))]
             )
-        order = {video: spans[video] for video in self.video_ids if video in spans}
-        return dataclasses.replace(self, spans=order, stretches={}, unit="")
-
-    def _clock(self, video: str, fps: float | None, clocks: Mapping[str, Clock]) -> Clock:
-        """The frame of a time of a video; Clock of a constant rate if that is all that is known."""
-        key = match_key(video)
-        if video not in self.fps and key in clocks:
-            return clocks[key]
-        rate = self.fps.get(video, fps)
-        if rate is None:
-            raise UserError(
-                f"{self.source}: the spans of {video} are in seconds and its frames per second "
-                "are not known; give the rate by --fps, 30 for UCF-Crime"
-            )
-        return _steady(rate)
-
-    def _length(self, video: str, num_frames: Mapping[str, int]) -> int:
-        for counts in (self.num_frames, num_frames):
-            for name in (video, match_key(video)):
-                if name in counts:
-                    return counts[name]
-        raise UserError(
-            f"{self.source}: the spans of {video} are shares of its length and its number of "
-            "frames is not known; give a file that states it by --frame_counts"
+        return dataclasses.replace(
+            self,
+            spans=self._ordered(spans),
+            stretches={},
+            fps=rates.chosen(self.video_ids),
+            notes=(*self.notes, *rates.overruled(self.video_ids)),
         )
+
+
+def _within(span: Span, start: float, length: int | None) -> Span:
+    """A span that begins in the last half frame of a video is its last frame."""
+    if length is not None and start < length <= span.start:
+        return Span(length - 1, length, span.category)
+    return span
 
 
 class Builder:
@@ -160,10 +193,10 @@ class Builder:
     Every `add` is told the place (file and line), for its errors. Raises UserError for a span that
     ends before it starts and for a video that appears twice with different content. As the end is
     exclusive, a span `330 330` (IEF-VAD's ShanghaiTech file has two) covers nothing: it is left out
-    and noted.
+    and noted. If a video has no other span, its spans are not known, unless its label is normal.
     """
 
-    def __init__(self, grammar: str, source: str, *, unit: str = "") -> None:
+    def __init__(self, grammar: str, source: str, *, unit: str = "frames") -> None:
         self._grammar, self._source, self._unit = grammar, source, unit
         # Spans, label, frames and rate of each video.
         self._rows: dict[str, tuple[Any, str | None, int | None, float | None]] = {}
@@ -183,10 +216,13 @@ class Builder:
         if not video:
             raise UserError(f"{place}: no video name; write one")
         label = label_from_name(video) if label is None else label
-        kept = None if spans is None else tuple(self._check(spans, label, video, place))
+        given = None if spans is None else tuple(spans)
+        kept = None if given is None else tuple(self._check(given, label, video, place))
+        if given and not kept and not is_normal_label(label):
+            kept = None
         if num_frames is not None and not 0 <= num_frames <= LARGEST_FRAME:
             raise UserError(f"{place}: {num_frames} frames for {video}; correct the number")
-        if fps is not None and not 0 < fps < math.inf:
+        if fps is not None and not 0 < fps <= LARGEST_FRAME:
             raise UserError(f"{place}: {fps} frames per second for {video}; correct the numbers")
         row = (kept, label, num_frames, fps)
         if self._rows.setdefault(video, row) != row:
@@ -211,14 +247,23 @@ class Builder:
         *,
         points: dict[str, tuple[int, ...]] | None = None,
         frames_from_segments: bool = False,
+        durations: dict[str, float] | None = None,
+        unit_reason: str = "",
         notes: tuple[str, ...] = (),
     ) -> Annotations:
-        """The finished record. Raises UserError if nothing was added."""
+        """The finished record; arguments as its attributes.
+
+        Raises UserError if nothing was added.
+        """
         rows = self._rows
         if not rows and not points:
             raise UserError(f"{self._source}: no video in it; check that this is the right file")
         if self._empty:
-            notes += (f"{len(self._empty)} empty spans left out, first in {self._empty[0]}",)
+            names = dict.fromkeys(self._empty)
+            more = ", ..." if len(names) > 3 else ""
+            notes += (
+                f"{len(self._empty)} empty spans left out, in {', '.join([*names][:3])}{more}",
+            )
         known = {video: spans for video, (spans, _, _, _) in rows.items() if spans is not None}
         stretches = {video: s for video, s in known.items() if s and isinstance(s[0], Stretch)}
         return Annotations(
@@ -229,8 +274,10 @@ class Builder:
             num_frames={video: n for video, (_, _, n, _) in rows.items() if n is not None},
             labels={video: label for video, (_, label, _, _) in rows.items() if label is not None},
             fps={video: fps for video, (_, _, _, fps) in rows.items() if fps is not None},
+            durations=durations or {},
             stretches=stretches,
-            unit=self._unit if stretches else "",
+            unit=self._unit,
+            unit_reason=unit_reason,
             points=points or {},
             frames_from_segments=frames_from_segments,
             notes=notes,

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from data_prep.annotations import Annotations
+from data_prep.annotations import Annotations, read_annotations
 from data_prep.annotations.truths import official
 from data_prep.catalogue.lookup import data_set_of_all
 from data_prep.catalogue.video_names import match_key
@@ -16,8 +16,8 @@ from data_prep.checks.lists import check_list, check_overlap
 from data_prep.checks.truth import check_truth
 from data_prep.sources.features import FeatureFolder
 from data_prep.sources.lists import VideoList, read_list
-from data_prep.sources.recorded import read_records
-from data_prep.sources.truth import read_frame_counts, read_truth
+from data_prep.sources.recorded import clocks_of, overruled_flags, read_records
+from data_prep.sources.truth import read_frame_counts, settle_truth
 from refinevad_jax.encoders.record import FeatureRecord
 
 
@@ -30,6 +30,7 @@ def run_checks(
     frame_counts: pathlib.Path | None = None,
     frames_per_segment: int = 16,
     fps: float | None = None,
+    unit: str = "",
     values: str = "sample",
 ) -> list[Section]:
     """Runs every check that the inputs allow; arguments as the flags of data_prep.check.
@@ -43,27 +44,43 @@ def run_checks(
     read = [read_list(path) for path in lists]
     recorded = _recorded(features)
     lengths = counts | {key: record.num_frames for key, record in recorded.items()}
-    clocks = {key: record.frame_at for key, record in recorded.items() if record.rate}
-    truths = [read_truth(path, lengths, fps, clocks) for path in annotations]
+    truths = [read_annotations(path) for path in annotations]
     arrays: dict[pathlib.Path, Annotations | np.ndarray] = {}
     for path in gt:
         vector = read_vector(path)
-        arrays[path] = read_truth(path, lengths, fps, clocks) if vector is None else vector
+        arrays[path] = read_annotations(path) if vector is None else vector
     others = [array for array in arrays.values() if isinstance(array, Annotations)]
     frames = _frames(read, [*truths, *others], counts, recorded)
-    sections = [check_list(released) for released in read]
-    sections += check_overlap(read)
-    sections += [check_truth(truth, read, frames) for truth in truths]
     segments: dict[str, int] = {}
+    of_features = []
     if features is not None:
         section, segments = check_features(
             features, read, frames, frames_per_segment=frames_per_segment, values=values
         )
-        sections.append(section)
+        for what, videos in overruled_flags(recorded, counts, fps).items():
+            section.remark_of("flag overruled", videos, what)
+        of_features.append(section)
+
+    def settled(truth: Annotations) -> Annotations:
+        return settle_truth(
+            truth,
+            lengths,
+            fps,
+            clocks_of(recorded),
+            unit=unit,
+            segments=segments,
+            frames_per_segment=frames_per_segment,
+        )
+
+    truths = [settled(truth) for truth in truths]
+    sections = [check_list(released) for released in read]
+    sections += check_overlap(read)
+    sections += [check_truth(truth, read, frames, segments, frames_per_segment) for truth in truths]
+    sections += of_features
     truth = next(iter(truths), None)
     for path, array in arrays.items():
         if isinstance(array, Annotations):
-            sections.append(check_truth(array, read, frames))
+            sections.append(check_truth(settled(array), read, frames, segments, frames_per_segment))
         else:
             sections.append(
                 check_array(path, array, read, truth, segments, frames, frames_per_segment)

@@ -9,13 +9,16 @@ from data_prep.catalogue.video_names import is_normal_label, match_key
 from data_prep.checks.findings import Section, Table, counted
 from data_prep.dataset.videos import Span
 from data_prep.sources.lists import VideoList
-
-# Five UCF-Crime spans of the official file end one or two frames late.
-TOLERATED_EXCESS = 2
+from data_prep.sources.span_fit import extents_of
+from data_prep.sources.truth import describe_unit, fit_of
 
 
 def check_truth(
-    truth: Annotations, lists: Sequence[VideoList], frames: Mapping[str, int]
+    truth: Annotations,
+    lists: Sequence[VideoList],
+    frames: Mapping[str, int],
+    segments: Mapping[str, int],
+    frames_per_segment: int,
 ) -> Section:
     """Everything that annotations say by themselves and beside lists.
 
@@ -23,6 +26,8 @@ def check_truth(
         truth: in frames.
         lists: those given; the ones that the truth is not about are left alone.
         frames: n by match_key, of all videos for which it is known.
+        segments: T by match_key, of all videos with features.
+        frames_per_segment: frames of a segment.
     """
     section = Section(f"annotations {truth.source}")
     data_set = data_set_of_all(truth.video_ids)
@@ -30,6 +35,7 @@ def check_truth(
     name = name_truth(truth.spans, data_set, lengths)
     section.facts += [
         ("grammar", truth.grammar),
+        ("unit", describe_unit(truth)),
         ("data set", data_set or "unknown"),
         ("truth", name),
         ("span SHA-256", span_hash(truth.spans)),
@@ -63,7 +69,10 @@ def check_truth(
         _compare_with_list(truth, labels, section)
     elif lists:
         section.problem("other videos", "the truth is about none of the lists")
-    _find_late_spans(truth, frames, section)
+    extents = extents_of(truth.spans, frames, segments, frames_per_segment)
+    for fault in fit_of(truth, truth.spans, extents).faults:
+        report = section.problem_of if fault.problem else section.remark_of
+        report(fault.kind, fault.videos, fault.message)
     _count_frames(truth, labels, frames, section)
     return section
 
@@ -129,19 +138,6 @@ def _compare_with_list(
         ("normal with span", spanned, "labelled normal, but the truth has a span"),
     ):
         section.problem_of(kind, videos, message)
-
-
-def _find_late_spans(truth: Annotations, frames: Mapping[str, int], section: Section) -> None:
-    slightly: list[str] = []
-    far: list[str] = []
-    for video, spans in truth.spans.items():
-        end = max((span.end for span in spans), default=0)
-        n = frames.get(match_key(video), end)
-        if end > n:
-            line = f"{video}: ends at {end}, the video has {n} frames"
-            (slightly if end - n <= TOLERATED_EXCESS else far).append(line)
-    section.remark_of("spans past the end", slightly, "cut when they are read")
-    section.problem_of("spans past the end", far, "more than 2 frames too late; correct the spans")
 
 
 def _count_frames(

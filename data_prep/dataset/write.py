@@ -5,9 +5,11 @@ folder appear only when all of them are in (docs/data_format.md).
 """
 
 import contextlib
+import dataclasses
 import json
+import math
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import tensorflow_datasets as tfds
@@ -122,11 +124,23 @@ def _write_files(
         version=f"{SCHEMA_VERSION}.0.0",
         check_data=False,  # by TensorFlow
         description="Feature bags with video-level labels for weakly supervised detection.",
-        metadata=tfds.core.MetadataDict({**info.to_dict(), "normalization": normalization}),
+        metadata=tfds.core.MetadataDict(
+            dataclasses.replace(
+                info, normalization=normalization, fps=_common_rate(video for video, _ in places)
+            ).to_dict()
+        ),
     )
     path = folder / "metadata.json"
     values = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps(with_digests(folder, values)), encoding="utf-8")
+
+
+def _common_rate(videos: Iterable[Video]) -> float:
+    """Frames per second of the videos that state it, 0 if they differ or none does."""
+    rates = sorted(video.fps for video in videos if video.fps)
+    if not rates or not math.isclose(rates[0], rates[-1], rel_tol=1e-3):
+        return 0.0
+    return round(rates[len(rates) // 2], 3)
 
 
 class _Shards:

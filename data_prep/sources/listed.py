@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from data_prep.annotations import Annotations
+from data_prep.annotations import Annotations, read_annotations
 from data_prep.annotations.record import LARGEST_FRAME
 from data_prep.annotations.truths import official
 from data_prep.catalogue.lookup import (
@@ -22,7 +22,7 @@ from data_prep.catalogue.video_names import is_normal_label, match_key, parse_pa
 from data_prep.dataset.videos import Video, check_ids, read_label, span_array
 from data_prep.sources.lists import VideoList, read_list
 from data_prep.sources.package import hash_input, label_of
-from data_prep.sources.truth import add_truth, describe_truth, read_frame_counts, read_truth
+from data_prep.sources.truth import add_truth, describe_truth, read_frame_counts, settle_truth
 from refinevad_jax.data.bags import Bag, BagsInfo
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
@@ -57,6 +57,7 @@ def read_listed(
     taxonomy: str = "",
     frame_counts: pathlib.Path | None = None,
     fps: float | None = None,
+    unit: str = "",
     frames_per_segment: int = 16,
 ) -> ListedVideos:
     """Reads a list and the truth of its videos.
@@ -68,6 +69,7 @@ def read_listed(
             follow, else the labels of the list.
         frame_counts: file with the frames of each video, for what the annotations do not state.
         fps: frames per second, for annotations in seconds that do not state them.
+        unit: of the numbers in the annotations, one of sources.truth.UNITS; "": what the file says.
         frames_per_segment: frames that one segment covers.
 
     Warns on stderr of what is odd but usable. Raises UserError naming file and cure for whatever is
@@ -75,7 +77,9 @@ def read_listed(
     """
     read = read_list(path)
     counts = read_frame_counts(frame_counts)
-    truth = read_truth(annotations, counts, fps)
+    truth = settle_truth(
+        read_annotations(annotations), counts, fps, unit=unit, frames_per_segment=frames_per_segment
+    )
     labels = _labels(read, truth)
     info = BagsInfo(
         name=_name(read, path),
@@ -100,7 +104,7 @@ def read_listed(
         for video, label in labels.items()
     ]
     check_ids(videos)
-    videos = add_truth(videos, truth, info)
+    videos = add_truth(videos, truth, info, {**kept, **counts}, {})
     segments = _stated_segments(videos, truth, frames_per_segment)
     bags = [_bag(video, info) for video in videos]
     notes = [
@@ -225,7 +229,7 @@ def _rules(read: VideoList, bags: list[Bag], size: int) -> dict[str, np.ndarray]
 def _truth_note(path: pathlib.Path, truth: Annotations, bags: list[Bag]) -> str:
     unknown = [bag.video_id for bag in bags if not bag.has_truth]
     left_out = (
-        f"; {len(unknown)} anomalous videos are not in it and are left out of frame metrics "
+        f"; {len(unknown)} anomalous videos have no truth there and are left out of frame metrics "
         f"({', '.join(unknown[:3])}{', ...' if len(unknown) > 3 else ''})"
     )
     version = describe_truth(truth)["version"]

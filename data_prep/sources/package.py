@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from data_prep.annotations import Annotations
+from data_prep.annotations import Annotations, read_annotations
 from data_prep.catalogue.lookup import fit_rule, load_taxonomy
 from data_prep.catalogue.video_names import match_key, parse_path
 from data_prep.dataset.videos import Video, check_classes
@@ -26,13 +26,20 @@ from data_prep.sources.features import (
 from data_prep.sources.lists import ListEntry, VideoList, read_list
 from data_prep.sources.recorded import (
     agreeing_records,
+    clocks_of,
     digests_of,
     name_encoder,
+    overruled_flags,
     records_hash,
-    warn_of_flags,
 )
 from data_prep.sources.timed_text import read_timed_text
-from data_prep.sources.truth import add_truth, describe_truth, read_frame_counts, read_truth
+from data_prep.sources.truth import (
+    add_truth,
+    describe_truth,
+    read_frame_counts,
+    settle_truth,
+    warn,
+)
 from refinevad_jax.data.bags import BagsInfo, Modality
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
@@ -52,6 +59,7 @@ OF_LISTS = (
     "num_crops",
     "frames_per_segment",
     "fps",
+    "unit",
 )
 OF_TEXT = ("input",)
 
@@ -76,6 +84,7 @@ class Request:
         num_crops: crops to keep of each video; 0: all that the list names.
         frames_per_segment: frames that one row of a feature file covers.
         fps: frames per second of videos for which neither annotations nor records state them.
+        unit: of the numbers in the annotations, one of sources.truth.UNITS; "": what the file says.
         encoder: what made the features, in words, or a name of data_prep.extract; "": what the
             records beside the files say, or else what width, crops and names tell.
         source_note: where the data came from, in words.
@@ -92,6 +101,7 @@ class Request:
     num_crops: int = 0
     frames_per_segment: int = 16
     fps: float | None = None
+    unit: str = ""
     encoder: str = ""
     source_note: str = ""
 
@@ -129,6 +139,8 @@ def read_source(
 
 
 def _request(flags: Mapping[str, Any], words: Mapping[str, Any]) -> Request:
+    if flags["unit"] and not flags["annotations"]:
+        raise UserError("--unit has no effect without --annotations; leave it out")
     extra = parse_named(flags["extra_features"], "extra_features", "MODALITY=FOLDER", ("visual",))
     return Request(
         lists=parse_named(flags["list"], "list", "SPLIT=FILE, as in train=train.csv"),
@@ -136,7 +148,7 @@ def _request(flags: Mapping[str, Any], words: Mapping[str, Any]) -> Request:
         modalities=flags["modality"],
         annotations=_path(flags["annotations"]),
         frame_counts=_path(flags["frame_counts"]),
-        **{key: flags[key] for key in ("layout", "num_crops", "frames_per_segment", "fps")},
+        **{key: flags[key] for key in ("layout", "num_crops", "frames_per_segment", "fps", "unit")},
         **words,
     )
 
@@ -220,7 +232,8 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
         or f"lists {', '.join(path.name for path in request.lists.values())}",
     )
     counts = read_frame_counts(request.frame_counts)
-    warn_of_flags(recorded, counts, request.fps)
+    for what, overruled in overruled_flags(recorded, counts, request.fps).items():
+        warn(overruled, what)
     counts |= {key: record.num_frames for key, record in recorded.items()}
     rates = {key: record.rate for key, record in recorded.items() if record.rate}
     segments = {  # of the shortest modality
@@ -246,9 +259,16 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
     ]
     truth = None
     if request.annotations is not None:
-        clocks = {key: recorded[key].frame_at for key in rates}
-        truth = read_truth(request.annotations, counts, request.fps, clocks)
-        videos = add_truth(videos, truth, info)
+        truth = settle_truth(
+            read_annotations(request.annotations),
+            counts,
+            request.fps,
+            clocks_of(recorded),
+            unit=request.unit,
+            segments=segments,
+            frames_per_segment=request.frames_per_segment,
+        )
+        videos = add_truth(videos, truth, info, counts, segments)
     provenance = {
         **_provenance(request, info, digests, of_folders),
         **records_hash(recorded),

@@ -9,6 +9,7 @@ import pathlib
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from data_prep.annotations.rates import RATE_TOLERANCE, Clock
 from data_prep.sources.truth import warn
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, NAMES
 from refinevad_jax.encoders.record import FeatureRecord, read_record
@@ -112,10 +113,21 @@ def compared(digests: Mapping[pathlib.Path, str]) -> str:
     return "SHA-256 and length" if digests else "length; too large for SHA-256"
 
 
-def warn_of_flags(
+def clocks_of(recorded: Mapping[str, FeatureRecord]) -> dict[str, Clock]:
+    """The recorded times of the videos that have some, by the same keys."""
+    return {
+        key: Clock(
+            record.rate, record.frame_at, record.num_frames, steady=not record.segment_seconds
+        )
+        for key, record in recorded.items()
+        if record.rate
+    }
+
+
+def overruled_flags(
     recorded: Mapping[str, FeatureRecord], counts: Mapping[str, int], fps: float | None
-) -> None:
-    """Says on stderr for which videos a record overrules --frame_counts or --fps.
+) -> dict[str, list[str]]:
+    """For which videos a record overrules --frame_counts or --fps: {what it is: videos}.
 
     recorded, counts: by match_key; counts: frames.
     """
@@ -123,12 +135,13 @@ def warn_of_flags(
     for key, record in recorded.items():
         if counts.get(key, record.num_frames) != record.num_frames:
             frames.append(key)
-        if fps and record.rate and not math.isclose(fps, record.rate, rel_tol=1e-3):
+        if fps and record.rate and not math.isclose(fps, record.rate, rel_tol=RATE_TOLERANCE):
             rates.append(key)
-    warn(frames, "--frame_counts differs from what extraction counted, which is taken")
-    warn(
-        rates, f"--fps={fps or 0:g} differs from the rate that extraction recorded, which is taken"
-    )
+    found = {
+        "--frame_counts differs from what extraction counted, which is taken": frames,
+        f"--fps={fps or 0:g} differs from the rate that extraction recorded, which is taken": rates,
+    }
+    return {what: videos for what, videos in found.items() if videos}
 
 
 def records_hash(recorded: Mapping[str, FeatureRecord]) -> dict[str, str]:

@@ -13,9 +13,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from data_prep.annotations import read_annotations
-from data_prep.catalogue.video_names import strip_video_path
-from data_prep.dataset.videos import Span, Video
+from data_prep.catalogue.video_names import match_key, strip_video_path
+from data_prep.dataset.videos import Video
 from data_prep.sources.recorded import full_name
+from data_prep.sources.span_fit import extents_of
+from data_prep.sources.truth import without_lost_truth
 from refinevad_jax.data.bags import BagsInfo, Modality
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.encoders.encoder import NAMES
@@ -56,7 +58,6 @@ def read_timed_text(
         raise UserError(f"{folder}: sentence_embedding differs in width between files: {widths}")
     videos = [video for _, found in read for video in found]
     interval_files = sorted(folder.glob("*_intervals_*.json"))
-    truth = _read_truth(interval_files, {strip_video_path(v.video_id): v.fps for v in videos})
     encoder = full_name(encoder) or DEFAULT_ENCODER
     info = BagsInfo(
         name=name,
@@ -73,22 +74,22 @@ def read_timed_text(
             "files": {path.name: file_sha256(path) for path in (*files, *interval_files)},
         },
     )
-    return info, [
-        dataclasses.replace(video, spans=truth.get(strip_video_path(video.video_id)))
-        for video in videos
-    ]
+    by_name = {strip_video_path(video.video_id): video for video in videos}
+    annotated = _with_truth(interval_files, by_name, info)
+    return info, [annotated.get(strip_video_path(video.video_id), video) for video in videos]
 
 
-def _read_truth(
-    files: Sequence[pathlib.Path], fps: Mapping[str, float]
-) -> dict[str, tuple[Span, ...]]:
-    """The spans of every video that the interval files name, by strip_video_path as fps.
+def _with_truth(
+    files: Sequence[pathlib.Path], videos: Mapping[str, Video], info: BagsInfo
+) -> dict[str, Video]:
+    """Every video that the interval files name with its spans, by strip_video_path as `videos`.
 
-    Raises UserError naming the file for a unit that is neither seconds nor frames, and for a video
-    that is in two files or in no .npz file.
+    Raises UserError naming the file for a unit that is neither seconds nor frames, for a video that
+    is in two files or in no .npz file, and if most spans lie outside their videos.
     """
-    truth: dict[str, tuple[Span, ...]] = {}
+    complete: dict[str, Video] = {}
     places: dict[str, pathlib.Path] = {}
+    rates = {name: video.fps for name, video in videos.items()}
     for path in files:
         unit = path.stem.rpartition("_")[2]
         if unit not in ("seconds", "frames"):
@@ -97,13 +98,26 @@ def _read_truth(
         for video in found.video_ids:
             if video in places:
                 raise UserError(f"{path}: video {video!r} is in {places[video]} too")
-            if video not in fps:
+            if video not in videos:
                 raise UserError(f"{path}: video {video!r} is in no .npz there; remove it")
             places[video] = path
-        for video, spans in dataclasses.replace(found, fps=dict(fps)).in_frames().spans.items():
-            # The files state no category; one in the video's name need not be of this taxonomy.
-            truth[video] = tuple(dataclasses.replace(span, category=None) for span in spans)
-    return truth
+        truth = dataclasses.replace(found, fps=rates).in_frames()
+        # The files state no category; one in the video's name need not be of this taxonomy.
+        of_file = [
+            dataclasses.replace(
+                videos[name],
+                spans=tuple(dataclasses.replace(span, category=None) for span in spans),
+            )
+            for name, spans in truth.spans.items()
+        ]
+        counts = {match_key(video.video_id): video.num_frames or 0 for video in of_file}
+        segments = {key: _num_segments(frames) for key, frames in counts.items()}
+        extents = extents_of(
+            [video.video_id for video in of_file], counts, segments, info.frames_per_segment
+        )
+        fitting = without_lost_truth(of_file, truth, info, extents)
+        complete |= dict(zip(truth.spans, fitting, strict=True))
+    return complete
 
 
 def read_npz(path: pathlib.Path) -> tuple[int, list[Video]]:
@@ -183,10 +197,14 @@ def _features(
         embedding,
         start,
         end,
-        num_segments=max(1, frames // FRAMES_PER_SEGMENT),
+        num_segments=_num_segments(frames),
         segment_seconds=FRAMES_PER_SEGMENT / fps,
     )
     return features[None]
+
+
+def _num_segments(frames: int) -> int:
+    return max(1, frames // FRAMES_PER_SEGMENT)
 
 
 def segment_features(

@@ -7,13 +7,18 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from data_prep.annotations import Annotations, read_annotations
-from data_prep.annotations.record import Clock
+from data_prep.annotations.rates import Clock
 from data_prep.annotations.truths import name_truth, official, span_hash
 from data_prep.catalogue.lookup import data_set_of, data_set_of_all
 from data_prep.catalogue.video_names import match_key
-from data_prep.dataset.videos import Video, read_label
+from data_prep.dataset.videos import Span, Video, read_label
+from data_prep.sources.span_fit import OUTSIDE, Extent, Fit, extents_of, fit_spans
 from refinevad_jax.data.bags import BagsInfo
 from refinevad_jax.errors import UserError
+from refinevad_jax.metrics.truth import FRAMES_PER_SEGMENT
+
+# What users may call the numbers of an annotation file.
+UNITS = ("frames", "seconds")
 
 
 def read_frame_counts(path: pathlib.Path | None) -> dict[str, int]:
@@ -28,23 +33,68 @@ def read_frame_counts(path: pathlib.Path | None) -> dict[str, int]:
     return _by_key(read.num_frames)
 
 
-def read_truth(
-    path: pathlib.Path,
+def settle_truth(
+    truth: Annotations,
     counts: Mapping[str, int],
     fps: float | None = None,
     clocks: Mapping[str, Clock] | None = None,
+    *,
+    unit: str = "",
+    segments: Mapping[str, int] | None = None,
+    frames_per_segment: int = FRAMES_PER_SEGMENT,
 ) -> Annotations:
     """Annotations in frames.
 
     Args:
-        path: what read_annotations reads.
+        truth: as read.
         counts: frames by match_key, for shares of the video; UCF-Crime's test videos are known.
-        fps: frames per second, for seconds of which neither the file nor clocks tell the frame.
+        fps: frames per second of videos for which neither the file nor clocks tell them.
         clocks: by match_key, of the videos whose times are known.
+        unit: one of UNITS, of the numbers in the file; "": what the file says or its numbers tell.
+        segments: T by id or match_key.
+        frames_per_segment: frames of a segment.
+
+    Raises UserError if a rate or length is missing, or the numbers may be frames or seconds.
     """
-    truth = read_annotations(path)
     known = official(data_set_of(next(iter(truth.stretches), "")))
-    return truth.in_frames({**(known.num_frames if known else {}), **counts}, fps, clocks)
+    counts = {**(known.num_frames if known else {}), **counts}
+    if unit:
+        truth = truth.in_unit(unit, f"--unit={unit}")
+    elif fps and truth.unit_reason and truth.unit == "frames":
+        seconds = truth.in_unit("seconds", "").in_frames(counts, fps, clocks)
+        extents = extents_of(seconds.spans, counts, segments or {}, frames_per_segment)
+        if all(fault.usual for fault in fit_of(seconds, seconds.spans, extents).faults):
+            raise UserError(
+                f"{truth.source}: {truth.unit_reason}, so they may be frames or, with "
+                f"--fps={fps:g}, seconds; give --unit=frames or --unit=seconds"
+            )
+    return truth.in_frames(counts, fps, clocks)
+
+
+def describe_unit(truth: Annotations) -> str:
+    """In which unit the numbers were read, and why if that was not certain."""
+    words = {"ratio": "shares of the video"}.get(truth.unit, truth.unit)
+    reason = truth.unit_reason
+    if not reason or _is_stated(truth):
+        return f"{words} ({reason})" if reason else words
+    (other,) = (unit for unit in UNITS if unit != truth.unit)
+    return f"{words}, because {reason}; --unit={other} if they are {other}"
+
+
+def fit_of(
+    truth: Annotations, spans: Mapping[str, Sequence[Span]], extents: Mapping[str, Extent]
+) -> Fit:
+    """How spans lie in their videos, read in the unit of their annotations.
+
+    In three videos or more it is no chance if all spans lie at the very beginning. If the unit was
+    guessed, one is enough to ask; if the user states the unit, there is nothing to ask.
+    """
+    early_from = len(spans) + 1 if _is_stated(truth) else 1 if truth.unit_reason else 3
+    return fit_spans(spans, extents, unit=truth.unit, rates=truth.fps, early_from=early_from)
+
+
+def _is_stated(truth: Annotations) -> bool:
+    return truth.unit_reason.startswith("--unit")
 
 
 def describe_truth(truth: Annotations) -> dict[str, str]:
@@ -57,12 +107,28 @@ def describe_truth(truth: Annotations) -> dict[str, str]:
     }
 
 
-def add_truth(videos: Sequence[Video], annotations: Annotations, info: BagsInfo) -> list[Video]:
+def add_truth(
+    videos: Sequence[Video],
+    annotations: Annotations,
+    info: BagsInfo,
+    counts: Mapping[str, int],
+    segments: Mapping[str, int],
+) -> list[Video]:
     """Gives the videos their spans, and the frame counts and rates that the annotations state.
 
     The truth of a video is known if the annotations name it, and for a normal video also if they
-    name any other of its split: some files list anomalous videos only. Warns on stderr of what is
-    odd but usable. Raises UserError if not one video is annotated.
+    name any other of its split: some files list anomalous videos only. It is not known of a video
+    whose spans all lie outside of what is evaluated.
+
+    Args:
+        videos: those of all lists.
+        annotations: in frames.
+        info: describes the data set.
+        counts: frames by match_key of the videos for which they are known.
+        segments: T by id of the videos whose features are there.
+
+    Warns on stderr of what is odd but usable. Raises UserError if not one video is annotated, or if
+    most of the anomalous ones lose their spans, so that the unit is wrong.
     """
     if not annotations.spans:
         raise UserError(f"--annotations: no spans in it ({annotations.grammar}); leave it out")
@@ -74,16 +140,19 @@ def add_truth(videos: Sequence[Video], annotations: Annotations, info: BagsInfo)
         )
     annotated_splits = {video.split for video in videos if video.video_id in annotated}
     # The segments of another feature release say nothing about these files.
-    counts = {} if annotations.frames_from_segments else _by_key(annotations.num_frames)
+    stated = {} if annotations.frames_from_segments else _by_key(annotations.num_frames)
     rates = _by_key(annotations.fps)
-    for note in annotations.notes:
+    notes = list(annotations.notes)
+    if annotations.unit_reason:
+        notes.append(f"spans are read as {describe_unit(annotations)}")
+    for note in notes:
         print(f"note: {annotations.source}: {note}", file=sys.stderr)
     complete, lengths, spanless, spanned = [], [], [], []
     for video in videos:
         name, key = video.video_id, match_key(video.video_id)
         normal = not read_label(video, info.taxonomy).any()
         spans = annotations.spans_of(name, normal=normal and video.split in annotated_splits)
-        frames, fps = counts.get(key, video.num_frames), rates.get(key, video.fps)
+        frames, fps = stated.get(key, video.num_frames), rates.get(key, video.fps)
         complete.append(dataclasses.replace(video, spans=spans, num_frames=frames, fps=fps))
         # Releases count floor(n/16), ceil(n/16) or one less; two segments are no longer that.
         length = video.num_frames or frames or 0  # of the features, if they are there
@@ -99,7 +168,46 @@ def add_truth(videos: Sequence[Video], annotations: Annotations, info: BagsInfo)
     warn(lengths, "features and annotated frames differ by two segments or more")
     warn(spanless, "labelled anomalous, annotated without an anomalous span")
     warn(spanned, "labelled normal, annotated with an anomalous span")
-    return complete
+    extents = extents_of(
+        [video.video_id for video in complete],
+        {**counts, **stated},
+        segments,
+        info.frames_per_segment,
+    )
+    return without_lost_truth(complete, annotations, info, extents)
+
+
+def without_lost_truth(
+    videos: Sequence[Video],
+    annotations: Annotations,
+    info: BagsInfo,
+    extents: Mapping[str, Extent],
+) -> list[Video]:
+    """The videos; the truth of one that keeps no span becomes unknown.
+
+    Raises UserError if more than half of the annotated anomalous videos miss their spans.
+    """
+    spans = {video.video_id: video.spans for video in videos if video.spans}
+    by_id = dataclasses.replace(
+        annotations, fps={video.video_id: video.fps for video in videos if video.fps}
+    )
+    fit = fit_of(by_id, spans, extents)
+    anomalous = {v.video_id for v in videos if v.spans and read_label(v, info.taxonomy).any()}
+    missed = anomalous & set(fit.missed)
+    if 2 * len(missed) > len(anomalous):
+        (told, *_) = (fault.videos[0] for fault in fit.faults if fault.kind == OUTSIDE)
+        raise UserError(
+            f"{annotations.source}: read as {describe_unit(annotations).split(',')[0]}, the spans "
+            f"of {len(missed)} of {len(anomalous)} anomalous videos lie outside the video ({told})"
+            f"{fit.advice or '; correct them'}"
+        )
+    for fault in fit.faults:
+        if not fault.usual:
+            warn(fault.videos, fault.message)
+    return [
+        dataclasses.replace(video, spans=None) if video.video_id in fit.lost else video
+        for video in videos
+    ]
 
 
 _Number = TypeVar("_Number", int, float)

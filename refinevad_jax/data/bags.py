@@ -48,6 +48,7 @@ class BagsInfo:
         provenance: input files with their SHA-256, and how they were read.
         normalization: {modality: "l2"} if every row that is not zero has length 1, "none"
             otherwise; measured when the data set is written. Empty if it was not measured.
+        fps: frames per second of the videos that state it; 0 if they differ or none does.
     """
 
     name: str
@@ -60,6 +61,7 @@ class BagsInfo:
     simulated: bool = False
     provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
     normalization: dict[str, str] = dataclasses.field(default_factory=dict)
+    fps: float = 0.0
 
     @property
     def width(self) -> int:
@@ -68,7 +70,10 @@ class BagsInfo:
 
     def to_dict(self) -> dict[str, Any]:
         """What the dataset folder and a workdir keep as JSON."""
-        return {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}
+        values = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}
+        if not self.fps:  # so that data sets without a rate are as they were before it was stated
+            del values["fps"]
+        return values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], *, source: str) -> "BagsInfo":
@@ -79,7 +84,7 @@ class BagsInfo:
                 f"{source}: schema version {found!r:.60}, this release reads "
                 f"{SCHEMA_VERSION}; package the data again"
             )
-        values = {"normalization": {}, **values}  # not stated: never measured
+        values = {"normalization": {}, "fps": 0.0, **values}  # not stated: never measured
         with as_damaged(f"{source}: damaged metadata; package the data again"):
             fields = {field.name: values[field.name] for field in dataclasses.fields(cls)}
             fields["taxonomy"] = Taxonomy.from_dict(fields["taxonomy"], source=source)
@@ -100,6 +105,8 @@ def _check_fields(fields: dict[str, Any]) -> None:
     sizes = [fields["frames_per_segment"], *(modality.width for modality in fields["modalities"])]
     if not all(type(size) is int and 0 < size <= MAX_SIZE for size in sizes):
         raise ValueError(f"a width or frames_per_segment is not a number from 1 to {MAX_SIZE:,}")
+    if type(fields["fps"]) not in (int, float) or not 0 <= fields["fps"] < MAX_SIZE:
+        raise ValueError("fps is not a rate")
     if type(fields["simulated"]) is not bool or not isinstance(fields["provenance"], dict):
         raise ValueError("simulated or provenance is of another type")
 

@@ -5,6 +5,7 @@ What an encoder has made of a video is kept in the output folder, as extraction 
 
 import dataclasses
 import io
+import math
 import pathlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -52,6 +53,19 @@ _MADE_BY = "refinevad_jax.detect"
 
 
 @dataclasses.dataclass(frozen=True)
+class Rate:
+    """Frames per second, and where they are from, in words."""
+
+    fps: float
+    source: str
+
+
+FLAG = "--fps"
+RECORDED = "the video"  # source of a rate that the video or its record states
+ASSUMED = Rate(DEFAULT_FPS, "assumed, as nothing states it; give --fps=RATE if it is another")
+
+
+@dataclasses.dataclass(frozen=True)
 class Features:
     """One input, encoded.
 
@@ -61,7 +75,8 @@ class Features:
         seconds: [T + 1] starts of the segments, and the end of the last one.
         num_frames: of the video; T x 16 for a feature file without a record.
         duration: seconds to the end of its last frame.
-        fps: average frames per second; 25 if nothing states them.
+        fps: average frames per second.
+        fps_source: where they are from, see Rate.
         encoder: name of the encoder, "" if not known.
         warnings: what was wrong with the video.
         video: the video that was encoded, if it is there.
@@ -77,6 +92,7 @@ class Features:
     num_frames: int
     duration: float
     fps: float
+    fps_source: str
     encoder: str
     warnings: list[str]
     video: pathlib.Path | None
@@ -187,11 +203,13 @@ def _video_among(
     return None
 
 
-def read_features(path: pathlib.Path, frames_per_segment: int = FRAMES_PER_SEGMENT) -> Features:
+def read_features(
+    path: pathlib.Path, frames_per_segment: int = FRAMES_PER_SEGMENT, rate: Rate = ASSUMED
+) -> Features:
     """A feature file, (T, D) or (T, N, D), and what the record beside it says.
 
-    Its rows stand for frames_per_segment frames each. Raises UserError if it is not such an array,
-    or the record contradicts it.
+    Its rows stand for frames_per_segment frames each, at the recorded rate; `rate` counts if no
+    record states one. Raises UserError if it is not such an array, or the record contradicts it.
     """
     array = load_array(path)
     if array.dtype.kind != "f" or array.ndim not in (2, 3):
@@ -210,7 +228,15 @@ def read_features(path: pathlib.Path, frames_per_segment: int = FRAMES_PER_SEGME
             f"{path}: segments of {FRAMES_PER_SEGMENT} frames, the run was trained on segments of "
             f"{frames_per_segment}; give features like those"
         )
-    fps = (record and record.rate) or DEFAULT_FPS
+    warnings = _warnings(record)
+    if record and record.rate:
+        if rate.source == FLAG and not math.isclose(rate.fps, record.rate, rel_tol=1e-3):
+            warnings.append(
+                f"--fps={rate.fps:g} differs from the recorded rate, {record.rate:.4g} frames per "
+                "second, which is taken"
+            )
+        rate = Rate(record.rate, RECORDED)
+    fps = rate.fps
     seconds = np.arange(len(array) + 1) * frames_per_segment / fps
     if record and record.segment_seconds:
         seconds = np.array(record.segment_seconds)
@@ -226,8 +252,9 @@ def read_features(path: pathlib.Path, frames_per_segment: int = FRAMES_PER_SEGME
         num_frames=num_frames,
         duration=_duration(seconds, num_frames, frames_per_segment, fps),
         fps=fps,
+        fps_source=rate.source,
         encoder=record.encoder if record else "",
-        warnings=_warnings(record),
+        warnings=warnings,
         video=video,
         without_video=without_video,
     )
@@ -329,6 +356,7 @@ def encode_video(
         num_frames=video.num_frames,
         duration=_duration(seconds, video.num_frames, FRAMES_PER_SEGMENT, fps),
         fps=fps,
+        fps_source=RECORDED,
         encoder=encoder.name,
         warnings=video.warnings,
         video=path,
@@ -346,6 +374,7 @@ def _read_kept(keep: pathlib.Path, video: pathlib.Path) -> Features:
         path=video,
         duration=_duration(found.seconds, found.num_frames, FRAMES_PER_SEGMENT, fps),
         fps=fps,
+        fps_source=RECORDED,
         video=video,
         without_video="",
         kept=True,

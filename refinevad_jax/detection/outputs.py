@@ -35,6 +35,7 @@ def describe(
         "num_frames": found.num_frames,
         "duration_seconds": round(found.duration, 3),
         "fps": found.fps,
+        "fps_source": found.fps_source,
         "num_segments": len(scores.scores),
         "encoder": found.encoder,
         "highest_score": float(scores.scores.max()),

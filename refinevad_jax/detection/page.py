@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from refinevad_jax.detection.inputs import Features
+from refinevad_jax.detection.inputs import RECORDED, Features
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
 from refinevad_jax.encoders.video import Video
 from refinevad_jax.encoders.video_writer import write_video
@@ -58,6 +58,7 @@ def write_page(
             ],
             source=link(path, video) if video else "",
             without_video=found.without_video,
+            rate_note=rate_note(found),
             index=link(path, index),
             data=script_json(data),
             style=(FOLDER / "detection.css").read_text(encoding="utf-8"),
@@ -65,6 +66,13 @@ def write_page(
         )
     )
     write_text(path, text)
+
+
+def rate_note(found: Features) -> str:
+    """How frames became seconds, if the video does not state its rate."""
+    if found.fps_source == RECORDED:
+        return ""
+    return f"Seconds are frames at {found.fps:.4g} per second ({found.fps_source})"
 
 
 def link(page: pathlib.Path, target: pathlib.Path) -> str:

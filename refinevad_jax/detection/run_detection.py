@@ -11,8 +11,11 @@ from refinevad_jax.detection.annotated import annotate
 from refinevad_jax.detection.detector import Detector
 from refinevad_jax.detection.index import Row, write_index
 from refinevad_jax.detection.inputs import (
+    ASSUMED,
     ENCODERS,
+    FLAG,
     Features,
+    Rate,
     encode_video,
     find_inputs,
     is_video,
@@ -20,7 +23,14 @@ from refinevad_jax.detection.inputs import (
     read_thumbnails,
     require_text,
 )
-from refinevad_jax.detection.page import middle_segment, picture_of, playable, transcode, write_page
+from refinevad_jax.detection.page import (
+    middle_segment,
+    picture_of,
+    playable,
+    rate_note,
+    transcode,
+    write_page,
+)
 from refinevad_jax.encoders.crops import NUM_CROPS
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, VisualEncoder
 from refinevad_jax.encoders.loading import load_visual_encoder
@@ -40,6 +50,7 @@ class DetectionSettings:
         num_crops: 1 or 10; 0 for as many as the run was trained on.
         batch_size: segments encoded at a time.
         annotate: whether videos are written again with scores and events drawn in.
+        fps: frames per second of feature files whose record states none.
     """
 
     encoder: str = ""
@@ -47,6 +58,17 @@ class DetectionSettings:
     num_crops: int = 0
     batch_size: int = 4
     annotate: bool = False
+    fps: float | None = None
+
+
+def rate_of_features(detector: Detector, settings: DetectionSettings) -> Rate:
+    """The frames per second of a feature file whose record states none."""
+    info = detector.run.info
+    if settings.fps:
+        return Rate(settings.fps, FLAG)
+    if info.fps:
+        return Rate(info.fps, f"as in data set {info.name}, on which the run was trained")
+    return ASSUMED
 
 
 def load_encoder(detector: Detector, settings: DetectionSettings, num_crops: int) -> VisualEncoder:
@@ -105,6 +127,8 @@ def detect(
     """
     found = find_inputs(inputs, output)
     _keep_inputs(found, output)
+    if settings.fps and all(map(is_video, found.values())):
+        raise UserError("--fps has no effect on videos, which state it; leave it out")
     encoder, num_crops = None, 0
     if any(map(is_video, found.values())):
         num_crops = choose_crops(detector, settings)
@@ -123,7 +147,8 @@ def detect(
                     keep=outputs.output_paths(output, name)["npy"],
                 )
             else:
-                features = read_features(path, detector.frames_per_segment)
+                rate = rate_of_features(detector, settings)
+                features = read_features(path, detector.frames_per_segment, rate)
             crops, _, width = features.features.shape
             detector.check(str(path), width, features.encoder, crops)
         except UserError as error:
@@ -210,6 +235,8 @@ def _summary(described: dict[str, Any], features: Features, annotated: bool) -> 
     for event in described["events"]:
         times = f"{event['start_seconds']:8.2f} .. {event['end_seconds']:8.2f} s"
         lines.append(f"  {times}  {event['score']:.3f}  {event['category'] or 'anomaly'}")
+    if note := rate_note(features):
+        lines.append(f"  {note[0].lower()}{note[1:]}")
     lines += [f"  warning: {warning}" for warning in described["warnings"]]
     if annotated and not features.video:
         lines.append(f"  nothing to annotate: {features.without_video}")

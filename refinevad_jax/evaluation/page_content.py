@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from refinevad_jax.evaluation.outcomes import OUTCOMES, Outcome
+from refinevad_jax.evaluation.score_lengths import named
 from refinevad_jax.evaluation.scored_split import ScoredSplit
 from refinevad_jax.metrics.frames import Ranking
 from refinevad_jax.report import figures, tables
@@ -41,7 +42,7 @@ def page_content(
         "outcomes": list(OUTCOMES),
         "curves": curves or video_curves(split),
         "curves_over": "frames" if curves else "videos",
-        "missing_truth": missing_truth(split),
+        "missing_truth": " ".join(filter(None, (missing_truth(split), lost_truth(split)))),
         "threshold": alarm["threshold"],
         "score_range": _score_range(split),
         "projection": _projection(split),
@@ -67,6 +68,22 @@ def missing_truth(split: ScoredSplit) -> str:
     return (
         f"{unknown} of {len(split.bags)} videos have no frame truth. Frame metrics leave them out. "
         f"{cure}"
+    )
+
+
+def lost_truth(split: ScoredSplit) -> str:
+    """Which anomalous videos count as normal throughout; "" if none does."""
+    lost = [
+        split.bags[i].video_id
+        for i in split.known
+        if split.bags[i].anomalous and not split.frame_truth(i).any()
+    ]
+    if not lost:
+        return ""
+    return (
+        f"Frame metrics take every frame of {len(lost)} anomalous "
+        f"{'video' if len(lost) == 1 else 'videos'} as normal, because no "
+        f"annotated span lies in the frames that are evaluated: {named(lost)}."
     )
 
 

@@ -272,6 +272,8 @@ def write_evaluation(
     )
     if settings.verbose:
         print(tables.evaluation_table(content))
+        if note := page_content.lost_truth(split):
+            print(one_line(f"warning: {note}"))
         print(f"{folder}: {', '.join(names)}")
     return content
 

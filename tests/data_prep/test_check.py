@@ -174,9 +174,11 @@ def test_spans_past_the_end(tmp_path):
     path = tmp_path / "truth.txt"
     path.write_text("a.mp4 100 Theft 50 102\nb.mp4 100 Theft 50 180\n")
     (section,) = run_checks(annotations=[path])
-    assert found([section]) == {"spans past the end": ("b: ends at 180, the video has 100 frames",)}
+    assert found([section]) == {
+        "spans past the end": ("b: frames 50 to 180, the video has 100 frames",)
+    }
     remarks = [f.videos for f in section.findings if not f.problem and f.videos]
-    assert remarks == [("a: ends at 102, the video has 100 frames",)]
+    assert remarks == [("a: frames 50 to 102, the video has 100 frames",)]
 
 
 # --- ground-truth arrays ------------------------------------------------------------------------

@@ -45,6 +45,9 @@ def encode_packed(**arrays: np.ndarray) -> bytes:
 
 
 SEEDS = [path.read_bytes()[:3000] for path in FIXTURES] + [
+    b'{"Abuse028_x264": [[3, 9], [1.5, 4]], "a": []}',
+    b'{"database": {"Abuse028_x264": {"duration": 9.4, "fps": 25, "duration_frame": 80, '
+    b'"annotations": [{"segment": [4, 6], "label": "Abuse"}]}}}',
     encode(np.array([0, 1, 1, 0], np.uint8)),
     encode(np.ones((3, 2), np.float32)),
     encode_packed(**{"01_0014": np.array([0, 1]), "01_001": np.zeros(3)}),
@@ -135,6 +138,8 @@ def test_checks_of_anything_end_in_a_report_or_one_error(tmp_path, listed, truth
     for options in (
         {"lists": [tmp_path / "a.list"]},
         {"annotations": [tmp_path / "t.txt"]},
+        {"annotations": [tmp_path / "t.txt"], "features": folder, "fps": 25.0},
+        {"annotations": [tmp_path / "t.txt"], "features": folder, "fps": 1e-3, "unit": "seconds"},
         {"lists": [tmp_path / "a.list"], "features": folder, "gt": [tmp_path / "gt.npy"]},
     ):
         try:

@@ -18,6 +18,7 @@ from refinevad_jax.detection.inputs import encode_video, find_inputs, read_featu
 from refinevad_jax.encoders.encoder import VisualEncoder
 from refinevad_jax.encoders.segments import ahead
 from refinevad_jax.errors import UserError
+from refinevad_jax.files.hashes import file_sha256
 from tests.detection.conftest import WIDTH, coloured
 
 SETTINGS = run_detection.DetectionSettings()
@@ -98,6 +99,41 @@ def test_feature_files_and_folders(
     expected = detector.score(array.transpose(1, 0, 2)).scores
     rows = (tmp_path / "out" / "b.csv").read_text().splitlines()[1:]
     np.testing.assert_allclose([float(row.split(",")[5]) for row in rows], expected, atol=1e-5)
+
+
+def test_the_rate_of_features_is_said(
+    detector: Detector, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a flag, of the data set that the run was trained on, or 25; a record overrules all."""
+    path = tmp_path / "a.npy"
+    np.save(path, np.ones((5, WIDTH), np.float32))
+    of_set = copy.copy(detector)
+    info = dataclasses.replace(detector.run.info, fps=30.0)
+    of_set.run = dataclasses.replace(detector.run, info=info)
+    none = copy.copy(detector)
+    none.run = dataclasses.replace(detector.run, info=dataclasses.replace(info, fps=0.0))
+    flag = dataclasses.replace(SETTINGS, fps=10.0)
+    for chosen, settings, rate, words in (
+        (none, SETTINGS, 25, "assumed, as nothing states it; give --fps=RATE if it is another"),
+        (of_set, SETTINGS, 30, f"as in data set {info.name}, on which the run was trained"),
+        (of_set, flag, 10, "--fps"),
+    ):
+        (video,) = detect(chosen, [path], tmp_path / "out", 0.0, settings)["videos"]
+        assert video["events"][0]["end_seconds"] == round(80 / rate, 3)
+        assert (video["fps"], video["fps_source"]) == (rate, words)
+        note = f"econds are frames at {rate} per second ({words})"
+        assert f"  s{note}\n" in capsys.readouterr().out
+        assert f"S{note}." in (tmp_path / "out" / "a.html").read_text()
+    extracted = {"encoder": "random", "num_frames": 80, "num_segments": 5, "fps": 20.0}
+    extracted["features_sha256"] = file_sha256(path)
+    path.with_suffix(".json").write_text(json.dumps(extracted))
+    (video,) = detect(of_set, [path], tmp_path / "out", 0.0, flag)["videos"]
+    assert (video["fps"], video["fps_source"]) == (20, "the video")
+    assert "--fps=10 differs from the recorded rate, 20 frames" in video["warnings"][0]
+    assert "econds are frames at" not in capsys.readouterr().out
+    (tmp_path / "a.mp4").touch()
+    with pytest.raises(UserError, match="--fps has no effect on videos"):
+        detect(detector, [tmp_path / "a.mp4"], tmp_path / "out", 0.0, flag)
 
 
 def test_what_browsers_do_not_play_is_copied(detector: Detector, tmp_path: pathlib.Path) -> None:

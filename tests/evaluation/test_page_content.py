@@ -9,6 +9,7 @@ import pytest
 from refinevad_jax.evaluation.numbers import measure
 from refinevad_jax.evaluation.outcomes import Outcome, outcomes
 from refinevad_jax.evaluation.page_content import (
+    lost_truth,
     missing_truth,
     page_content,
     project,
@@ -76,6 +77,18 @@ def test_missing_truth_is_counted_and_has_a_cure() -> None:
     assert some.startswith("3 of 40 videos have no frame truth.") and "--annotations=FILE" in some
     none = missing_truth(without_truth(scored_split()))
     assert none.startswith("Frame metrics are missing: no video") and "--annotations=FILE" in none
+
+
+def test_anomalous_videos_without_an_anomalous_frame_are_named() -> None:
+    split = scored_split()
+    assert lost_truth(split) == ""
+    index = next(i for i in split.known if split.bags[i].anomalous)
+    behind = split.evaluated_frames(index) + np.array([[1, 9, 0]])
+    bags = list(split.bags)
+    bags[index] = dataclasses.replace(bags[index], spans=behind)
+    note = lost_truth(dataclasses.replace(split, bags=bags))
+    assert note.startswith("Frame metrics take every frame of 1 anomalous video as normal")
+    assert note.endswith(f": {bags[index].video_id}.")
 
 
 def test_curves_over_videos_take_the_place_of_those_over_frames() -> None:

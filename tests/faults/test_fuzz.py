@@ -21,11 +21,14 @@ from hypothesis import strategies as st
 
 from benchmarks import event_choice
 from data_prep.annotations import read_annotations
+from data_prep.annotations.rates import Clock
 from data_prep.catalogue.lookup import load_taxonomy
 from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
 from data_prep.extraction.jobs import read_videos
 from data_prep.sources.lists import read_list
+from data_prep.sources.span_fit import extents_of
 from data_prep.sources.timed_text import read_npz
+from data_prep.sources.truth import fit_of, settle_truth
 from refinevad_jax import config as config_lib
 from refinevad_jax.data.bags import read_info
 from refinevad_jax.detection.inputs import read_features
@@ -137,6 +140,27 @@ def bent_json(value: Any, rng: random.Random) -> Any:
     return value
 
 
+def fitted_truth(path: pathlib.Path) -> Any:
+    """A truth in frames, by a recorded clock, compared with the length of its videos."""
+    clock = Clock(9.0, lambda seconds: 9 * seconds, 80, steady=False)
+    truth = settle_truth(read_annotations(path), {"a": 80}, 25.0, {"b": clock})
+    extents = extents_of(truth.spans, {"a": 80}, {"b": 5}, 16)
+    return fit_of(truth, truth.spans, extents).faults
+
+
+DATABASE = json.dumps(
+    {
+        "database": {
+            "a": {
+                "fps": 25,
+                "duration": 3.2,
+                "duration_frame": 80,
+                "annotations": [{"segment": [1, 2], "label": "Fight"}],
+            },
+            "b": {"duration": 9.4, "annotations": [{"segment": [4, 60], "label": "Fight"}]},
+        }
+    }
+).encode()
 SEEDS = st.integers(0, 2**32)
 SCORES = {"v0": np.zeros(4), "v1": np.ones(4, np.float32)}
 FILES: dict[str, tuple[bytes, Callable[[pathlib.Path], Any]]] = {
@@ -165,6 +189,7 @@ FILES: dict[str, tuple[bytes, Callable[[pathlib.Path], Any]]] = {
         b'{"a": [[0, 1.5], [3, 4]], "b": []}',
         read_annotations,
     ),
+    "truth.json": (DATABASE, fitted_truth),
     "failure.npz": (npz(facts=np.array("{}"), features=np.ones((2, 3, 4))), failures.read),
 }
 

@@ -255,3 +255,15 @@ def test_file_sha256(tmp_path):
     path.write_bytes(b"abc")
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert file_sha256(path) == expected
+
+
+@pytest.mark.parametrize(
+    ("rates", "expected"),
+    [((30.0, 0.0, 30.0), 30.0), ((29.97, 29.98), 29.98), ((25.0, 30.0), 0.0), ((0.0, 0.0), 0.0)],
+)
+def test_the_rate_of_all_videos_is_kept(tmp_path, rates, expected):
+    info = BagsInfo("tiny", XD_VIOLENCE, (Modality("visual", 4),))
+    videos = [video(f"v{i}", fps=rate) for i, rate in enumerate(rates)]
+    folder = write_dataset(str(tmp_path), info, videos)
+    assert read_info(str(tmp_path), "tiny").fps == expected
+    assert ('"fps"' in (folder / "metadata.json").read_text()) == bool(expected)

@@ -46,7 +46,8 @@ def test_what_is_not_known_is_said(
     found = listed(tmp_path, truth="a fight 16 48\nz fire 0 20\n")
     assert "frames of the videos: 4 not known" in found.notes
     assert (
-        "1 anomalous videos are not in it and are left out of frame metrics (b)" in found.notes[1]
+        "1 anomalous videos have no truth there and are left out of frame metrics (b)"
+        in found.notes[1]
     )
     assert not found.length_rules
     assert capsys.readouterr().err == "warning: annotated, but in no list: z (1 in all)\n"
@@ -63,6 +64,24 @@ def test_what_is_not_known_is_said(
 def test_what_cannot_be_used(tmp_path: pathlib.Path, text: str, truth: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         listed(tmp_path, text, truth)
+
+
+def test_spans_that_miss_their_video(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "frames.txt").write_text("a@100\nb@75\nc@64\nd@40\n")
+    options = {"frame_counts": tmp_path / "frames.txt"}
+    truth = "a fight 16 48\nb fire 100 120\nc Normal -1 -1\n"
+    found = listed(tmp_path, truth=truth, **options)
+    assert [bag.has_truth for bag in found.bags] == [True, False, True, True]
+    assert "b: frames 100 to 120, the video has 75 frames" in capsys.readouterr().err
+    with pytest.raises(UserError, match="as milliseconds all spans would fit"):
+        listed(tmp_path, truth="a fight 1600 2000\nb fire 900 1000\n", **options)
+    (tmp_path / "truth.json").write_text('{"a": [[1, 3]], "b": [[1, 2]]}')
+    files = tmp_path / "own.csv", tmp_path / "truth.json"
+    with pytest.raises(UserError, match="--unit=frames or --unit=seconds"):
+        read_listed(*files, fps=25.0, **options)
+    assert read_listed(*files, fps=25.0, unit="seconds").bags[0].spans.tolist() == [[25, 75, 0]]
 
 
 def test_labels_of_the_annotations_serve_a_list_of_names(tmp_path: pathlib.Path) -> None:

@@ -278,6 +278,18 @@ def test_bad_intervals_are_refused(name, text, message, tmp_path):
         read(folder)
 
 
+def test_intervals_that_miss_their_video(tmp_path, capsys):
+    folder = write(tmp_path / "t")
+    (folder / "test_intervals_frames.json").write_text('{"a": [[3, 8], [20, 99]], "b": []}')
+    assert [len(video.spans) for video in read(folder)[1]] == [2, 0]
+    err = capsys.readouterr().err
+    assert "spans end after the video and are cut" in err
+    assert ": a: frames 20 to 99, the video has 40 frames" in err
+    (folder / "test_intervals_frames.json").write_text('{"a": [[300, 900]]}')
+    with pytest.raises(UserError, match=r"1 of 1 anomalous videos lie outside .* as milliseconds"):
+        read(folder)
+
+
 def test_a_video_in_two_interval_files_is_refused(tmp_path):
     folder = write(tmp_path / "in")
     (folder / "test_intervals_seconds.json").write_text('{"a": []}')

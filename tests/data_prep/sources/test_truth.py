@@ -29,7 +29,7 @@ def test_truth_is_known_for_annotated_videos_and_the_normal_ones_beside_them(tmp
     train = [
         video.__class__(**{**vars(video), "video_id": f"t{video.video_id}"}) for video in videos
     ]
-    complete = add_truth([*train, *test], annotations({"a": (Span(3, 9, "Abuse"),)}), info)
+    complete = add_truth([*train, *test], annotations({"a": (Span(3, 9, "Abuse"),)}), info, {}, {})
     assert [video.spans for video in complete] == [
         *(None, None, None),  # no video of this split is annotated
         *((Span(3, 9, "Abuse"),), None, ()),
@@ -39,7 +39,7 @@ def test_truth_is_known_for_annotated_videos_and_the_normal_ones_beside_them(tmp
 def test_stated_frames_and_rates_win_over_the_segments(tmp_path):
     info, videos = videos_of(tmp_path, "a_x264.npy,Abuse", "n_x264.npy,Normal")
     stated = annotations({"a": (Span(1, 2),)}, num_frames={"a": 70}, fps={"a": 25.0})
-    first, second = add_truth(videos, stated, info)
+    first, second = add_truth(videos, stated, info, {}, {})
     assert (first.num_frames, first.fps, first.spans) == (70, 25.0, (Span(1, 2),))
     assert (second.num_frames, second.fps, second.spans) == (64, 0.0, ())
 
@@ -50,7 +50,7 @@ def test_oddities_are_warned_of(tmp_path, capsys):
         {"a": (), "b": (Span(1, 2),), "n": (Span(1, 2),), "x": (), "y": ()},
         num_frames={"b": 96, "n": 95},
     )
-    add_truth(videos, odd, info)
+    add_truth(videos, odd, info, {}, {})
     assert capsys.readouterr().err.splitlines() == [
         "warning: annotated, but in no list: x, y (2 in all)",
         "warning: features and annotated frames differ by two segments or more: b (1 in all)",
@@ -62,6 +62,6 @@ def test_oddities_are_warned_of(tmp_path, capsys):
 def test_annotations_of_other_videos_are_refused(tmp_path):
     info, videos = videos_of(tmp_path, "a.npy,Abuse")
     with pytest.raises(UserError, match=r"none of its 1 videos \(z\) is in a list \(a, \.\.\.\)"):
-        add_truth(videos, annotations({"z": ()}), info)
+        add_truth(videos, annotations({"z": ()}), info, {}, {})
     with pytest.raises(UserError, match="no spans in it"):
-        add_truth(videos, annotations({}), info)
+        add_truth(videos, annotations({}), info, {}, {})
