@@ -82,7 +82,7 @@ def check_features(
     paths = [path for files in videos.values() for path in files]
     _compare_records(paths, shapes, layout, section)
     if values != "none":
-        check_values(paths, section, whole=values == "all")
+        check_values(paths, layout, section, whole=values == "all")
     return section, {match_key(video): count for video, count in segments.items()}
 
 

@@ -7,7 +7,8 @@ folder appear only when all of them are in (docs/data_format.md).
 import contextlib
 import json
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow_datasets as tfds
@@ -102,7 +103,7 @@ def _write_files(
 ) -> None:
     """Writes records and metadata of a whole data set. Raises OSError if the disk is full."""
     shards = {video.split: _Shards(folder, video.split) for video, _ in places}
-    units = []
+    units, degraded = [], {}
     # disable=None: no bar if stderr is a file.
     with tqdm.tqdm(
         total=len(places), desc="packaging", unit="video", leave=False, disable=None
@@ -110,7 +111,10 @@ def _write_files(
         for (video, _), record in zip(places, records, strict=True):
             shards[video.split].add(record.content)
             units.append(record.unit)
+            if record.degraded:
+                degraded[video.video_id] = record.degraded
             bar.update()
+    _warn_of_loss(degraded)
     normalization = {
         modality.name: name_normalization(found)
         for modality, found in zip(info.modalities, zip(*units, strict=True), strict=True)
@@ -127,6 +131,14 @@ def _write_files(
     path = folder / "metadata.json"
     values = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps(with_digests(folder, values)), encoding="utf-8")
+
+
+def _warn_of_loss(degraded: Mapping[str, str]) -> None:
+    """Says on stderr which videos' features lose digits, with what is the matter in the first."""
+    if degraded:
+        names = ", ".join([*list(degraded)[:3], *(["..."] if len(degraded) > 3 else [])])
+        words = next(iter(degraded.values()))
+        print(f"warning: {names} ({len(degraded)} in all): {words}", file=sys.stderr)
 
 
 class _Shards:

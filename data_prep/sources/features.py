@@ -317,12 +317,14 @@ def load_crops(files: Sequence[pathlib.Path], layout: str, num_crops: int = 0) -
     """One video's files of one folder as [N, T, D]; arguments as of load_video."""
     if len(files) > 1:  # of one shape, as read_shapes has seen
         return np.stack([load_file(path) for path in files[: num_crops or None]])
-    features = load_file(files[0])
+    return in_crops(load_file(files[0]), layout)[: num_crops or None]
+
+
+def in_crops(features: np.ndarray, layout: str) -> np.ndarray:
+    """A file of shape (T, D), or with crops on an axis as the layout says, as [N, T, D]."""
     if features.ndim == 2:
         return features[None]
-    if layout == "time_first":
-        features = features.swapaxes(0, 1)
-    return features[: num_crops or None]
+    return features.swapaxes(0, 1) if layout == "time_first" else features
 
 
 def load_file(path: pathlib.Path) -> np.ndarray:

@@ -336,7 +336,8 @@ def test_a_single_odd_value_needs_all_rows(features):
     rows[1, 0] = np.inf
     np.save(path, rows)
     assert feature_problems(features) == {}
-    assert feature_problems(features, values="all") == {"values not finite": (str(path),)}
+    nan = f"{path}: inf at crop 0, segment 1, channel 0; extract the file again"
+    assert feature_problems(features, values="all") == {"values not finite": (nan,)}
 
 
 # --- report and command -------------------------------------------------------------------------
