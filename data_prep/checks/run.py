@@ -12,9 +12,10 @@ from data_prep.catalogue.video_names import match_key
 from data_prep.checks.arrays import check_array, read_vector
 from data_prep.checks.features import check_features
 from data_prep.checks.findings import Section
-from data_prep.checks.lists import check_list, check_overlap
+from data_prep.checks.lists import check_list
 from data_prep.checks.truth import check_truth
 from data_prep.sources.features import FeatureFolder
+from data_prep.sources.labels import Taxonomy, in_words_of, split_faults
 from data_prep.sources.lists import VideoList, read_list
 from data_prep.sources.recorded import read_records
 from data_prep.sources.truth import read_frame_counts, read_truth
@@ -31,8 +32,13 @@ def run_checks(
     frames_per_segment: int = 16,
     fps: float | None = None,
     values: str = "sample",
+    splits: Sequence[str] = (),
+    taxonomy: Taxonomy | None = None,
 ) -> list[Section]:
     """Runs every check that the inputs allow; arguments as the flags of data_prep.check.
+
+    splits: of each list, "" if it is not known; none: of no list. taxonomy: reads the labels; None:
+    the words of the released lists do.
 
     Arrays of `gt` are compared with the first of `annotations`. A file of `gt` that does not hold
     one array is checked as an annotation.
@@ -40,7 +46,12 @@ def run_checks(
     Returns a section per input. Raises UserError if an input cannot be read at all.
     """
     counts = read_frame_counts(frame_counts)
-    read = [read_list(path) for path in lists]
+    read = [
+        read_list(path, split)
+        for path, split in zip(lists, splits or [""] * len(lists), strict=True)
+    ]
+    if taxonomy is not None:
+        read = [in_words_of(one, taxonomy) for one in read]
     recorded = _recorded(features)
     lengths = counts | {key: record.num_frames for key, record in recorded.items()}
     clocks = {key: record.frame_at for key, record in recorded.items() if record.rate}
@@ -51,9 +62,11 @@ def run_checks(
         arrays[path] = read_truth(path, lengths, fps, clocks) if vector is None else vector
     others = [array for array in arrays.values() if isinstance(array, Annotations)]
     frames = _frames(read, [*truths, *others], counts, recorded)
-    sections = [check_list(released) for released in read]
-    sections += check_overlap(read)
-    sections += [check_truth(truth, read, frames) for truth in truths]
+    sections = [check_list(released, taxonomy) for released in read]
+    together = Section("all lists")
+    together.add(split_faults(read, taxonomy))
+    sections += [together] if together.findings else []
+    sections += [check_truth(truth, read, frames, taxonomy) for truth in truths]
     segments: dict[str, int] = {}
     if features is not None:
         section, segments = check_features(
@@ -63,10 +76,12 @@ def run_checks(
     truth = next(iter(truths), None)
     for path, array in arrays.items():
         if isinstance(array, Annotations):
-            sections.append(check_truth(array, read, frames))
+            sections.append(check_truth(array, read, frames, taxonomy))
         else:
             sections.append(
-                check_array(path, array, read, truth, segments, frames, frames_per_segment)
+                check_array(
+                    path, array, read, truth, segments, frames, frames_per_segment, taxonomy
+                )
             )
     return sections
 

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from data_prep.annotations import Annotations
 from data_prep.annotations.truths import edits, merged, name_truth, official, span_hash
 from data_prep.catalogue.lookup import data_set_of_all, known_array, lengths_by_rule
-from data_prep.catalogue.video_names import is_normal_label, match_key
+from data_prep.catalogue.video_names import match_key
 from data_prep.checks.findings import Section, Table, counted
 from data_prep.dataset.videos import Span
+from data_prep.sources.labels import IsNormal, Taxonomy, normal_by, span_faults
 from data_prep.sources.lists import VideoList
 
 # Five UCF-Crime spans of the official file end one or two frames late.
@@ -15,7 +16,10 @@ TOLERATED_EXCESS = 2
 
 
 def check_truth(
-    truth: Annotations, lists: Sequence[VideoList], frames: Mapping[str, int]
+    truth: Annotations,
+    lists: Sequence[VideoList],
+    frames: Mapping[str, int],
+    taxonomy: Taxonomy | None = None,
 ) -> Section:
     """Everything that annotations say by themselves and beside lists.
 
@@ -23,8 +27,10 @@ def check_truth(
         truth: in frames.
         lists: those given; the ones that the truth is not about are left alone.
         frames: n by match_key, of all videos for which it is known.
+        taxonomy: reads the labels; None if it is not known.
     """
     section = Section(f"annotations {truth.source}")
+    is_normal = normal_by(taxonomy)
     data_set = data_set_of_all(truth.video_ids)
     lengths = truth.num_frames if truth.frames_from_segments else None
     name = name_truth(truth.spans, data_set, lengths)
@@ -57,14 +63,16 @@ def check_truth(
     )
     labels: dict[str, str | None] = {}
     for released in lists:
-        if _is_about(truth, released.labels):
+        if _is_about(truth, released.labels, is_normal):
             labels |= released.labels
     if labels:
-        _compare_with_list(truth, labels, section)
+        _compare_with_list(truth, labels, is_normal, section)
     elif lists:
         section.problem("other videos", "the truth is about none of the lists")
+    listed = dict.fromkeys(video for released in lists for video in released.videos)
+    section.add(span_faults(truth, listed, taxonomy))
     _find_late_spans(truth, frames, section)
-    _count_frames(truth, labels, frames, section)
+    _count_frames(truth, labels, frames, is_normal, section)
     return section
 
 
@@ -77,15 +85,14 @@ def frame_facts(num_frames: int, positives: int) -> list[tuple[str, str]]:
 
 
 def listed_spans(
-    truth: Annotations, labels: Mapping[str, str | None]
+    truth: Annotations, labels: Mapping[str, str | None], is_normal: IsNormal
 ) -> dict[str, tuple[Span, ...] | None]:
     """The spans of each video of a list, None for a video of which the truth says nothing.
 
-    labels: {video: label of the list, None if it has none}.
+    labels: {video: label of the list, None if it has none}; is_normal: see normal_by.
     """
     return {
-        video: truth.spans_of(video, normal=is_normal_label(label))
-        for video, label in labels.items()
+        video: truth.spans_of(video, normal=is_normal(label)) for video, label in labels.items()
     }
 
 
@@ -98,27 +105,27 @@ def _pairs(spans: Sequence[tuple[int, int]]) -> str:
     return " ".join(f"{start}-{end}" for start, end in spans) or "none"
 
 
-def _is_about(truth: Annotations, labels: Mapping[str, str | None]) -> bool:
+def _is_about(truth: Annotations, labels: Mapping[str, str | None], is_normal: IsNormal) -> bool:
     """Whether the truth knows half of a list's anomalous videos or more.
 
     One common video is not enough: IEF-VAD tests on one of MSAD's training videos.
     """
-    anomalous = [video for video, label in labels.items() if not is_normal_label(label)]
+    anomalous = [video for video, label in labels.items() if not is_normal(label)]
     known = sum(truth.spans_of(video) is not None for video in anomalous)
     return known > 0 and 2 * known >= len(anomalous)
 
 
 def _compare_with_list(
-    truth: Annotations, labels: Mapping[str, str | None], section: Section
+    truth: Annotations, labels: Mapping[str, str | None], is_normal: IsNormal, section: Section
 ) -> None:
     missing: list[str] = []
     spanless: list[str] = []
     spanned: list[str] = []
-    for video, spans in listed_spans(truth, labels).items():
+    for video, spans in listed_spans(truth, labels, is_normal).items():
         label = labels[video]
         if spans is None:
             missing.append(video)
-        elif label is not None and bool(spans) == is_normal_label(label):
+        elif label is not None and bool(spans) == is_normal(label):
             (spanned if spans else spanless).append(f"{video}: label {label}")
     listed = {match_key(video) for video in labels}
     extra = [video for video in truth.spans if match_key(video) not in listed]
@@ -148,12 +155,12 @@ def _count_frames(
     truth: Annotations,
     labels: Mapping[str, str | None],
     frames: Mapping[str, int],
+    is_normal: IsNormal,
     section: Section,
 ) -> None:
     """The table of test-set lengths; of the listed videos if there are any."""
-    spans = {
-        video: found for video, found in listed_spans(truth, labels).items() if found is not None
-    }
+    listed = listed_spans(truth, labels, is_normal)
+    spans = {video: found for video, found in listed.items() if found is not None}
     spans = spans or dict(truth.spans)
     unknown = [video for video in spans if match_key(video) not in frames]
     if unknown:

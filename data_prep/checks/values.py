@@ -3,7 +3,7 @@
 import collections
 import hashlib
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tqdm
@@ -11,6 +11,7 @@ import tqdm
 from data_prep.checks.findings import Section
 from data_prep.dataset.records import are_unit
 from data_prep.sources.features import in_crops, load_file
+from data_prep.sources.labels import twin_faults
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.half import DEGRADED, LOST, NOT_FINITE, TOO_LARGE, to_half
 from refinevad_jax.files.hashes import file_sha256
@@ -24,13 +25,19 @@ _CURES = {
 
 
 def check_values(
-    paths: Sequence[pathlib.Path], layout: str, section: Section, *, whole: bool
+    paths: Sequence[pathlib.Path],
+    layout: str,
+    sources: Mapping[pathlib.Path, str],
+    section: Section,
+    *,
+    whole: bool,
 ) -> None:
     """Adds what the values of all files say.
 
     Args:
         paths: feature files, whose headers were read without a fault.
         layout: of those with three axes, see choose_layout.
+        sources: the list of each file, if there are lists.
         section: receives facts and findings.
         whole: reads every row; False reads eight rows spread over each file.
     """
@@ -76,8 +83,9 @@ def check_values(
         section.problem_of(
             "normalisation differs", by_unit[unit], f"{what}, unlike the others", "file"
         )
-    twins = _twins(by_content.values())
-    section.problem_of("features twice", twins, "files that hold the same bytes", "group")
+    # Contents are read a second time only of files with equal rows.
+    alike = [path for group in by_content.values() if len(group) > 1 for path in group]
+    section.add(twin_faults({path: file_sha256(path) for path in alike}, sources))
 
 
 def _features(path: pathlib.Path, layout: str, *, whole: bool) -> np.ndarray:
@@ -91,16 +99,3 @@ def _features(path: pathlib.Path, layout: str, *, whole: bool) -> np.ndarray:
         places = np.linspace(0, features.shape[1] - 1, SAMPLED_ROWS).astype(int)
         features = features[:, places]
     return features
-
-
-def _twins(groups: Iterable[Sequence[pathlib.Path]]) -> list[str]:
-    """The names of files that are equal byte for byte, one text per group of them.
-
-    groups: files of equal rows.
-    """
-    by_hash: dict[str, list[str]] = collections.defaultdict(list)
-    for paths in groups:
-        if len(paths) > 1:
-            for path in paths:
-                by_hash[file_sha256(path)].append(path.name)
-    return [", ".join(names) for names in by_hash.values() if len(names) > 1]

@@ -121,7 +121,7 @@ def test_bad_data_end_in_one_line_and_leave_nothing(own_data):
     np.save(own_data / "d.npy", np.full((5, 4, 6), np.nan))
     refuse("d.npy: nan at crop 0, segment 0, channel 0", *flags_for(own_data))
     (own_data / "test.csv").write_text("c.npy,flood\n")
-    refuse("test.csv: video c: unknown label 'flood'", *flags_for(own_data))
+    refuse("test.csv:1: video c: unknown label 'flood'", *flags_for(own_data))
     assert not (own_data / "data").exists()
 
 
