@@ -10,6 +10,7 @@ from data_prep.checks.findings import Section, Table, counted
 from data_prep.dataset.videos import Span
 from data_prep.sources.labels import IsNormal, Taxonomy, normal_by, span_faults
 from data_prep.sources.lists import VideoList
+from data_prep.sources.truth import is_about, untold_faults
 
 # Five UCF-Crime spans of the official file end one or two frames late.
 TOLERATED_EXCESS = 2
@@ -63,13 +64,15 @@ def check_truth(
     )
     labels: dict[str, str | None] = {}
     for released in lists:
-        if _is_about(truth, released.labels, is_normal):
+        if is_about(truth, released.labels, is_normal):
             labels |= released.labels
+    listed = [video for released in lists for video in released.videos]
     if labels:
         _compare_with_list(truth, labels, is_normal, section)
-    elif lists:
-        section.problem("other videos", "the truth is about none of the lists")
-    listed = dict.fromkeys(video for released in lists for video in released.videos)
+        known = {match_key(video) for video in listed}
+        extra = [video for video in truth.spans if match_key(video) not in known]
+        section.problem_of("extra videos", extra, "annotated, but in no list")
+    section.add(untold_faults(truth, [released.labels for released in lists], is_normal))
     section.add(span_faults(truth, listed, taxonomy))
     _find_late_spans(truth, frames, section)
     _count_frames(truth, labels, frames, is_normal, section)
@@ -105,33 +108,16 @@ def _pairs(spans: Sequence[tuple[int, int]]) -> str:
     return " ".join(f"{start}-{end}" for start, end in spans) or "none"
 
 
-def _is_about(truth: Annotations, labels: Mapping[str, str | None], is_normal: IsNormal) -> bool:
-    """Whether the truth knows half of a list's anomalous videos or more.
-
-    One common video is not enough: IEF-VAD tests on one of MSAD's training videos.
-    """
-    anomalous = [video for video, label in labels.items() if not is_normal(label)]
-    known = sum(truth.spans_of(video) is not None for video in anomalous)
-    return known > 0 and 2 * known >= len(anomalous)
-
-
 def _compare_with_list(
     truth: Annotations, labels: Mapping[str, str | None], is_normal: IsNormal, section: Section
 ) -> None:
-    missing: list[str] = []
     spanless: list[str] = []
     spanned: list[str] = []
     for video, spans in listed_spans(truth, labels, is_normal).items():
         label = labels[video]
-        if spans is None:
-            missing.append(video)
-        elif label is not None and bool(spans) == is_normal(label):
+        if spans is not None and label is not None and bool(spans) == is_normal(label):
             (spanned if spans else spanless).append(f"{video}: label {label}")
-    listed = {match_key(video) for video in labels}
-    extra = [video for video in truth.spans if match_key(video) not in listed]
     for kind, videos, message in (
-        ("missing videos", missing, "in the list, without truth here"),
-        ("extra videos", extra, "annotated, but not in the list that the truth is about"),
         ("anomalous without span", spanless, "labelled anomalous, but the truth has no span"),
         ("normal with span", spanned, "labelled normal, but the truth has a span"),
     ):

@@ -29,6 +29,7 @@ from data_prep.sources.features import (
 from data_prep.sources.labels import (
     in_words_of,
     label_faults,
+    normal_by,
     span_faults,
     split_faults,
     twin_faults,
@@ -42,7 +43,13 @@ from data_prep.sources.recorded import (
     warn_of_flags,
 )
 from data_prep.sources.timed_text import read_timed_text
-from data_prep.sources.truth import add_truth, describe_truth, read_frame_counts, read_truth
+from data_prep.sources.truth import (
+    add_truth,
+    describe_truth,
+    read_frame_counts,
+    read_truth,
+    untold_faults,
+)
 from refinevad_jax.data.bags import BagsInfo, Modality
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
@@ -274,6 +281,8 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
         truth = read_truth(request.annotations, counts, request.fps, clocks)
         tell(span_faults(truth, segments, request.taxonomy))
         videos = add_truth(videos, truth, info)
+        labels = [read.labels for read in lists.values()]
+        tell(untold_faults(truth, labels, normal_by(request.taxonomy)))
     provenance = {
         **_provenance(request, info, digests, of_folders),
         **records_hash(recorded),

@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from data_prep.annotations import Annotations, read_annotations
@@ -12,6 +12,7 @@ from data_prep.annotations.truths import name_truth, official, span_hash
 from data_prep.catalogue.lookup import data_set_of, data_set_of_all
 from data_prep.catalogue.video_names import match_key
 from data_prep.dataset.videos import Video, read_label
+from data_prep.sources.faults import Fault, Weight
 from refinevad_jax.data.bags import BagsInfo
 from refinevad_jax.errors import UserError
 
@@ -100,6 +101,49 @@ def add_truth(videos: Sequence[Video], annotations: Annotations, info: BagsInfo)
     warn(spanless, "labelled anomalous, annotated without an anomalous span")
     warn(spanned, "labelled normal, annotated with an anomalous span")
     return complete
+
+
+def is_about(
+    truth: Annotations, labels: Mapping[str, str | None], is_normal: Callable[[str | None], bool]
+) -> bool:
+    """Whether the truth knows half of a list's anomalous videos or more.
+
+    One common video is not enough: IEF-VAD tests on one of MSAD's training videos. labels: of each
+    video; is_normal: see labels.normal_by.
+    """
+    anomalous = [video for video, label in labels.items() if not is_normal(label)]
+    known = sum(truth.spans_of(video) is not None for video in anomalous)
+    return known > 0 and 2 * known >= len(anomalous)
+
+
+def untold_faults(
+    truth: Annotations,
+    lists: Sequence[Mapping[str, str | None]],
+    is_normal: Callable[[str | None], bool],
+) -> list[Fault]:
+    """Videos without truth in the lists that the truth is about, or that there is no such list.
+
+    lists: {video: label} of each; is_normal: see labels.normal_by.
+    """
+    about = [labels for labels in lists if is_about(truth, labels, is_normal)]
+    missing = [
+        video
+        for labels in about
+        for video, label in labels.items()
+        if truth.spans_of(video, normal=is_normal(label)) is None
+    ]
+    other = () if about or not lists else (truth.source,)
+    return [
+        Fault("missing videos", tuple(missing), "in the list, without truth here", Weight.WARNED),
+        Fault(
+            "other videos",
+            other,
+            "the truth is about none of the lists: it knows fewer than half of the anomalous "
+            "videos of each",
+            Weight.WARNED,
+            "file",
+        ),
+    ]
 
 
 _Number = TypeVar("_Number", int, float)

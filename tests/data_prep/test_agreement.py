@@ -323,6 +323,10 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         WARNED,
     ),
     "a test video without truth": ({"truth.txt": rows(*TRUTH[1:], header="")}, WARNED),
+    "truth of a training video too": (
+        {"truth.txt": rows(*TRUTH, "a1 Fight 3 9", header="")},
+        TAKEN,
+    ),
     "truth of other videos": ({"truth.txt": "z1 Fight 3 9\n"}, REFUSED),
     "truth of one of many": (
         {
