@@ -66,7 +66,7 @@ def check_truth(
     for released in lists:
         if is_about(truth, released.labels, is_normal):
             labels |= released.labels
-    listed = [video for released in lists for video in released.videos]
+    listed = {video: label for released in lists for video, label in released.labels.items()}
     if labels:
         _compare_with_list(truth, labels, is_normal, section)
         known = {match_key(video) for video in listed}

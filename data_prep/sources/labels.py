@@ -3,7 +3,7 @@
 import collections
 import dataclasses
 import pathlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from data_prep.annotations import Annotations
 from data_prep.catalogue.lookup import data_set_named, data_set_of, label_from_name
@@ -11,7 +11,7 @@ from data_prep.catalogue.video_names import is_normal_label, label_tokens, match
 from data_prep.dataset.videos import one_kind
 from data_prep.sources.faults import Fault, Weight
 from data_prep.sources.lists import TRAIN, VideoList
-from refinevad_jax.data.taxonomy import Taxonomy
+from refinevad_jax.data.taxonomy import Taxonomy, fault_of_name, shown
 from refinevad_jax.errors import UserError
 
 _ZERO, _ONE = ("0", "0.0", "Normal"), ("1", "1.0", "Abnormal")
@@ -78,9 +78,11 @@ def label_faults(read: VideoList, taxonomy: Taxonomy | None) -> list[Fault]:
 
     taxonomy: None if it is not known, so that every label is good.
     """
-    missing, twice, differing, named = [], [], [], []
+    missing, twice, differing, named, unusable = [], [], [], [], []
     unknown: dict[str, list[str]] = {}
     for video, rows in read.videos.items():
+        if fault := fault_of_name(video, of_file=True):
+            unusable.append(f"{read.source}:{rows[0].line}: video {shown(video)} {fault}")
         crops: set[int] = set()
         for row in rows:
             place = f"{read.source}:{row.line}: video {video}"
@@ -109,6 +111,7 @@ def label_faults(read: VideoList, taxonomy: Taxonomy | None) -> list[Fault]:
     ]
     refused = Weight.REFUSED
     return [
+        Fault("names", tuple(unusable), "rename it in the list and its files", refused),
         Fault("no label", tuple(missing), "add a label column: path,label", refused),
         Fault("labels differ", tuple(differing), "correct one", refused),
         Fault(
@@ -175,7 +178,7 @@ def split_faults(lists: Sequence[VideoList], taxonomy: Taxonomy | None) -> list[
         Fault(
             "classes without training videos" if trained else "classes in one list only",
             tuple(lost),
-            "such events cannot be learnt" if trained else "what no list trains is not learnt",
+            "such events cannot be learnt" if trained else "learnt only if it is the training list",
             Weight.WARNED if trained else Weight.NOTED,
             "class",
         )
@@ -184,15 +187,25 @@ def split_faults(lists: Sequence[VideoList], taxonomy: Taxonomy | None) -> list[
 
 
 def span_faults(
-    truth: Annotations, videos: Iterable[str], taxonomy: Taxonomy | None
+    truth: Annotations, labels: Mapping[str, str | None], taxonomy: Taxonomy | None
 ) -> list[Fault]:
-    """Categories of spans that the taxonomy does not know, of listed videos."""
+    """Categories of spans that the taxonomy does not know, or that the labels contradict.
+
+    labels: of each listed video.
+    """
     if taxonomy is None:
         return []
     unknown: dict[str, list[str]] = {}
-    for video in videos:
-        for name in {span.category for span in truth.spans_of(video) or ()} - {None}:
-            unknown.setdefault(str(name), []).append(video)
+    others = []
+    for video, label in labels.items():
+        listed = classes_of(label or "", taxonomy)
+        for name in dict.fromkeys(span.category for span in truth.spans_of(video) or ()):
+            if name is None:
+                continue
+            unknown.setdefault(name, []).append(video)
+            meant = classes_of(name, taxonomy)
+            if listed and meant and not set(meant) <= set(listed):
+                others.append(f"{video}: annotated as {name}, listed as {label}")
     places = []
     for name, found in unknown.items():
         try:
@@ -201,7 +214,10 @@ def span_faults(
             more = f" and {len(found) - 1} more" if found[1:] else ""
             places.append(f"{truth.source}: a span of video {found[0]}{more}: {error}")
     advice = "correct it, or give a --taxonomy that has it"
-    return [Fault("unknown spans", tuple(places), advice, Weight.REFUSED, "category")]
+    return [
+        Fault("unknown spans", tuple(places), advice, Weight.REFUSED, "category"),
+        Fault("class of spans", tuple(others), "correct the truth or the list", Weight.WARNED),
+    ]
 
 
 def twin_faults(

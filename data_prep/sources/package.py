@@ -279,7 +279,8 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
     if request.annotations is not None:
         clocks = {key: recorded[key].frame_at for key in rates}
         truth = read_truth(request.annotations, counts, request.fps, clocks)
-        tell(span_faults(truth, segments, request.taxonomy))
+        listed_labels = {video.video_id: video.label for video in listed}
+        tell(span_faults(truth, listed_labels, request.taxonomy))
         videos = add_truth(videos, truth, info)
         labels = [read.labels for read in lists.values()]
         tell(untold_faults(truth, labels, normal_by(request.taxonomy)))

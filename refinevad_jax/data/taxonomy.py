@@ -98,7 +98,7 @@ class Taxonomy:
         """Which known name was probably meant, in words; "" if none is alike."""
         known = {name.lower(): name for name in (*self.categories, *self.display_names)}
         known |= {name.lower(): name for name in self.normal}
-        bare = token.strip(" \t\"'.,;").lower()
+        bare = token.strip(" \t\"'.,;").removesuffix(".0").lower()
         found = difflib.get_close_matches(bare, known, n=1)
         return f" (did you mean {known[found[0]]!r}?)" if found else ""
 

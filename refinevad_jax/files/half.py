@@ -60,7 +60,7 @@ def to_half(features: np.ndarray) -> Half:
             value = features[crop, segment, channel]
             place = f"{value} at crop {crop}, segment {segment}, channel {channel}"
             return Half(half, NOT_FINITE, f"{place}; extract the file again")
-        largest = max(features.max(), -features.min())
+        largest = max(float(features.max()), -float(features.min()))
         return Half(half, TOO_LARGE, f"value {largest:g} does not fit float16; scale the features")
     if features.dtype == np.float16 or not features.size:
         return Half(half)
@@ -104,7 +104,7 @@ def _loss(rows: np.ndarray, half: np.ndarray) -> tuple[str, str]:
             zeroed += int(block[zero].any(axis=1).sum())
         if level.any():
             levelled += int((~_are_equal(block[level])).sum())
-    if not error:
+    if not (error or zeroed or levelled):  # squares of the smallest values are zero
         return "", ""
     error = (error / rows.size) ** 0.5
     mean = sums / len(rows)

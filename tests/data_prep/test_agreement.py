@@ -199,6 +199,14 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         },
         TAKEN,
     ),
+    "numeric classes as floats": (
+        {"train.csv": rows("a1,1.0", "a2,1.0", "a3,2.0", "a4,2.0", "n1,0.0", "n2,0.0")},
+        REFUSED,
+    ),
+    "a hard blank": ({"train.csv": replaced(TRAIN, "a4,Fire", "a4,Fire\u00a0")}, TAKEN),
+    "a byte-order mark": ({"train.csv": "\ufeff" + rows(*TRAIN)}, TAKEN),
+    "line ends of Windows": ({"train.csv": rows(*TRAIN).replace("\n", "\r\n")}, TAKEN),
+    "a plural": ({"train.csv": replaced(TRAIN, "a4,Fire", "a4,Fires")}, REFUSED),
     "numeric classes of another taxonomy": (
         {"train.csv": rows("a1,1", "a2,1", "a3,2", "a4,2", "n1,0", "n2,0")},
         REFUSED,
@@ -259,6 +267,10 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a row twice": ({"train.csv": rows(*TRAIN, TRAIN[0])}, REFUSED),
     "a video with two labels": ({"train.csv": rows(*TRAIN, "a1,Fire")}, REFUSED),
+    "a name that no file may have": (
+        {"train.csv": rows(*TRAIN, "x\ay,Fight"), "f/x\ay.npy": X},
+        REFUSED,
+    ),
     "a label that the name contradicts": (
         {
             "train.csv": rows(*TRAIN, "Normal_Videos001_x264,Fight"),
@@ -303,12 +315,40 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "1000 and a little": (odd("a1", 1000 + X * 0.01), REFUSED),
     "1000 and one": (odd("a1", 1000 + X), WARNED),
     "a row of 1e-9": (odd("a1", X * np.array([[1e-9], [1], [1], [1]])), WARNED),
+    "float16 below its smallest step": (odd("a1", (X * 1e-7).astype(np.float16)), TAKEN),
+    "uint16 up to 65535": (odd("a1", np.full((4, 8), 65535, np.uint16)), REFUSED),
+    "65504": (odd("a1", np.where(np.eye(4, 8) > 0, 65504, X)), TAKEN),
+    "all files around 100": ({f"f/{n}.npy": 100 + features(n) for n in NAMES}, WARNED),
+    "one of ten crops of 1e-9": (
+        {
+            f"f/{n}.npy": np.stack(
+                [features(n) * (1e-9 if (n, crop) == ("a1", 9) else 1) for crop in range(10)], 1
+            )
+            for n in NAMES
+        },
+        REFUSED,
+    ),
+    "text of 1e-9": (
+        {
+            "f/a1.npy": None,
+            "f/a1.txt": "\n".join(" ".join(f"{v * 1e-9:.6e}" for v in row) for row in X),
+        },
+        REFUSED,
+    ),
     "zero": (odd("a1", np.zeros((4, 8), np.float32)), TAKEN),
     "constant": (odd("a1", np.full((4, 8), 1000.3)), TAKEN),
     # Truth
     "a span of an unknown class": (
         {"truth.txt": rows("b1 Looting 3 20", *TRUTH[1:], header="")},
         REFUSED,
+    ),
+    "a span of a class that is not the video's": (
+        {"truth.txt": rows("b1 Fire 3 20", *TRUTH[1:], header="")},
+        WARNED,
+    ),
+    "a span of its class in another case": (
+        {"truth.txt": rows("b1 fight 3 20", *TRUTH[1:], header="")},
+        TAKEN,
     ),
     "an anomalous video without span": (
         {"truth.txt": rows("b1 Fight -1 -1", *TRUTH[1:], header="")},

@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.half import DEGRADED, LOST, NOT_FINITE, TOO_LARGE, require_half, to_half
@@ -44,6 +47,9 @@ def test_nothing_is_said_of_good_features(name):
     ("features", "fault", "words"),
     [
         (ROWS * 1e-9, LOST, r"all rows become zero in float16 \(values -3\.89942e-09 \.\. 3\.06"),
+        (ROWS * np.float32(1e-30), LOST, "all rows become zero"),
+        (ROWS.astype(np.float64) * 1e-200, LOST, "all rows become zero"),
+        (np.full((1, 3, 4), 65535, np.uint16), TOO_LARGE, "value 65535 does not fit float16"),
         (np.concatenate([ROWS, ROWS * 1e-9]), LOST, "all rows become zero"),  # of one crop
         (1000 + 0.01 * ROWS, LOST, "all rows lose the differences between their channels"),
         (1000 + 0.1 * ROWS[:, :1], LOST, "all rows lose the differences"),
@@ -79,3 +85,21 @@ def test_scaled_as_it_advises_features_are_good():
     for features in (ROWS * 1e-9, 1000 + 0.01 * ROWS, 100 * CHANNELS + ROWS):
         scaled = (features - features.mean(axis=1)) / features.std(axis=1)
         assert not to_half(scaled).fault
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    arrays.arrays(
+        st.one_of(
+            arrays.floating_dtypes(endianness="<"),
+            arrays.integer_dtypes(endianness="<"),
+            arrays.unsigned_integer_dtypes(endianness="<"),
+        ),
+        arrays.array_shapes(min_dims=3, max_dims=3, max_side=5),
+    )
+)
+def test_any_values_end_in_an_answer(features):
+    half = to_half(features)
+    assert half.values.shape == features.shape and bool(half.words) == bool(half.fault)
+    if half.fault in ("", DEGRADED):
+        assert np.isfinite(half.values).all()
