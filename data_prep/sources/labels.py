@@ -260,7 +260,8 @@ def _fault_of(label: str, taxonomy: Taxonomy) -> str:
     try:
         taxonomy.multi_hot(label)
     except UserError as error:
-        return str(error)
+        flag = "; 0 and 1 name no category: write it for each video" if label in _ONE else ""
+        return f"{error}{flag}"
     return ""
 
 
