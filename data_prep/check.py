@@ -1,6 +1,7 @@
 r"""Says what a list, feature folder, annotation or truth array is, and what is wrong with it.
 
-Give at least one of --list, --features, --annotations and --gt; several are compared with each
+Give what you will give to data_prep.package: what stops it or makes it warn is a problem here too.
+At least one of --list, --features, --annotations and --gt is needed; several are compared with each
 other, and features of data_prep.extract with the records beside them. All other flags are optional.
 Grammars and layouts are detected. The report names the release, counts classes, tells the official
 truth from edited ones, counts frames under every length rule, and lists every disagreement by
@@ -8,8 +9,8 @@ video. Exit code 0: clean; 1: there are problems; 2: an input cannot be read.
 
   python -m data_prep.check --list=ucf_CLIP_rgbtest.csv \
       --annotations=UCF_Annotation.txt --gt=gt.npy
-  python -m data_prep.check --list=train.csv --list=test.csv \
-      --features=features/ --values=all --output=report.json
+  python -m data_prep.check --list=train=train.csv --list=test=test.csv \
+      --taxonomy=mine.json --features=features/ --values=all --output=report.json
 """
 
 import pathlib
@@ -17,14 +18,26 @@ import sys
 
 from absl import flags
 
+from data_prep.catalogue.lookup import built_in_taxonomies, load_taxonomy
 from data_prep.checks.findings import num_problems, render, to_dict
 from data_prep.checks.run import run_checks
+from data_prep.sources.lists import split_of
 from data_prep.sources.truth import UNITS
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import require_writable, write_json
 from refinevad_jax.runtime.command_line import run
 
-LIST = flags.DEFINE_multi_string("list", [], "list file, in any released grammar")
+LIST = flags.DEFINE_multi_string(
+    "list",
+    [],
+    "list file, in any released grammar; SPLIT=FILE, as for "
+    "data_prep.package, says which split it is",
+)
+TAXONOMY = flags.DEFINE_string(
+    "taxonomy",
+    "",
+    f"as for data_prep.package, reads the labels: JSON file, or {', '.join(built_in_taxonomies())}",
+)
 FEATURES = flags.DEFINE_string("features", "", "folder of feature files")
 ANNOTATIONS = flags.DEFINE_multi_string(
     "annotations", [], "file or folder with true spans; arrays are compared with the first"
@@ -70,8 +83,11 @@ def main() -> None:
         raise UserError("--unit has no effect without --annotations; leave it out")
     if OUTPUT.value:
         require_writable("output", pathlib.Path(OUTPUT.value).parent)
+    named = [split_of(text) for text in LIST.value]
     sections = run_checks(
-        lists=[pathlib.Path(path) for path in LIST.value],
+        lists=[path for _, path in named],
+        splits=[split for split, _ in named],
+        taxonomy=load_taxonomy(TAXONOMY.value) if TAXONOMY.value else None,
         features=pathlib.Path(FEATURES.value) if FEATURES.value else None,
         annotations=[pathlib.Path(path) for path in ANNOTATIONS.value],
         gt=[pathlib.Path(path) for path in GT.value],

@@ -13,10 +13,11 @@ import numpy as np
 from data_prep.annotations import Annotations
 from data_prep.annotations.truths import official
 from data_prep.catalogue.lookup import lengths_by_rule
-from data_prep.catalogue.video_names import is_normal_label, match_key
+from data_prep.catalogue.video_names import match_key
 from data_prep.checks.findings import Section, counted
 from data_prep.checks.truth import frame_facts, listed_spans
 from data_prep.dataset.videos import Span
+from data_prep.sources.labels import IsNormal, Taxonomy, normal_by
 from data_prep.sources.lists import VideoList
 from refinevad_jax.files.arrays import load_array, load_packed
 from refinevad_jax.metrics.truth import frame_truth
@@ -70,6 +71,7 @@ def check_array(
     segments: Mapping[str, int],
     frames: Mapping[str, int],
     frames_per_segment: int,
+    taxonomy: Taxonomy | None = None,
 ) -> Section:
     """Compares an array with the truth.
 
@@ -78,6 +80,7 @@ def check_array(
     one, if one is kept. segments, frames: T of the features and n by match_key, may be empty.
     """
     section = Section(f"ground truth array {path}")
+    is_normal = normal_by(taxonomy)
     if vector.ndim != 1 or vector.dtype.kind not in "biuf" or not np.isin(vector, (0, 1)).all():
         section.problem("no 0/1 vector", f"{vector.dtype} of shape {vector.shape}")
         return section
@@ -90,8 +93,8 @@ def check_array(
         section.problem("not compared", _what_is_missing(lists, truth))
         return section
     candidates = _lengths(released, known, segments, frames, frames_per_segment)
-    spans = listed_spans(known, released.labels)
-    orders = _orders(released)
+    spans = listed_spans(known, released.labels, is_normal)
+    orders = _orders(released, is_normal)
     readings = [
         reading
         for name, lengths in candidates.items()
@@ -101,7 +104,7 @@ def check_array(
     ]
     if readings:
         best = min(readings, key=lambda reading: len(reading.differing))
-        _report(best, released, section)
+        _report(best, released, is_normal, section)
     elif candidates:
         section.problem(
             "length",
@@ -128,13 +131,13 @@ def _what_is_missing(lists: Sequence[VideoList], truth: Annotations | None) -> s
     return "the annotation names no video of the list: give the two that belong together"
 
 
-def _orders(released: VideoList) -> dict[str, list[str]]:
+def _orders(released: VideoList, is_normal: IsNormal) -> dict[str, list[str]]:
     """The videos of a list in every order that arrays of the field have been seen in."""
     labels = released.labels
     videos = list(labels)
     orders = {
         "the list's": videos,
-        "anomalous before normal": sorted(videos, key=lambda v: is_normal_label(labels[v])),
+        "anomalous before normal": sorted(videos, key=lambda v: is_normal(labels[v])),
         "alphabetical": sorted(videos),
     }
     reference = official(released.data_set)
@@ -189,14 +192,14 @@ def _readings(
         yield Reading(order, name, end, frames, differing)
 
 
-def _report(best: Reading, released: VideoList, section: Section) -> None:
+def _report(best: Reading, released: VideoList, is_normal: IsNormal, section: Section) -> None:
     labels = released.labels
     agreeing = len(best.frames) - len(best.differing)
     section.facts += [
         ("best reading", f"lengths {best.lengths}; order {best.order}; frames {best.end}"),
         ("agrees with truth", f"{agreeing:,} of {len(best.frames):,} videos"),
     ]
-    if all((v != is_normal_label(labels[name])).all() for name, v in best.frames.items()):
+    if all((v != is_normal(labels[name])).all() for name, v in best.frames.items()):
         section.problem(
             "no frame truth",
             "the array marks every frame of each anomalous video: a mask of videos",
@@ -218,7 +221,7 @@ def _report(best: Reading, released: VideoList, section: Section) -> None:
         ],
         "not the truth's frames",
     )
-    anomalous = {name or "unknown" for name in labels.values() if not is_normal_label(name)}
+    anomalous = {name or "unknown" for name in labels.values() if not is_normal(name)}
     marked = {labels[video] or "unknown" for video, found in best.frames.items() if found.any()}
     zero = sorted(anomalous - marked)
     if zero and best.differing:

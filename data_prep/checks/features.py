@@ -10,12 +10,15 @@ import tqdm
 
 from data_prep.catalogue.lookup import fit_rule
 from data_prep.catalogue.video_names import match_key
-from data_prep.checks.findings import Section, counted
+from data_prep.checks.findings import Section
 from data_prep.checks.values import check_values
 from data_prep.sources.features import (
     FeatureFolder,
     Shapes,
     choose_layout,
+    crop_faults,
+    find_listed,
+    length_faults,
     name_release,
     num_segments,
     read_shape,
@@ -72,6 +75,8 @@ def check_features(
         layout = "time_first"
     section.facts.append(("shape of a file", LAYOUT_WORDS[layout]))
     _compare_shapes(videos, shapes, section)
+    for released in lists:
+        section.add(crop_faults(videos, shapes, layout, released))
     segments = {video: num_segments(shapes[files[0]], layout) for video, files in videos.items()}
     known = {video: frames[match_key(video)] for video in videos if match_key(video) in frames}
     _compare_lengths(segments, known, frames_per_segment, section)
@@ -82,7 +87,13 @@ def check_features(
     paths = [path for files in videos.values() for path in files]
     _compare_records(paths, shapes, layout, section)
     if values != "none":
-        check_values(paths, section, whole=values == "all")
+        sources = {
+            path: released.source
+            for released in lists
+            for video in released.videos
+            for path in videos.get(video, ())
+        }
+        check_values(paths, layout, sources, section, whole=values == "all")
     return section, {match_key(video): count for video, count in segments.items()}
 
 
@@ -95,25 +106,12 @@ def _find_files(root: pathlib.Path, lists: Sequence[VideoList], section: Section
             files[0].name.video_id: tuple(file.path for file in files) for files in index.values()
         }
     found: Files = {}
-    missing, ambiguous, incomplete = [], [], []
     for released in lists:
-        for video, entries in released.videos.items():
-            try:
-                files = folder.find(entries, released.source)
-            except UserError as error:
-                ambiguous.append(str(error))
-                continue
-            if not files:
-                missing.append(video)
-                continue
-            if len(files) < len(entries):
-                incomplete.append(f"{video}: {len(files)} of {counted(len(entries), 'file')}")
-            found[video] = files
+        files, faults = find_listed(folder, released)
+        section.add(faults)
+        found |= files
     listed = {match_key(video) for released in lists for video in released.videos}
     extra = [files[0].name.video_id for key, files in index.items() if key not in listed]
-    section.problem_of("missing videos", missing, "in the list, without a file")
-    section.problem_of("missing crops", incomplete, "fewer files than rows in the list")
-    section.problem_of("ambiguous files", ambiguous, "several files that fit")
     section.remark_of("extra videos", extra, "files, but no list row")
     return found
 
@@ -148,18 +146,14 @@ def _compare_shapes(videos: Files, shapes: Shapes, section: Section) -> None:
         ("D", _counts(widths, " files")),
         ("files per video", _counts(crops, " videos")),
     ]
-    width, usual = widths.most_common(1)[0][0], crops.most_common(1)[0][0]
+    width = widths.most_common(1)[0][0]
     odd_width = [f"{path}: D = {s[-1]}" for path, s in shapes.items() if s[-1] != width]
-    odd_crops = [
-        f"{video}: {counted(len(f), 'file')}" for video, f in videos.items() if len(f) != usual
-    ]
     unequal = [
         f"{video}: {', '.join(f'{path.name} {shapes[path]}' for path in files)}"
         for video, files in videos.items()
         if len({shapes[path] for path in files}) > 1
     ]
     section.problem_of("widths differ", odd_width, f"not D = {width}", "file")
-    section.problem_of("crops differ", odd_crops, f"not {counted(usual, 'file')}")
     section.problem_of("shapes differ", unequal, "between crops")
 
 
@@ -194,7 +188,7 @@ def _counts(counter: collections.Counter[Any], noun: str = "") -> str:
 def _compare_lengths(
     segments: Mapping[str, int], known: Mapping[str, int], frames_per_segment: int, section: Section
 ) -> None:
-    """T against n: any rule of the field stays within two segments."""
+    """T against n."""
     section.facts.append(("segments", f"{sum(segments.values()):,} in {len(segments):,} videos"))
     if not known:
         section.remark("lengths not compared", "no frame counts; --frame_counts=FILE states them")
@@ -203,12 +197,8 @@ def _compare_lengths(
     section.facts.append(
         ("length rule", f"{fit.rule}, {fit.followers:,} of {fit.num_compared:,} videos")
     )
-    far = [
-        f"{video}: T = {segments[video]}, {n} frames"
-        for video, n in known.items()
-        if abs(segments[video] * frames_per_segment - n) >= 2 * frames_per_segment
-    ]
-    section.problem_of("lengths differ", far, f"{frames_per_segment} T is two segments or more off")
-    if not far:
+    faults = length_faults(segments, known, frames_per_segment)
+    section.add(faults)
+    if not any(fault.places for fault in faults):
         others = [f"{video}: T = {t}, expected {e}" for video, (t, e) in fit.deviants.items()]
         section.remark_of("length rule", others, f"not {fit.rule}")

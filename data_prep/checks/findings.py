@@ -1,8 +1,10 @@
 """What a check found: facts, tables and findings of each input, and how they are shown."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+from data_prep.sources.faults import Fault, Weight
 
 SHOWN_VIDEOS = 6
 
@@ -64,10 +66,18 @@ class Section:
         if videos:
             self.problem(kind, f"{counted(len(videos), noun)}: {message}", videos)
 
-    def remark_of(self, kind: str, videos: Sequence[str], message: str) -> None:
+    def remark_of(
+        self, kind: str, videos: Sequence[str], message: str, noun: str = "video"
+    ) -> None:
         """The same as a remark."""
         if videos:
-            self.remark(kind, f"{counted(len(videos), 'video')}: {message}", videos)
+            self.remark(kind, f"{counted(len(videos), noun)}: {message}", videos)
+
+    def add(self, faults: Iterable[Fault]) -> None:
+        """Adds faults as packaging finds them; what it only notes is a remark."""
+        for fault in faults:
+            show = self.remark_of if fault.weight is Weight.NOTED else self.problem_of
+            show(fault.kind, fault.places, fault.message, fault.noun)
 
 
 def counted(number: int, noun: str) -> str:

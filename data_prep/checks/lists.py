@@ -1,23 +1,19 @@
 """Checks of a list: which release it is, its videos and classes, contradictions in it."""
 
 import collections
-from collections.abc import Sequence
 
 from data_prep.annotations.truths import official
-from data_prep.catalogue.lookup import (
-    data_set_named,
-    data_set_of,
-    known_list,
-    known_order,
-    label_from_name,
-)
-from data_prep.catalogue.video_names import is_normal_label, label_tokens, match_key
+from data_prep.catalogue.lookup import data_set_named, known_list, known_order
+from data_prep.catalogue.video_names import match_key
 from data_prep.checks.findings import Section, Table
+from data_prep.sources.labels import Taxonomy, classes_of, label_faults, normal_by
 from data_prep.sources.lists import VideoList
 
+_SHOWN = 20
 
-def check_list(released: VideoList) -> Section:
-    """Everything that a list says by itself."""
+
+def check_list(released: VideoList, taxonomy: Taxonomy | None = None) -> Section:
+    """Everything that a list says by itself. taxonomy: None if it is not known."""
     videos = released.videos
     crops = {
         video: tuple(entry.crop or 0 for entry in entries) for video, entries in videos.items()
@@ -35,24 +31,15 @@ def check_list(released: VideoList) -> Section:
         ("order", known_order(videos) or "none of the known ones"),
     ]
     _identify(released, section)
-    _count_classes(released, section)
-    twice, several, differing = [], [], []
-    for video, entries in videos.items():
-        if len(set(crops[video])) < len(entries):
-            twice.append(f"{video} (line {entries[-1].line})")
-        labels = sorted({entry.label or "none" for entry in entries})
-        if len(labels) > 1:
-            several.append(f"{video}: {', '.join(labels)}")
-        elif entries[0].label and _contradicts_name(video, entries[0].label):
-            differing.append(f"{video}: labelled {entries[0].label}")
+    _count_classes(released, taxonomy, section)
+    for note in released.notes:
+        section.remark("note", note)
     odd = [
         f"{video}: crops {', '.join(map(str, found))}"
         for video, found in crops.items()
         if sorted(found) != sorted(usual)
     ]
-    section.problem_of("rows twice", twice, "the same crop of a video appears twice")
-    section.problem_of("labels differ", several, "the rows of a video have different labels")
-    section.problem_of("label against name", differing, "the label is not the one in the name")
+    section.add(label_faults(released, taxonomy))
     section.problem_of("crops", odd, f"other crops than {numbers}, which most have")
     return section
 
@@ -87,11 +74,12 @@ def _identify(released: VideoList, section: Section) -> None:
         section.problem_of("extra videos", extra, "in the list, not in the test split")
 
 
-def _count_classes(released: VideoList, section: Section) -> None:
-    unlabelled = [video for video, label in released.labels.items() if label is None]
+def _count_classes(released: VideoList, taxonomy: Taxonomy | None, section: Section) -> None:
+    is_normal = normal_by(taxonomy)
     known = [label for label in released.labels.values() if label is not None]
-    normal = sum(is_normal_label(label) for label in known)
-    several = sum(len(label_tokens(label)) > 1 for label in known)
+    words = {label: is_normal(label) for label in sorted(set(known))}
+    normal = sum(words[label] for label in known)
+    several = sum(len(classes_of(label, taxonomy)) > 1 for label in known)
     section.facts += [
         ("normal", f"{normal:,}"),
         ("anomalous", f"{len(known) - normal:,}" + (f", {several} multi-label" if several else "")),
@@ -100,41 +88,12 @@ def _count_classes(released: VideoList, section: Section) -> None:
             f"{len(set(known))}, " + ("stated" if released.labels_stated else "from the names"),
         ),
     ]
+    for name, found in (("normal labels", True), ("other labels", False)):
+        names = [label for label, taken in words.items() if taken is found]
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        section.facts.append((name, ", ".join(names[:_SHOWN]) + more or "none"))
     counts = collections.Counter(
-        token for label in known for token in (label_tokens(label) or [label])
+        token for label in known for token in (classes_of(label, taxonomy) or [label])
     )
     rows = tuple((token, f"{count:,}") for token, count in sorted(counts.items()))
     section.tables.append(Table(("class", "videos"), rows))
-    section.problem_of(
-        "no label",
-        unlabelled,
-        "neither the list nor the name states a label; add a label column: path,label",
-    )
-
-
-def _contradicts_name(video: str, label: str) -> bool:
-    """Whether a label cannot be meant for a video of that name."""
-    stated = label_from_name(video)
-    if stated is None:
-        return False
-    if is_normal_label(stated) != is_normal_label(label):
-        return True
-    data_set = data_set_named(data_set_of(video))
-    if is_normal_label(stated) or data_set is None or not data_set.names_state_category:
-        return False
-    tokens = [{token.lower() for token in label_tokens(text)} for text in (stated, label)]
-    return tokens[0] != tokens[1]
-
-
-def check_overlap(lists: Sequence[VideoList]) -> list[Section]:
-    """A section on videos that are in two lists, [] if there are none."""
-    seen: dict[str, str] = {}
-    common = []
-    for released in lists:
-        for video in released.videos:
-            earlier = seen.setdefault(match_key(video), released.source)
-            if earlier != released.source:
-                common.append(f"{video}: in {earlier} and {released.source}")
-    section = Section("all lists")
-    section.problem_of("videos in two lists", common, "a test video must not be trained on")
-    return [section] if common else []

@@ -12,9 +12,10 @@ from data_prep.catalogue.video_names import match_key
 from data_prep.checks.arrays import check_array, read_vector
 from data_prep.checks.features import check_features
 from data_prep.checks.findings import Section
-from data_prep.checks.lists import check_list, check_overlap
+from data_prep.checks.lists import check_list
 from data_prep.checks.truth import check_truth
 from data_prep.sources.features import FeatureFolder
+from data_prep.sources.labels import Taxonomy, in_words_of, split_faults
 from data_prep.sources.lists import VideoList, read_list
 from data_prep.sources.recorded import clocks_of, overruled_flags, read_records
 from data_prep.sources.truth import read_frame_counts, settle_truth
@@ -32,8 +33,13 @@ def run_checks(
     fps: float | None = None,
     unit: str = "",
     values: str = "sample",
+    splits: Sequence[str] = (),
+    taxonomy: Taxonomy | None = None,
 ) -> list[Section]:
     """Runs every check that the inputs allow; arguments as the flags of data_prep.check.
+
+    splits: of each list, "" if it is not known; none: of no list. taxonomy: reads the labels; None:
+    the words of the released lists do.
 
     Arrays of `gt` are compared with the first of `annotations`. A file of `gt` that does not hold
     one array is checked as an annotation.
@@ -41,7 +47,12 @@ def run_checks(
     Returns a section per input. Raises UserError if an input cannot be read at all.
     """
     counts = read_frame_counts(frame_counts)
-    read = [read_list(path) for path in lists]
+    read = [
+        read_list(path, split)
+        for path, split in zip(lists, splits or [""] * len(lists), strict=True)
+    ]
+    if taxonomy is not None:
+        read = [in_words_of(one, taxonomy) for one in read]
     recorded = _recorded(features)
     lengths = counts | {key: record.num_frames for key, record in recorded.items()}
     truths = [read_annotations(path) for path in annotations]
@@ -73,17 +84,25 @@ def run_checks(
         )
 
     truths = [settled(truth) for truth in truths]
-    sections = [check_list(released) for released in read]
-    sections += check_overlap(read)
-    sections += [check_truth(truth, read, frames, segments, frames_per_segment) for truth in truths]
+    sections = [check_list(released, taxonomy) for released in read]
+    together = Section("all lists")
+    together.add(split_faults(read, taxonomy))
+    sections += [together] if together.findings else []
+    sections += [
+        check_truth(truth, read, frames, segments, frames_per_segment, taxonomy) for truth in truths
+    ]
     sections += of_features
     truth = next(iter(truths), None)
     for path, array in arrays.items():
         if isinstance(array, Annotations):
-            sections.append(check_truth(settled(array), read, frames, segments, frames_per_segment))
+            sections.append(
+                check_truth(settled(array), read, frames, segments, frames_per_segment, taxonomy)
+            )
         else:
             sections.append(
-                check_array(path, array, read, truth, segments, frames, frames_per_segment)
+                check_array(
+                    path, array, read, truth, segments, frames, frames_per_segment, taxonomy
+                )
             )
     return sections
 

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from data_prep.annotations import Annotations
 from data_prep.annotations.truths import edits, merged, name_truth, official, span_hash
 from data_prep.catalogue.lookup import data_set_of_all, known_array, lengths_by_rule
-from data_prep.catalogue.video_names import is_normal_label, match_key
+from data_prep.catalogue.video_names import match_key
 from data_prep.checks.findings import Section, Table, counted
 from data_prep.dataset.videos import Span
+from data_prep.sources.labels import IsNormal, Taxonomy, normal_by, span_faults
 from data_prep.sources.lists import VideoList
 from data_prep.sources.span_fit import extents_of
-from data_prep.sources.truth import describe_unit, fit_of
+from data_prep.sources.truth import describe_unit, fit_of, is_about, untold_faults
 
 
 def check_truth(
@@ -19,6 +20,7 @@ def check_truth(
     frames: Mapping[str, int],
     segments: Mapping[str, int],
     frames_per_segment: int,
+    taxonomy: Taxonomy | None = None,
 ) -> Section:
     """Everything that annotations say by themselves and beside lists.
 
@@ -28,8 +30,10 @@ def check_truth(
         frames: n by match_key, of all videos for which it is known.
         segments: T by match_key, of all videos with features.
         frames_per_segment: frames of a segment.
+        taxonomy: reads the labels; None if it is not known.
     """
     section = Section(f"annotations {truth.source}")
+    is_normal = normal_by(taxonomy)
     data_set = data_set_of_all(truth.video_ids)
     lengths = truth.num_frames if truth.frames_from_segments else None
     name = name_truth(truth.spans, data_set, lengths)
@@ -63,17 +67,22 @@ def check_truth(
     )
     labels: dict[str, str | None] = {}
     for released in lists:
-        if _is_about(truth, released.labels):
+        if is_about(truth, released.labels, is_normal):
             labels |= released.labels
+    listed = {video: label for released in lists for video, label in released.labels.items()}
     if labels:
-        _compare_with_list(truth, labels, section)
-    elif lists:
-        section.problem("other videos", "the truth is about none of the lists")
-    extents = extents_of(truth.spans, frames, segments, frames_per_segment)
-    for fault in fit_of(truth, truth.spans, extents).faults:
-        report = section.problem_of if fault.problem else section.remark_of
-        report(fault.kind, fault.videos, fault.message)
-    _count_frames(truth, labels, frames, section)
+        _compare_with_list(truth, labels, is_normal, section)
+        known = {match_key(video) for video in listed}
+        extra = [video for video in truth.spans if match_key(video) not in known]
+        section.problem_of("extra videos", extra, "annotated, but in no list")
+    section.add(untold_faults(truth, [released.labels for released in lists], is_normal))
+    section.add(span_faults(truth, listed, taxonomy))
+    section.add(
+        fit_of(
+            truth, truth.spans, extents_of(truth.spans, frames, segments, frames_per_segment)
+        ).faults
+    )
+    _count_frames(truth, labels, frames, is_normal, section)
     return section
 
 
@@ -86,15 +95,14 @@ def frame_facts(num_frames: int, positives: int) -> list[tuple[str, str]]:
 
 
 def listed_spans(
-    truth: Annotations, labels: Mapping[str, str | None]
+    truth: Annotations, labels: Mapping[str, str | None], is_normal: IsNormal
 ) -> dict[str, tuple[Span, ...] | None]:
     """The spans of each video of a list, None for a video of which the truth says nothing.
 
-    labels: {video: label of the list, None if it has none}.
+    labels: {video: label of the list, None if it has none}; is_normal: see normal_by.
     """
     return {
-        video: truth.spans_of(video, normal=is_normal_label(label))
-        for video, label in labels.items()
+        video: truth.spans_of(video, normal=is_normal(label)) for video, label in labels.items()
     }
 
 
@@ -107,33 +115,16 @@ def _pairs(spans: Sequence[tuple[int, int]]) -> str:
     return " ".join(f"{start}-{end}" for start, end in spans) or "none"
 
 
-def _is_about(truth: Annotations, labels: Mapping[str, str | None]) -> bool:
-    """Whether the truth knows half of a list's anomalous videos or more.
-
-    One common video is not enough: IEF-VAD tests on one of MSAD's training videos.
-    """
-    anomalous = [video for video, label in labels.items() if not is_normal_label(label)]
-    known = sum(truth.spans_of(video) is not None for video in anomalous)
-    return known > 0 and 2 * known >= len(anomalous)
-
-
 def _compare_with_list(
-    truth: Annotations, labels: Mapping[str, str | None], section: Section
+    truth: Annotations, labels: Mapping[str, str | None], is_normal: IsNormal, section: Section
 ) -> None:
-    missing: list[str] = []
     spanless: list[str] = []
     spanned: list[str] = []
-    for video, spans in listed_spans(truth, labels).items():
+    for video, spans in listed_spans(truth, labels, is_normal).items():
         label = labels[video]
-        if spans is None:
-            missing.append(video)
-        elif label is not None and bool(spans) == is_normal_label(label):
+        if spans is not None and label is not None and bool(spans) == is_normal(label):
             (spanned if spans else spanless).append(f"{video}: label {label}")
-    listed = {match_key(video) for video in labels}
-    extra = [video for video in truth.spans if match_key(video) not in listed]
     for kind, videos, message in (
-        ("missing videos", missing, "in the list, without truth here"),
-        ("extra videos", extra, "annotated, but not in the list that the truth is about"),
         ("anomalous without span", spanless, "labelled anomalous, but the truth has no span"),
         ("normal with span", spanned, "labelled normal, but the truth has a span"),
     ):
@@ -144,12 +135,12 @@ def _count_frames(
     truth: Annotations,
     labels: Mapping[str, str | None],
     frames: Mapping[str, int],
+    is_normal: IsNormal,
     section: Section,
 ) -> None:
     """The table of test-set lengths; of the listed videos if there are any."""
-    spans = {
-        video: found for video, found in listed_spans(truth, labels).items() if found is not None
-    }
+    listed = listed_spans(truth, labels, is_normal)
+    spans = {video: found for video, found in listed.items() if found is not None}
     spans = spans or dict(truth.spans)
     unknown = [video for video in spans if match_key(video) not in frames]
     if unknown:

@@ -1,27 +1,43 @@
-"""Checks of feature values: not finite, zero, constant, the same file twice, and their scale."""
+"""Checks of feature values: not finite, too coarse in float16, zero, constant, the same twice."""
 
 import collections
 import hashlib
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tqdm
 
 from data_prep.checks.findings import Section
 from data_prep.dataset.records import are_unit
-from data_prep.sources.features import load_file
+from data_prep.sources.features import in_crops, load_file
+from data_prep.sources.labels import twin_faults
 from refinevad_jax.errors import UserError
+from refinevad_jax.files.half import DEGRADED, LOST, NOT_FINITE, TOO_LARGE, to_half
 from refinevad_jax.files.hashes import file_sha256
 
 SAMPLED_ROWS = 8
+_CURES = {
+    TOO_LARGE: "they do not fit float16, in which features are kept",
+    LOST: "features are kept in float16",
+    DEGRADED: "features are kept in float16, which makes them coarser",
+}
 
 
-def check_values(paths: Sequence[pathlib.Path], section: Section, *, whole: bool) -> None:
+def check_values(
+    paths: Sequence[pathlib.Path],
+    layout: str,
+    sources: Mapping[pathlib.Path, str],
+    section: Section,
+    *,
+    whole: bool,
+) -> None:
     """Adds what the values of all files say.
 
     Args:
         paths: feature files, whose headers were read without a fault.
+        layout: of those with three axes, see choose_layout.
+        sources: the list of each file, if there are lists.
         section: receives facts and findings.
         whole: reads every row; False reads eight rows spread over each file.
     """
@@ -31,63 +47,55 @@ def check_values(paths: Sequence[pathlib.Path], section: Section, *, whole: bool
     norms, extremes = [], []
     for path in tqdm.tqdm(paths, desc="reading values", unit="file", disable=len(paths) < 200):
         try:
-            rows = _rows(path, whole=whole).astype(np.float32)
+            features = _features(path, layout, whole=whole)
         except UserError as error:
             faults["damaged"].append(str(error))
             continue
-        if not np.isfinite(rows).all():
-            faults["not finite"].append(str(path))
+        half = to_half(features)
+        if half.fault:
+            in_sample = half.fault == NOT_FINITE and not whole  # at another place in the file
+            faults[half.fault].append(f"{path}: {half.words}" if not in_sample else str(path))
+        if half.fault == NOT_FINITE:
             continue
+        extremes += [float(features.min()), float(features.max())]
+        if half.fault == TOO_LARGE:
+            continue
+        rows = features.reshape(-1, features.shape[-1]).astype(np.float32)
         if not rows.any():
             faults["all zero"].append(str(path))
-        elif len(rows) > 1 and (rows == rows[0]).all():
+        elif features.shape[1] > 1 and (features == features[:, :1]).all():
             faults["constant in time"].append(str(path))
         lengths = np.linalg.norm(rows, axis=1)
         norms.append(float(np.median(lengths)))
-        extremes += [rows.min(), rows.max()]
         by_unit[are_unit(lengths) is not False].append(str(path))
-        digest = hashlib.sha256(f"{rows.shape}".encode() + rows.tobytes()).hexdigest()
+        digest = hashlib.sha256(f"{features.shape}".encode() + rows.tobytes()).hexdigest()
         by_content[digest].append(path)
     section.facts.append(("values read", "all rows" if whole else f"{SAMPLED_ROWS} rows per file"))
+    if extremes:
+        section.facts.append(("values", f"{min(extremes):.4g} .. {max(extremes):.4g}"))
     if norms:
-        section.facts += [
-            ("values", f"{min(extremes):.4g} .. {max(extremes):.4g}"),
-            ("L2 norm of a row", f"{float(np.median(norms)):.4g} (median)"),
-        ]
+        section.facts.append(("L2 norm of a row", f"{float(np.median(norms)):.4g} (median)"))
     for kind, files in faults.items():
-        section.problem_of(f"values {kind}", files, "extract them again", "file")
-    if extremes and max(map(abs, extremes)) > np.finfo(np.float16).max:
-        section.problem("values too large", "they do not fit float16; scale the features")
+        section.problem_of(f"values {kind}", files, _CURES.get(kind, "extract them again"), "file")
     if all(by_unit.values()):
         unit = len(by_unit[True]) <= len(by_unit[False])
         what = "normalised to length 1" if unit else "not normalised"
         section.problem_of(
             "normalisation differs", by_unit[unit], f"{what}, unlike the others", "file"
         )
-    twins = _twins(by_content.values())
-    section.problem_of("features twice", twins, "files that hold the same bytes", "group")
+    # Contents are read a second time only of files with equal rows.
+    alike = [path for group in by_content.values() if len(group) > 1 for path in group]
+    section.add(twin_faults({path: file_sha256(path) for path in alike}, sources))
 
 
-def _rows(path: pathlib.Path, *, whole: bool) -> np.ndarray:
-    """Rows of a file as [R, D]."""
+def _features(path: pathlib.Path, layout: str, *, whole: bool) -> np.ndarray:
+    """A file as [N, T, D], or eight of its T."""
     if path.suffix.lower() == ".npy" and not whole:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     else:
         array = load_file(path)
-    rows = array.reshape(-1, array.shape[-1])
-    if not whole and len(rows) > SAMPLED_ROWS:
-        rows = rows[np.linspace(0, len(rows) - 1, SAMPLED_ROWS).astype(int)]
-    return rows
-
-
-def _twins(groups: Iterable[Sequence[pathlib.Path]]) -> list[str]:
-    """The names of files that are equal byte for byte, one text per group of them.
-
-    groups: files of equal rows.
-    """
-    by_hash: dict[str, list[str]] = collections.defaultdict(list)
-    for paths in groups:
-        if len(paths) > 1:
-            for path in paths:
-                by_hash[file_sha256(path)].append(path.name)
-    return [", ".join(names) for names in by_hash.values() if len(names) > 1]
+    features = in_crops(array, layout)
+    if not whole and features.shape[1] > SAMPLED_ROWS:
+        places = np.linspace(0, features.shape[1] - 1, SAMPLED_ROWS).astype(int)
+        features = features[:, places]
+    return features

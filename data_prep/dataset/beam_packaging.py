@@ -36,14 +36,14 @@ def make_on_beam(
         pipeline, runner, make, named, folder, what="records", flag="--data_dir"
     ):
         with path.open("rb") as file:
-            unit = tuple(json.loads(file.readline()))
+            unit, degraded = json.loads(file.readline())
             content = file.read()
         path.unlink()
-        yield Record(content, unit)
+        yield Record(content, tuple(unit), degraded)
 
 
 def record_parts(place: Place, info: BagsInfo) -> tuple[bytes, bytes]:
-    """The record of one video as a file has it: a line with `unit`, then the content."""
+    """The record of one video as a file has it: a line with the rest, then the content."""
     video, position = place
     record = make_record(video, info, position)
-    return json.dumps(record.unit).encode() + b"\n", record.content
+    return json.dumps([record.unit, record.degraded]).encode() + b"\n", record.content

@@ -13,8 +13,9 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core import example_serializer
 
 from data_prep.dataset.videos import Video, read_label, span_array
-from refinevad_jax.data.bags import BagsInfo, all_finite
+from refinevad_jax.data.bags import BagsInfo
 from refinevad_jax.errors import UserError
+from refinevad_jax.files.half import require_half
 
 # A record is one protocol buffer, which cannot exceed 2 GiB; the rest of a record is small.
 MAX_FEATURE_BYTES = 2**31 - 2**20
@@ -31,23 +32,22 @@ class Record:
     Attributes:
         content: the serialized record; its bytes depend on the video alone.
         unit: for each modality whether all its rows have length 1, None if all are zero.
+        degraded: what the features lose in float16, in words; "" if it is nothing to speak of.
     """
 
     content: bytes
     unit: tuple[bool | None, ...]
+    degraded: str = ""
 
 
 def make_record(video: Video, info: BagsInfo, position: int) -> Record:
     """Loads, checks and serializes one video. Raises UserError naming its source."""
-    fields = example(video, info, position)
+    fields, degraded = example(video, info, position)
     features = record_features(info.width, info.taxonomy.num_categories)
     message = _serializer(features).get_tf_example(features.encode_example(fields))
-    unit, first = [], 0
-    for modality in info.modalities:
-        unit.append(has_unit_rows(fields["features"][..., first : first + modality.width]))
-        first += modality.width
+    unit = tuple(map(has_unit_rows, by_modality(fields["features"], info)))
     # Otherwise the order of fields changes from process to process.
-    return Record(message.SerializeToString(deterministic=True), tuple(unit))
+    return Record(message.SerializeToString(deterministic=True), unit, degraded)
 
 
 @functools.lru_cache(maxsize=8)
@@ -75,16 +75,19 @@ def _serializer(features: tfds.features.FeaturesDict) -> Any:
     return example_serializer.ExampleSerializer(features.get_serialized_info())
 
 
-def example(video: Video, info: BagsInfo, position: int) -> dict[str, Any]:
-    """Checks one video and gives the record that is stored. Raises UserError naming its source."""
-    features = to_float16(video.load_features(), info.width, source=video.source)
+def example(video: Video, info: BagsInfo, position: int) -> tuple[dict[str, Any], str]:
+    """Checks one video: the record that is stored, and what features lose in float16, in words.
+
+    Raises UserError naming its source.
+    """
+    features, degraded = to_float16(video.load_features(), info, source=video.source)
     num_frames = video.num_frames
     if num_frames is None:
         num_frames = features.shape[1] * info.frames_per_segment
     elif num_frames < 1:
         raise UserError(f"{video.source}: video {video.video_id} has {num_frames} frames")
     labels = read_label(video, info.taxonomy)
-    return {
+    fields = {
         "position": position,
         "video_id": video.video_id,
         "label": video.label,
@@ -95,14 +98,19 @@ def example(video: Video, info: BagsInfo, position: int) -> dict[str, Any]:
         "spans": span_array(video, info, num_frames, np.flatnonzero(labels)),
         "has_truth": video.spans is not None,
     }
+    return fields, degraded
 
 
-def to_float16(features: np.ndarray, width: int, *, source: str) -> np.ndarray:
-    """Checks [N, T, D] features and gives them as float16. Raises UserError naming the source."""
-    if features.ndim != 3 or features.shape[2] != width:
+def to_float16(features: np.ndarray, info: BagsInfo, *, source: str) -> tuple[np.ndarray, str]:
+    """Checks [N, T, D] features, modality by modality, and gives them as float16.
+
+    Also gives what they lose by it, in words, "" if it is nothing to speak of. Raises UserError
+    naming the source for features that cannot be used, or of which float16 keeps nothing.
+    """
+    if features.ndim != 3 or features.shape[2] != info.width:
         raise UserError(
-            f"{source}: features of shape {features.shape}, the data set has (crops, T, {width}); "
-            "leave the file out or extract it again"
+            f"{source}: features of shape {features.shape}, the data set has "
+            f"(crops, T, {info.width}); leave the file out or extract it again"
         )
     if 0 in features.shape:
         raise UserError(f"{source}: no segments (shape {features.shape}); leave the video out")
@@ -112,23 +120,19 @@ def to_float16(features: np.ndarray, width: int, *, source: str) -> np.ndarray:
             f"{source}: features of shape {features.shape} take {num_bytes / 2**30:.1f} GiB, a "
             "record holds less than 2; keep fewer crops (--num_crops) or leave the video out"
         )
-    with np.errstate(over="ignore"):
-        half = np.ascontiguousarray(features, np.float16)
-    if not all_finite(half):
-        _refuse_values(features, source)
-    return half
+    halves = [
+        require_half(part, f"{source}: {modality.name}" if len(info.modalities) > 1 else source)
+        for modality, part in zip(info.modalities, by_modality(features, info), strict=True)
+    ]
+    values = [half.values for half in halves]
+    degraded = next((half.words for half in halves if half.fault), "")
+    return (np.concatenate(values, axis=2) if len(values) > 1 else values[0]), degraded
 
 
-def _refuse_values(features: np.ndarray, source: str) -> None:
-    if not np.isfinite(features).all():
-        crop, segment, channel = np.argwhere(~np.isfinite(features))[0]
-        raise UserError(
-            f"{source}: {features[crop, segment, channel]} at crop {crop}, segment {segment}, "
-            f"channel {channel}; extract the file again"
-        )
-    raise UserError(
-        f"{source}: value {np.abs(features).max():g} does not fit float16; scale the features"
-    )
+def by_modality(features: np.ndarray, info: BagsInfo) -> list[np.ndarray]:
+    """The channels of each modality, of [..., D]."""
+    edges = np.cumsum([modality.width for modality in info.modalities])[:-1]
+    return np.split(features, edges, axis=-1)
 
 
 def are_unit(norms: np.ndarray) -> bool | None:

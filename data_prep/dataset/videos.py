@@ -91,15 +91,27 @@ def check_classes(videos: Sequence[Video], taxonomy: Taxonomy) -> None:
         anomalous = sum(map(bool, labels))
         if 0 < anomalous < len(labels):
             continue
-        found = f"{len(labels) - anomalous} normal and {anomalous} anomalous videos"
+        found, means = one_kind(split, len(labels) - anomalous, anomalous, taxonomy)
         if split == "train":
-            raise UserError(
-                f"split {split}: {found}; multiple-instance learning needs both normal and "
-                f"anomalous videos. In taxonomy {taxonomy.name}, normal is written "
-                f"{' or '.join(taxonomy.normal)}"
-            )
-        lost = "AUC of videos and false alarms" if anomalous else "AUC, AP and found events"
-        print(f"note: split {split}: {found}; it cannot measure {lost}", file=sys.stderr)
+            raise UserError(f"split {split}: {found}; {means}")
+        print(f"note: split {split}: {found}; {means}", file=sys.stderr)
+
+
+def one_kind(split: str, normal: int, anomalous: int, taxonomy: Taxonomy | None) -> tuple[str, str]:
+    """How many videos of both kinds a split has, and what it means if it has one kind only.
+
+    split: "" if it is not known; taxonomy: the same as None.
+    """
+    found = f"{normal} normal and {anomalous} anomalous videos"
+    words = "is written Normal, A or 0 in the lists of the field; --taxonomy names other words"
+    if taxonomy is not None:
+        words = f"is written {' or '.join(taxonomy.normal)}"
+    where = f"In taxonomy {taxonomy.name}, normal" if taxonomy is not None else "Normal"
+    if split in ("train", ""):
+        learner = "multiple-instance learning" if split else "training"
+        return found, f"{learner} needs both normal and anomalous videos. {where} {words}"
+    lost = "AUC of videos and false alarms" if anomalous else "AUC, AP and found events"
+    return found, f"it cannot measure {lost}"
 
 
 def check_name(name: str) -> None:

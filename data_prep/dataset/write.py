@@ -9,7 +9,8 @@ import dataclasses
 import json
 import math
 import pathlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow_datasets as tfds
@@ -104,7 +105,7 @@ def _write_files(
 ) -> None:
     """Writes records and metadata of a whole data set. Raises OSError if the disk is full."""
     shards = {video.split: _Shards(folder, video.split) for video, _ in places}
-    units = []
+    units, degraded = [], {}
     # disable=None: no bar if stderr is a file.
     with tqdm.tqdm(
         total=len(places), desc="packaging", unit="video", leave=False, disable=None
@@ -112,7 +113,10 @@ def _write_files(
         for (video, _), record in zip(places, records, strict=True):
             shards[video.split].add(record.content)
             units.append(record.unit)
+            if record.degraded:
+                degraded[video.video_id] = record.degraded
             bar.update()
+    _warn_of_loss(degraded)
     normalization = {
         modality.name: name_normalization(found)
         for modality, found in zip(info.modalities, zip(*units, strict=True), strict=True)
@@ -141,6 +145,14 @@ def _common_rate(videos: Iterable[Video]) -> float:
     if not rates or not math.isclose(rates[0], rates[-1], rel_tol=1e-3):
         return 0.0
     return round(rates[len(rates) // 2], 3)
+
+
+def _warn_of_loss(degraded: Mapping[str, str]) -> None:
+    """Says on stderr which videos' features lose digits, with what is the matter in the first."""
+    if degraded:
+        names = ", ".join([*list(degraded)[:3], *(["..."] if len(degraded) > 3 else [])])
+        words = next(iter(degraded.values()))
+        print(f"warning: {names} ({len(degraded)} in all): {words}", file=sys.stderr)
 
 
 class _Shards:

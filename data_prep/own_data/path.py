@@ -104,11 +104,12 @@ class _Path:
         steps = Steps(self._output / "steps.json", 5 if with_test else 4)
         self._extract(steps)
         flags = [f"--list={name}={path}" for name, path in lists.files.items()]
+        flags += [f"--features={self._features}", f"--taxonomy={self._output / 'taxonomy.json'}"]
         source = fingerprint(lists, self._output / "taxonomy.json", self._features)
         steps.run(
             "check lists and features",
             "check",
-            [*(f"--list={path}" for path in lists.files.values()), f"--features={self._features}"],
+            flags,
             key="check",
             source=source,
             results=[],
@@ -218,14 +219,12 @@ class _Path:
                 return name, run
         raise AssertionError
 
-    def _package(self, steps: Steps, name: str, lists: Sequence[str], source: Any) -> None:
+    def _package(self, steps: Steps, name: str, flags: Sequence[str], source: Any) -> None:
         folder = dataset_dir(str(self._data), name)
         words = [
             f"--name={name}",
             f"--data_dir={self._data}",
-            *lists,
-            f"--features={self._features}",
-            f"--taxonomy={self._output / 'taxonomy.json'}",
+            *flags,
             *(["--overwrite"] if folder.exists() else []),
         ]
         key = f"package {name}"

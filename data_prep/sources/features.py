@@ -18,7 +18,8 @@ import tqdm
 
 from data_prep.catalogue.lookup import data_set_of, name_features
 from data_prep.catalogue.video_names import VideoName, is_video_path, match_key, parse_path
-from data_prep.sources.lists import ListEntry
+from data_prep.sources.faults import Fault, Weight
+from data_prep.sources.lists import TRAIN, ListEntry, VideoList
 from refinevad_jax.data.bags import Modality
 from refinevad_jax.encoders.record import read_record
 from refinevad_jax.errors import UserError
@@ -147,6 +148,80 @@ def _most_alike(paths: Sequence[pathlib.Path], row: ListEntry, source: str) -> p
             "is below the feature folder, and name the folder of one encoder only"
         )
     return first
+
+
+def find_listed(
+    folder: FeatureFolder, read: VideoList, *, every_row: bool = True
+) -> tuple[dict[str, tuple[pathlib.Path, ...]], list[Fault]]:
+    """The files of every video of a list that has any, and what is wrong.
+
+    every_row: whether each row has to have its own file, one per crop.
+    """
+    found = {}
+    ambiguous: list[str] = []
+    missing: list[str] = []
+    incomplete: list[str] = []
+    for video, rows in read.videos.items():
+        try:
+            files = folder.find(rows, read.source)
+        except UserError as error:
+            ambiguous.append(str(error))
+            continue
+        row = _without_file(rows, files) if every_row else None if files else rows[0]
+        if row is not None:
+            place = f"{read.source}:{row.line}: no file of {row.path} below {folder.root}"
+            (incomplete if files else missing).append(place)
+        if files:
+            found[video] = files
+    advice = "name the feature folder, or leave the row out"
+    return found, [
+        Fault("ambiguous files", tuple(ambiguous), "several files fit", Weight.REFUSED),
+        Fault("missing videos", tuple(missing), advice, Weight.REFUSED),
+        Fault("missing crops", tuple(incomplete), advice, Weight.REFUSED),
+    ]
+
+
+def _without_file(rows: Sequence[ListEntry], files: Sequence[pathlib.Path]) -> ListEntry | None:
+    """The first row that has no file, None if all have; a file without crop may serve all rows."""
+    crops = {parse_path(path.name).crop for path in files}
+    names_no_crop = len(rows) == 1 and rows[0].crop is None
+    if files and (names_no_crop or (crops == {None} and all(row.crop is not None for row in rows))):
+        return None
+    there = {crop or 0 for crop in crops}
+    return next((row for row in rows if (row.crop or 0) not in there or not files), None)
+
+
+def crop_faults(
+    files: Mapping[str, Sequence[pathlib.Path]], shapes: Shapes, layout: str, read: VideoList
+) -> list[Fault]:
+    """Videos of a list with another number of crops than most. files: of each video."""
+    axis = 0 if layout == "crops_first" else 1
+    counts = {
+        video: shapes[paths[0]][axis] if len(shapes[paths[0]]) == 3 else len(paths)
+        for video, paths in files.items()
+        if video in read.videos
+    }
+    usual = max(counts.values(), key=list(counts.values()).count, default=0)
+    odd = [f"{video}: {count} crops" for video, count in counts.items() if count != usual]
+    weight = Weight.WARNED if read.split in ("", TRAIN) else Weight.NOTED
+    advice = f"not {usual} crops, as most have; training needs the same number of all videos"
+    return [Fault("crops differ", tuple(odd), advice, weight)]
+
+
+def length_faults(
+    segments: Mapping[str, int], num_frames: Mapping[str, int], frames_per_segment: int
+) -> list[Fault]:
+    """Videos whose T is two segments or more off: any rule of the field stays within that.
+
+    segments: T, num_frames: n, of each video.
+    """
+    far = [
+        f"{video}: T = {segments[video]}, {n} frames"
+        for video, n in num_frames.items()
+        if abs(segments[video] * frames_per_segment - n) >= 2 * frames_per_segment
+    ]
+    advice = f"{frames_per_segment} T is two segments or more off"
+    return [Fault("lengths differ", tuple(far), advice, Weight.WARNED)]
 
 
 def read_shapes(bags: Collection[Sequence[pathlib.Path]]) -> Shapes:
@@ -317,12 +392,14 @@ def load_crops(files: Sequence[pathlib.Path], layout: str, num_crops: int = 0) -
     """One video's files of one folder as [N, T, D]; arguments as of load_video."""
     if len(files) > 1:  # of one shape, as read_shapes has seen
         return np.stack([load_file(path) for path in files[: num_crops or None]])
-    features = load_file(files[0])
+    return in_crops(load_file(files[0]), layout)[: num_crops or None]
+
+
+def in_crops(features: np.ndarray, layout: str) -> np.ndarray:
+    """A file of shape (T, D), or with crops on an axis as the layout says, as [N, T, D]."""
     if features.ndim == 2:
         return features[None]
-    if layout == "time_first":
-        features = features.swapaxes(0, 1)
-    return features[: num_crops or None]
+    return features.swapaxes(0, 1) if layout == "time_first" else features
 
 
 def load_file(path: pathlib.Path) -> np.ndarray:

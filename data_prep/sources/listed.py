@@ -20,8 +20,10 @@ from data_prep.catalogue.lookup import (
 )
 from data_prep.catalogue.video_names import is_normal_label, match_key, parse_path
 from data_prep.dataset.videos import Video, check_ids, read_label, span_array
-from data_prep.sources.lists import VideoList, read_list
-from data_prep.sources.package import hash_input, label_of
+from data_prep.sources.faults import tell
+from data_prep.sources.labels import label_faults
+from data_prep.sources.lists import ListEntry, VideoList, read_list
+from data_prep.sources.package import hash_input
 from data_prep.sources.truth import add_truth, describe_truth, read_frame_counts, settle_truth
 from refinevad_jax.data.bags import Bag, BagsInfo
 from refinevad_jax.data.taxonomy import Taxonomy
@@ -161,12 +163,13 @@ def _which_list(read: VideoList) -> str:
 def _labels(read: VideoList, truth: Annotations) -> dict[str, str]:
     """The label of every listed video: of the list, else of the annotations."""
     stated = {match_key(video): label for video, label in truth.labels.items()}
-    found = {}
+    found: list[ListEntry] = []
     for video, rows in read.videos.items():
         label = stated.get(match_key(video))
-        rows = tuple(dataclasses.replace(row, label=row.label or label) for row in rows)
-        found[video] = label_of(rows, read.source)
-    return found
+        found += [dataclasses.replace(row, label=row.label or label) for row in rows]
+    read = dataclasses.replace(read, entries=tuple(found))
+    tell(label_faults(read, None))
+    return {video: label or "" for video, label in read.labels.items()}
 
 
 def _taxonomy(name: str, read: VideoList, labels: Mapping[str, str]) -> Taxonomy:

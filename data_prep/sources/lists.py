@@ -19,6 +19,14 @@ from data_prep.catalogue.lookup import data_set_of_all, label_from_name
 from data_prep.catalogue.video_names import is_normal_label, is_video_path, parse_path
 from refinevad_jax.errors import UserError
 
+TRAIN = "train"  # the split that a network learns from
+_FLAGS = "path and 0 (normal) or 1 per line"
+_FLAG = re.compile(r"(?P<name>.*[^\s,;])(?P<mark>\s*[,;]\s*|\s+)(?P<flag>[01](?:\.0)?)[,;\s]*")
+_HEADERS = {
+    (name, label)
+    for name in ("path", "video", "video_name", "video_path", "filename", "file", "name", "clip")
+    for label in ("label", "class", "category")
+}
 _FILE = re.compile(r"\.(npy|txt)$", re.IGNORECASE)
 # (line, path, label or None)
 _Row = tuple[int, str, str | None]
@@ -53,12 +61,16 @@ class VideoList:
         source: the file.
         entries: in file order.
         labels_stated: whether the file states labels, not only the names.
+        notes: how the file was read, if it could be meant in another way.
+        split: which split it is, "" if nobody has said.
     """
 
     grammar: str
     source: str
     entries: tuple[ListEntry, ...]
     labels_stated: bool = False
+    notes: tuple[str, ...] = ()
+    split: str = ""
 
     @property
     def videos(self) -> dict[str, tuple[ListEntry, ...]]:
@@ -79,14 +91,28 @@ class VideoList:
         return data_set_of_all(self.videos)
 
 
-def read_list(path: pathlib.Path) -> VideoList:
+def split_of(text: str) -> tuple[str, pathlib.Path]:
+    """The split and the path of `SPLIT=FILE`; "" and the path of a text that is a path alone."""
+    split, _, path = text.partition("=")
+    if path and re.fullmatch(r"\w+", split) and not pathlib.Path(text).is_file():
+        return split, pathlib.Path(path)
+    return "", pathlib.Path(text)
+
+
+def read_list(path: pathlib.Path, split: str = "") -> VideoList:
     """Reads a list in any grammar.
+
+    split: which it is, if it is known.
 
     Accepted everywhere: CRLF, a byte order mark, blank lines, `# comments`, a missing final
     newline, back-slashes and folders of other machines in paths, paths with and without suffix; in
     CSV also quotes, and `;` for the comma. Raises UserError naming file and line if the file is not
     a list.
     """
+    return dataclasses.replace(_read(path), split=split)
+
+
+def _read(path: pathlib.Path) -> VideoList:
     content = read_lines(path)
     numbered = enumerate((line.strip() for line in content.split("\n")), 1)
     lines = [(i, line) for i, line in numbered if not re.fullmatch(r"[\s,;]*|#\s.*", line)]
@@ -94,25 +120,40 @@ def read_list(path: pathlib.Path) -> VideoList:
         raise UserError(f"{path}: lists no video; check that this is the right file")
     if content.lstrip()[:1] in ("{", "["):
         return _from_annotations(path)
+    if flags := _read_flags(lines):
+        return _build(_FLAGS, path, flags)
     unquoted = re.sub('"[^"]*"', "", lines[0][1])
-    delimiter = ";" if ";" in unquoted and "," not in unquoted else ","
+    delimiter = next((mark for mark in ",;\t" if mark in unquoted), ",")
     first = _fields(*lines[0], path, delimiter)
     columns = [field.lower() for field in first[:2]]
-    if columns[0] == "path" or columns in (["video-id"], ["video", "label"]):
+    if columns[0] == "path" or columns == ["video-id"] or tuple(columns) in _HEADERS:
         return _read_csv(lines[1:], path, delimiter, first)
-    if len(first) > 1 and _is_file(first[0]):
+    if len(first) > 1 and _is_file(first[0]) and delimiter != "\t":
         return _read_csv(lines, path, delimiter, ["path", "label"])
+    if tuple(lines[0][1].lower().split()) in _HEADERS:
+        parts = [(number, line.rsplit(None, 1)) for number, line in lines[1:]]
+        if all(len(part) == 2 for _, part in parts):
+            rows = [(number, name, label) for number, (name, label) in parts]
+            return _build("name and label per line", path, rows)
     if all(_is_one_name(line) for _, line in lines):
         names = [(number, line, None) for number, line in lines]
         return _build("a path or name per line", path, names)
-    if all(re.fullmatch(r"\S+\.npy\s+[01](\.0)?", line) for _, line in lines):
-        rows = [
-            (i, name, "Normal" if is_normal_label(flag) else "Abnormal")
-            for i, line in lines
-            for name, flag in [line.split()]
-        ]
-        return _build("path and 0 or 1 per line", path, rows)
     return _from_annotations(path)
+
+
+def _read_flags(lines: Sequence[tuple[int, str]]) -> list[_Row]:
+    """Rows of a path or name and 0 or 1, if every line is one, below a header or not; else []."""
+    parts = [_FLAG.fullmatch(line) for _, line in lines]
+    if parts[0] is None and tuple(re.split(r"[\s,;]+", lines[0][1].lower())) in _HEADERS:
+        lines, parts = lines[1:], parts[1:]
+    rows: list[_Row] = []
+    for (number, _), part in zip(lines, parts, strict=True):
+        name = part["name"].strip('"') if part else ""
+        # A comma may also part the columns of a CSV file of other labels.
+        if part is None or not (_is_file(name) or _is_one_name(name)) or "," in part["mark"]:
+            return []
+        rows.append((number, name, "Normal" if is_normal_label(part["flag"]) else "Abnormal"))
+    return rows
 
 
 def _fields(number: int, line: str, path: pathlib.Path, delimiter: str) -> list[str]:
@@ -131,10 +172,17 @@ def _read_csv(
     rows: list[_Row] = []
     for number, line in lines:
         fields = _fields(number, line, path, delimiter)
+        while len(fields) > len(header) and not fields[-1]:  # a comma at the end
+            fields.pop()
         if len(fields) != len(header) or not all(fields[:2]):
             raise UserError(f"{path}:{number}: {line[:80]!r} is not '{columns}'")
         rows.append((number, fields[0], fields[1] if len(fields) > 1 else None))
-    return _build(f"CSV {columns}", path, rows)
+    read = _build(f"CSV {columns}", path, rows)
+    stated = {label for _, _, label in rows if label is not None} - {"0", "1", "0.0", "1.0"}
+    if stated and all(re.fullmatch(r"[0-9.]+", label) for label in stated):
+        note = "the numbers of the second column were read as labels, not as frames"
+        return dataclasses.replace(read, notes=(note,))
+    return read
 
 
 def _is_file(path: str) -> bool:
@@ -159,7 +207,11 @@ def _from_annotations(path: pathlib.Path) -> VideoList:
         (i, video, annotations.labels.get(video))
         for i, video in enumerate(annotations.video_ids, 1)
     ]
-    return _build(f"annotation file, {annotations.grammar}", path, rows)
+    read = _build(f"annotation file, {annotations.grammar}", path, rows)
+    if annotations.num_frames and None in read.labels.values():
+        note = "its numbers were read as frames, not as labels, which only 0 and 1 are"
+        return dataclasses.replace(read, notes=(note,))
+    return read
 
 
 def _build(grammar: str, path: pathlib.Path, rows: Iterable[_Row]) -> VideoList:

@@ -4,26 +4,37 @@ import dataclasses
 import functools
 import hashlib
 import pathlib
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from data_prep.annotations import Annotations, read_annotations
 from data_prep.catalogue.lookup import fit_rule, load_taxonomy
-from data_prep.catalogue.video_names import match_key, parse_path
+from data_prep.catalogue.video_names import match_key
 from data_prep.dataset.videos import Video, check_classes
+from data_prep.sources.faults import tell
 from data_prep.sources.features import (
     FeatureFolder,
     Shapes,
     choose_layout,
+    crop_faults,
+    find_listed,
+    length_faults,
     load_video,
     name_release,
     num_segments,
     parse_modalities,
     read_shapes,
 )
-from data_prep.sources.lists import ListEntry, VideoList, read_list
+from data_prep.sources.labels import (
+    in_words_of,
+    label_faults,
+    normal_by,
+    span_faults,
+    split_faults,
+    twin_faults,
+)
+from data_prep.sources.lists import VideoList, read_list
 from data_prep.sources.recorded import (
     agreeing_records,
     clocks_of,
@@ -38,6 +49,7 @@ from data_prep.sources.truth import (
     describe_truth,
     read_frame_counts,
     settle_truth,
+    untold_faults,
     warn,
 )
 from refinevad_jax.data.bags import BagsInfo, Modality
@@ -191,10 +203,17 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
     Warns on stderr of what is odd but usable. Raises UserError naming file and cure for whatever is
     missing, damaged or contradictory.
     """
-    lists = {split: read_list(path) for split, path in request.lists.items()}
+    lists = {
+        split: in_words_of(read_list(path, split), request.taxonomy)
+        for split, path in request.lists.items()
+    }
+    for read in lists.values():
+        tell(label_faults(read, request.taxonomy))
+        for note in read.notes:
+            print(f"note: {read.source}: {note}", file=sys.stderr)
+    tell(split_faults(list(lists.values()), request.taxonomy))
     folders = [FeatureFolder(folder) for folder in request.features.values()]
-    listed = [video for split, read in lists.items() for video in _find(read, split, folders)]
-    _check_labels(listed, request)
+    listed = [video for read in lists.values() for video in _find(read, folders)]
     shapes = read_shapes([files for video in listed for files in video.files])
     of_folders = [
         {path: shapes[path] for video in listed for path in video.files[i]}
@@ -202,6 +221,11 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
     ]
     layouts = [choose_layout(request.layout, of_one) for of_one in of_folders]
     digests = [digests_of(of_one) for of_one in of_folders]
+    sources = {path: lists[video.split].source for video in listed for path in video.files[0]}
+    tell(twin_faults(digests[0], sources))
+    for read in lists.values():
+        files = {video.video_id: video.files[0] for video in listed if video.split == read.split}
+        tell(crop_faults(files, shapes, layouts[0], read))
     records = [
         agreeing_records(
             folder.root,
@@ -243,6 +267,8 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
         )
         for video in listed
     }
+    known = {video: counts[key] for video in segments if (key := match_key(video)) in counts}
+    tell(length_faults(segments, known, request.frames_per_segment))
     videos = [
         Video(
             video_id=video.video_id,
@@ -268,7 +294,11 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
             segments=segments,
             frames_per_segment=request.frames_per_segment,
         )
+        listed_labels = {video.video_id: video.label for video in listed}
+        tell(span_faults(truth, listed_labels, request.taxonomy))
         videos = add_truth(videos, truth, info, counts, segments)
+        labels = [read.labels for read in lists.values()]
+        tell(untold_faults(truth, labels, normal_by(request.taxonomy)))
     provenance = {
         **_provenance(request, info, digests, of_folders),
         **records_hash(recorded),
@@ -280,73 +310,17 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
     return dataclasses.replace(info, provenance=provenance), videos
 
 
-def _find(read: VideoList, split: str, folders: Sequence[FeatureFolder]) -> list[ListedVideo]:
-    """The videos of a list with their files.
-
-    Raises UserError for rows that contradict each other and for a row without a file.
-    """
-    found = []
-    for video, rows in read.videos.items():
-        label = label_of(rows, read.source)
-        files = tuple(folder.find(rows, read.source) for folder in folders)
-        missing = [_without_file(rows, files[0]), *(None if paths else rows[0] for paths in files)]
-        for folder, row in zip([folders[0], *folders], missing, strict=True):
-            if row is not None:
-                raise UserError(
-                    f"{read.source}:{row.line}: no file of {row.path} below {folder.root}; name "
-                    "the feature folder, or leave the row out"
-                )
-        found.append(ListedVideo(video, split, label, files))
-    return found
-
-
-def _check_labels(listed: Sequence[ListedVideo], request: Request) -> None:
-    """Checks the labels of all lists, before their features are read. Raises UserError."""
-    videos = [
-        Video(
-            one.video_id,
-            one.split,
-            one.label,
-            load_features=lambda: np.zeros((1, 0, 0)),
-            source=str(request.lists[one.split]),
-        )
-        for one in listed
+def _find(read: VideoList, folders: Sequence[FeatureFolder]) -> list[ListedVideo]:
+    """The videos of a list with their files. Raises UserError for a row without a file."""
+    of_folders = []
+    for i, folder in enumerate(folders):
+        files, faults = find_listed(folder, read, every_row=not i)
+        tell(faults)
+        of_folders.append(files)
+    return [
+        ListedVideo(video, read.split, label or "", tuple(files[video] for files in of_folders))
+        for video, label in read.labels.items()
     ]
-    check_classes(videos, request.taxonomy)
-
-
-def label_of(rows: Sequence[ListEntry], source: str) -> str:
-    """The label of a video's rows. Raises UserError for none or two, or a crop that is repeated."""
-    crops: set[int] = set()
-    for row in rows:
-        place = f"{source}:{row.line}: video {row.video_id}"
-        if row.label is None:
-            raise UserError(
-                f"{place} has no label, and its name states none; add a label column: path,label"
-            )
-        if row.label != rows[0].label:
-            raise UserError(
-                f"{place} is {row.label!r} here, {rows[0].label!r} in line {rows[0].line}; correct "
-                "one"
-            )
-        crop = row.crop or 0  # crop 0 of Roc-Ng's files carries no number
-        if crop in crops:
-            raise UserError(
-                f"{place}, crop {crop} appears twice; a video is known by its file name, whatever "
-                "its folder"
-            )
-        crops.add(crop)
-    return rows[0].label or ""
-
-
-def _without_file(rows: Sequence[ListEntry], files: Sequence[pathlib.Path]) -> ListEntry | None:
-    """The first row that has no file, None if all have; a file without crop may serve all rows."""
-    crops = {parse_path(path.name).crop for path in files}
-    names_no_crop = len(rows) == 1 and rows[0].crop is None
-    if files and (names_no_crop or (crops == {None} and all(row.crop is not None for row in rows))):
-        return None
-    there = {crop or 0 for crop in crops}
-    return next((row for row in rows if (row.crop or 0) not in there or not files), None)
 
 
 def _modalities(request: Request, of_folders: Sequence[Shapes]) -> tuple[Modality, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from data_prep.catalogue.video_names import match_key
 from data_prep.dataset.videos import Span
+from data_prep.sources.faults import Fault, Weight
 
 OUTSIDE = "spans outside the video"  # a kind of fault
 # Five UCF-Crime spans of the official file end one or two frames late.
@@ -39,30 +40,11 @@ class Extent:
 
 
 @dataclasses.dataclass(frozen=True)
-class Fault:
-    """What is wrong with the spans of some videos, in the words of all commands.
-
-    Attributes:
-        kind: a few words.
-        videos: each with its span and its length.
-        message: what it means and what is done.
-        problem: whether it makes a check fail.
-        usual: whether released files have it too, so that packaging does not mention it.
-    """
-
-    kind: str
-    videos: tuple[str, ...]
-    message: str
-    problem: bool = True
-    usual: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
 class Fit:
     """How the spans of videos lie in them.
 
     Attributes:
-        faults: what is wrong, or looks wrong.
+        faults: what is wrong, or looks wrong; a note is of what released files have too.
         lost: the videos that keep no span.
         missed: those of them whose spans lie outside the video, not only behind its last segment.
         advice: how the numbers may be meant, and what to do.
@@ -146,27 +128,29 @@ def fit_spans(
             tuple(outside["lost"]),
             "no annotated frame lies within what is evaluated of the video, so its truth is taken "
             f"as unknown{advice}",
+            Weight.WARNED,
         ),
         Fault(
             OUTSIDE,
             tuple(outside["some"]),
             f"a span begins after the end of the video and is left out{advice}",
+            Weight.WARNED,
         ),
         Fault(
             "spans past the end",
             tuple(outside["late"]),
             f"spans end after the video and are cut{advice or '; correct them'}",
+            Weight.WARNED,
         ),
         Fault(
             "spans past the end",
             tuple(outside["slightly"]),
             "cut when they are read",
-            problem=False,
-            usual=True,
+            Weight.NOTED,
         ),
         *([] if len(known) < early_from else _early(known, extents, unit, rates)),
     ]
-    return Fit(tuple(fault for fault in faults if fault.videos), tuple(lost), tuple(missed), advice)
+    return Fit(tuple(fault for fault in faults if fault.places), tuple(lost), tuple(missed), advice)
 
 
 def _told(video: str, span: Span, extent: Extent, unit: str, rate: float) -> str:
@@ -293,6 +277,6 @@ def _early(
             told,
             f"read as {unit}, all spans lie in the first {100 * latest:.2g} % of their videos; "
             f"{cures}",
-            problem=False,
+            Weight.WARNED,
         )
     ]

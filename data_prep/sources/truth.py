@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from data_prep.annotations import Annotations, read_annotations
@@ -12,6 +12,7 @@ from data_prep.annotations.truths import name_truth, official, span_hash
 from data_prep.catalogue.lookup import data_set_of, data_set_of_all
 from data_prep.catalogue.video_names import match_key
 from data_prep.dataset.videos import Span, Video, read_label
+from data_prep.sources.faults import Fault, Weight, tell
 from data_prep.sources.span_fit import OUTSIDE, Extent, Fit, extents_of, fit_spans
 from refinevad_jax.data.bags import BagsInfo
 from refinevad_jax.errors import UserError
@@ -63,7 +64,8 @@ def settle_truth(
     elif fps and truth.unit_reason and truth.unit == "frames":
         seconds = truth.in_unit("seconds", "").in_frames(counts, fps, clocks)
         extents = extents_of(seconds.spans, counts, segments or {}, frames_per_segment)
-        if all(fault.usual for fault in fit_of(seconds, seconds.spans, extents).faults):
+        fit = fit_of(seconds, seconds.spans, extents)
+        if all(fault.weight is Weight.NOTED for fault in fit.faults):
             raise UserError(
                 f"{truth.source}: {truth.unit_reason}, so they may be frames or, with "
                 f"--fps={fps:g}, seconds; give --unit=frames or --unit=seconds"
@@ -195,18 +197,59 @@ def without_lost_truth(
     anomalous = {v.video_id for v in videos if v.spans and read_label(v, info.taxonomy).any()}
     missed = anomalous & set(fit.missed)
     if 2 * len(missed) > len(anomalous):
-        (told, *_) = (fault.videos[0] for fault in fit.faults if fault.kind == OUTSIDE)
+        (told, *_) = (fault.places[0] for fault in fit.faults if fault.kind == OUTSIDE)
         raise UserError(
             f"{annotations.source}: read as {describe_unit(annotations).split(',')[0]}, the spans "
             f"of {len(missed)} of {len(anomalous)} anomalous videos lie outside the video ({told})"
             f"{fit.advice or '; correct them'}"
         )
-    for fault in fit.faults:
-        if not fault.usual:
-            warn(fault.videos, fault.message)
+    tell(fault for fault in fit.faults if fault.weight is not Weight.NOTED)
     return [
         dataclasses.replace(video, spans=None) if video.video_id in fit.lost else video
         for video in videos
+    ]
+
+
+def is_about(
+    truth: Annotations, labels: Mapping[str, str | None], is_normal: Callable[[str | None], bool]
+) -> bool:
+    """Whether the truth knows half of a list's anomalous videos or more.
+
+    One common video is not enough: IEF-VAD tests on one of MSAD's training videos. labels: of each
+    video; is_normal: see labels.normal_by.
+    """
+    anomalous = [video for video, label in labels.items() if not is_normal(label)]
+    known = sum(truth.spans_of(video) is not None for video in anomalous)
+    return known > 0 and 2 * known >= len(anomalous)
+
+
+def untold_faults(
+    truth: Annotations,
+    lists: Sequence[Mapping[str, str | None]],
+    is_normal: Callable[[str | None], bool],
+) -> list[Fault]:
+    """Videos without truth in the lists that the truth is about, or that there is no such list.
+
+    lists: {video: label} of each; is_normal: see labels.normal_by.
+    """
+    about = [labels for labels in lists if is_about(truth, labels, is_normal)]
+    missing = [
+        video
+        for labels in about
+        for video, label in labels.items()
+        if truth.spans_of(video, normal=is_normal(label)) is None
+    ]
+    other = () if about or not lists else (truth.source,)
+    return [
+        Fault("missing videos", tuple(missing), "in the list, without truth here", Weight.WARNED),
+        Fault(
+            "other videos",
+            other,
+            "the truth is about none of the lists: it knows fewer than half of the anomalous "
+            "videos of each",
+            Weight.WARNED,
+            "file",
+        ),
     ]
 
 

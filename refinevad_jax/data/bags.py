@@ -15,6 +15,7 @@ import numpy as np
 
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError, as_damaged
+from refinevad_jax.files.half import all_finite
 from refinevad_jax.files.hashes import file_sha256, json_sha256
 from refinevad_jax.runtime import commands
 
@@ -270,11 +271,6 @@ def read_split(
             "again"
         )
     return [bag for _, bag in sorted(found, key=lambda pair: pair[0])]
-
-
-def all_finite(half: np.ndarray) -> bool:
-    """np.isfinite(half).all() for float16, by the bits of the exponent: several times faster."""
-    return bool((half.view(np.uint16) & 0x7FFF).max(initial=0) < 0x7C00)
 
 
 def _bag(record: dict[str, Any]) -> Bag:

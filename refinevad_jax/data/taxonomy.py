@@ -5,6 +5,7 @@ released lists write them: `RoadAccidents` (UCF-Crime), `B2-B6-G` (XD-Violence),
 """
 
 import dataclasses
+import difflib
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
@@ -89,9 +90,17 @@ class Taxonomy:
             if token.lower() in lowered:
                 return lowered.index(token.lower())
         raise UserError(
-            f"unknown label {token!r}: taxonomy {self.name} knows "
+            f"unknown label {token!r}{self._nearest(token)}: taxonomy {self.name} knows "
             f"{', '.join(self.categories)} and {', '.join(self.normal)} for normal"
         )
+
+    def _nearest(self, token: str) -> str:
+        """Which known name was probably meant, in words; "" if none is alike."""
+        known = {name.lower(): name for name in (*self.categories, *self.display_names)}
+        known |= {name.lower(): name for name in self.normal}
+        bare = token.strip(" \t\"'.,;").removesuffix(".0").lower()
+        found = difflib.get_close_matches(bare, known, n=1)
+        return f" (did you mean {known[found[0]]!r}?)" if found else ""
 
     def is_normal(self, token: str) -> bool:
         """Whether a token means "no anomaly"."""
@@ -104,7 +113,7 @@ class Taxonomy:
         empty label, or one that is both normal and anomalous.
         """
         tokens = label.strip().split(self.separator) if self.separator else [label.strip()]
-        tokens = [token for token in tokens if token not in self.ignored]
+        tokens = [token.strip() for token in tokens if token.strip() not in self.ignored]
         target = np.zeros(self.num_categories, bool)
         anomalous = [token for token in tokens if not self.is_normal(token)]
         if not tokens or (anomalous and len(anomalous) < len(tokens)):

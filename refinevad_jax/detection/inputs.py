@@ -41,6 +41,7 @@ from refinevad_jax.encoders.video import (
 )
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.arrays import load_array
+from refinevad_jax.files.half import require_half
 from refinevad_jax.files.hashes import file_sha256
 from refinevad_jax.runtime.command_line import one_line
 
@@ -216,10 +217,8 @@ def read_features(
         raise UserError(f"{path}: shape {array.shape}, expected (T, D) or (T, crops, D) of numbers")
     if not array.size or not np.isfinite(array).all():
         raise UserError(f"{path}: is empty or holds values that are not finite")
-    if np.abs(array).max() > np.finfo(np.float16).max:  # what features are kept in
-        raise UserError(
-            f"{path}: value {np.abs(array).max():g} does not fit float16; scale the features"
-        )
+    rows = array[:, None] if array.ndim == 2 else array
+    half = require_half(rows.transpose(1, 0, 2), str(path))  # what the network was trained on
     record = read_record(path)
     if record and record.features_sha256 != file_sha256(path):
         raise UserError(f"{path}: not what its record {record.path} vouches for; extract it again")
@@ -228,7 +227,7 @@ def read_features(
             f"{path}: segments of {FRAMES_PER_SEGMENT} frames, the run was trained on segments of "
             f"{frames_per_segment}; give features like those"
         )
-    warnings = _warnings(record)
+    warnings = [*_warnings(record), *([half.words] if half.fault else [])]
     if record and record.rate:
         if rate.source == FLAG and not math.isclose(rate.fps, record.rate, rel_tol=1e-3):
             warnings.append(
@@ -240,7 +239,6 @@ def read_features(
     seconds = np.arange(len(array) + 1) * frames_per_segment / fps
     if record and record.segment_seconds:
         seconds = np.array(record.segment_seconds)
-    rows = array[:, None] if array.ndim == 2 else array
     if rows.shape[1] > 10:
         raise UserError(f"{path}: {rows.shape[1]} crops; save it as (T, crops, D), at most 10")
     num_frames = record.num_frames if record else len(array) * frames_per_segment

@@ -24,6 +24,7 @@ from refinevad_jax.encoders.crops import PREPROCESSING
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, VisualEncoder
 from refinevad_jax.encoders.segments import segment_edges
 from refinevad_jax.errors import UserError
+from refinevad_jax.files.half import require_half
 from refinevad_jax.files.hashes import file_sha256
 from refinevad_jax.files.staged import write_bytes, write_json
 
@@ -184,9 +185,13 @@ def video_facts(
 
 
 def feature_file(features: np.ndarray) -> tuple[bytes, dict[str, Any]]:
-    """A .npy file of float32, and its shape for the record. Raises UserError for NaN."""
+    """A .npy file of float32, and its shape for the record.
+
+    features: [T, D] or [T, N, D]. Raises UserError for what no data set could keep (files/half.py).
+    """
     if not np.isfinite(features).all():
         raise UserError("the encoder gave values that are not finite")
+    require_half(features.reshape(1, -1, features.shape[-1]), "the encoder's features")
     buffer = io.BytesIO()
     np.save(buffer, np.asarray(features, np.float32), allow_pickle=False)
     return buffer.getvalue(), {"shape": list(features.shape)}

@@ -24,6 +24,7 @@ from refinevad_jax.evaluation.scoring import (
     VideoScores,
     calibrated,
 )
+from refinevad_jax.files.half import require_half
 from refinevad_jax.metrics.calibration import log_odds_of_mean
 from refinevad_jax.model.scorer import RunningMean
 from refinevad_jax.runs.calibration import Calibration
@@ -168,7 +169,8 @@ class CausalScorer:
 
         features: [N, D], N crops.
         """
-        self._features.append(features[:, self._network.columns].astype(np.float16))
+        used = features[:, None, self._network.columns]
+        self._features.append(require_half(used, "the encoder's features").values[:, 0])
         windows = np.stack(self._features, axis=1)
         found = self._network(list(windows), len(windows))
         probs = found.get("category_probs", np.zeros((1, 0)))

@@ -19,7 +19,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from refinevad_jax.data.bags import Bag, BagsInfo, read_split
-from refinevad_jax.data.batches import check_both_kinds, hold_out
+from refinevad_jax.data.batches import check_both_kinds, hold_out, lost_categories
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import locked, require_writable
 from refinevad_jax.runs.checkpoints import Checkpoints, DamagedError, TrainState
@@ -96,6 +96,15 @@ def make_members(
         if from_train:
             selection = [bag for bag in bags if bag.video_id in held_out]
         _check_selection(selection, data.selection_split)
+        if processes.primary():
+            for category, video in lost_categories(bags, held_out):
+                print(
+                    f"warning: seed {own.seed}: {video}, the only training video of "
+                    f"{info.taxonomy.display_names[category]}, is held out to choose the "
+                    "checkpoint by, so the category is not learnt; package more videos of it, or "
+                    "a split for config.data.selection_split",
+                    file=sys.stderr,
+                )
         run = Run(own, info, bags[0].features.shape[0], median_segments)
         members.append(Member(run, folder, selection, held_out))
     return bags, members

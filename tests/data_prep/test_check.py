@@ -67,15 +67,17 @@ def test_list_faults_are_named_by_video(tmp_path):
     problems = found(run_checks(lists=[path]))
     assert problems["missing videos"] == ("Abuse028_x264",)
     assert problems["extra videos"] == ("Abuse999_x264",)
-    assert problems["rows twice"] == (f"{videos[5]} (line 291)",)
+    assert problems["rows twice"] == (f"{path}:291: video {videos[5]}, crop 5 appears twice",)
     path = tmp_path / "own.csv"
     path.write_text("path,label\nAbuse028_x264__0.npy,Arrest\nown__0.npy,Theft\nown__1.npy,Fire\n")
     problems = found(run_checks(lists=[path]))
-    assert problems["label against name"] == ("Abuse028_x264: labelled Arrest",)
-    assert problems["labels differ"] == ("own: Fire, Theft",)
+    assert problems["label against name"] == (f"{path}:2: video Abuse028_x264 is labelled Arrest",)
+    assert problems["labels differ"] == (f"{path}:4: video own is 'Fire' here, 'Theft' in line 3",)
     assert problems["crops"] == ("own: crops 0, 1",)
     path.write_text("own__0.npy\n")
-    assert found(run_checks(lists=[path]))["no label"] == ("own",)
+    assert found(run_checks(lists=[path]))["no label"] == (
+        f"{path}:1: video own has no label, and its name states none",
+    )
 
 
 def test_video_in_two_lists(tmp_path):
@@ -306,7 +308,8 @@ def test_feature_faults_are_named(features):
     np.save(features / f"{videos[2]}__1.npy", np.load(third))
     fourth.write_bytes(fourth.read_bytes()[:-5])
     problems = feature_problems(features)
-    assert problems["missing crops"] == (f"{videos[0]}: 1 of 2 files",)
+    (missing,) = problems["missing crops"]
+    assert missing.endswith(f"f.list:2: no file of {videos[0]}__1.npy below {features}")
     assert problems["damaged files"][0].startswith(str(fourth))
     assert problems["shapes differ"][0].startswith(f"{videos[1]}: {second.name} (95, 6)")
     assert problems["lengths differ"] == (f"{videos[2]}: T = 145, 2374 frames",)
@@ -338,7 +341,8 @@ def test_a_single_odd_value_needs_all_rows(features):
     rows[1, 0] = np.inf
     np.save(path, rows)
     assert feature_problems(features) == {}
-    assert feature_problems(features, values="all") == {"values not finite": (str(path),)}
+    nan = f"{path}: inf at crop 0, segment 1, channel 0; extract the file again"
+    assert feature_problems(features, values="all") == {"values not finite": (nan,)}
 
 
 # --- report and command -------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data_prep.annotations import Annotations, read_annotations
+from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
 from data_prep.checks.findings import Section, render
 from data_prep.checks.run import run_checks
 from data_prep.sources.features import load_file, read_shape
@@ -137,6 +138,7 @@ def test_checks_of_anything_end_in_a_report_or_one_error(tmp_path, listed, truth
     (folder / "Abuse028_x264.npy").write_bytes(features)
     for options in (
         {"lists": [tmp_path / "a.list"]},
+        {"lists": [tmp_path / "a.list"], "splits": ["train"], "taxonomy": UCF_CRIME},
         {"annotations": [tmp_path / "t.txt"]},
         {"annotations": [tmp_path / "t.txt"], "features": folder, "fps": 25.0},
         {"annotations": [tmp_path / "t.txt"], "features": folder, "fps": 1e-3, "unit": "seconds"},

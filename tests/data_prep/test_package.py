@@ -17,9 +17,11 @@ def package(*flags: str) -> subprocess.CompletedProcess:
 def own_data(tmp_path) -> pathlib.Path:
     """The ten lines of docs/data_format.md: taxonomy, lists, features and truth of one's own."""
     (tmp_path / "shop.json").write_text('{"categories": ["fall", "fire"], "separator": "+"}')
-    (tmp_path / "train.csv").write_text("path,label\na.npy,fall\nb.npy,Normal\n")
+    (tmp_path / "train.csv").write_text(
+        "path,label\na.npy,fall\nb.npy,Normal\ne.npy,fall+fire\nf.npy,fire\n"
+    )
     (tmp_path / "test.csv").write_text("c.npy,fall+fire\nd.npy,Normal\n")
-    for index, name in enumerate("abcd"):
+    for index, name in enumerate("abcdef"):
         np.save(tmp_path / f"{name}.npy", np.full((5, index + 2, 6), index, np.float32))
     (tmp_path / "truth.txt").write_text("c.mp4 fall 3 20 40 48\n")
     return tmp_path
@@ -53,10 +55,10 @@ def test_own_data_become_a_data_set(own_data):
     lines = [line.split() for line in done.stdout.splitlines()]
     assert "data set shop in" in done.stdout
     assert "D = 6 (visual 4 + text 2), 16 frames per segment" in done.stdout
-    assert ["train", "2", "1", "1", "0", "5", "2/2.5/3"] in lines
+    assert ["train", "4", "1", "3", "0", "5", "2/4.5/7"] in lines
     assert ["test", "2", "1", "1", "2", "5", "4/4.5/5"] in lines
-    assert ["fall", "1", "1"] in lines
-    assert ["fire", "0", "1"] in lines
+    assert ["fall", "2", "1"] in lines
+    assert ["fire", "2", "1"] in lines
     assert "next: python -m refinevad_jax.main --config=own" in done.stdout
     end = f"--config.data.dataset=shop --config.data.data_dir={data_dir} --workdir=runs/shop\n"
     assert done.stdout.endswith(end)
@@ -73,10 +75,10 @@ def test_own_data_become_a_data_set(own_data):
 def test_the_spellings_of_the_source_mean_the_same(own_data):
     flags = [*flags_for(own_data, source=""), "--modality=visual=4", "--modality=text=2"]
     (own_data / "audio").mkdir()
-    for index, name in enumerate("abcd"):  # one segment longer
+    for index, name in enumerate("abcdef"):  # one segment longer
         np.save(own_data / "audio" / f"{name}__vggish.npy", np.ones((index + 3, 3), np.float32))
     flags.append(f"--extra_features=audio={own_data / 'audio'}")
-    (own_data / "frames.txt").write_text("a@40\nb@50\nc@60\nd@70\n")
+    (own_data / "frames.txt").write_text("a@40\nb@50\nc@60\nd@70\ne@96\nf@112\n")
     flags.append(f"--frame_counts={own_data / 'frames.txt'}")
     done = package(*flags)
     assert (done.returncode, done.stderr) == (0, "")
@@ -121,7 +123,7 @@ def test_bad_data_end_in_one_line_and_leave_nothing(own_data):
     np.save(own_data / "d.npy", np.full((5, 4, 6), np.nan))
     refuse("d.npy: nan at crop 0, segment 0, channel 0", *flags_for(own_data))
     (own_data / "test.csv").write_text("c.npy,flood\n")
-    refuse("test.csv: video c: unknown label 'flood'", *flags_for(own_data))
+    refuse("test.csv:1: video c: unknown label 'flood'", *flags_for(own_data))
     assert not (own_data / "data").exists()
 
 

@@ -429,6 +429,7 @@ def test_the_index_lists_this_call(
         (np.zeros((0, 4)), "is empty or holds"),
         (np.full((2, 4), np.nan), "not finite"),
         (np.full((2, 4), 7e4), "70000 does not fit float16"),
+        (np.arange(8.0).reshape(2, 4) * 1e-9, "all rows become zero in float16"),
         (np.zeros((2, 32, 4)), "32 crops"),
     ],
 )
@@ -436,6 +437,15 @@ def test_wrong_feature_files(tmp_path: pathlib.Path, array: np.ndarray, words: s
     np.save(tmp_path / "a.npy", array)
     with pytest.raises(UserError, match=words):
         read_features(tmp_path / "a.npy")
+
+
+def test_features_that_float16_makes_coarser_are_a_warning(tmp_path):
+    rows = 1000 + np.random.default_rng(0).standard_normal((5, 8))
+    np.save(tmp_path / "a.npy", rows)
+    (warning,) = read_features(tmp_path / "a.npy").warnings
+    assert warning.startswith("float16 changes values by ")
+    np.save(tmp_path / "a.npy", rows - 1000)
+    assert not read_features(tmp_path / "a.npy").warnings
 
 
 def test_a_damaged_feature_file(tmp_path: pathlib.Path) -> None:

@@ -113,7 +113,7 @@ def video(number: int, value: float = 1.0) -> Video:
 
 def test_a_worker_makes_the_record_of_the_plain_path():
     unit, content = record_parts((video(7, 0.5), 3), INFO)
-    assert unit == b"[true]\n"
+    assert unit == b'[[true], ""]\n'
     assert content == make_record(video(7, 0.5), INFO, 3).content
     with pytest.raises(UserError, match=r"v0\.npy: inf at crop 0, segment 0, channel 0"):
         record_parts((video(0, np.inf), 0), INFO)

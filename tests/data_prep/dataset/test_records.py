@@ -6,6 +6,7 @@ from data_prep.dataset.records import has_unit_rows, name_normalization
 from data_prep.dataset.videos import Video
 from data_prep.dataset.write import write_dataset
 from refinevad_jax.data.bags import BagsInfo, Modality, read_info
+from refinevad_jax.errors import UserError
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.standard_normal((2, 100, 512))
@@ -56,3 +57,21 @@ def test_each_modality_is_measured_by_itself_on_every_video(tmp_path):
     last = Video("last", "test", "Normal", lambda: np.concatenate([ROWS, UNIT], axis=2), "v.npy")
     write_dataset(str(tmp_path), BagsInfo("last", UCF_CRIME, modalities), [*videos, last])
     assert read_info(str(tmp_path), "last").normalization == {"visual": "none", "text": "l2"}
+
+
+def test_each_modality_is_cast_by_itself(tmp_path, capsys):
+    modalities = (Modality("visual", 512), Modality("audio", 512))
+    info = BagsInfo("pair", UCF_CRIME, modalities)
+
+    def write(scale: float) -> None:
+        pair = np.concatenate([ROWS * scale, ROWS * 100], axis=2)
+        videos = [Video(f"v{i}", "train", "Normal", lambda: pair, f"v{i}.npy") for i in range(4)]
+        write_dataset(str(tmp_path), info, videos, overwrite=True)
+
+    write(1e-5)
+    assert not capsys.readouterr().err
+    write(1e-6)
+    said = capsys.readouterr().err
+    assert said.startswith("warning: v0, v1, v2, ... (4 in all): float16 changes values by 2%")
+    with pytest.raises(UserError, match=r"^v0\.npy: visual: all rows become zero in float16"):
+        write(1e-9)

@@ -75,7 +75,8 @@ def everything_below(folder: pathlib.Path) -> list[str]:
 
 
 def test_features_are_stored_as_float16():
-    features = to_float16(np.ones((2, 3, 4), np.float64), 4, source="a.npy")
+    features, degraded = to_float16(np.ones((2, 3, 4), np.float64), INFO, source="a.npy")
+    assert degraded == ""
     assert features.dtype == np.float16
     assert features.shape == (2, 3, 4)
 
@@ -94,33 +95,34 @@ def test_features_are_stored_as_float16():
 )
 def test_unusable_features_are_refused(features, message):
     with pytest.raises(UserError, match=message):
-        to_float16(features, 4, source="a.npy")
+        to_float16(features, INFO, source="a.npy")
 
 
 def test_a_video_beyond_the_size_of_a_record_is_refused_before_it_is_copied():
     # UCF-Crime's longest training video, ten crops of I3D.
     features = np.broadcast_to(np.float32(1), (10, 61031, 2048))
     with pytest.raises(UserError, match=r"2\.3 GiB.*--num_crops"):
-        to_float16(features, 2048, source="Normal_Videos_i3d.npy")
+        wide = dataclasses.replace(INFO, modalities=(Modality("visual", 2048),))
+        to_float16(features, wide, source="Normal_Videos_i3d.npy")
 
 
 def test_spans_are_clipped_and_take_the_category_of_a_single_label():
     spans = (Span(-5, 10), Span(40, 60), Span(48, 50), Span(12, 12))
-    record = example(video(spans=spans, num_frames=48), INFO, position=0)
+    record, _ = example(video(spans=spans, num_frames=48), INFO, position=0)
     assert record["spans"].tolist() == [[0, 10, 0], [40, 48, 0]]
     assert record["has_truth"]
 
 
 def test_a_span_of_a_video_with_two_labels_has_a_category_only_where_stated():
     spans = (Span(0, 4), Span(4, 8, "G"), Span(8, 9, "car accident"))
-    record = example(video(label="B1-G", spans=spans), INFO, position=0)
+    record, _ = example(video(label="B1-G", spans=spans), INFO, position=0)
     assert record["spans"].tolist() == [[0, 4, -1], [4, 8, 5], [8, 9, 4]]
 
 
 def test_unknown_frames_are_taken_from_the_segments():
-    assert example(video(), INFO, position=0)["num_frames"] == 48
-    assert example(video(num_frames=50), INFO, position=0)["num_frames"] == 50
-    assert not example(video(), INFO, position=0)["has_truth"]
+    assert example(video(), INFO, position=0)[0]["num_frames"] == 48
+    assert example(video(num_frames=50), INFO, position=0)[0]["num_frames"] == 50
+    assert not example(video(), INFO, position=0)[0]["has_truth"]
 
 
 @pytest.mark.parametrize(

@@ -215,7 +215,7 @@ def test_labels_are_checked_before_features_are_read(folder: pathlib.Path) -> No
     features = {"visual": folder / "f"}
     for rows, message in (
         ("a,Fight\nb,Fight\n", "split train: 0 normal and 2 anomalous videos"),
-        ("a,Fall\nb,Normal\n", r"train\.csv: video a: unknown label 'Fall'"),
+        ("a,Fall\nb,Normal\n", r"train\.csv:2: video a: unknown label 'Fall'"),
     ):
         (folder / "train.csv").write_text(f"video,label\n{rows}")
         with pytest.raises(UserError, match=message):

@@ -50,6 +50,7 @@ def test_oddities_are_warned_of(tmp_path, capsys):
         {"a": (), "b": (Span(1, 2),), "n": (Span(1, 2),), "x": (), "y": ()},
         num_frames={"b": 96, "n": 95},
     )
+    capsys.readouterr()
     add_truth(videos, odd, info, {}, {})
     assert capsys.readouterr().err.splitlines() == [
         "warning: annotated, but in no list: x, y (2 in all)",

@@ -10,6 +10,7 @@ from data_prep.catalogue.video_names import match_key
 from data_prep.checks.run import run_checks
 from data_prep.dataset.videos import Span
 from data_prep.sources.package import Request, read_request
+from data_prep.sources.faults import Weight
 from data_prep.sources.span_fit import extents_of, fit_spans
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
@@ -146,18 +147,16 @@ def test_the_truth_of_a_video_that_loses_its_spans_is_unknown(
     err = capsys.readouterr().err
     for words in (
         "evaluated of the video, so its truth is taken as unknown",
-        ": a: frames 100 to 120, the video has 80 frames (1 in all)",
-        "warning: a span begins after the end of the video and is left out",
-        ": c: frames 90 to 95, the video has 80 frames (1 in all)",
-        "warning: spans end after the video and are cut",
-        ": d: frames 60 to 100, the video has 80 frames (1 in all)",
+        "warning: spans outside the video: a: frames 100 to 120, the video has 80 frames; ",
+        ": c: frames 90 to 95, the video has 80 frames; a span begins after the end of the video",
+        "warning: spans past the end: d: frames 60 to 100, the video has 80 frames; spans end",
     ):
         assert words in err
     found = made.check()[1]
     assert found["spans past the end"][1] == ("d: frames 60 to 100, the video has 80 frames",)
     made.truth({"d": [[60, 82]], "b": []})  # as five spans of the official UCF-Crime file
     made.package()
-    assert "warning: spans end" not in capsys.readouterr().err
+    assert "warning: spans past" not in capsys.readouterr().err
 
 
 def test_spans_behind_the_last_whole_segment_are_not_evaluated(
@@ -168,7 +167,7 @@ def test_spans_behind_the_last_whole_segment_are_not_evaluated(
     made.truth({"a": [[81, 95]], "c": [[40, 60], [85, 90]], "b": []})
     assert made.package()["a"] is None
     err = capsys.readouterr().err
-    assert "a: frames 81 to 95, the video has 95 frames, 80 of them in its segments (1 in" in err
+    assert "a: frames 81 to 95, the video has 95 frames, 80 of them in its segments; " in err
     assert "c: frames" not in err
 
 
@@ -320,7 +319,7 @@ def test_spans_at_the_very_beginning_of_all_videos(
     for content in (late, text):
         made.truth(content).package()
         err = capsys.readouterr().err
-        assert f"warning: {words}, give --unit=seconds; if they are percent of" in err
+        assert f"; {words}, give --unit=seconds; if they are percent of" in err
         assert "a: ends at frame 60 of 3200" in err
         assert made.check()[1][kind][0].startswith(f"3 videos: {words}")
     made.truth({"a": [[0.2, 0.5]], "c": [[0.1, 0.9]]}).package()
@@ -380,7 +379,7 @@ def test_spans_of_released_files_fit(shared_data: pathlib.Path) -> None:
             for known in (counts, {}):
                 extents = extents_of(spans, known, segments, 16)
                 fit = fit_spans(spans, extents, unit="frames", rates={}, early_from=3)
-                assert not fit.lost and all(fault.usual for fault in fit.faults)
+                assert not fit.lost and all(fault.weight is Weight.NOTED for fault in fit.faults)
 
 
 def test_nothing_is_known_of_videos_without_length() -> None:
