@@ -7,13 +7,13 @@ import pathlib
 import numpy as np
 import pytest
 
-from refinevad_jax.detection import stream
+from refinevad_jax.detection import live_source
 from refinevad_jax.detection.detector import Detector
 from refinevad_jax.detection.inputs import encode_video
 from refinevad_jax.detection.stream import watch
 from refinevad_jax.encoders.encoder import VisualEncoder
 from refinevad_jax.encoders.video_writer import write_video
-from refinevad_jax.errors import UserError
+from refinevad_jax.errors import SourceLostError, UserError
 from refinevad_jax.evaluation.causal import CausalScorer
 from tests.detection.conftest import WIDTH, coloured
 from tests.detection.rtsp_server import RtspServer
@@ -76,7 +76,9 @@ def test_a_camera_on_the_network(
     threshold = detector.threshold(0.5, None)
     with RtspServer(tmp_path / "clip.ts") as server:
         lines = watch(server.address, detector, encoder, threshold, window=WINDOW, num_crops=1)
-        scores = [json.loads(line)["score"] for line in lines]
+        scores = []
+        with pytest.raises(SourceLostError, match=r"broke off at 5\.92 s, after 148 frames"):
+            scores += (json.loads(line)["score"] for line in lines)
     assert server.asked == ["OPTIONS", "DESCRIBE", "SETUP", "PLAY"]  # no attempt by datagrams
     np.testing.assert_allclose(scores, offline(detector, found.features), atol=1e-5)
 
@@ -91,7 +93,7 @@ def test_a_number_is_a_camera(
         opened.append((address, live, kind))
         raise UserError(f"{address}: no readable video")
 
-    monkeypatch.setattr(stream, "Video", note)
+    monkeypatch.setattr(live_source, "Video", note)
     with pytest.raises(UserError, match="/dev/video2"):
         list(watch("2", detector, encoder, detector.threshold(0.5, None), window=4, num_crops=1))
     assert opened == [("/dev/video2", True, "v4l2")]

@@ -6,9 +6,10 @@ import pathlib
 import numpy as np
 import pytest
 
-from refinevad_jax.encoders.video import Video, find_videos, shown, upright
+from refinevad_jax.encoders.video import Video, find_videos, upright
 from refinevad_jax.encoders.video_writer import write_video
 from refinevad_jax.errors import UserError
+from refinevad_jax.runtime.addresses import shown
 
 av = pytest.importorskip("av", reason="pip install av")
 
