@@ -9,7 +9,7 @@ _USUAL = 2.5
 _MEASURED = 15  # the usual step is the median of so many
 # FFmpeg's own bound (dts_delta_threshold) between a pause and a jump of the clock.
 PAUSE_S = 10.0
-_LONGEST_PAUSE_S = 3600.0
+_LONGEST_PAUSE_S = 600.0
 
 
 class Clock:
@@ -24,10 +24,10 @@ class Clock:
       between its neighbours. So is the frame of a stamp that is missing or repeated.
     - Most go on from the doubted one: time has moved, for good. Forward by up to PAUSE_S that is a
       pause of the source and is kept, as by a screen recorder that writes no frame while nothing
-      moves. A longer one, up to an hour, is kept if the duration of the frame before covers it, or
-      if the container states a length that covers it, as players do. Everything else is a jump of
-      the clock: it was set, it ran over, or two recordings were joined. It is joined: time goes on
-      by the usual step.
+      moves. A longer one, up to ten minutes, is kept if the duration of the frame before covers it,
+      or if the container states a length that covers it, as players do. Everything else is a jump
+      of the clock: it was set, it ran over, or two recordings were joined. It is joined: time goes
+      on by the usual step.
 
     A stamp that is behind the last one by up to 2.5 usual steps is taken as a stray in any case.
     At the end of the source, a doubted stamp is believed if it may be a pause.

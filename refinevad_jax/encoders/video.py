@@ -107,6 +107,8 @@ class Video(contextlib.AbstractContextManager["Video"]):
         self.fps = self._stated_fps if self._believed else DEFAULT_FPS
         self._stated_seconds = self._stated_length()
         self._clock = Clock(1 / self.fps, end=self._stated_end(), wait=_LAG_WAIT if live else 4)
+        self._first = 0.0  # the first time stamp
+        self._read_to = 0  # bytes of the file
         self._notes: list[str] = []  # what is known at the end alone
 
     def _open(self, kind: str) -> Any:
@@ -161,11 +163,13 @@ class Video(contextlib.AbstractContextManager["Video"]):
             for stream in self._container.streams.video
             if not stream.disposition & cover and stream.codec_context is not None
         ]
-        best = self._container.streams.best("video") if len(found) > 1 else None
-        for stream in [best, *found]:
-            if stream in found:
-                self._others = len(found) - 1
-                return stream
+        if found:
+            self._others = len(found) - 1
+            best = self._container.streams.best("video")
+            longest = max(found, key=lambda stream: stream.frames)
+            # FFmpeg takes a preview if its header comes first and it has not looked far enough.
+            few = best in found and 2 * best.frames < longest.frames
+            return longest if few or best not in found else best
         kinds = sorted({stream.type for stream in self._container.streams}) or ["nothing"]
         cure = "check what it sends" if self._live and not self._is_file else "leave it out"
         raise UserError(
@@ -179,12 +183,14 @@ class Video(contextlib.AbstractContextManager["Video"]):
 
     def _stated_length(self) -> float:
         """Seconds of the pictures as the header states them, 0 if it does not or only guesses."""
+        self._is_exact = True
         if self._may_jump():
             return 0.0
         if self._stream.duration:
             return float(self._stream.duration * self._stream.time_base)
         if tag := re.match(r"(\d+):(\d+):(\d+\.?\d*)", self._stream.metadata.get("DURATION", "")):
             return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3])
+        self._is_exact = False  # of the sound too, which may be longer
         return (self._container.duration or 0) / self._av.time_base
 
     def _stated_end(self) -> float:
@@ -239,6 +245,8 @@ class Video(contextlib.AbstractContextManager["Video"]):
         """
         waiting: collections.deque[Any] = collections.deque()
         for picture in self._pictures():
+            if not self.num_frames and not waiting:
+                self._first = picture.time or 0.0
             waiting.append(picture)
             length = float((picture.duration or 0) * (picture.time_base or 0))
             for seconds in self._clock.add(picture.time, length):
@@ -266,7 +274,7 @@ class Video(contextlib.AbstractContextManager["Video"]):
     def _pictures(self) -> Iterator[Any]:
         packets = self._container.demux(self._stream)
         came = time.monotonic()  # the last frame, or the wish for the next one
-        self._read_to, stuck = 0, False
+        stuck = False
         while True:
             try:
                 packet = next(packets)
@@ -372,12 +380,15 @@ class Video(contextlib.AbstractContextManager["Video"]):
             )
         if not self._is_file:
             return found
-        clock, step = self._clock, self._clock.step
-        length, end = self._stated_seconds, self._clock.now + self._clock.step
+        clock, step, length = self._clock, self._clock.step, self._stated_seconds
+        end = clock.now + step
         missing = self._promised - self.num_frames
         if missing > 0 and (clock.num_jumps or end < length - 1.5 * step):
             found.append(f"{missing} of {self._promised} frames that the header states are missing")
-        elif not self._promised and not clock.num_jumps and end < length - max(1.0, 0.1 * length):
+        slack = 0.2 if self._is_exact else max(1.0, 0.1 * length)
+        ends = end + max(self._first, 0.0)  # some containers count from 0, not from the start
+        mended = clock.num_jumps or clock.num_strays
+        if not self._promised and not mended and ends < length - max(slack, 2.5 * step):
             found.append(f"ends at {end:.2f} s; the header states {length:.2f} s")
         if not self._may_jump() and (place := self._another_begins()):
             found.append(f"another recording begins at byte {place} and was not read")
