@@ -14,7 +14,7 @@ from refinevad_jax.errors import SourceLostError, UserError
 from refinevad_jax.runtime.addresses import is_address, shown
 from refinevad_jax.runtime.command_line import one_line
 
-_LONGEST_WAIT_S = 30.0  # between two attempts
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 30.0  # between two attempts
 _SAY_EVERY_S = 60.0  # what is wrong with a running source, at most so often
 
 
@@ -107,7 +107,7 @@ class LiveSource(contextlib.AbstractContextManager["LiveSource"]):
         if not self._reconnect:
             raise SourceLostError(f"{lost}; {self._advice()}")
         self._say(f"lost: {lost}; trying again for {self._reconnect:g} s")
-        wait = 1.0
+        wait = _FIRST_WAIT_S
         while (left := self._came + self._reconnect - time.monotonic()) > 0:
             time.sleep(min(wait, left))
             wait = min(2 * wait, _LONGEST_WAIT_S)
