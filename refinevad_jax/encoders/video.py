@@ -446,10 +446,14 @@ def _check_file(path: pathlib.Path) -> None:
     try:
         size = path.stat().st_size
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise UserError(f"{path}: no such file; check the path") from error
+        raise UserError(f"{shown(str(path))}: no such file; check the path") from error
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+        raise UserError(
+            f"{shown(str(path))}: cannot be read ({error.strerror}); check the path"
+        ) from error
     if path.is_dir():
-        raise UserError(f"{path}: is a folder, expected a video file; name a file in it")
+        raise UserError(
+            f"{shown(str(path))}: is a folder, expected a video file; name a file in it"
+        )
     if path.is_file() and not size:
-        raise UserError(f"{path}: is empty; copy it again or leave it out")
+        raise UserError(f"{shown(str(path))}: is empty; copy it again or leave it out")

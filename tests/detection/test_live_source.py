@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import threading
 
 import numpy as np
@@ -18,10 +19,9 @@ from tests.detection.live_server import LiveServer
 pytest.importorskip("av", reason="pip install av")
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(video, "LIVE_TIMEOUT_S", 0.7)
-    monkeypatch.setattr(live_source, "_FIRST_WAIT_S", 0.1)
+    monkeypatch.setattr(video, "LIVE_TIMEOUT_S", 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -61,35 +61,43 @@ def test_what_ends(stream: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> 
     [
         ("open", "Input/output error", "let --reconnect=SECONDS wait until it comes back"),
         ("half", "Input/output error", "let --reconnect=SECONDS wait until it comes back"),
-        ("stall", "nothing came for 0.7 s", "check the source and the network"),
-        ("reset", "Connection reset by peer", "check the source and the network"),
+        ("stall", "nothing came for 1 s", "check the source and the network"),
+        (
+            "reset",
+            "Connection reset by peer|Input/output error",
+            "check the source and the network",
+        ),
         ("cut", "Input/output error", "it is a recording: fetch it whole, and give the file"),
     ],
 )
+@pytest.mark.usefixtures("impatient")
 def test_what_breaks_off(stream: pathlib.Path, way: str, reason: str, cure: str) -> None:
     with LiveServer(stream, way) as server, pytest.raises(SourceLostError) as caught:
         segments(server.address)
     text = str(caught.value)
     assert text.startswith(f"http://user:***@{server.host}/live?***: broke off at ")
-    assert f"frames ({reason}); " in text and cure in text
+    assert re.search(rf"frames \(({reason})\); ", text) and cure in text
     assert "SeCrEt" not in text
 
 
-def test_a_source_comes_back(stream: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_source_comes_back(
+    stream: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Time goes on by the clock of the computer, and no segment spans the gap."""
+    monkeypatch.setattr(live_source, "_FIRST_WAIT_S", 0.1)
     found: list[LiveSegment] = []
     with (
         LiveServer(stream, "half", "gone", "half", "gone") as server,
-        pytest.raises(SourceLostError, match=r"did not come back in 1 s; check the source"),
-        LiveSource(server.address, reconnect=1.0) as live,
+        pytest.raises(SourceLostError, match=r"did not come back in 2 s; check the source"),
+        LiveSource(server.address, reconnect=2.0) as live,
     ):
         found.extend(live.segments(1))
     gaps = [one.gap_seconds for one in found]
     (back,) = [i for i, gap in enumerate(gaps) if gap]
-    assert 0.3 <= gaps[back] < 1.2
+    assert 0.3 <= gaps[back] < 2.1
     lost = capsys.readouterr().err
     first, second, *_ = lost.splitlines()
-    assert first.startswith("lost: ") and first.endswith("; trying again for 1 s")
+    assert first.startswith("lost: ") and first.endswith("; trying again for 2 s")
     assert second.startswith("back: ") and "SeCrEt" not in lost
     last_seen = float(first.partition("broke off at ")[2].split()[0])
     assert times(found)[back] == pytest.approx(last_seen + gaps[back], abs=0.05)
@@ -101,8 +109,6 @@ def test_pipes(stream: pathlib.Path, tmp_path: pathlib.Path) -> None:
     """The end of a pipe does not tell whether its writer has finished or was killed."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with pytest.raises(UserError, match=r"pipe: no video comes through .*nothing came in 0\.7 s"):
-        segments(str(pipe))
     content = stream.read_bytes()
     for share, frames in [(len(content), 96), (len(content) // 2, None)]:
         writer = threading.Thread(target=pipe.write_bytes, args=(content[:share],))
@@ -113,9 +119,12 @@ def test_pipes(stream: pathlib.Path, tmp_path: pathlib.Path) -> None:
         assert frames is None or f"after {frames} frames" in str(caught.value)
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_pipe_that_stalls(stream: pathlib.Path, tmp_path: pathlib.Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
+    with pytest.raises(UserError, match=r"pipe: no video comes through .*nothing came in 1 s"):
+        segments(str(pipe))
     ended = threading.Event()
 
     def write() -> None:
@@ -125,7 +134,7 @@ def test_a_pipe_that_stalls(stream: pathlib.Path, tmp_path: pathlib.Path) -> Non
 
     writer = threading.Thread(target=write)
     writer.start()
-    with pytest.raises(SourceLostError, match=r"nothing came for 0\.7 s"):
+    with pytest.raises(SourceLostError, match=r"nothing came for 1 s"):
         segments(str(pipe))
     ended.set()
     writer.join()

@@ -1,17 +1,23 @@
 """Lines of a stream, and its scores for a network without smoothing: a bounded past."""
 
+import contextlib
 import datetime
 import json
 import pathlib
+import time
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 
-from refinevad_jax.detection import live_source
+from refinevad_jax.detection import live_source, stream
 from refinevad_jax.detection.detector import Detector
 from refinevad_jax.detection.inputs import encode_video
+from refinevad_jax.detection.live_source import LiveSegment
 from refinevad_jax.detection.stream import watch
 from refinevad_jax.encoders.encoder import VisualEncoder
+from refinevad_jax.encoders.segments import Segment
 from refinevad_jax.encoders.video_writer import write_video
 from refinevad_jax.errors import SourceLostError, UserError
 from refinevad_jax.evaluation.causal import CausalScorer
@@ -65,6 +71,30 @@ def test_lines_of_a_file(detector: Detector, encoder: VisualEncoder, clip: pathl
     clocks = [datetime.datetime.fromisoformat(line["clock"]) for line in lines]
     assert clocks == sorted(clocks) and clocks[0].tzinfo == datetime.UTC
     assert set(lines[0]["categories"]) == {"A", "B", "C"}
+
+
+def test_a_gap_is_in_the_row_after_it(
+    detector: Detector, encoder: VisualEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Source(contextlib.nullcontext[None]):
+        def __init__(self, source: str, reconnect: float) -> None:
+            super().__init__()
+            assert (source, reconnect) == ("rtsp://camera", 60.0)
+
+        def __enter__(self) -> Any:
+            return self
+
+        def segments(self, num_crops: int) -> Iterator[LiveSegment]:
+            for start, gap in [(0.0, 0.0), (8.0, 7.3604)]:
+                crops = np.zeros((num_crops, 16, 224, 224, 3), np.uint8)
+                yield LiveSegment(Segment(crops, start + np.arange(16) / 25), time.monotonic(), gap)
+
+    monkeypatch.setattr(stream, "LiveSource", Source)
+    threshold = detector.threshold(0.5, None)
+    words = {"window": WINDOW, "num_crops": 1, "reconnect": 60.0}
+    rows = [json.loads(r) for r in watch("rtsp://camera", detector, encoder, threshold, **words)]
+    assert [row.get("gap_seconds") for row in rows] == [None, 7.36]
+    assert [row["start_seconds"] for row in rows] == [0.0, 8.0]
 
 
 def test_a_camera_on_the_network(
