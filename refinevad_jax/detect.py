@@ -12,8 +12,11 @@ every input found/<name>.csv with the scores of its segments and found/<name>.ht
 it plays. The features of videos are kept in found/features: with the same --output, another
 threshold or checkpoint encodes nothing again. With --annotate it also writes
 found/<name>.annotated.mp4, the video with scores and events drawn in. With --stream it prints one
-JSON line per segment of 16 frames of a live source (a file, an address, or the number of a camera)
-and writes nothing.
+JSON line per segment of 16 frames of a live source and writes nothing. The source is a file, an
+address, the number of a camera, a named pipe, or - for standard input.
+
+Exit codes: 0 done, or a file or recording has come to its end; 2 misuse or bad data; 3 a live
+source broke off and did not come back (--reconnect).
 """
 
 import math
@@ -66,6 +69,14 @@ WINDOW = flags.DEFINE_integer(
     1,
     4096,
 )
+RECONNECT = flags.DEFINE_float(
+    "reconnect",
+    0.0,
+    "With --stream: open a source that broke off again, until so many seconds have passed without "
+    "a frame; 0: do not.",
+    0.0,
+    1e9,
+)
 STEP = flags.DEFINE_string("step", "best", "Checkpoint: best, last, or a step number.")
 NUM_SEGMENTS = flags.DEFINE_integer(
     "num_segments",
@@ -106,6 +117,8 @@ def main() -> None:
         raise UserError("--annotate has no effect with --stream, which writes no video")
     if STREAM.value and FPS.value:
         raise UserError("--fps has no effect with --stream, which takes the times of the source")
+    if RECONNECT.value and not STREAM.value:
+        raise UserError("--reconnect has no effect without --stream; leave it out")
     output = pathlib.Path(OUTPUT.value or "found")
     if not STREAM.value:
         require_writable("output", output)
@@ -152,7 +165,13 @@ def main() -> None:
     crops = run_detection.choose_crops(detector, settings)
     encoder = run_detection.load_encoder(detector, settings, crops)
     for line in stream.watch(
-        INPUT.value[0], detector, encoder, threshold, window=WINDOW.value, num_crops=crops
+        INPUT.value[0],
+        detector,
+        encoder,
+        threshold,
+        window=WINDOW.value,
+        num_crops=crops,
+        reconnect=RECONNECT.value,
     ):
         print(line, flush=True)
 

@@ -1,4 +1,4 @@
-"""The three ways in which a command ends early on purpose."""
+"""The four ways in which a command ends early on purpose."""
 
 import contextlib
 import re
@@ -18,6 +18,10 @@ class NumericalError(Exception):
 
 class StoppedError(Exception):
     """Asked to stop, training has saved its state, exit code 75: the same command goes on."""
+
+
+class SourceLostError(Exception):
+    """A live source broke off and did not come back, exit code 3: at which second, and why."""
 
 
 _OF_SHAPE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)

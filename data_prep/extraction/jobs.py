@@ -19,7 +19,12 @@ import tqdm
 
 from data_prep.sources.lists import read_list
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
-from refinevad_jax.encoders.record import is_recorded, video_facts, write_recorded
+from refinevad_jax.encoders.record import (
+    is_recorded,
+    read_record,
+    video_facts,
+    write_recorded,
+)
 from refinevad_jax.encoders.segments import ahead, noting_times
 from refinevad_jax.encoders.video import SUFFIXES, Frame, Video, find_videos
 from refinevad_jax.errors import UserError
@@ -124,10 +129,14 @@ def report(summary: Summary, output: str) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _End:
-    """How the reading of a video ended: what its record says, why it failed, or neither if done."""
+    """How the reading of a video ended: what its record says, why it failed, or neither if done.
+
+    warnings: of a video that was done before.
+    """
 
     record: dict[str, Any] | None = None
     error: str = ""
+    warnings: Sequence[str] = ()
 
 
 def _read(job: Job, work: Work) -> Iterator[tuple[Job, Any]]:
@@ -135,7 +144,8 @@ def _read(job: Job, work: Work) -> Iterator[tuple[Job, Any]]:
     try:
         settings = work.settings(job)
         if is_recorded(job.target, job.video, settings):
-            yield job, _End()
+            record = read_record(job.target)
+            yield job, _End(warnings=record.warnings if record else ())
             return
         times: list[float] = []
         with Video(job.video) as video:
@@ -178,6 +188,8 @@ class _Loop:
             self._fail(job, message.error)
         elif message.record is None:
             self.summary.skipped += 1
+            if message.warnings:
+                self.summary.warned[job.name] = list(message.warnings)
             self._bar.update()
         else:
             self._records[job] = message.record

@@ -15,6 +15,7 @@ from data_prep.own_data.splits import NORMAL, TEST
 from data_prep.own_data.steps import StepError, Steps
 from data_prep.own_data.videos import Found, OwnVideo, find
 from refinevad_jax.data.bags import dataset_dir
+from refinevad_jax.encoders.record import read_record
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import locked
 from refinevad_jax.runtime import commands
@@ -24,6 +25,7 @@ CONFIG = "own"
 # With fewer test videos of a kind, normal or anomalous, one video more or less changes everything.
 _FEW = 5
 _ENOUGH = 20
+_MOST_NAMED = 20  # of damaged videos
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,6 +131,7 @@ class _Path:
             self._evaluate(steps, name, run, lists)
         else:
             print(f"\n{_few(lists)[0]}", flush=True)
+        self._say_damaged()
         self._say_next(run, lists)
 
     def _write(self) -> Lists:
@@ -192,7 +195,7 @@ class _Path:
         stats = [(video, video.file.stat()) for video in self._videos]
         made_by = [request.encoder, request.weights]
         source = [made_by, [[one.name, found.st_size, found.st_mtime_ns] for one, found in stats]]
-        files = [self._features / f"{video.key}.npy" for video in self._videos]
+        files = [self._file_of(video) for video in self._videos]
         steps.run(
             "extract: videos to features",
             "extract",
@@ -240,6 +243,22 @@ class _Path:
         for line in _few(lists):
             print(line)
         print(f"numbers and curves of the test videos: {folder / 'report.html'}", flush=True)
+
+    def _say_damaged(self) -> None:
+        """Names the videos that extraction found damaged, which many lines stand between."""
+        records = {video: read_record(self._file_of(video)) for video in self._videos}
+        found = [
+            f"{video.path} ({'; '.join(record.warnings)})"
+            for video, record in records.items()
+            if record and record.warnings
+        ]
+        if found:
+            more = f", and {len(found) - _MOST_NAMED} more" * (len(found) > _MOST_NAMED)
+            named = one_line(", ".join(found[:_MOST_NAMED]))
+            print(f"warning: used, but look at them: {named}{more}", flush=True)
+
+    def _file_of(self, video: OwnVideo) -> pathlib.Path:
+        return self._features / f"{video.key}.npy"
 
     def _say_next(self, run: pathlib.Path, lists: Lists) -> None:
         """The command that uses the detector, on a video that is there."""

@@ -16,6 +16,7 @@ import tqdm
 from refinevad_jax.encoders.crops import crops
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, NAMES, VisualEncoder
 from refinevad_jax.encoders.loading import VISUAL
+from refinevad_jax.encoders.pipe import is_pipe
 from refinevad_jax.encoders.record import (
     FeatureRecord,
     feature_file,
@@ -37,12 +38,12 @@ from refinevad_jax.encoders.video import (
     SUFFIXES,
     Video,
     import_av,
-    shown,
 )
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.arrays import load_array
 from refinevad_jax.files.half import require_half
 from refinevad_jax.files.hashes import file_sha256
+from refinevad_jax.runtime.addresses import is_address, shown
 from refinevad_jax.runtime.command_line import one_line
 
 ENCODERS = {NAMES[name]: name for name in VISUAL}
@@ -116,10 +117,11 @@ def find_inputs(inputs: Sequence[str], output: pathlib.Path) -> dict[str, pathli
             inside = _in_folder(text, path, output)
         elif path.is_file():
             inside = {path.stem: path}
-        elif "://" in text:
-            raise UserError(f"--input={shown(text)}: an address is a live source; add --stream")
+        elif is_address(text) or is_pipe(text):
+            what = "an address" if is_address(text) else "a pipe"
+            raise UserError(f"--input={shown(text)}: {what} is a live source; add --stream")
         else:
-            raise UserError(f"--input={text}: no such file or folder; check the path")
+            raise UserError(f"--input={shown(text)}: no such file or folder; check the path")
         for name, one in inside.items():
             if name in found:
                 raise UserError(f"{found[name]} and {one} would both become {name}; rename one")
@@ -227,7 +229,7 @@ def read_features(
             f"{path}: segments of {FRAMES_PER_SEGMENT} frames, the run was trained on segments of "
             f"{frames_per_segment}; give features like those"
         )
-    warnings = [*_warnings(record), *([half.words] if half.fault else [])]
+    warnings = [*(record.warnings if record else []), *([half.words] if half.fault else [])]
     if record and record.rate:
         if rate.source == FLAG and not math.isclose(rate.fps, record.rate, rel_tol=1e-3):
             warnings.append(
@@ -256,11 +258,6 @@ def read_features(
         video=video,
         without_video=without_video,
     )
-
-
-def _warnings(record: FeatureRecord | None) -> list[str]:
-    stated = record.values.get("warnings") if record else None
-    return list(map(str, stated)) if isinstance(stated, list) else []
 
 
 def _recorded_video(

@@ -12,11 +12,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from refinevad_jax.detection.detector import Detector
+from refinevad_jax.detection.live_source import LiveSource
 from refinevad_jax.encoders.crops import CROP_SIZE
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, VisualEncoder
-from refinevad_jax.encoders.segments import ahead, read_segments
-from refinevad_jax.encoders.video import Video, shown
-from refinevad_jax.errors import UserError
+from refinevad_jax.encoders.segments import ahead
 from refinevad_jax.evaluation.causal import WINDOW, CausalNetwork, CausalScorer
 from refinevad_jax.runs.scoring_rule import Threshold
 
@@ -31,23 +30,24 @@ def watch(
     *,
     window: int = WINDOW,
     num_crops: int,
+    reconnect: float = 0.0,
 ) -> Iterator[str]:
     """JSON lines, one per segment, until the source ends.
 
-    source: a file, an address, or the number of a camera. `latency_ms` runs from the last frame of
-    the segment having been decoded to its score being known, which is at `clock` (UTC). An encoder
-    slower than the source makes the source wait: four segments are decoded ahead, no more.
+    source, reconnect: see LiveSource, whose errors are raised. `latency_ms` runs from the last
+    frame of the segment having been decoded to its score being known, which is at `clock` (UTC). An
+    encoder slower than the source makes the source wait: four segments are decoded ahead, no more.
+    After a gap the network goes on: its window still holds the segments before it. The first row
+    then has `gap_seconds`.
     """
     network = detector.causal(window)
     _compile(network, encoder, num_crops)
     scorer = CausalScorer(network)
-    kind = "v4l2" if source.isdecimal() else ""
-    address = f"/dev/video{source}" if source.isdecimal() else source
-    with Video(address, live=True, kind=kind) as video:
-        cut = ((segment, time.monotonic()) for segment in read_segments(video, num_crops))
-        for index, (segment, arrived) in enumerate(ahead([cut], _AHEAD)):
+    with LiveSource(source, reconnect) as live:
+        for index, found in enumerate(ahead([live.segments(num_crops)], _AHEAD)):
+            segment = found.segment
             score, probs = scorer.push(encoder.encode_segments([segment.crops], 1)[0])
-            latency = time.monotonic() - arrived
+            latency = time.monotonic() - found.arrived
             named = zip(detector.categories, probs, strict=False)
             line = {
                 "segment": index,
@@ -60,11 +60,9 @@ def watch(
                 "latency_ms": round(1000 * latency, 1),
                 "clock": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
             }
+            if found.gap_seconds:
+                line["gap_seconds"] = round(found.gap_seconds, 3)
             yield json.dumps(line)
-    if video.num_frames < FRAMES_PER_SEGMENT:
-        raise UserError(
-            f"{shown(source)}: ended before the {FRAMES_PER_SEGMENT} frames of one segment"
-        )
 
 
 def _compile(network: CausalNetwork, encoder: VisualEncoder, num_crops: int) -> None:

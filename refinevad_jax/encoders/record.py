@@ -63,6 +63,12 @@ class FeatureRecord:
             return self.fps
         return self.num_segments * FRAMES_PER_SEGMENT / self.segment_seconds[-1]
 
+    @property
+    def warnings(self) -> list[str]:
+        """What was wrong with the video, in words."""
+        stated = self.values.get("warnings")
+        return list(map(str, stated)) if isinstance(stated, list) else []
+
     def frame_at(self, seconds: float) -> float:
         """The place of a time, counted in frames. `rate` must be known."""
         edges = self.segment_seconds
@@ -173,13 +179,20 @@ def video_facts(
 ) -> dict[str, Any]:
     """Which video it is, where it lies as seen from the file `target`, and its times.
 
-    seconds, fps: see time_facts.
+    seconds, fps: see time_facts. Raises UserError if the disk fails while its digest is made.
     """
+    try:
+        digest = file_sha256(video)
+    except OSError as error:
+        raise UserError(
+            f"{video}: cannot be read to its end ({error.strerror or error}); check the disk and "
+            "run the same command again"
+        ) from error
     place = os.path.relpath(video.parent.resolve() / video.name, target.parent.resolve())
     return {
         "video": video.name,
         "video_path": pathlib.Path(place).as_posix(),
-        "video_sha256": file_sha256(video),
+        "video_sha256": digest,
         **time_facts(seconds, fps),
     }
 

@@ -4,8 +4,10 @@ Frames are counted as the file has them: a variable frame rate changes their tim
 number, as in the released features of the field. Needs the extra `av` (PyAV).
 """
 
+import collections
 import contextlib
 import dataclasses
+import errno
 import math
 import pathlib
 import re
@@ -15,13 +17,25 @@ from typing import Any
 
 import numpy as np
 
+from refinevad_jax.encoders.clock import Clock
+from refinevad_jax.encoders.pipe import Pipe, is_pipe
 from refinevad_jax.errors import UserError
+from refinevad_jax.runtime.addresses import is_address, shown
 
 SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".flv", ".wmv")
 DEFAULT_FPS = 25.0  # of a source that does not state its rate
 LIVE_TIMEOUT_S = 10.0
 # If as many packets fail to decode before the first frame, there is no video that we can read.
 _HOPELESS = 1000
+_FASTEST = 240.0  # frames per second that a header may state and be believed before it is measured
+_WRONG = 3.0  # a stated rate that is off by such a factor is wrong
+_MEASURED_FRAMES = 16  # with as many a rate can be measured
+_LAG_WAIT = 2  # frames that a live source waits for to judge a time stamp
+_HEAD_BYTES = 12  # tell one kind of file, and where it begins
+_MOST_BYTES = 2**28
+_PIPED = "MPEG-TS, Matroska or FLV can be read while they are written"
+# Errors of a disk or of what holds it, not of the video on it.
+_DISK = (errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.EACCES, errno.ENOTCONN)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,23 +50,27 @@ class Video(contextlib.AbstractContextManager["Video"]):
     """An open video file or live source; iterate once over its frames, in order.
 
     Memory is bounded by a few frames, however long the video. If the decoder meets damage, the
-    readable frames go on; after the iteration `warnings` says in words what was lost.
+    readable frames go on; after the iteration `warnings` says in words what was lost or replaced.
+    Times are those of clock.py. Of several video streams FFmpeg's best one is read.
 
     Attributes:
         source: the path, or the address of a live source.
-        fps: average frames per second as the file states it, 0 if it does not.
+        fps: average frames per second as the source states it. If it states none, or one that its
+            time stamps contradict by a factor of three, then after the iteration the measured
+            one; 25 if nothing tells.
         codec, pixel_format: FFmpeg's names, such as h264 and yuv420p.
         num_frames: frames given out so far.
         num_errors: packets that could not be decoded so far.
         num_corrupt: frames given out that the decoder marked as damaged.
+        broken: why the source ended before its end, "" if it did not.
     """
 
     def __init__(self, source: str | pathlib.Path, *, live: bool = False, kind: str = "") -> None:
         """Opens a source.
 
         Args:
-            source: a path; for a live source an address or a device.
-            live: a source without an end that may stall: a time-out, no look at a file.
+            source: a path; for a live source an address, a device, a pipe, or - for standard input.
+            live: a source that may have no end and may stall: a time-out, no look at a file.
             kind: the name of FFmpeg's input device for a camera, such as v4l2; "" lets it find out.
 
         Raises UserError if there is no readable video: missing, empty, without a picture stream.
@@ -60,30 +78,48 @@ class Video(contextlib.AbstractContextManager["Video"]):
         self.source = str(source)
         self._live = live
         self.num_frames = self.num_errors = self.num_corrupt = 0
+        self.broken = ""
         self._av = import_av()
-        self._is_address = "://" in self.source
-        if not kind and not (live and self._is_address):
+        self._is_address = is_address(self.source)
+        self._pipe: Pipe | None = None
+        if not kind and not (live and (self._is_address or is_pipe(self.source))):
             _check_file(pathlib.Path(source))
-        # Datagrams get lost on the way, and the frames after them are damaged.
-        options = {"rtsp_flags": "prefer_tcp"} if self.source.startswith("rtsp:") else {}
-        timeout = LIVE_TIMEOUT_S if live else None
+        self._is_file = not kind and not self._is_address and not is_pipe(self.source)
         began = time.monotonic()
         try:
-            self._container = self._av.open(
-                self.source, format=kind or None, timeout=timeout, options=options
-            )
+            self._container = self._open(kind)
         except (self._av.FFmpegError, OSError, ValueError) as error:
-            raise UserError(self._unopened(error, kind, time.monotonic() - began)) from error
+            # What PyAV says quotes the whole address.
+            cause = None if self._is_address else error
+            raise UserError(self._unopened(error, kind, time.monotonic() - began)) from cause
         try:
             self._stream = self._picture_stream()
         except UserError:
             self.close()
             raise
+        self._is_playlist = self._container.format.name in ("hls", "dash")
         self._stream.thread_type = "SLICE" if live else "AUTO"
         self.codec: str = self._stream.codec_context.name.removeprefix("lib")
         self.pixel_format: str | None = self._stream.codec_context.pix_fmt
-        self._promised = 0 if live else int(self._stream.frames or 0)
-        self.fps = float(self._stream.average_rate or self._stream.guessed_rate or 0)
+        self._promised = int(self._stream.frames or 0) if self._is_file else 0
+        self._stated_fps = float(self._stream.average_rate or self._stream.guessed_rate or 0)
+        self._believed = 0 < self._stated_fps <= _FASTEST
+        self.fps = self._stated_fps if self._believed else DEFAULT_FPS
+        self._stated_seconds = self._stated_length()
+        self._clock = Clock(1 / self.fps, end=self._stated_end(), wait=_LAG_WAIT if live else 4)
+        self._first = 0.0  # the first time stamp
+        self._read_to = 0  # bytes of the file
+        self._notes: list[str] = []  # what is known at the end alone
+
+    def _open(self, kind: str) -> Any:
+        # Datagrams get lost on the way, and the frames after them are damaged.
+        is_rtsp = re.match("rtsps?:", self.source, re.IGNORECASE)
+        options = {"rtsp_flags": "prefer_tcp"} if is_rtsp else {}
+        if self._live and not kind and is_pipe(self.source):
+            self._pipe = Pipe(self.source, LIVE_TIMEOUT_S)
+            return self._av.open(self._pipe)
+        timeout = LIVE_TIMEOUT_S if self._live else None
+        return self._av.open(self.source, format=kind or None, timeout=timeout, options=options)
 
     def _unopened(self, error: Exception, kind: str, waited: float) -> str:
         """Why a source cannot be opened, and what helps with a source of its sort."""
@@ -93,6 +129,13 @@ class Video(contextlib.AbstractContextManager["Video"]):
                 f"{self.source}: no picture from this camera ({reason}); check that it is "
                 "connected and that no other program uses it"
             )
+        if self._pipe and self._pipe.stalled:
+            reason = f"nothing came in {LIVE_TIMEOUT_S:g} s"
+        if self.is_pipe:
+            return (
+                f"{self.source}: no video comes through this pipe ({reason}); check the program "
+                f"that writes to it: {_PIPED}"
+            )
         if self._live and self._is_address:
             if waited >= LIVE_TIMEOUT_S:  # FFmpeg names other reasons when time is up
                 reason = f"no answer in {LIVE_TIMEOUT_S:g} s"
@@ -100,98 +143,280 @@ class Video(contextlib.AbstractContextManager["Video"]):
                 f"{shown(self.source)}: no video comes from there ({reason}); check the address, "
                 "the network, and user name and password"
             )
+        if getattr(error, "errno", None) in _DISK:
+            return self._unreadable(reason)
         return (
             f"{self.source}: no readable video ({reason}); it is damaged, cut short or of an "
             "unknown kind: copy it again, convert it to .mp4, or leave it out"
         )
 
+    def _unreadable(self, reason: str) -> str:
+        return (
+            f"{self.source}: cannot be read after {self.num_frames} frames ({reason}); check the "
+            "disk and run the same command again"
+        )
+
     def _picture_stream(self) -> Any:
         cover = self._av.stream.Disposition.attached_pic
-        for stream in self._container.streams.video:
-            if not stream.disposition & cover and stream.codec_context is not None:
-                return stream
+        found = [
+            stream
+            for stream in self._container.streams.video
+            if not stream.disposition & cover and stream.codec_context is not None
+        ]
+        if found:
+            self._others = len(found) - 1
+            best = self._container.streams.best("video")
+            longest = max(found, key=lambda stream: stream.frames)
+            # FFmpeg takes a preview if its header comes first and it has not looked far enough.
+            few = best in found and 2 * best.frames < longest.frames
+            return longest if few or best not in found else best
         kinds = sorted({stream.type for stream in self._container.streams}) or ["nothing"]
+        cure = "check what it sends" if self._live and not self._is_file else "leave it out"
         raise UserError(
-            f"{shown(self.source)}: holds {', '.join(kinds)} but no decodable pictures; "
-            "leave it out"
+            f"{shown(self.source)}: holds {', '.join(kinds)} but no decodable pictures; {cure}"
         )
+
+    def _may_jump(self) -> bool:
+        """Whether this kind of source has a clock that may be set, as transport streams have."""
+        flags = self._container.format.flags
+        return not self._is_file or bool(flags & self._av.format.Flags.ts_discont.value)
+
+    def _stated_length(self) -> float:
+        """Seconds of the pictures as the header states them, 0 if it does not or only guesses."""
+        self._is_exact = True
+        if self._may_jump():
+            return 0.0
+        if self._stream.duration:
+            return float(self._stream.duration * self._stream.time_base)
+        if tag := re.match(r"(\d+):(\d+):(\d+\.?\d*)", self._stream.metadata.get("DURATION", "")):
+            return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3])
+        self._is_exact = False  # of the sound too, which may be longer
+        return (self._container.duration or 0) / self._av.time_base
+
+    def _stated_end(self) -> float:
+        """The last time stamp that the header allows for, minus infinity if it states none."""
+        if not self._stated_seconds:
+            return -math.inf
+        start = float((self._stream.start_time or 0) * self._stream.time_base)
+        return start + self._stated_seconds + 1.0
+
+    @property
+    def is_pipe(self) -> bool:
+        """Whether a program writes it while it is read."""
+        return bool(self._pipe and not self._pipe.is_file)
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether it has an end that is known before: a file, or an address that states its length.
+
+        What ends and is none has broken off.
+        """
+        return self._has_size() or (self._is_address and bool(self._container.duration))
 
     @property
     def stated_frames(self) -> int:
         """Frames as the header states them, or as rate and duration tell; 0 if neither does."""
-        seconds = (self._container.duration or 0) / self._av.time_base
-        return self._promised or int(seconds * self.fps)
+        if self._promised or not self._believed:
+            return self._promised
+        seconds = self._stated_seconds or (self._container.duration or 0) / self._av.time_base
+        return int(seconds * self.fps)
 
     @property
     def warnings(self) -> list[str]:
         """What went wrong while decoding, one sentence per kind, with counts."""
-        found = []
+        clock, found = self._clock, []
         if self.num_errors:
-            found.append(f"{self.num_errors} packets could not be decoded")
+            found.append(f"{counted(self.num_errors, 'packet')} could not be decoded")
         if self.num_corrupt:
-            found.append(f"{self.num_corrupt} frames are marked as damaged")
-        missing = self._promised - self.num_frames
-        if missing > 0:
-            found.append(f"{missing} of {self._promised} frames that the header states are missing")
-        return found
+            found.append(f"{counted(self.num_corrupt, 'frame')} marked as damaged")
+        if self.broken and not self._live:
+            found.append(f"reading stopped at {clock.now:.2f} s ({self.broken})")
+        if clock.num_strays:
+            found.append(f"{counted(clock.num_strays, 'stray time stamp')} replaced")
+        if clock.num_jumps:
+            jumps = counted(clock.num_jumps, "jump")
+            found.append(f"{jumps} of the clock joined (longest {clock.longest_jump:.2f} s)")
+        return found + self._notes
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yields the frames. Raises UserError when the source has ended without a single one."""
-        first: float | None = None
-        last = -math.inf
+        """Yields the frames. Raises UserError when the source has ended without a single one.
+
+        Raises it also if the disk fails that a file lies on.
+        """
+        waiting: collections.deque[Any] = collections.deque()
         for picture in self._pictures():
-            seconds = picture.time
-            if seconds is None or not math.isfinite(seconds):  # raw streams carry no times
-                seconds = (first or 0.0) + self.num_frames / (self.fps or DEFAULT_FPS)
-            first = seconds if first is None else first
-            last = max(last, seconds - first)  # damaged time stamps may run backwards
-            self.num_frames += 1
-            yield Frame(upright(picture), last)
+            if not self.num_frames and not waiting:
+                self._first = picture.time or 0.0
+            waiting.append(picture)
+            length = float((picture.duration or 0) * (picture.time_base or 0))
+            for seconds in self._clock.add(picture.time, length):
+                yield self._frame(waiting.popleft(), seconds)
+        for seconds in self._clock.close():
+            yield self._frame(waiting.popleft(), seconds)
         if not self.num_frames:
-            cure = (
-                "check that the camera sends video"
-                if self._live
-                else "it is damaged: copy it again, convert it to .mp4, or leave it out"
-            )
+            cure = "check that the camera sends video"
+            if self._is_file:
+                cure = "it is damaged: copy it again, convert it to .mp4, or leave it out"
+            elif self._pipe:
+                cure = f"check what is written to the pipe: {_PIPED}"
             raise UserError(
-                f"{shown(self.source)}: no frame could be decoded ({self.num_errors} damaged "
-                f"packets); {cure}"
+                f"{shown(self.source)}: no frame could be decoded ("
+                f"{counted(self.num_errors, 'damaged packet')}); {cure}"
             )
+        self._settle_rate()
+        self._notes += self._remarks()
+
+    def _frame(self, picture: Any, seconds: float) -> Frame:
+        self.num_frames += 1
+        self.num_corrupt += bool(picture.is_corrupt)
+        return Frame(upright(picture), seconds)
 
     def _pictures(self) -> Iterator[Any]:
         packets = self._container.demux(self._stream)
+        came = time.monotonic()  # the last frame, or the wish for the next one
+        stuck = False
         while True:
             try:
                 packet = next(packets)
-                pictures = packet.decode()
             except StopIteration:
+                self.broken = self._why_ended()
                 return
             except self._av.FFmpegError as error:
+                if isinstance(error, self._av.InvalidDataError) and not stuck:
+                    self.num_errors += 1
+                    packets, stuck = self._container.demux(self._stream), True
+                    continue
+                self._end_by(error)
+                yield from self._rest()
+                return
+            stuck = False
+            self._read_to = max(self._read_to, (packet.pos or 0) + packet.size)
+            try:
+                pictures = packet.decode()
+            except self._av.FFmpegError:
                 self.num_errors += 1
-                if not isinstance(error, self._av.InvalidDataError):
-                    return  # the source itself is gone: cut off, unplugged, timed out
+                pictures = []
                 if not self.num_frames and self.num_errors >= _HOPELESS:
                     return
-                continue
             for picture in pictures:
-                self.num_corrupt += bool(picture.is_corrupt)
                 yield picture
+                came = time.monotonic()
+            if self._live and not self._is_file and time.monotonic() - came > LIVE_TIMEOUT_S:
+                self.broken = (
+                    f"what came in the last {LIVE_TIMEOUT_S:g} s held no picture"
+                    if not self._pipe or not self._pipe.stalled
+                    else self._why_ended()
+                )
+                return
+
+    def _rest(self) -> Iterator[Any]:
+        """The pictures that the decoder still holds."""
+        with contextlib.suppress(self._av.FFmpegError, EOFError):
+            yield from self._stream.codec_context.decode(None)
+
+    def _end_by(self, error: Any) -> None:
+        """Notes why the source cannot be read on. Raises UserError if it is for its disk."""
+        reason = error.strerror or str(error)
+        if self._is_file and error.errno in _DISK:
+            raise UserError(self._unreadable(reason)) from error
+        if isinstance(error, self._av.ExitError):
+            reason = f"nothing came for {LIVE_TIMEOUT_S:g} s"
+        if self._is_file or not self._has_come_to_its_end():
+            self.broken = reason
+
+    def _why_ended(self) -> str:
+        """Why a source that ended without an error may be cut off, "" if that was its end."""
+        if self._has_come_to_its_end() or self._has_size():
+            return ""
+        if self._is_playlist:
+            return "its playlist has no further piece"
+        if self._pipe and self._pipe.stalled:
+            return f"nothing came for {LIVE_TIMEOUT_S:g} s"
+        if self._pipe:
+            return "the program that writes to the pipe has ended or was killed"
+        return "the other side closed the connection" if self._is_address else "the camera is gone"
+
+    def _has_size(self) -> bool:
+        """Whether the size is known, so that less than all of it is an error of FFmpeg's."""
+        if self._is_playlist:  # has a size of its own
+            return False
+        if self._is_address:
+            return bool(self._container.size > 0)
+        return self._is_file or bool(self._pipe and self._pipe.is_file)
+
+    def _has_come_to_its_end(self) -> bool:
+        """Whether the source states a length, as a recording does, and was read so far."""
+        length = (self._container.duration or 0) / self._av.time_base
+        return length > 0 and self._clock.now + max(1.0, 0.02 * length) >= length
+
+    def _settle_rate(self) -> None:
+        """Replaces a rate that the header does not state, or that the time stamps contradict."""
+        clock = self._clock
+        if clock.num_missing == self.num_frames:
+            self._notes.append(
+                f"no time stamps: seconds are counted at {self.fps:g} frames per second"
+            )
+            return
+        if self.num_frames < _MEASURED_FRAMES or not clock.now:
+            return
+        measured = round((self.num_frames - 1) / clock.now, 3)
+        stated = self._stated_fps
+        fastest = min(clock.fastest_step, clock.step)
+        if stated <= _WRONG / fastest and measured <= _WRONG * stated:
+            self.fps = stated
+            return
+        self.fps = measured
+        says = f"a rate of {stated:g} frames per second" if stated else "no rate"
+        self._notes.append(f"the header states {says}; {measured:g} were measured")
+
+    def _remarks(self) -> list[str]:
+        """What the whole of a file tells: other streams, missing frames, another recording."""
+        found = []
+        if self._others:
+            context = self._stream.codec_context
+            found.append(
+                f"{self._others + 1} video streams; stream {self._stream.index} was read "
+                f"({context.width} x {context.height}, {self.codec})"
+            )
+        if not self._is_file:
+            return found
+        clock, step, length = self._clock, self._clock.step, self._stated_seconds
+        end = clock.now + step
+        missing = self._promised - self.num_frames
+        if missing > 0 and (clock.num_jumps or end < length - 1.5 * step):
+            found.append(f"{missing} of {self._promised} frames that the header states are missing")
+        slack = 0.2 if self._is_exact else max(1.0, 0.1 * length)
+        ends = end + max(self._first, 0.0)  # some containers count from 0, not from the start
+        mended = clock.num_jumps or clock.num_strays
+        if not self._promised and not mended and ends < length - max(slack, 2.5 * step):
+            found.append(f"ends at {end:.2f} s; the header states {length:.2f} s")
+        if not self._may_jump() and (place := self._another_begins()):
+            found.append(f"another recording begins at byte {place} and was not read")
+        return found
+
+    def _another_begins(self) -> int:
+        """Where, after the last packet, the head of the file stands again; 0 if nowhere."""
+        with contextlib.suppress(OSError), pathlib.Path(self.source).open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+            file.seek(self._read_to)
+            rest = file.read(_MOST_BYTES) if self._read_to else b""
+            return max(0, rest.find(head) + self._read_to) if head in rest else 0
+        return 0
 
     def close(self) -> None:
         """Gives the file or device back."""
         with contextlib.suppress(self._av.FFmpegError):
             self._container.close()
+        if self._pipe:
+            self._pipe.close()
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
 
-def shown(source: str) -> str:
-    """A path or address for messages: an address without its password and its query."""
-    if "://" not in source:
-        return source
-    without = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", source)
-    return re.sub(r"\?.*", "?***", without)
+def counted(count: int, noun: str) -> str:
+    """`1 packet`, `2 packets`."""
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def upright(picture: Any) -> np.ndarray:
@@ -221,10 +446,14 @@ def _check_file(path: pathlib.Path) -> None:
     try:
         size = path.stat().st_size
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise UserError(f"{path}: no such file; check the path") from error
+        raise UserError(f"{shown(str(path))}: no such file; check the path") from error
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+        raise UserError(
+            f"{shown(str(path))}: cannot be read ({error.strerror}); check the path"
+        ) from error
     if path.is_dir():
-        raise UserError(f"{path}: is a folder, expected a video file; name a file in it")
+        raise UserError(
+            f"{shown(str(path))}: is a folder, expected a video file; name a file in it"
+        )
     if path.is_file() and not size:
-        raise UserError(f"{path}: is empty; copy it again or leave it out")
+        raise UserError(f"{shown(str(path))}: is empty; copy it again or leave it out")

@@ -19,11 +19,19 @@ from ml_collections import ConfigDict, config_flags
 from ml_collections.config_flags.config_flags import ConfigFileFlagParser
 
 from refinevad_jax import config
-from refinevad_jax.errors import NumericalError, StoppedError, UserError, config_fault
+from refinevad_jax.errors import (
+    NumericalError,
+    SourceLostError,
+    StoppedError,
+    UserError,
+    config_fault,
+)
 from refinevad_jax.runtime import commands, configurations
+from refinevad_jax.runtime.addresses import without_secrets
 
 flags.disclaim_key_flags()  # a flag that is defined here belongs to the entry point that asks
 
+SOURCE_LOST = 3
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
 HELP = {"--help", "-help", "--helpshort", "-h", "-?"}
 PACKAGES = {"refinevad_jax", "data_prep", "benchmarks"}
@@ -82,9 +90,9 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
 
     takes_arguments: whether main takes the words that are not flags, as strings.
 
-    Exit codes: 0 done; 1 training stopped on a numerical fault; 2 misuse or bad data; 75 training
-    was asked to stop (SIGTERM, Ctrl-C), has saved, and goes on with the same command; 130 (Ctrl-C)
-    and 143 (SIGTERM) ended at once.
+    Exit codes: 0 done; 1 training stopped on a numerical fault; 2 misuse or bad data; 3 a live
+    source broke off; 75 training was asked to stop (SIGTERM, Ctrl-C), has saved, and goes on with
+    the same command; 130 (Ctrl-C) and 143 (SIGTERM) ended at once.
     """
     signal.signal(signal.SIGTERM, _stop)
     _end_inside_long_calls()
@@ -133,6 +141,8 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
             fail(f"{error.filename or 'a file'}: {error.strerror}; {cure}", code=2)
         except NumericalError as error:
             fail(str(error), code=1)
+        except SourceLostError as error:
+            fail(str(error), code=SOURCE_LOST)
         except StoppedError as error:
             print(f"stopped: {one_line(error)}", file=sys.stderr)
             sys.exit(TRY_AGAIN)
@@ -240,7 +250,7 @@ def default_workdir() -> str:
 
 def fail(message: str, *, code: int) -> None:
     """Prints `error: message` on stderr, in one line, and exits with code."""
-    print(f"error: {one_line(message)}", file=sys.stderr)
+    print(f"error: {one_line(without_secrets(message))}", file=sys.stderr)
     sys.exit(code)
 
 

@@ -1,19 +1,25 @@
 """Lines of a stream, and its scores for a network without smoothing: a bounded past."""
 
+import contextlib
 import datetime
 import json
 import pathlib
+import time
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 
-from refinevad_jax.detection import stream
+from refinevad_jax.detection import live_source, stream
 from refinevad_jax.detection.detector import Detector
 from refinevad_jax.detection.inputs import encode_video
+from refinevad_jax.detection.live_source import LiveSegment
 from refinevad_jax.detection.stream import watch
 from refinevad_jax.encoders.encoder import VisualEncoder
+from refinevad_jax.encoders.segments import Segment
 from refinevad_jax.encoders.video_writer import write_video
-from refinevad_jax.errors import UserError
+from refinevad_jax.errors import SourceLostError, UserError
 from refinevad_jax.evaluation.causal import CausalScorer
 from tests.detection.conftest import WIDTH, coloured
 from tests.detection.rtsp_server import RtspServer
@@ -67,6 +73,30 @@ def test_lines_of_a_file(detector: Detector, encoder: VisualEncoder, clip: pathl
     assert set(lines[0]["categories"]) == {"A", "B", "C"}
 
 
+def test_a_gap_is_in_the_row_after_it(
+    detector: Detector, encoder: VisualEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Source(contextlib.nullcontext[None]):
+        def __init__(self, source: str, reconnect: float) -> None:
+            super().__init__()
+            assert (source, reconnect) == ("rtsp://camera", 60.0)
+
+        def __enter__(self) -> Any:
+            return self
+
+        def segments(self, num_crops: int) -> Iterator[LiveSegment]:
+            for start, gap in [(0.0, 0.0), (8.0, 7.3604)]:
+                crops = np.zeros((num_crops, 16, 224, 224, 3), np.uint8)
+                yield LiveSegment(Segment(crops, start + np.arange(16) / 25), time.monotonic(), gap)
+
+    monkeypatch.setattr(stream, "LiveSource", Source)
+    threshold = detector.threshold(0.5, None)
+    words = {"window": WINDOW, "num_crops": 1, "reconnect": 60.0}
+    rows = [json.loads(r) for r in watch("rtsp://camera", detector, encoder, threshold, **words)]
+    assert [row.get("gap_seconds") for row in rows] == [None, 7.36]
+    assert [row["start_seconds"] for row in rows] == [0.0, 8.0]
+
+
 def test_a_camera_on_the_network(
     detector: Detector, encoder: VisualEncoder, tmp_path: pathlib.Path
 ) -> None:
@@ -76,7 +106,9 @@ def test_a_camera_on_the_network(
     threshold = detector.threshold(0.5, None)
     with RtspServer(tmp_path / "clip.ts") as server:
         lines = watch(server.address, detector, encoder, threshold, window=WINDOW, num_crops=1)
-        scores = [json.loads(line)["score"] for line in lines]
+        scores = []
+        with pytest.raises(SourceLostError, match=r"broke off at 5\.92 s, after 148 frames"):
+            scores += (json.loads(line)["score"] for line in lines)
     assert server.asked == ["OPTIONS", "DESCRIBE", "SETUP", "PLAY"]  # no attempt by datagrams
     np.testing.assert_allclose(scores, offline(detector, found.features), atol=1e-5)
 
@@ -91,7 +123,7 @@ def test_a_number_is_a_camera(
         opened.append((address, live, kind))
         raise UserError(f"{address}: no readable video")
 
-    monkeypatch.setattr(stream, "Video", note)
+    monkeypatch.setattr(live_source, "Video", note)
     with pytest.raises(UserError, match="/dev/video2"):
         list(watch("2", detector, encoder, detector.threshold(0.5, None), window=4, num_crops=1))
     assert opened == [("/dev/video2", True, "v4l2")]

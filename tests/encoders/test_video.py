@@ -2,13 +2,18 @@
 
 import fractions
 import pathlib
+import re
+import types
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
-from refinevad_jax.encoders.video import Video, find_videos, shown, upright
+from refinevad_jax.encoders.segments import segment_edges
+from refinevad_jax.encoders.video import Video, find_videos, upright
 from refinevad_jax.encoders.video_writer import write_video
 from refinevad_jax.errors import UserError
+from refinevad_jax.runtime.addresses import shown
 
 av = pytest.importorskip("av", reason="pip install av")
 
@@ -150,6 +155,152 @@ def test_missing_frames_are_a_warning(clip: pathlib.Path, tmp_path: pathlib.Path
         count = sum(1 for _ in video)
     assert 5 < count < 40
     assert f"{40 - count} of 40 frames that the header states are missing" in video.warnings
+
+
+@pytest.fixture(scope="module")
+def joined(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """96 frames at 25 per second, in several containers, and each file twice in a row."""
+    folder = tmp_path_factory.mktemp("joined")
+    for suffix in ("ts", "mkv", "flv", "mp4"):
+        write_video(folder / f"a.{suffix}", pictures(96), fps=25)
+        (folder / f"aa.{suffix}").write_bytes((folder / f"a.{suffix}").read_bytes() * 2)
+    return folder
+
+
+@pytest.mark.parametrize("suffix", ["ts", "mkv"])
+def test_two_recordings_in_one_file_go_on(joined: pathlib.Path, suffix: str) -> None:
+    with Video(joined / f"aa.{suffix}") as video:
+        seconds = [frame.seconds for frame in video]
+    np.testing.assert_allclose(seconds, np.arange(192) / 25, atol=1e-3)
+    assert segment_edges(seconds, video.fps)[-1] == pytest.approx(7.68)
+    assert video.warnings == ["1 jump of the clock joined (longest 3.84 s)"]
+
+
+@pytest.mark.parametrize("suffix", ["flv", "mp4"])
+def test_a_second_recording_that_ffmpeg_does_not_read_is_named(
+    joined: pathlib.Path, suffix: str
+) -> None:
+    size = (joined / f"a.{suffix}").stat().st_size
+    with Video(joined / f"aa.{suffix}") as video:
+        assert sum(1 for _ in video) == 96
+    assert video.warnings == [f"another recording begins at byte {size} and was not read"]
+
+
+def test_what_a_header_states_and_a_cut_file_lacks(joined: pathlib.Path) -> None:
+    for suffix in ("mkv", "flv"):
+        content = (joined / f"a.{suffix}").read_bytes()
+        cut = joined / f"cut.{suffix}"
+        cut.write_bytes(content[: len(content) * 6 // 10])
+        with Video(cut) as video:
+            end = list(video)[-1].seconds + 0.04
+        (says,) = video.warnings  # Matroska counts from 0, though the first frame is at 0.08
+        assert re.fullmatch(rf"ends at {end:.2f} s; the header states 3\.(84|92) s", says)
+
+
+def write_packets(path: pathlib.Path, stamps: list[int], **streams: int) -> None:
+    """H.264 with presentation times in milliseconds, and further streams of so many frames."""
+    with av.open(str(path), "w") as container:
+        for _ in streams:
+            container.add_stream("libx264", rate=25, width=32, height=32)
+        stream = container.add_stream("libx264", rate=25, width=64, height=48)
+        stream.codec_context.options = {"bf": "0"}
+        for other, count in zip(container.streams, streams.values(), strict=False):
+            for pixels in pictures(count, 32, 32):
+                container.mux(other.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+            container.mux(other.encode())
+        packets = []
+        for pixels in pictures(len(stamps)):
+            packets += stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24"))
+        for i, packet in enumerate([*packets, *stream.encode()]):
+            packet.time_base = fractions.Fraction(1, 1000)
+            packet.pts, packet.dts = stamps[i] + 20000, 40 * i + 10000
+            container.mux(packet)
+
+
+@pytest.mark.parametrize("suffix", ["ts", "mkv", "flv"])
+def test_stray_stamps_and_set_clocks_in_files(tmp_path: pathlib.Path, suffix: str) -> None:
+    even = [40 * i for i in range(64)]
+    for name, stamps, says in [
+        ("stray", [s + 3000 * (s == 800) - 4000 * (s == 1600) for s in even], "2 stray time st"),
+        ("set", [s - 2000 * (s > 800) for s in even], "1 jump of the clock joined (longest 2.00"),
+    ]:
+        path = tmp_path / f"{name}.{suffix}"
+        write_packets(path, stamps)
+        with Video(path) as video:
+            seconds = [frame.seconds for frame in video]
+        np.testing.assert_allclose(seconds, np.arange(64) / 25, atol=2e-3)
+        assert any(one.startswith(says) for one in video.warnings), video.warnings
+        assert video.fps == 25 and not any("ends at" in one for one in video.warnings)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_of_two_video_streams_not_the_preview(tmp_path: pathlib.Path, suffix: str) -> None:
+    path = tmp_path / f"two.{suffix}"
+    write_packets(path, [40 * i for i in range(48)], preview=2)
+    with Video(path) as video:
+        frames = list(video)
+    assert len(frames) == 48 and frames[0].pixels.shape == (48, 64, 3)
+    assert "2 video streams; stream 1 was read (64 x 48, h264)" in video.warnings
+
+
+def test_rates_that_no_video_has_are_measured(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "fast.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=1000, width=64, height=48)
+        for i, pixels in enumerate(pictures(40)):
+            picture = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            picture.pts, picture.time_base = 40 * i, fractions.Fraction(1, 1000)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+    with Video(path) as video:
+        assert video.stated_frames == 0
+        seconds = [frame.seconds for frame in video]
+    assert video.fps == 25 and seconds[-1] == pytest.approx(39 / 25)
+    says = "the header states a rate of 1000 frames per second; 25 were measured"
+    assert video.warnings == [says]
+
+    write_video(tmp_path / "true.mp4", pictures(40), fps=960)  # a camera of high speed
+    with Video(tmp_path / "true.mp4") as video:
+        assert sum(1 for _ in video) == 40
+    assert video.fps == 960 and not video.warnings
+
+
+def test_without_stamps_the_rate_is_said(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "raw.264"
+    with av.open(str(path), "w", format="h264") as container:
+        stream = container.add_stream("libx264", rate=30, width=64, height=48)
+        for pixels in pictures(20):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+    with Video(path) as video:
+        assert list(video)[-1].seconds == pytest.approx(19 / 25)
+    assert video.warnings == ["no time stamps: seconds are counted at 25 frames per second"]
+
+
+@pytest.mark.parametrize(
+    ("number", "says"),
+    [(5, r"cannot be read after \d+ frames \(Input/output error\); check the disk"), (1, "")],
+)
+def test_a_disk_that_fails_is_not_the_end(
+    clip: pathlib.Path, monkeypatch: pytest.MonkeyPatch, number: int, says: str
+) -> None:
+    with Video(clip) as video:
+        packets = list(video._container.demux(video._stream))[:9]
+
+        def broken(stream: object) -> Iterator[object]:
+            del stream
+            yield from packets
+            raise av.error.FFmpegError(number, "Input/output error", str(clip))
+
+        whole = video._container
+        stub = types.SimpleNamespace(demux=broken, format=whole.format, close=whole.close)
+        monkeypatch.setattr(video, "_container", stub)
+        if says:
+            with pytest.raises(UserError, match=f"{re.escape(str(clip))}: {says}"):
+                list(video)
+        else:
+            assert len(list(video)) == 9
+            assert "reading stopped at 0.32 s (Input/output error)" in video.warnings
 
 
 def write_audio(path: pathlib.Path) -> None:

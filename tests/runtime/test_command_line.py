@@ -246,6 +246,20 @@ def test_the_package_imports_at_once() -> None:
     assert done.returncode == 0
 
 
+def test_a_lost_source_has_a_code_of_its_own() -> None:
+    """Its line shows no password, whoever wrote it."""
+    program = (
+        "from refinevad_jax.errors import SourceLostError\n"
+        "from refinevad_jax.runtime import command_line\n"
+        "def main():\n"
+        "    raise SourceLostError('rtsp://u:pw@h/1: broke off')\n"
+        "command_line.run(main)\n"
+    )
+    words = [sys.executable, "-c", program]
+    done = subprocess.run(words, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (3, "error: rtsp://u:***@h/1: broke off\n")
+
+
 @pytest.mark.parametrize("with_reader", [True, False])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_a_command_inside_one_long_call(

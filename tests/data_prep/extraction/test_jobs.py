@@ -97,6 +97,18 @@ def test_ten_crops_are_the_middle_axis(folder: pathlib.Path, tmp_path: pathlib.P
     np.testing.assert_allclose(found, expected(folder / "a.mp4", 10), rtol=1e-5)
 
 
+def test_damage_is_said_again_by_the_next_call(
+    folder: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = (folder / "sub" / "b.c.mkv").read_bytes()
+    (folder / "sub" / "twice.mkv").write_bytes(whole * 2)
+    for _ in range(2):
+        jobs_lib.report(run(folder, tmp_path / "out"), "out")
+        said = capsys.readouterr()
+        assert "warning: sub/twice: 1 jump of the clock joined" in said.err
+        assert "0 failed, 1 with warnings" in said.out
+
+
 def test_resumes_by_hash(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
     output = tmp_path / "out"
     run(folder, output)

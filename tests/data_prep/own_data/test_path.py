@@ -26,6 +26,7 @@ class Commands:
     def __init__(self) -> None:
         self.called: list[str] = []
         self.codes: dict[str, int] = {}
+        self.damaged: dict[str, list[str]] = {}
 
     def __call__(self, command: Sequence[str]) -> int:
         module, words = command[2], dict(word.split("=", 1) for word in command[3:] if "=" in word)
@@ -44,6 +45,7 @@ class Commands:
             file.write_bytes(link.read_bytes())
             record = {"encoder": "means", "num_frames": 16, "num_segments": 1, "fps": 25.0}
             record["features_sha256"] = file_sha256(file)
+            record["warnings"] = self.damaged.get(link.stem, [])
             file.with_suffix(".json").write_text(json.dumps(record))
 
     def check(self, words: dict[str, str]) -> None:
@@ -104,9 +106,12 @@ ALL = ["extract", "check", "package", "main", "evaluate"]
 def test_all_steps_then_none(
     root: pathlib.Path, commands: Commands, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    commands.damaged = {"fight-f1": ["1 packet could not be decoded"]}
     assert go(root) == 0
     assert commands.called == ALL
     said = capsys.readouterr().out
+    says = "warning: used, but look at them: fight/f1.mp4 (1 packet could not be decoded)"
+    assert said.splitlines()[-2] == says
     assert "10 videos (Normal 6, fight 4)" in said and "test-best/report.html" in said
     assert "2 normal and 1 anomalous test videos: the numbers are noise" in said
     *_, last = said.splitlines()

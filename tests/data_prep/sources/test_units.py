@@ -9,8 +9,8 @@ import pytest
 from data_prep.catalogue.video_names import match_key
 from data_prep.checks.run import run_checks
 from data_prep.dataset.videos import Span
-from data_prep.sources.package import Request, read_request
 from data_prep.sources.faults import Weight
+from data_prep.sources.package import Request, read_request
 from data_prep.sources.span_fit import extents_of, fit_spans
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
