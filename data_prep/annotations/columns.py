@@ -115,6 +115,7 @@ class Columns:
         video: the name of the column.
         labels: those from which the label is taken; the first that is not empty counts.
         start, end, duration: times of an event.
+        more: further pairs of start and end, as `start2` and `end2`.
         times: a column with several pairs of times per cell.
         frame: the number of one frame per row.
         time: the time of a row that is START or STOP.
@@ -127,6 +128,7 @@ class Columns:
     start: Column | None = None
     end: Column | None = None
     duration: Column | None = None
+    more: tuple[tuple[Column, Column], ...] = ()
     times: Column | None = None
     frame: str | None = None
     time: Column | None = None
@@ -145,7 +147,8 @@ class Columns:
 
     def used(self) -> set[str]:
         """The names of all columns that are read."""
-        timed = (self.start, self.end, self.duration, self.times, self.time)
+        timed = [self.start, self.end, self.duration, self.times, self.time]
+        timed += [column for pair in self.more for column in pair]
         named = (self.video, *self.labels, self.frame, self.status, self.num_frames, self.fps)
         return {c.name for c in timed if c} | {name for name in named if name}
 
@@ -156,6 +159,7 @@ def words_of(name: str) -> list[str]:
     text = re.sub(r"h+:m+(:s+)?([.,:](ms|f+|s+|m+))?|m+:s+([.,]\w+)?", " seconds ", text)
     text = re.sub(r"\bs+[.,]m+s?(ec)?\b", " seconds ", text)
     words: list[str] = []
+    text = re.sub(r"(?<=[a-z]{2})(?=[0-9]+\b)", " ", text)
     for word in re.findall(r"[^\W_]+|%", text):
         match = _GLUED.fullmatch(word)
         words += match.groups() if match else [word]
@@ -171,13 +175,13 @@ def understand(names: Sequence[str], filled: Iterable[str] = ()) -> Columns:
             are taken only if no row lacks them.
     """
     words = {name: words_of(name) for name in names if name}
-    start, end = _pair(words, set(filled))
+    start, end, *more = _pairs(words, set(filled))
     times, durations = _best(words, TIMES_NAMES), []
     for name, parts in words.items():
         if _DURATIONS & set(parts) and not _OF_VIDEO & set(parts):
             durations.append(_column(name, parts))
     own = [d for d in durations if start and d.unit == start.unit] or durations
-    taken = {column.name for column in (start, end) if column}
+    taken = {column.name for column in (start, end, *more) if column}
     rest = {name: parts for name, parts in words.items() if name not in taken}
     video = _best(rest, VIDEO_NAMES) or next(
         (n for n, p in rest.items() if "video" in p and not {*_DURATIONS, "fps", "class"} & set(p)),
@@ -201,6 +205,9 @@ def understand(names: Sequence[str], filled: Iterable[str] = ()) -> Columns:
         start=start,
         end=end,
         duration=own[0] if own and start and not end else None,
+        more=tuple(
+            (one, other) for one, other in zip(more[::2], more[1::2], strict=True) if one and other
+        ),
         times=_column(times, words[times]) if times and not start else None,
         frame=frame if not start else None,
         time=_column(moment, words[moment]) if moment and status and not start else None,
@@ -235,28 +242,42 @@ def _column(name: str, words: Sequence[str]) -> Column:
     return Column(name, last=last)
 
 
-def _pair(words: dict[str, list[str]], filled: set[str]) -> tuple[Column | None, Column | None]:
-    """The columns of start and end that belong together."""
-    starts = [n for n, p in words.items() if _is_time(p, _STARTS, _ENDS) or p == ["s"]]
-    ends = [n for n, p in words.items() if _is_time(p, _ENDS, _STARTS) or p == ["e"]]
+def _pairs(words: dict[str, list[str]], filled: set[str]) -> list[Column | None]:
+    """Start and end that belong together, then further pairs that are numbered, one after another.
+
+    A table may state both frames and seconds: the better one of them is taken.
+    """
+    starts = [n for n, p in words.items() if _is_time(p, _STARTS, _ENDS) or p in (["s"], ["t0"])]
+    ends = [n for n, p in words.items() if _is_time(p, _ENDS, _STARTS) or p in (["e"], ["t1"])]
     ranked = []
     for first in starts:
         for second in ends:
             one, other = _column(first, words[first]), _column(second, words[second])
-            same = [w for w in words[first] if w not in _STARTS] == [
-                w for w in words[second] if w not in _ENDS
-            ]
+            kind = [w for w in words[first] if w not in _STARTS]
+            same = kind == [w for w in words[second] if w not in _ENDS]
             frames = one.unit == "frames" and (not filled or {first, second} <= filled)
             rank = (same, one.unit == other.unit, 2 if frames else one.unit != "frames", one.surely)
-            ranked.append((rank, one, other))
-    if ranked:
-        _, one, other = max(ranked, key=lambda entry: entry[0])
-        if not other.unit:
-            other = dataclasses.replace(other, unit=one.unit, scale=one.scale)
-        elif not one.unit:
-            one = dataclasses.replace(one, unit=other.unit, scale=other.scale)
-        return one, other
-    return (_column(starts[0], words[starts[0]]) if starts else None), None
+            ranked.append((rank, kind, one, other))
+    if not ranked:
+        return [_column(starts[0], words[starts[0]]) if starts else None, None]
+    best = max(ranked, key=lambda entry: entry[0])
+    found: list[Column | None] = []
+    # `start1`, `end1`, `start2`, `end2` have equal ranks and differ in the number alone.
+    for rank, kind, one, other in ranked:
+        numbered = kind[-1:] != best[1][-1:] and kind[-1:] and kind[-1].isdigit()
+        if (one, other) == best[2:] or (
+            numbered and rank == best[0] and _without_number(kind) == _without_number(best[1])
+        ):
+            if not other.unit:
+                other = dataclasses.replace(other, unit=one.unit, scale=one.scale)
+            elif not one.unit:
+                one = dataclasses.replace(one, unit=other.unit, scale=other.scale)
+            found += [one, other]
+    return found
+
+
+def _without_number(words: list[str]) -> list[str]:
+    return words[:-1] if words and words[-1].isdigit() else words
 
 
 def _is_time(words: Sequence[str], wanted: frozenset[str], other: frozenset[str]) -> bool:

@@ -60,7 +60,7 @@ def read_frame_rows(
     builder = Builder(grammar, source)
     for video, frames in videos.items():
         numbers = sorted(frames)
-        whole = numbers == list(range(first, numbers[-1] + 1, step))
+        whole = numbers == [first + step * i for i in range(len(numbers))]
         spans = _runs([frames[number] for number in numbers], first, step)
         builder.add(
             video,

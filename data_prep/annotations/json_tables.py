@@ -9,7 +9,7 @@ from typing import Any
 from data_prep.annotations.columns import LABEL_NAMES, TIMES_NAMES, understand, words_of
 from data_prep.annotations.record import Annotations
 from data_prep.annotations.tables import Row, read_rows
-from data_prep.annotations.times import find_time, is_blank
+from data_prep.annotations.times import find_time, is_blank, pairs_of
 from refinevad_jax.errors import UserError
 
 # A file may hold its entries under one of these keys, beside what holds for all of them.
@@ -99,9 +99,19 @@ def _of_video(video: str, entry: Any, place: str) -> Iterator[Row]:
 
 def _of_entry(entry: Mapping[str, Any], place: str) -> Iterator[Row]:
     """The rows of an object: itself, or its facts with each event of a list in it."""
+    both = understand([k for k, v in entry.items() if isinstance(v, list)])
+    if both.start and both.end:  # a list of starts and one of ends
+        starts, ends = entry[both.start.name], entry[both.end.name]
+        if len(starts) != len(ends):
+            raise UserError(f"{place}: {len(starts)} starts and {len(ends)} ends; correct them")
+        for number, pair in enumerate(zip(starts, ends, strict=True), 1):
+            times = dict(zip((both.start.name, both.end.name), pair, strict=True))
+            yield f"{place}, event {number}", {**entry, **times}
+        return
     for key, value in entry.items():
         events = value if isinstance(value, list) else None
-        if events is None or " ".join(words_of(key)) not in TIMES_NAMES:
+        named = " ".join(words_of(key)) in TIMES_NAMES
+        if events is None or not (named or _are_events(events)):
             continue
         if events and not any(isinstance(event, list | dict) for event in events):
             events = [events]
@@ -125,6 +135,11 @@ def _of_entry(entry: Mapping[str, Any], place: str) -> Iterator[Row]:
     yield place, entry
 
 
+def _are_events(values: list[Any]) -> bool:
+    """Whether a list holds objects with start and end, whatever its name."""
+    return bool(values) and all(isinstance(v, dict) and understand(list(v)).start for v in values)
+
+
 def _event(event: Any, place: str, key: str = "") -> dict[str, Any]:
     """An event as named cells; key: of the list that it is from, for its unit."""
     if isinstance(event, dict):
@@ -140,6 +155,9 @@ def _event(event: Any, place: str, key: str = "") -> dict[str, Any]:
             return event
         rest = {k: v for k, v in event.items() if k != pair[0]}
         return {**rest, **_event(pair[1], place, pair[0])}
+    if isinstance(event, str) and (pairs := pairs_of(event)) and len(pairs) == 1:
+        start, end, word = pairs[0]
+        return {"start": start, "end": end, **({"label": word} if word else {})}
     if isinstance(event, list) and len(event) in (2, 3):
         words = [v for v in event if find_time(v) is None and not is_blank(v)]
         times = [v for v in event if not any(v is word for word in words)]

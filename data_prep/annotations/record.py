@@ -230,6 +230,8 @@ class Builder:
         label = label_from_name(video) if label is None else label
         given = None if spans is None else tuple(spans)
         kept = None if given is None else tuple(self._check(given, label, video, place))
+        if given and not kept and not is_normal_label(label):
+            kept = None  # only empty spans: where the anomaly is, is not known
         if num_frames is not None and not 0 <= num_frames <= LARGEST_FRAME:
             raise UserError(f"{place}: {num_frames} frames for {video}; correct the number")
         if fps is not None and not 0 < fps < math.inf:

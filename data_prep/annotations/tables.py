@@ -12,11 +12,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from data_prep.annotations.columns import Columns, understand
+from data_prep.annotations.columns import Column, Columns, understand
 from data_prep.annotations.frames import FrameRow, read_frame_rows
 from data_prep.annotations.labels import category_word, is_normal_word
 from data_prep.annotations.record import Annotations, Builder, Stretch
-from data_prep.annotations.times import Time, find_time, is_blank, pairs_of, read_time
+from data_prep.annotations.times import Time, find_time, is_blank, pairs_of, read_time, with_points
 from data_prep.annotations.vectors import parse_values
 from data_prep.catalogue.video_names import is_video_path
 from data_prep.dataset.videos import Span
@@ -24,6 +24,9 @@ from refinevad_jax.errors import UserError
 
 # A header has to be among the first lines: some tools write about the export above it.
 _HEADER_LINES = 40
+# A table with one of these per frame is not a truth.
+_SCORES = frozenset(("score", "scores", "prob", "probability", "confidence", "pred", "prediction"))
+
 Row = tuple[str, Mapping[str, Any]]  # place, {column: cell}
 
 
@@ -55,7 +58,7 @@ def read_table(content: str, source: str, stem: str) -> Annotations | None:
             if not _is_header(names, columns, delimiter):
                 continue
             rows = list(_rows(lines, index + 1, names, delimiter, source))
-            if columns.has_events or (columns.frame and columns.labels):
+            if columns.has_events or columns.frame:
                 return read_rows(rows, names, source, _kind(delimiter), stem, skipped=index)
             return _read_counts(rows, columns, source)
     return None
@@ -70,7 +73,7 @@ def _is_header(names: Sequence[str], columns: Columns, delimiter: str | None) ->
         return False
     if delimiter is None and columns.used() != set(names):
         return False
-    frames = columns.frame and columns.labels
+    frames = columns.frame and (columns.labels or columns.video) and not _SCORES & set(names)
     return bool(columns.has_events or frames or (columns.video and columns.num_frames))
 
 
@@ -149,6 +152,8 @@ def _rows(
         fields = _split(line, delimiter)
         if not fields:
             raise UserError(f"{place}: {line[:60]!r} is not a row of the table; check its quotes")
+        if delimiter in (";", "\t"):
+            fields = [with_points(field) for field in fields]
         while len(fields) > len(names) and not fields[-1]:
             fields.pop()
         if len(fields) > len(names):
@@ -187,8 +192,11 @@ def read_rows(
     columns = understand(names, filled)
     if columns.times and not any(pairs_of(row.get(columns.times.name)) for _, row in rows):
         columns = dataclasses.replace(columns, times=None)
-    if not rows or not (columns.has_events or (columns.frame and columns.labels)):
-        raise UserError(f"{source}: a {kind} without rows or without columns for start and end")
+    if not rows or not (columns.has_events or columns.frame):
+        raise UserError(
+            f"{source}: a {kind} without rows, or none of its columns has times; name them video, "
+            "start, end, label"
+        )
     if columns.video is None and not stem:
         raise UserError(f"{source}: no column names the video; add one called 'video'")
     notes = list(notes)
@@ -292,6 +300,7 @@ def _events(rows: Sequence[Row], columns: Columns, stem: str) -> Iterator[_Event
     if columns.start is None and columns.times is None:
         yield from _state_events(rows, columns, stem)
         return
+    pairs_of_columns = [(columns.start, columns.end or columns.duration), *columns.more]
     for place, row in rows:
         video, label = _video_of(row, columns, stem, place), _label_of(row, columns)
         if columns.times is not None:
@@ -305,14 +314,25 @@ def _events(rows: Sequence[Row], columns: Columns, stem: str) -> Iterator[_Event
             if not pairs:
                 yield _Event(video, place, None, None, label)
             continue
-        yield _event(row, columns, place, video, label)
+        found = [
+            event
+            for first, last in pairs_of_columns
+            if first and last
+            for event in [_event(row, first, last, columns, place, video, label)]
+        ]
+        # A row with several pairs leaves those empty that it does not need.
+        yield from [event for event in found if event.start] or found[:1]
 
 
 def _event(
-    row: Mapping[str, Any], columns: Columns, place: str, video: str, label: str | None
+    row: Mapping[str, Any],
+    first: Column,
+    last: Column,
+    columns: Columns,
+    place: str,
+    video: str,
+    label: str | None,
 ) -> _Event:
-    first, last = columns.start, columns.end or columns.duration
-    assert first is not None and last is not None  # has_events
     blank = [is_blank(row.get(column.name)) for column in (first, last)]
     if all(blank):
         return _Event(video, place, None, None, label)
@@ -361,9 +381,12 @@ def _unit_of(events: Sequence[_Event], columns: Columns, source: str) -> tuple[s
     assert column is not None  # there are events
     times = [time for event in events for time in (event.start, event.end) if time]
     if any(time.clock for time in times):
-        return "seconds", ""
+        short = next((time.text for time in times if time.text.count(":") == 1), "")
+        return "seconds", f" ({short} is minutes and seconds)" if short else ""
     if column.unit:
         return column.unit, ""
+    if stated := re.findall("seconds|frames", source.rpartition("/")[2]):
+        return stated[-1], " (the name of the file says so)"
     cure = f"name the columns {column.name}_frame or {column.name}_s"
     if all(time.whole for time in times):
         return "frames", f" (all are whole numbers; if they are seconds, {cure})"
@@ -434,12 +457,14 @@ def _read_frames(
     """A row per frame with its label."""
     assert columns.frame is not None
     found = []
+    if not columns.labels:
+        notes = (*notes, "no column with a label: the frames that are listed are anomalous")
     for place, row in rows:
         number = read_time(row.get(columns.frame), place, columns.frame)
         if number.clock or number.value != int(number.value) or number.value < 0:
             raise UserError(f"{place}: {number.text} in '{columns.frame}' is no frame number")
         label = _label_of(row, columns)
-        anomalous = bool(label) and not is_normal_word(label)
+        anomalous = not columns.labels or (bool(label) and not is_normal_word(label))
         video = _video_of(row, columns, stem, place)
         name = category_word(label) if anomalous else None
         found.append(FrameRow(video, int(number.value), anomalous, name, place))

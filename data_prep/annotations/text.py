@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 
 from data_prep.annotations.labels import category_word, is_normal_word
 from data_prep.annotations.record import Annotations, Builder, Stretch
-from data_prep.annotations.times import Time, find_time
+from data_prep.annotations.times import Time, find_time, with_points
 from data_prep.annotations.vectors import find_mask_rows, read_vectors
 from data_prep.catalogue.lookup import data_set_of_all, label_from_name
-from data_prep.catalogue.video_names import is_normal_label, strip_video_path
+from data_prep.catalogue.video_names import is_normal_label, is_video_path, strip_video_path
 from data_prep.dataset.videos import Span
 from refinevad_jax.errors import UserError
 
@@ -49,6 +49,10 @@ def _pairs(numbers: Sequence[int]) -> tuple[Span, ...]:
     """Start and end alternate; -1 -1 means no span."""
     pairs = zip(numbers[::2], numbers[1::2], strict=True)
     return tuple(Span(start, end) for start, end in pairs if (start, end) != (-1, -1))
+
+
+# `12.5-15`, `0:05-0:09`
+_RANGE = re.compile(r"([0-9][0-9:.]*)[-–~]([0-9][0-9:.]*)")
 
 
 def _is_word(field: str) -> bool:
@@ -140,7 +144,7 @@ def _frames(fields: Sequence[str]) -> Row | None:
 
 def _classes(fields: Sequence[str]) -> Row | None:
     """`name class` or `name class,class`: PEL4VAD relabel.list, IEF-VAD xd_test_list.txt."""
-    if len(fields) != 2 or not _is_word(fields[1]):
+    if len(fields) != 2 or not _is_word(fields[1]) or _RANGE.fullmatch(fields[1]):
         return None
     return Row(fields[0], None, fields[1])
 
@@ -185,6 +189,7 @@ def _timed(pattern: str) -> Callable[[Sequence[str]], Row | None]:
     """The reader of rows whose fields after the name are as in the pattern: t time, w word."""
 
     def read(fields: Sequence[str]) -> Row | None:
+        fields = [fields[0].removesuffix(":"), *_parts(fields[1:])]
         found = [find_time(field) for field in fields[1:]]
         if not re.fullmatch(pattern, "".join("t" if time else "w" for time in found)):
             return None
@@ -201,6 +206,12 @@ def _timed(pattern: str) -> Callable[[Sequence[str]], Row | None]:
         return Row(fields[0], () if not events else None, label, events=tuple(events))
 
     return read
+
+
+def _parts(fields: Sequence[str]) -> list[str]:
+    """The fields without brackets, and ranges as two: `[10, 20]` and `10-20` are 10 and 20."""
+    text = " ".join(_RANGE.sub(r"\1 \2", field) for field in fields)
+    return re.sub(r"[\[\](),;]", " ", text).split()
 
 
 TIMED: dict[str, Callable[[Sequence[str]], Row | None]] = {
@@ -221,11 +232,11 @@ def read_text(content: str, source: str) -> Annotations:
         for number, line in enumerate(content.splitlines(), 1)
         if line.strip() and not re.match(r"#(\s|$)", line)
     ]
-    words = [(number, line.split()) for number, line in numbered]
+    words = [(number, _words(line)) for number, line in numbered]
     if not words:
         raise UserError(f"{source}: no video in it; check that this is the right file")
     ways = (words, *_split_otherwise(numbered))
-    for lines in ways:
+    for lines in filter(None, ways):
         if masks := find_mask_rows(lines, source):
             return read_vectors(masks, source, "text, a video and its 0/1 values per line")
         chosen = _choose(lines)
@@ -234,6 +245,15 @@ def read_text(content: str, source: str) -> Annotations:
     else:
         raise UserError(_misfit(ways[-1], source))
     return _build(*chosen, lines, source)
+
+
+def _words(line: str) -> list[str]:
+    """The fields between white space; a name in quotes, or up to a video's suffix, is one field."""
+    if match := re.match(r'"([^"]+)"\s', line):
+        return [match.group(1), *line[match.end() :].split()]
+    fields = line.split()
+    end = next((i for i, field in enumerate(fields) if is_video_path(field)), 0)
+    return [" ".join(fields[: end + 1]), *fields[end + 1 :]]
 
 
 def _split_otherwise(numbered: Sequence[tuple[int, str]]) -> list[Lines]:
@@ -245,7 +265,9 @@ def _split_otherwise(numbered: Sequence[tuple[int, str]]) -> list[Lines]:
                 rows = [(i, next(csv.reader([line], delimiter=delimiter))) for i, line in numbered]
             except csv.Error:
                 continue
-            ways.append([(i, _spread(fields)) for i, fields in rows])
+            if delimiter in ";\t":
+                rows = [(i, [with_points(field) for field in fields]) for i, fields in rows]
+            ways.append([(i, spread) for i, fields in rows if (spread := _spread(fields))])
     return ways
 
 
@@ -277,11 +299,10 @@ def _choose(lines: Lines) -> tuple[str, list[Row]] | None:
 
 def _misfit(lines: Lines, source: str) -> str:
     """What is wrong with a file that no grammar reads, by the line that most probably is wrong."""
-    if lines and all(_classes(fields) for _, fields in lines):
-        return (
-            f"{source}, line {lines[0][0]}: names and words without times; give a list of videos "
-            "with labels as --list"
-        )
+    if any("-->" in fields for _, fields in lines):
+        return f"{source}: subtitles; write a table with columns video, start, end, label"
+    if lines and all(len(fields) == 1 or _classes(fields) for _, fields in lines):
+        return f"{source}, line {lines[0][0]}: names without times; give a list of videos as --list"
     most, best, failing = 0, "", lines[0][0] if lines else 1
     for name, parse in {**TIMED, **GRAMMARS}.items():
         fits = [parse(fields) or _normal_row(fields) for _, fields in lines]

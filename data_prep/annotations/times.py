@@ -1,4 +1,4 @@
-"""Times as people write them in tables: `01:02:03.250`, `2:15`, `12s`, `PT1M3S`, `12,5`."""
+"""Times as people write them in tables: `01:02:03.250`, `2:15`, `12s`, `PT1M3S`, `12.5`."""
 
 import dataclasses
 import json
@@ -11,7 +11,7 @@ from refinevad_jax.errors import UserError
 BLANKS = frozenset(("", "-", "--", ".", "none", "n/a", "na", "nan", "null", "-1", "-1.0"))
 
 _CLOCK = re.compile(r"(?:([0-9]{1,4}):)?([0-9]{1,5}):([0-9]{1,2}(?:[.,][0-9]{1,9})?)")
-_NUMBER = re.compile(r"-?(?:[0-9]{1,12}(?:[.,][0-9]{0,17})?|[.,][0-9]{1,17})(?:e[-+]?[0-9]{1,2})?")
+_NUMBER = re.compile(r"-?(?:[0-9]{1,12}(?:[.][0-9]{0,17})?|[.][0-9]{1,17})(?:e[-+]?[0-9]{1,2})?")
 _AMOUNT = r"([0-9]{1,9}(?:[.,][0-9]{1,9})?)\s*"
 _UNITS = re.compile(
     rf"(?:{_AMOUNT}(?:h|hrs?|hours?)\s*)?(?:{_AMOUNT}(?:m|min|mins|minutes?)\s*)?"
@@ -38,6 +38,11 @@ class Time:
     text: str
 
 
+def with_points(field: str) -> str:
+    """A number with a decimal comma as `12.5`, where no comma separates fields; others as is."""
+    return re.sub(r"^(-?[0-9]+),([0-9]+)$", r"\1.\2", field)
+
+
 def is_blank(value: Any) -> bool:
     """Whether a cell states no time."""
     return value is None or (
@@ -53,7 +58,7 @@ def find_time(value: Any) -> Time | None:
     lower = text.lower()
     if _NUMBER.fullmatch(lower):
         whole = re.fullmatch("-?[0-9]+", lower) is not None
-        return Time(float(lower.replace(",", ".")), False, whole, text)
+        return Time(float(lower), False, whole, text)
     seconds = _clock_seconds(lower)
     return None if seconds is None else Time(seconds, True, False, text)
 
