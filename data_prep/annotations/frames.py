@@ -74,7 +74,7 @@ def read_frame_rows(
         said.append(f"every {step}th frame is annotated; it stands for {step} frames")
     count = sum(len(frames) for frames in videos.values())
     return builder.build(
-        notes=(f"{count} frames of {len(videos)} videos; {'; '.join(said)}", *notes)
+        notes=(f"frames: {count}, videos: {len(videos)}; {'; '.join(said)}", *notes)
     )
 
 

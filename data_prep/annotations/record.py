@@ -254,6 +254,10 @@ class Builder:
         """A row that says of a part of a video that it is normal: nothing about the rest of it."""
         self._normal_parts.setdefault(strip_video_path(path), (path, place))
 
+    def several(self) -> list[str]:
+        """The videos with several rows."""
+        return [video for video, entry in self._entries.items() if len(entry.rows) > 1]
+
     def _merge(self, entry: _Entry, video: str, row: tuple[Any, ...], place: str) -> None:
         """Adds a checked row to what the earlier rows of its video state."""
         spans, label, num_frames, fps = row
@@ -318,10 +322,9 @@ class Builder:
             if video not in entries:
                 self.add(path, (), place=place, label="Normal")
         if self._normal_parts:
-            first = next(iter(self._normal_parts))
             notes += (
-                f"rows labelled normal with times are normal parts, in {len(self._normal_parts)} "
-                f"videos, first in {first}",
+                f"rows labelled normal with times are normal parts: videos "
+                f"{len(self._normal_parts)}, first {next(iter(self._normal_parts))}",
             )
         if not entries and not points:
             raise UserError(f"{self._source}: no video in it; check that this is the right file")
@@ -329,14 +332,8 @@ class Builder:
             notes += (f"{len(self._empty)} empty spans left out, first in {self._empty[0]}",)
         if self._repeated:
             notes += (
-                f"{len(self._repeated)} rows repeat an earlier row exactly and count once, first "
-                f"of {self._repeated[0]}",
-            )
-        several = [video for video, entry in entries.items() if len(entry.rows) > 1]
-        if several:
-            notes += (
-                f"{len(several)} videos have several rows, which are read together, first "
-                f"{several[0]}",
+                f"rows that repeat an earlier row exactly and count once: {len(self._repeated)}, "
+                f"first of {self._repeated[0]}",
             )
         known = {v: tuple(entry.spans) for v, entry in entries.items() if entry.spans is not None}
         stretches: dict[str, Any] = {

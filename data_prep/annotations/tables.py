@@ -209,13 +209,13 @@ def read_rows(
     if columns.frame and not columns.has_events:
         return _read_frames(rows, columns, source, kind, stem, (*notes, *_as_note(ignored)))
     events = list(_events(rows, columns, stem))
-    unit, guessed = _unit_of(events, columns, source)
+    unit, reason = _unit_of(events, columns, source)
     builder = Builder(f"{kind} ({_in_words(unit)})", source, unit="" if unit == "frames" else unit)
     found = _add(events, rows, columns, unit, builder)
     notes.insert(
         0,
-        f"{found} events of {len({event.video for event in events})} videos, from "
-        f"{_described(columns)}, in {_in_words(unit)}{guessed}{ignored}",
+        f"events: {found}, videos: {len({event.video for event in events})}, from "
+        f"{_described(columns)}, in {_in_words(unit)}{f' ({reason})' if reason else ''}{ignored}",
     )
     return builder.build(notes=tuple(notes))
 
@@ -238,7 +238,7 @@ def _described(columns: Columns) -> str:
         "time": columns.time and columns.time.name,
         "label": " or ".join(columns.labels),
     }
-    return "columns " + ", ".join(f"{name!r} ({role})" for role, name in parts.items() if name)
+    return "the columns " + ", ".join(f"{name!r} ({role})" for role, name in parts.items() if name)
 
 
 def _read_counts(rows: Sequence[Row], columns: Columns, source: str) -> Annotations:
@@ -376,26 +376,26 @@ def _state_events(rows: Sequence[Row], columns: Columns, stem: str) -> Iterator[
 
 
 def _unit_of(events: Sequence[_Event], columns: Columns, source: str) -> tuple[str, str]:
-    """The unit of the times, and how it was found if the columns do not say it."""
+    """The unit of the times, and why if the columns do not say it."""
     column = columns.start or columns.times or columns.time
     assert column is not None  # there are events
     times = [time for event in events for time in (event.start, event.end) if time]
     if any(time.clock for time in times):
         short = next((time.text for time in times if time.text.count(":") == 1), "")
-        return "seconds", f" ({short} is minutes and seconds)" if short else ""
+        return "seconds", f"{short} is minutes and seconds" if short else ""
     if column.unit:
         return column.unit, ""
     if stated := re.findall("seconds|frames", source.rpartition("/")[2]):
-        return stated[-1], " (the name of the file says so)"
+        return stated[-1], "the name of the file says so"
     cure = f"name the columns {column.name}_frame or {column.name}_s"
     if all(time.whole for time in times):
-        return "frames", f" (all are whole numbers; if they are seconds, {cure})"
+        return "frames", f"all numbers are whole; if they are seconds, {cure}"
     if all(time.text.endswith(".0") for time in times) and len(times) < 2 * len(events):
         raise UserError(
             f"{source}: are the times in '{column.name}' frames or seconds? All are written as "
             f"{times[0].text}; {cure}"
         )
-    return "seconds", ""
+    return "seconds", "some numbers have a decimal point"
 
 
 def _add(

@@ -347,8 +347,12 @@ def _build(grammar: str, rows: list[Row], lines: Lines, source: str) -> Annotati
         if not spans and not silent and not is_normal_label(label or ""):
             spans = None
         builder.add(row.path, spans, place=place, label=label, num_frames=row.num_frames)
-    notes = ("the times have decimals or colons, so they are seconds",) if seconds else ()
-    return builder.build(notes=notes)
+    notes = ["the times have decimals or colons, so they are seconds"] if seconds else []
+    if several := builder.several():
+        notes.append(
+            f"videos with several rows, which are read together: {len(several)}, first {several[0]}"
+        )
+    return builder.build(notes=tuple(notes))
 
 
 def _span(start: Time, end: Time, label: str | None, seconds: bool) -> Span | Stretch:

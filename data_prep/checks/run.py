@@ -17,7 +17,7 @@ from data_prep.checks.truth import check_truth
 from data_prep.sources.features import FeatureFolder
 from data_prep.sources.lists import VideoList, read_list
 from data_prep.sources.recorded import read_records
-from data_prep.sources.truth import read_frame_counts, read_truth
+from data_prep.sources.truth import IN_SEGMENTS, counted_in_segments, read_frame_counts, read_truth
 from refinevad_jax.encoders.record import FeatureRecord
 
 
@@ -59,6 +59,10 @@ def run_checks(
         section, segments = check_features(
             features, read, frames, frames_per_segment=frames_per_segment, values=values
         )
+        by_key = {match_key(video): n for video, n in segments.items()}
+        for annotated in truths:
+            short = counted_in_segments(annotated, by_key)
+            section.problem_of("truth per segment", short, IN_SEGMENTS)
         sections.append(section)
     truth = next(iter(truths), None)
     for path, array in arrays.items():

@@ -76,6 +76,10 @@ def add_truth(videos: Sequence[Video], annotations: Annotations, info: BagsInfo)
     # The segments of another feature release say nothing about these files.
     counts = {} if annotations.frames_from_segments else _by_key(annotations.num_frames)
     rates = _by_key(annotations.fps)
+    size = info.frames_per_segment
+    segments = {match_key(v.video_id): v.num_frames // size for v in videos if v.num_frames}
+    if short := counted_in_segments(annotations, segments):
+        raise UserError(f"{annotations.source}: {IN_SEGMENTS}: {_names(short)}")
     for note in annotations.notes:
         print(f"note: {annotations.source}: {note}", file=sys.stderr)
     complete, lengths, spanless, spanned = [], [], [], []
@@ -100,6 +104,22 @@ def add_truth(videos: Sequence[Video], annotations: Annotations, info: BagsInfo)
     warn(spanless, "labelled anomalous, annotated without an anomalous span")
     warn(spanned, "labelled normal, annotated with an anomalous span")
     return complete
+
+
+IN_SEGMENTS = (
+    "as many values, or frames, as the features have segments; give one value per frame, and times "
+    "in frames"
+)
+
+
+def counted_in_segments(annotations: Annotations, segments: Mapping[str, int]) -> list[str]:
+    """The videos whose stated number of frames is T; [] if that is not so of all that have both.
+
+    segments: T by match_key.
+    """
+    stated = {match_key(video): n for video, n in annotations.num_frames.items()}
+    both = [video for video in stated if segments.get(video, 0) > 1]
+    return both if all(stated[video] == segments[video] for video in both) else []
 
 
 _Number = TypeVar("_Number", int, float)

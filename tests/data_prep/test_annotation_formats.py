@@ -29,6 +29,17 @@ def frames(truth: Annotations) -> dict[str, list[tuple]]:
 AB = {"a": [(15, 30, "fight")], "b": []}
 # Tables with a header. 10 frames per second.
 TABLES = {
+    "two pairs": (
+        "video,label,start1,end1,start2,end2\na,fight,1.5,3,4,5\nb,normal,,,,\n",
+        {"a": [(15, 30, "fight"), (40, 50, "fight")], "b": []},
+    ),
+    "frames that are listed": ("video,frame\na,15\na,16\na,29\n", {"a": [(15, 17), (29, 30)]}),
+    "an unknown anomaly": ("video,start,end,label\na,1.5,3,fight\nb,,,theft\n", {"a": AB["a"]}),
+    "index column, byte order mark": (
+        "\ufeff,video,start,end\n0,a,1.5,3.0\n1,b,nan,nan\n",
+        {"a": [(15, 30)], "b": []},
+    ),
+    "lines above": ("# of 3 May\n\nvideo,start,end\na,1.5,3.0\n", {"a": [(15, 30)]}),
     "plain": ("video,start,end,label\na.mp4,1.5,3.0,fight\nb.mp4,,,normal\n", AB),
     "any order, more columns": (
         "label,id,end_time,start_time,file\nfight,7,3,1.5,x/a.mp4\nnormal,8,,,x/b.mp4\n",
@@ -143,6 +154,10 @@ def test_tables(tmp_path, name):
 
 # Rows without a header.
 TEXTS = {
+    "ranges": ("a.mp4 fight 0:01.5-0:03\nb.mp4 normal\n", AB),
+    "brackets": ("a.mp4: [15, 30] [40, 50]\nb.mp4 none\n", {"a": [(15, 30), (40, 50)], "b": []}),
+    "pairs with commas": ("a.mp4 15,30 40,50\n", {"a": [(15, 30), (40, 50)]}),
+    "names with blanks": ('my a.mp4 15 30\n"b b" none\n', {"my a": [(15, 30)], "b b": []}),
     "one event per line": (
         "a.mp4 fight 15 30\na.mp4 theft 40 50\nb.mp4 Normal -1 -1\n",
         {"a": [(15, 30, "fight"), (40, 50, "theft")], "b": []},
@@ -183,6 +198,10 @@ def test_rows_without_header(tmp_path, name):
 EVENT = {"start": 1.5, "end": 3.0, "label": "fight"}
 LS = {"id": 1, "file_upload": "0a1b2c3d-a.mp4", "data": {"video": "/data/upload/1/0a1b2c3d-a.mp4"}}
 JSONS = {
+    "strings": ({"a": ["0:01.5-0:03"], "b": []}, {"a": [(15, 30)], "b": []}),
+    "starts and ends": ({"a": {"label": "fight", "start": [1.5], "end": [3]}}, {"a": AB["a"]}),
+    "events under any name": ([{"video": "a", "incidents": [{**EVENT, "id": 3}]}], {"a": AB["a"]}),
+    "0 and 1 as labels": ([{"video": "a", "label": 1, "start": 1.5, "end": 3}, {"video": "b", "label": 0}], {"a": [(15, 30)], "b": []}),
     "objects": ({"a.mp4": [EVENT], "b.mp4": []}, AB),
     "list": ([{"video": "a.mp4", **EVENT}, {"video": "b", "start": None, "end": None}], AB),
     "triples": ({"a": [[1.5, 3.0, "fight"]], "b": []}, AB),
@@ -318,13 +337,25 @@ def test_what_was_read_is_said(tmp_path):
     truth = read(tmp_path, "who,file,start,end,what\nx,a.mp4,15,30,y\n")
     assert truth.grammar == "CSV table (frames)"
     assert truth.notes[0] == (
-        "1 events of 1 videos, from columns 'file' (video), 'start' (start), 'end' (end), in frames "
-        "(all are whole numbers; if they are seconds, name the columns start_frame or start_s); "
-        "columns not read: who, what"
+        "events: 1, videos: 1, from the columns 'file' (video), 'start' (start), 'end' (end), in "
+        "frames (all numbers are whole; if they are seconds, name the columns start_frame or "
+        "start_s); columns not read: who, what"
+    )
+    text = read(tmp_path, "a x 1.5 2\na x 1.5 2\na y 2 3\nb normal 0 9\n")
+    assert text.grammar == "name (class start end)+ (seconds)"
+    assert text.notes == (
+        "the times have decimals or colons, so they are seconds",
+        "videos with several rows, which are read together: 1, first a",
+        "rows labelled normal with times are normal parts: videos 1, first b",
+        "rows that repeat an earlier row exactly and count once: 1, first of a",
     )
 
 
 BAD = {
+    "thousands": ("video,start_ms,end_ms\na,\"1,500\",\"2,750\"\n", "'1,500' in 'start_ms' is not a time"),
+    "scores": ("video,frame,score\na,0,0.2\n", "no temporal annotation"),
+    "subtitles": ("1\n00:00:01,000 --> 00:00:03,000\nfight\n", "subtitles"),
+    "starts without ends": ('{"a": {"start": [1.5, 4], "end": [3]}}', "2 starts and 1 ends"),
     "normal and a span": ("a Normal -1 -1\na fight 5 9\n", "line 2: a has a span here and is normal in line 1; correct"),
     "two frame counts": ("a 90 fight 5 9\na 80 fight 20 30\n", "a has 80 frames here and 90 in line 1"),
     "two folders": ("x/a.mp4 fight 5 9\ny/a.mp4 fight 20 30\n", "y/a.mp4 and x/a.mp4 .* have one name"),
