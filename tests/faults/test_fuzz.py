@@ -170,7 +170,7 @@ FILES: dict[str, tuple[bytes, Callable[[pathlib.Path], Any]]] = {
         read_annotations,
     ),
     "events.json": (
-        b'{"a": {"fps": 25, "events": [{"start": 1.5, "end": 3, "label": "x"}]}, "b": [[1, 2, "y"]]}',
+        b'{"a": {"fps": 25, "events": [{"start": 1.5, "end": 3, "label": "x"}]}, "b": [[1, 2]]}',
         read_annotations,
     ),
     "export.json": (
