@@ -19,7 +19,7 @@ LABEL_NAMES = (
     *("behaviour", "action", "action name", "action label", "activity", "type", "tag", "tags"),
     *("annotation", "annotation value", "annotation text", "value", "text", "code", "description"),
     *("metadata", "class id", "category id", "label id", "is anomaly", "anomalous", "abnormal"),
-    *("gt", "ground truth", "target", "y"),
+    *("trial type", "kind", "incident", "incident type", "gt", "ground truth", "target", "y"),
 )
 TIER_NAMES = ("tier", "tier name", "track")
 STATUS_NAMES = ("behavior type", "behaviour type", "status")
@@ -27,6 +27,7 @@ TIMES_NAMES = (
     *("segments", "intervals", "spans", "timestamps", "actions", "events", "ranges", "moments"),
     *("temporal coordinates", "segment", "interval", "span", "timestamp", "range", "times"),
     *("anomalies", "annotations", "instances", "temporal annotations", "anomaly spans", "time"),
+    *("abnormal frames", "anomaly frames", "anomalous frames", "frame range", "frame ranges"),
     *("anomaly segments", "abnormal segments", "anomaly intervals", "temporal label", "z"),
 )
 FRAME_NAMES = (
@@ -42,13 +43,13 @@ FPS_NAMES = ("fps", "frame rate", "video fps", "fps frame s", "frames per second
 _STARTS = frozenset(
     (
         *("start", "starts", "begin", "begins", "beginning", "onset", "from", "tmin"),
-        *("enter", "first", "starting", "st"),
+        *("enter", "in", "first", "starting", "st"),
     )
 )
 _ENDS = frozenset(
     (
         *("end", "ends", "stop", "stops", "ending", "offset", "to", "until", "till"),
-        *("tmax", "last", "finish", "exit", "through", "et"),
+        *("out", "tmax", "last", "finish", "exit", "through", "et"),
     )
 )
 _DURATIONS = frozenset(("duration", "dur", "length", "len"))
@@ -197,7 +198,10 @@ def understand(names: Sequence[str], filled: Iterable[str] = ()) -> Columns:
         # ELAN's export with a column per tier.
         seen = {*taken, *(d.name for d in durations), _best(rest, ("file path",))}
         labels = [name for name in rest if name not in seen]
-    moment = next((n for n, p in rest.items() if p[:1] in (["time"], ["t"])), None)
+    moment = next(
+        (n for n, p in rest.items() if [w for w in p if w not in _SCALES] in (["time"], ["t"])),
+        None,
+    )
     frame = _best(rest, FRAME_NAMES)
     return Columns(
         video=video,

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from data_prep.annotations.columns import understand, words_of
 from data_prep.annotations.images import Image, read_images
 from data_prep.annotations.record import Annotations
 from data_prep.annotations.tables import Row, read_rows
@@ -56,8 +57,10 @@ def _read_coco(content: dict[str, Any], source: str) -> Annotations:
                 f"{source}, annotation {number}: no image_id; export the frames as images, or "
                 "write a table video,start,end,label"
             )
-        label = names.get(entry.get("category_id"), str(entry.get("category_id", "")))
-        marks.setdefault(entry["image_id"], []).append(label)
+        label = names.get(entry.get("category_id"), str(entry.get("category_id", "1")))
+        # An attribute such as `anomaly: false` says which objects do not count.
+        stated = _flag(entry.get("attributes"))
+        marks.setdefault(entry["image_id"], []).append("normal" if stated is False else label)
     images = []
     for number, entry in enumerate(content["images"], 1):
         attributes = entry.get("attributes") or {}
@@ -73,10 +76,24 @@ def _read_coco(content: dict[str, Any], source: str) -> Annotations:
         video = videos.get(entry.get("video_id")) or entry.get("video") or attributes.get("video")
         place = f"{source}, image {number}"
         labels = tuple(marks.pop(entry["id"], ()))
+        stated = _flag(attributes)
+        if stated is not None or (named := understand(list(attributes)).labels):
+            own = "1" if stated else "normal" if stated is False else str(attributes[named[0]])
+            labels = labels if stated and labels else (own,)
         images.append(Image(str(entry["file_name"]), labels, place, str(video or ""), frame))
     for image in marks:
         raise UserError(f"{source}: annotations of image {image!r}, which is not in 'images'")
     return read_images(images, source, "COCO JSON")
+
+
+def _flag(attributes: Any) -> bool | None:
+    """What an attribute such as `anomaly` says; None if there is none, or if it is a word."""
+    for name, value in (attributes or {}).items():
+        if {"anomaly", "anomalous", "abnormal"} & set(words_of(name)):
+            text = str(value).lower()
+            if text in ("1", "true", "yes", "0", "false", "no"):
+                return text in ("1", "true", "yes")
+    return None
 
 
 # --- VIA ---

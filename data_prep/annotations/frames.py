@@ -58,9 +58,11 @@ def read_frame_rows(
     )
     step = gaps.most_common(1)[0][0] if gaps else 1
     builder = Builder(grammar, source)
+    gappy = False
     for video, frames in videos.items():
         numbers = sorted(frames)
         whole = numbers == [first + step * i for i in range(len(numbers))]
+        gappy = gappy or not whole
         spans = _runs([frames[number] for number in numbers], first, step)
         builder.add(
             video,
@@ -72,6 +74,8 @@ def read_frame_rows(
     said = [f"frames are counted from {first}"]
     if step > 1:
         said.append(f"every {step}th frame is annotated; it stands for {step} frames")
+    if gappy:
+        said.append("frames that are not listed count as normal")
     count = sum(len(frames) for frames in videos.values())
     return builder.build(
         notes=(f"frames: {count}, videos: {len(videos)}; {'; '.join(said)}", *notes)

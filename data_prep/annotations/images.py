@@ -1,11 +1,12 @@
 """Annotations of images that are frames of videos, as of COCO, VIA and CVAT exports."""
 
+import collections
 import dataclasses
 import re
 from collections.abc import Sequence
 
 from data_prep.annotations.frames import FrameRow, read_frame_rows
-from data_prep.annotations.labels import category_word, is_normal_word
+from data_prep.annotations.labels import category_word, is_normal_word, listed
 from data_prep.annotations.record import Annotations
 from refinevad_jax.errors import UserError
 
@@ -52,7 +53,11 @@ def read_images(
     if not rows:
         raise UserError(f"{source}: a {kind} without images; check that this is the right file")
     marked = sum(row.anomalous for row in rows)
-    told = f"images are frames; {marked} of {len(rows)} have a mark and are anomalous"
+    labels = collections.Counter(row.category for row in rows if row.category)
+    told = (
+        f"images are frames; {marked} of {len(rows)} have a mark and are anomalous"
+        f"{f': {listed(labels)}' if labels else ''}"
+    )
     return read_frame_rows(rows, source, f"{kind}, frames as images", (told, *notes))
 
 

@@ -160,7 +160,7 @@ def _read_vera(entries: list[Any], source: str) -> Annotations:
     length 0, once without and as normal; the spans are kept.
     """
     rows: dict[str, tuple[list[Span], int | None, str]] = {}
-    twins = 0
+    twins = several = 0
     for i, entry in enumerate(entries, 1):
         place = f"{source}, entry {i}"
         video = strip_video_path(_text(entry["video"], place))
@@ -170,16 +170,18 @@ def _read_vera(entries: list[Any], source: str) -> Annotations:
         length = _whole(entry["length"], place) or None
         if video in rows:
             earlier_spans, earlier_length, _ = rows[video]
-            if spans and earlier_spans and spans != earlier_spans:
-                raise UserError(f"{place}: {video} appears twice with different spans; keep one")
-            spans, length = spans or earlier_spans, length or earlier_length
-            twins += 1
+            length = length or earlier_length
+            joined = bool(spans and earlier_spans and spans != earlier_spans)
+            twins, several = twins + (not joined), several + joined
+            spans = earlier_spans + [span for span in spans if span not in earlier_spans]
         rows[video] = (spans, length, place)
     builder = Builder("VERA JSON (frames)", source)
     for video, (spans, length, place) in rows.items():
         builder.add(video, spans, place=place, num_frames=length)
-    notes = (f"{twins} videos appear twice; the entry with spans was taken",) if twins else ()
-    return builder.build(notes=notes)
+    notes = [f"{twins} videos appear twice; the entry with spans was taken"] if twins else []
+    if several:
+        notes.append(f"entries with further spans of an earlier video: {several}, read together")
+    return builder.build(notes=tuple(notes))
 
 
 def _read_vera_lengths(entries: list[Any], source: str) -> Annotations:
@@ -257,7 +259,7 @@ def _read_activitynet(videos: Mapping[str, Any], source: str) -> Annotations:
         place = f"{source}, {name}"
         stretches = []
         for annotation in entry["annotations"]:
-            label = _text(annotation["label"], place)
+            label = _text(annotation.get("label", ""), place)
             stretches += _stretches([annotation["segment"]], place, label or None)
         categories = {stretch.category for stretch in stretches}
         duration = _real(entry.get("duration_second", entry.get("duration", 0)), place)

@@ -92,7 +92,12 @@ def _of_video(video: str, entry: Any, place: str) -> Iterator[Row]:
         yield place, named
     elif isinstance(entry, list):
         for number, event in enumerate(entry, 1):
-            yield f"{place}, event {number}", {**named, **_event(event, f"{place}, event {number}")}
+            found = _event(event, f"{place}, event {number}")
+            columns = understand(list(found))
+            # Events grouped by class name their video themselves.
+            key = "label" if columns.video and not columns.labels else "video"
+            outer = {} if columns.video and columns.labels else {key: video}
+            yield f"{place}, event {number}", {**outer, **found}
     else:
         raise UserError(f"{place}: {entry!r:.60} is no event; write [start, end, label]")
 

@@ -1,5 +1,7 @@
 """Labels of rows that people write: which words mean normal, which name no category."""
 
+from collections import Counter
+
 from data_prep.catalogue.video_names import is_normal_label
 
 _NORMAL = frozenset(
@@ -23,3 +25,9 @@ def category_word(label: str | None) -> str | None:
     """The category that a label names, None for a word that only says "anomalous"."""
     text = (label or "").strip()
     return None if text.lower() in _ANOMALOUS or not text else text
+
+
+def listed(labels: Counter[str]) -> str:
+    """The most common labels with how often they occur, for people."""
+    shown = [f"{label[:40]} ({count})" for label, count in labels.most_common(6)]
+    return ", ".join([*shown, *(["..."] if len(labels) > 6 else [])])

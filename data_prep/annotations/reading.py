@@ -1,5 +1,6 @@
 """Finds out what kind of file an annotation is and has it read."""
 
+import codecs
 import json
 import pathlib
 import re
@@ -93,13 +94,21 @@ def _read_directory(path: pathlib.Path) -> Annotations:
 
 
 def read_lines(path: pathlib.Path) -> str:
-    """A text file as UTF-8, without a leading byte order mark. Raises UserError if it is not."""
+    """A text file as UTF-8, or as UTF-16 with its byte order mark. Raises UserError if it is not.
+
+    Excel writes "Unicode text" in UTF-16.
+    """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        content = path.read_bytes()
+        wide = content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        text = content.decode("utf-16" if wide else "utf-8-sig")
+        return text.replace("\r\n", "\n").replace("\r", "\n")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not a UTF-8 text file (byte {error.start})") from error
+        raise UserError(
+            f"{path}: not a UTF-8 text file (byte {error.start}); save it as UTF-8"
+        ) from error
 
 
 def parse_json(content: str, path: pathlib.Path) -> object:

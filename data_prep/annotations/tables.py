@@ -9,12 +9,14 @@ import csv
 import dataclasses
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from data_prep.annotations.columns import Column, Columns, understand
 from data_prep.annotations.frames import FrameRow, read_frame_rows
-from data_prep.annotations.labels import category_word, is_normal_word
+from data_prep.annotations.images import Image, read_images
+from data_prep.annotations.labels import category_word, is_normal_word, listed
 from data_prep.annotations.record import Annotations, Builder, Stretch
 from data_prep.annotations.times import Time, find_time, is_blank, pairs_of, read_time, with_points
 from data_prep.annotations.vectors import parse_values
@@ -55,6 +57,8 @@ def read_table(content: str, source: str, stem: str) -> Annotations | None:
         for delimiter in ("\t", ";", ",", "|", None):
             names = _split(line, delimiter)
             columns = understand(names)
+            if len(names) > 1 and (found := _image_rows(lines, index, names, delimiter, source)):
+                return read_images(found, source, f"{_kind(delimiter)} of images")
             if not _is_header(names, columns, delimiter):
                 continue
             rows = list(_rows(lines, index + 1, names, delimiter, source))
@@ -62,6 +66,32 @@ def read_table(content: str, source: str, stem: str) -> Annotations | None:
                 return read_rows(rows, names, source, _kind(delimiter), stem, skipped=index)
             return _read_counts(rows, columns, source)
     return None
+
+
+_IMAGE = re.compile(r".+\.(jpe?g|png|bmp|webp|tiff?)", re.IGNORECASE)
+
+
+def _image_rows(
+    lines: Sequence[str], index: int, names: Sequence[str], delimiter: str | None, source: str
+) -> list[Image]:
+    """The images of a table whose first column of file names has images; [] if it has none.
+
+    `image,label`, or VIA 2's CSV, where a region is a mark.
+    """
+    first = _split(lines[index + 1], delimiter) if index + 1 < len(lines) else []
+    column = next((n for n, f in zip(names, first, strict=False) if _IMAGE.fullmatch(f)), None)
+    via = "region_attributes" in names and "region_count" in names
+    columns = understand([name for name in names if name != column])
+    if column is None or columns.has_events or not (via or columns.labels):
+        return []
+    if via:
+        columns = dataclasses.replace(columns, labels=("region_attributes",))
+    images = []
+    for place, row in _rows(lines, index + 1, names, delimiter, source):
+        label = _label_of(row, columns) or ("1" if via else None)
+        marked = label is not None and (not via or row["region_count"] not in ("", "0"))
+        images.append(Image(str(row[column]), (label,) if label and marked else (), place))
+    return images
 
 
 def _is_header(names: Sequence[str], columns: Columns, delimiter: str | None) -> bool:
@@ -212,10 +242,14 @@ def read_rows(
     unit, reason = _unit_of(events, columns, source)
     builder = Builder(f"{kind} ({_in_words(unit)})", source, unit="" if unit == "frames" else unit)
     found = _add(events, rows, columns, unit, builder)
+    anomalous = [event for event in events if event.start and not is_normal_word(event.label)]
+    labels = Counter(word for event in anomalous if (word := category_word(event.label)))
+    named = f"; labels: {listed(labels)}" if labels else ""
+    read_as = f"{_in_words(unit)}{f' ({reason})' if reason else ''}"
     notes.insert(
         0,
         f"events: {found}, videos: {len({event.video for event in events})}, from "
-        f"{_described(columns)}, in {_in_words(unit)}{f' ({reason})' if reason else ''}{ignored}",
+        f"{_described(columns)}, in {read_as}{named}{ignored}",
     )
     return builder.build(notes=tuple(notes))
 

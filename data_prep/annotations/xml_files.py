@@ -3,6 +3,9 @@
 import re
 from typing import Any
 
+import defusedxml.common
+import defusedxml.ElementTree as Tree
+
 from data_prep.annotations.images import Image, read_images
 from data_prep.annotations.record import Annotations
 from data_prep.annotations.tables import Row, read_rows
@@ -14,9 +17,6 @@ def read_xml(content: str, source: str, stem: str) -> Annotations:
 
     stem: the name of the video if the file names none.
     """
-    import defusedxml.common
-    import defusedxml.ElementTree as Tree
-
     try:
         root = Tree.fromstring(content)
     except (Tree.ParseError, defusedxml.common.DefusedXmlException, ValueError) as error:
