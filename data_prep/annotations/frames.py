@@ -73,7 +73,7 @@ def read_frame_rows(
         )
     said = [f"frames are counted from {first}"]
     if step > 1:
-        said.append(f"every {step}th frame is annotated; it stands for {step} frames")
+        said.append(f"one frame in {step} is annotated; it stands for {step} frames")
     if gappy:
         said.append("frames that are not listed count as normal")
     count = sum(len(frames) for frames in videos.values())

@@ -12,7 +12,7 @@ from data_prep.annotations.csv_files import read_csv
 from data_prep.annotations.json_files import read_json
 from data_prep.annotations.mat import read_mat_files
 from data_prep.annotations.record import Annotations, joined
-from data_prep.annotations.tables import read_table, read_unnamed
+from data_prep.annotations.table_files import read_table, read_unnamed
 from data_prep.annotations.text import read_text
 from data_prep.annotations.vectors import (
     concatenation_message,

@@ -5,7 +5,6 @@ such keys. What the columns mean is told by their names (columns.py).
 """
 
 import contextlib
-import csv
 import dataclasses
 import json
 import re
@@ -15,19 +14,11 @@ from typing import Any
 
 from data_prep.annotations.columns import Column, Columns, understand
 from data_prep.annotations.frames import FrameRow, read_frame_rows
-from data_prep.annotations.images import Image, read_images
 from data_prep.annotations.labels import category_word, is_normal_word, listed
 from data_prep.annotations.record import Annotations, Builder, Stretch
-from data_prep.annotations.times import Time, find_time, is_blank, pairs_of, read_time, with_points
-from data_prep.annotations.vectors import parse_values
-from data_prep.catalogue.video_names import is_video_path
+from data_prep.annotations.times import Time, find_time, is_blank, pairs_of, read_time
 from data_prep.dataset.videos import Span
 from refinevad_jax.errors import UserError
-
-# A header has to be among the first lines: some tools write about the export above it.
-_HEADER_LINES = 40
-# A table with one of these per frame is not a truth.
-_SCORES = frozenset(("score", "scores", "prob", "probability", "confidence", "pred", "prediction"))
 
 Row = tuple[str, Mapping[str, Any]]  # place, {column: cell}
 
@@ -41,157 +32,6 @@ class _Event:
     start: Time | None
     end: Time | None
     label: str | None
-
-
-def read_table(content: str, source: str, stem: str) -> Annotations | None:
-    """Reads a table with a header, None if the content is not one.
-
-    Args:
-        content: of the file.
-        source: the file.
-        stem: the name of the video if no column has one.
-    """
-    lines = content.splitlines()
-    for index, line in enumerate(lines[:_HEADER_LINES]):
-        line = re.sub(r"^#\s*(CSV_HEADER\s*=\s*)?", "", line.strip())
-        for delimiter in ("\t", ";", ",", "|", None):
-            names = _split(line, delimiter)
-            columns = understand(names)
-            if len(names) > 1 and (found := _image_rows(lines, index, names, delimiter, source)):
-                return read_images(found, source, f"{_kind(delimiter)} of images")
-            if not _is_header(names, columns, delimiter):
-                continue
-            rows = list(_rows(lines, index + 1, names, delimiter, source))
-            if columns.has_events or columns.frame:
-                return read_rows(rows, names, source, _kind(delimiter), stem, skipped=index)
-            return _read_counts(rows, columns, source)
-    return None
-
-
-_IMAGE = re.compile(r".+\.(jpe?g|png|bmp|webp|tiff?)", re.IGNORECASE)
-
-
-def _image_rows(
-    lines: Sequence[str], index: int, names: Sequence[str], delimiter: str | None, source: str
-) -> list[Image]:
-    """The images of a table whose first column of file names has images; [] if it has none.
-
-    `image,label`, or VIA 2's CSV, where a region is a mark.
-    """
-    first = _split(lines[index + 1], delimiter) if index + 1 < len(lines) else []
-    column = next((n for n, f in zip(names, first, strict=False) if _IMAGE.fullmatch(f)), None)
-    via = "region_attributes" in names and "region_count" in names
-    columns = understand([name for name in names if name != column])
-    if column is None or columns.has_events or not (via or columns.labels):
-        return []
-    if via:
-        columns = dataclasses.replace(columns, labels=("region_attributes",))
-    images = []
-    for place, row in _rows(lines, index + 1, names, delimiter, source):
-        label = _label_of(row, columns) or ("1" if via else None)
-        marked = label is not None and (not via or row["region_count"] not in ("", "0"))
-        images.append(Image(str(row[column]), (label,) if label and marked else (), place))
-    return images
-
-
-def _is_header(names: Sequence[str], columns: Columns, delimiter: str | None) -> bool:
-    """Whether a line is the header of a table of events, of frames or of frame counts."""
-    named = [name for name in names if name]
-    if len(names) < 2 or len(named) > len(set(named)) or any(find_time(name) for name in named):
-        return False
-    if any(len(name.split()) > 6 for name in named):  # prose
-        return False
-    if delimiter is None and columns.used() != set(names):
-        return False
-    frames = columns.frame and (columns.labels or columns.video) and not _SCORES & set(names)
-    return bool(columns.has_events or frames or (columns.video and columns.num_frames))
-
-
-def read_unnamed(content: str, source: str, stem: str) -> Annotations | None:
-    """Reads rows without header and without video: `start end label` of one video.
-
-    Audacity writes `start, end, label`; ELAN `tier, participant, begin, end, duration, annotation`,
-    each time in one to three formats. None if the content is something else.
-    """
-    lines = [
-        line
-        for line in content.splitlines()
-        if line.strip() and line.lstrip()[:2] not in ('#"', '"#')
-    ]
-    delimiter = "\t" if lines and all("\t" in line for line in lines) else None
-    fields = [_split(line, delimiter) for line in lines]
-    width = max(map(len, fields), default=0)
-    if width < 2 or all(parse_values(row) for row in fields):
-        return None
-    cells = [[*row, *[""] * (width - len(row))] for row in fields]
-    timed = [i for i in range(width) if all(find_time(row[i]) for row in cells)]
-    first_is_time = timed[:1] == [0]
-    if not (first_is_time or (delimiter and len(timed) in (3, 4, 6, 9))) or len(timed) < 2:
-        return None
-    formats = 3 if len(timed) == 9 else 2 if len(timed) in (4, 6) else 1
-    begin, end = timed[0], timed[formats]
-    if len(timed) not in (2 * formats, 3 * formats) or not _fit(cells, timed, formats):
-        return None
-    words = [i for i in range(width) if i not in timed and any(row[i] for row in cells)]
-    names = {begin: "start", end: "end"}
-    if words and all(is_video_path(row[words[-1]]) for row in cells):
-        names[words.pop()] = "file"
-    if words:
-        names[words[-1]] = "label"
-        names |= {words[0]: "tier"} if len(words) > 1 else {}
-    rows = [
-        (f"{source}, row {number}", {name: row[i] for i, name in names.items()})
-        for number, row in enumerate(cells, 1)
-    ]
-    return read_rows(rows, list(names.values()), source, "table without header", stem)
-
-
-def _fit(cells: Sequence[Sequence[str]], timed: Sequence[int], formats: int) -> bool:
-    """Whether start, end and, if it is there, duration agree in every row."""
-    for row in cells:
-        start, end, *rest = (find_time(row[i]) for i in timed[::formats])
-        if start is None or end is None or start.value > end.value:
-            return False
-        if rest and rest[0] and abs(rest[0].value - (end.value - start.value)) > 0.02:
-            return False
-    return True
-
-
-def _kind(delimiter: str | None) -> str:
-    return {"\t": "tab-separated table", None: "table"}.get(delimiter, "CSV table")
-
-
-def _split(line: str, delimiter: str | None) -> list[str]:
-    if delimiter is None:
-        return line.split()
-    try:
-        fields = next(csv.reader([line], delimiter=delimiter, strict=True), [])
-    except csv.Error:
-        return []
-    return [field.strip() for field in fields]
-
-
-def _rows(
-    lines: Sequence[str], first: int, names: Sequence[str], delimiter: str | None, source: str
-) -> Iterator[Row]:
-    """The rows below a header. Raises UserError for one that has more fields than the header."""
-    for number, line in enumerate(lines[first:], first + 1):
-        if not line.strip(f" {delimiter or ''}\t\r") or re.match(r'"?#', line):
-            continue
-        place = f"{source}, line {number}"
-        fields = _split(line, delimiter)
-        if not fields:
-            raise UserError(f"{place}: {line[:60]!r} is not a row of the table; check its quotes")
-        if delimiter in (";", "\t"):
-            fields = [with_points(field) for field in fields]
-        while len(fields) > len(names) and not fields[-1]:
-            fields.pop()
-        if len(fields) > len(names):
-            raise UserError(
-                f"{place}: {len(fields)} fields, but the header has {len(names)} columns; put "
-                "names with the separator in quotes"
-            )
-        yield place, dict(zip(names, fields, strict=False))
 
 
 def read_rows(
@@ -275,7 +115,7 @@ def _described(columns: Columns) -> str:
     return "the columns " + ", ".join(f"{name!r} ({role})" for role, name in parts.items() if name)
 
 
-def _read_counts(rows: Sequence[Row], columns: Columns, source: str) -> Annotations:
+def read_counts(rows: Sequence[Row], columns: Columns, source: str) -> Annotations:
     """A table of frame counts."""
     builder = Builder("table of frame counts", source)
     for place, row in rows:
@@ -315,7 +155,8 @@ def _video_of(row: Mapping[str, Any], columns: Columns, stem: str, place: str) -
     return text
 
 
-def _label_of(row: Mapping[str, Any], columns: Columns) -> str | None:
+def label_of(row: Mapping[str, Any], columns: Columns) -> str | None:
+    """The label of a row, None if all of its label columns are empty."""
     for name in columns.labels:
         value = row.get(name)
         if isinstance(value, str) and value[:1] == "{":
@@ -336,7 +177,7 @@ def _events(rows: Sequence[Row], columns: Columns, stem: str) -> Iterator[_Event
         return
     pairs_of_columns = [(columns.start, columns.end or columns.duration), *columns.more]
     for place, row in rows:
-        video, label = _video_of(row, columns, stem, place), _label_of(row, columns)
+        video, label = _video_of(row, columns, stem, place), label_of(row, columns)
         if columns.times is not None:
             name = columns.times.name
             pairs = pairs_of(row.get(name))
@@ -392,7 +233,7 @@ def _state_events(rows: Sequence[Row], columns: Columns, stem: str) -> Iterator[
     assert columns.status is not None and columns.time is not None  # has_events
     begun: dict[tuple[str, str | None], tuple[str, Time]] = {}
     for place, row in rows:
-        video, label = _video_of(row, columns, stem, place), _label_of(row, columns)
+        video, label = _video_of(row, columns, stem, place), label_of(row, columns)
         status = str(row.get(columns.status) or "").strip().upper()
         moment = read_time(row.get(columns.time.name), place, columns.time.name)
         if status == "START" and (video, label) not in begun:
@@ -497,7 +338,7 @@ def _read_frames(
         number = read_time(row.get(columns.frame), place, columns.frame)
         if number.clock or number.value != int(number.value) or number.value < 0:
             raise UserError(f"{place}: {number.text} in '{columns.frame}' is no frame number")
-        label = _label_of(row, columns)
+        label = label_of(row, columns)
         anomalous = not columns.labels or (bool(label) and not is_normal_word(label))
         video = _video_of(row, columns, stem, place)
         name = category_word(label) if anomalous else None

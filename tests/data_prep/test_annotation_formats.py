@@ -29,6 +29,25 @@ def frames(truth: Annotations) -> dict[str, list[tuple]]:
 AB = {"a": [(15, 30, "fight")], "b": []}
 # Tables with a header. 10 frames per second.
 TABLES = {
+    "BORIS, tabular, with frames": (
+        "Observation id,Time offset (s),Behavior,Behavior type,Time,Media file name,FPS (frame/s)\n"
+        "o,0,fight,START,1.5,a.mp4,10\no,0,fight,STOP,3,a.mp4,10\n",
+        {"a": AB["a"]},
+    ),
+    "BIDS": ("onset\tduration\ttrial_type\n1.5\t1.5\tfight\n", {"cam1": AB["a"]}),
+    "ranges of frames": (
+        "video,abnormal_frames\na,15-30;40-50\nb,\n",
+        {"a": [(15, 30), (40, 50)], "b": []},
+    ),
+    "images": (
+        "image,label\na/frame_0001.jpg,normal\na/frame_0002.jpg,fight\n",
+        {"a": [(1, 2, "fight")]},
+    ),
+    "VIA 2 CSV": (
+        "filename,file_size,region_count,region_id,region_attributes\n"
+        'a_00.jpg,1,0,0,"{}"\na_01.jpg,1,2,0,"{""x"":""fight""}"\na_01.jpg,1,2,1,"{""x"":""fight""}"\n',
+        {"a": [(1, 2, "fight")]},
+    ),
     "two pairs": (
         "video,label,start1,end1,start2,end2\na,fight,1.5,3,4,5\nb,normal,,,,\n",
         {"a": [(15, 30, "fight"), (40, 50, "fight")], "b": []},
@@ -198,6 +217,20 @@ def test_rows_without_header(tmp_path, name):
 EVENT = {"start": 1.5, "end": 3.0, "label": "fight"}
 LS = {"id": 1, "file_upload": "0a1b2c3d-a.mp4", "data": {"video": "/data/upload/1/0a1b2c3d-a.mp4"}}
 JSONS = {
+    "by class": ({"fight": [{"video": "a", "start": 1.5, "end": 3}], "theft": [{"video": "c", "start": 0.5, "end": 1}]}, {"a": AB["a"], "c": [(5, 10, "theft")]}),
+    "VERA, an entry per event": ([{"video": "a", "temporal_label": [15, 30], "length": 90}, {"video": "a", "temporal_label": [40, 50], "length": 90}], {"a": [(15, 30), (40, 50)]}),
+    "COCO with an attribute of images": (
+        {"images": [{"id": i, "file_name": f"a_{i}.jpg", "attributes": {"anomaly": 15 <= i < 30}} for i in range(40)], "annotations": []},
+        {"a": [(15, 30)]},
+    ),
+    "COCO with an attribute of objects": (
+        {
+            "images": [{"id": i, "file_name": f"a_mp4-{i:04d}_jpg.rf.0a1b2c.jpg"} for i in range(40)],
+            "annotations": [{"image_id": i, "category_id": 1, "attributes": {"is_anomaly": int(15 <= i < 30)}} for i in range(40)],
+            "categories": [{"id": 1, "name": "fight"}],
+        },
+        {"a": AB["a"]},
+    ),
     "strings": ({"a": ["0:01.5-0:03"], "b": []}, {"a": [(15, 30)], "b": []}),
     "starts and ends": ({"a": {"label": "fight", "start": [1.5], "end": [3]}}, {"a": AB["a"]}),
     "events under any name": ([{"video": "a", "incidents": [{**EVENT, "id": 3}]}], {"a": AB["a"]}),
@@ -333,6 +366,11 @@ def test_masks_of_other_kinds(tmp_path):
         assert read_annotations(folder).num_frames == {"a": 4}
 
 
+def test_excel_writes_unicode_text(tmp_path):
+    (tmp_path / "t.txt").write_text("video\tstart\tend\na\t1,5\t3,0\n", encoding="utf-16")
+    assert frames(read_annotations(tmp_path / "t.txt")) == {"a": [(15, 30)]}
+
+
 def test_what_was_read_is_said(tmp_path):
     truth = read(tmp_path, "who,file,start,end,what\nx,a.mp4,15,30,y\n")
     assert truth.grammar == "CSV table (frames)"
@@ -352,6 +390,9 @@ def test_what_was_read_is_said(tmp_path):
 
 
 BAD = {
+    "image without video": ("image,label\n1.jpg,x\n", "the image '1.jpg' names no video and frame"),
+    "whole videos": ('[{"data": {"video": "a.mp4"}, "annotations": [{"result": [{"value": {"choices": ["x"]}}]}]}]', "labels of the whole video"),
+    "a frame twice": ("video,frame,label\na,3,1\na,3,0\n", "frame 3 of a is anomalous in one row and normal"),
     "thousands": ("video,start_ms,end_ms\na,\"1,500\",\"2,750\"\n", "'1,500' in 'start_ms' is not a time"),
     "scores": ("video,frame,score\na,0,0.2\n", "no temporal annotation"),
     "subtitles": ("1\n00:00:01,000 --> 00:00:03,000\nfight\n", "subtitles"),
