@@ -8,7 +8,7 @@ then of `TIMED`, that reads every row, so no single row is ever guessed.
 import csv
 import dataclasses
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from data_prep.annotations.labels import category_word, is_normal_word
 from data_prep.annotations.record import Annotations, Builder, Stretch
@@ -284,17 +284,29 @@ def _spread(fields: Sequence[str]) -> list[str]:
 
 def _choose(lines: Lines) -> tuple[str, list[Row]] | None:
     """The first grammar that reads every line, with the rows."""
-    for grammars, words in ((GRAMMARS, False), (GRAMMARS, True), (TIMED, True)):
-        for name, parse in grammars.items():
-            rows = [
-                (_normal_row(fields) if words else None) or parse(fields) for _, fields in lines
-            ]
-            found = [row for row in rows if row is not None]
-            if len(found) == len(lines) and any(
-                parse(fields) and not (words and _normal_row(fields)) for _, fields in lines
-            ):
-                return name, found
+    for name, parse in GRAMMARS.items():
+        if rows := _rows(parse, lines, {}):
+            return name, rows
+    normal = {number: row for number, fields in lines if (row := _normal_row(fields))}
+    if len(normal) == len(lines):
+        return None
+    for name, parse in (*GRAMMARS.items(), *TIMED.items()):
+        if rows := _rows(parse, lines, normal):
+            return name, rows
     return None
+
+
+def _rows(
+    parse: Callable[[Sequence[str]], Row | None], lines: Lines, normal: Mapping[int, Row]
+) -> list[Row] | None:
+    """The rows of all lines, None if one is neither of the grammar nor among the normal ones."""
+    rows = []
+    for number, fields in lines:
+        row = normal.get(number) or parse(fields)
+        if row is None:
+            return None
+        rows.append(row)
+    return rows
 
 
 def _misfit(lines: Lines, source: str) -> str:
@@ -339,6 +351,8 @@ def _build(grammar: str, rows: list[Row], lines: Lines, source: str) -> Annotati
             spans = [_span(*event, seconds) for event in row.events]
         if row.events and row.label is not None:
             label = category_word(row.label)
+        if row.spans == () and is_normal_word(row.label) and not is_normal_label(label):
+            label = "Normal"  # `none -1 -1`
         if spans and is_normal_word(row.label):
             builder.add_normal_part(row.path, place)
             continue

@@ -173,6 +173,7 @@ def test_tables(tmp_path, name):
 
 # Rows without a header.
 TEXTS = {
+    "words for normal": ("a fight 15 30\nb none -1 -1\nc background -1 -1\n", {**AB, "c": []}),
     "ranges": ("a.mp4 fight 0:01.5-0:03\nb.mp4 normal\n", AB),
     "brackets": ("a.mp4: [15, 30] [40, 50]\nb.mp4 none\n", {"a": [(15, 30), (40, 50)], "b": []}),
     "pairs with commas": ("a.mp4 15,30 40,50\n", {"a": [(15, 30), (40, 50)]}),
