@@ -6,19 +6,20 @@ from data_prep.annotations.record import LARGEST_FRAME, Annotations, Builder
 from data_prep.catalogue.video_names import strip_video_path
 from refinevad_jax.errors import UserError
 
+_BINARY = re.compile(r"([^,]+),\s*([01])(?:,\s*(-1|[0-9]{1,10}))?")
 
-def read_csv(content: str, source: str) -> Annotations:
-    """Reads comma-separated lines. Raises UserError naming the line that does not fit."""
+
+def read_csv(content: str, source: str) -> Annotations | None:
+    """Reads comma-separated lines, None if they are neither. Raises UserError for a bad row."""
     lines = [(i, line.strip()) for i, line in enumerate(content.splitlines(), 1) if line.strip()]
-    number, header = lines[0]
-    if header.lower() == "video-id,glance":
+    if lines and lines[0][1].lower() == "video-id,glance":
         return _read_glances(lines[1:], source)
-    if re.search(r",(0|1|-1)(,|$)", header):
+    rows = [_BINARY.fullmatch(line) for _, line in lines]
+    # The frames of an anomalous video are -1 there: `a.mp4,1,90` is a span.
+    fitting = [row for row in rows if row and not (row[2] == "1" and row[3] not in (None, "-1"))]
+    if rows and len(fitting) == len(rows) and any(row[3] in (None, "-1") for row in fitting):
         return _read_binary(lines, source)
-    raise UserError(
-        f"{source}, line {number}: {header[:60]!r} does not begin a known annotation table; lists "
-        "of feature files are given as --list"
-    )
+    return None
 
 
 def _read_glances(lines: list[tuple[int, str]], source: str) -> Annotations:
@@ -42,9 +43,8 @@ def _read_binary(lines: list[tuple[int, str]], source: str) -> Annotations:
     builder = Builder("name,label[,frames]", source)
     for number, line in lines:
         place = f"{source}, line {number}"
-        match = re.fullmatch(r"([^,]+),\s*([01])(?:,\s*(-1|[0-9]{1,10}))?", line)
-        if not match:
-            raise UserError(f"{place}: {line[:60]!r} is not 'name,label,frames'")
+        match = _BINARY.fullmatch(line)
+        assert match is not None  # read_csv
         name, label, frames = match.groups()
         count = int(frames) if frames not in (None, "-1") else None
         normal = label == "0"

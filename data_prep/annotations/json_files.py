@@ -5,16 +5,20 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from data_prep.annotations.columns import understand
+from data_prep.annotations.exports import find_export
+from data_prep.annotations.json_tables import read_entries
 from data_prep.annotations.record import LARGEST_FRAME, Annotations, Builder, Stretch, to_span
-from data_prep.annotations.vectors import spans_of_vector
+from data_prep.annotations.vectors import read_vectors, spans_of_vector
 from data_prep.catalogue.video_names import is_normal_label, strip_video_path
 from data_prep.dataset.videos import Span
 from refinevad_jax.errors import UserError, as_damaged
 
 _KNOWN = (
     "known are LaGoVAD ('anomaly_span'), VERA ('temporal_label'), HIVAU ('events'), S3R and "
-    "GlanceVAD ('labels' per frame), VadCLIP ('segments'), ActivityNet ('annotations') and "
-    '{"video": [[start, end]]}'
+    "GlanceVAD ('labels' per frame), VadCLIP ('segments'), ActivityNet ('annotations'), exports of "
+    "COCO, VIA and Label Studio, "
+    '{"video": [[start, end]]} and [{"video": "a", "start": 1.5, "end": 3.0, "label": "x"}]'
 )
 
 
@@ -22,39 +26,99 @@ _KNOWN = (
 _SHORTEST = 1e-3
 
 
-def read_json(content: Any, source: str) -> Annotations:
-    """Reads a parsed JSON file. Raises UserError naming the entry that does not fit."""
+def read_json(content: Any, source: str, stem: str = "") -> Annotations:
+    """Reads a parsed JSON file. Raises UserError naming the entry that does not fit.
+
+    stem: the name of the video if the file names none.
+    """
     # Every reader below looks its entries up with the keys that its grammar promises.
     with as_damaged(f"{source}: an entry lacks what its grammar promises; {_KNOWN}"):
-        return _reader(content, source)(content, source)
+        reader = find_export(content) or _reader(content)
+        if reader is not None:
+            return reader(content, source)
+        found = read_entries(content, source, stem)
+    if found is None:
+        raise UserError(f"{source}: no temporal annotation in a known JSON grammar; {_KNOWN}")
+    return found
 
 
 Reader = Callable[[Any, str], Annotations]
 
 
-def _reader(content: Any, source: str) -> Reader:
-    for_lists: dict[str, Reader] = {
-        "anomaly_span": _read_lagovad,
-        "temporal_label": _read_vera,
-        "segments": _read_segments,
-        "length": _read_vera_lengths,
-    }
-    for_videos: dict[str, Reader] = {
-        "events": _read_hivau,
-        "labels": _read_frame_labels,
-        "annotations": _read_activitynet,
-    }
+def _reader(content: Any) -> Reader | None:
+    """The reader of a released grammar by the keys of the first entry, None for anything else."""
     if isinstance(content, dict) and isinstance(content.get("database"), dict):
-        return lambda values, name: _read_activitynet(values["database"], name)
+        entries = content["database"]
+        if any(isinstance(entry, dict) and "annotations" in entry for entry in entries.values()):
+            return lambda values, name: _read_activitynet(values["database"], name)
     first: Any = None
     if content and isinstance(content, list | dict):
         first = content[0] if isinstance(content, list) else next(iter(content.values()))
-    if isinstance(first, list) and isinstance(content, dict):
-        return _read_intervals
-    for key, reader in (for_lists if isinstance(content, list) else for_videos).items():
-        if isinstance(first, dict) and key in first:
+    if isinstance(content, dict):
+        if all(_is_mask(entry) for entry in content.values()):
+            return lambda values, name: read_vectors(values, name, "JSON {video: 0/1 values}")
+        if all(_is_numbers(entry) for entry in content.values()):
+            return lambda values, name: _read_intervals(_paired(values), name)
+        columns = understand(list(content))
+        if columns.has_events and columns.video:
+            return None
+        lists = [entry for entry in content.values() if isinstance(entry, list)]
+        others = [entry for entry in content.values() if entry is not None]
+        if lists and len(lists) == len(others) and not any(map(_has_more, lists)):
+            return _read_intervals
+    if not isinstance(first, dict):
+        return None
+    keys = set(first)
+    readers: tuple[tuple[Reader, type, set[str]], ...] = (
+        (_read_lagovad, list, {"anomaly_span"}),
+        (_read_vera, list, {"temporal_label"}),
+        (_read_segments, list, {"video", "segments", "labels"}),
+        (_read_hivau, dict, {"events", "n_frames"}),
+        (_read_frame_labels, dict, {"labels", "num_frames"}),
+        (_read_activitynet, dict, {"annotations"}),
+    )
+    for reader, kind, promised in readers:
+        if isinstance(content, kind) and promised <= keys:
             return reader
-    raise UserError(f"{source}: no temporal annotation in a known JSON grammar; {_KNOWN}")
+    if isinstance(content, list) and "length" in keys and {"video", "video_name"} & keys:
+        columns = understand(list(first))
+        return None if columns.has_events else _read_vera_lengths
+    return None
+
+
+def _is_numbers(entry: Any) -> bool:
+    """Whether an entry is [start, end, start, end ...] itself."""
+    return (
+        isinstance(entry, list)
+        and all(isinstance(v, int | float) and not isinstance(v, bool) for v in entry)
+        and (not entry or len(entry) % 2 == 0)
+    )
+
+
+def _is_mask(entry: Any) -> bool:
+    return isinstance(entry, list) and len(entry) > 4 and all(v in (0, 1, 255) for v in entry)
+
+
+def _has_more(entry: list[Any]) -> bool:
+    """Whether a list of events has something else than two numbers in one."""
+    return any(
+        isinstance(e, dict | str)
+        or (isinstance(e, list) and (len(e) == 3 or any(_is_word(v) for v in e)))
+        for e in entry
+    )
+
+
+def _is_word(value: Any) -> bool:
+    return isinstance(value, str) and not re.fullmatch(r"[-0-9.]*", value.strip())
+
+
+def _paired(videos: Mapping[str, list[Any]]) -> dict[str, list[list[Any]]]:
+    return {
+        video: [
+            [a, b] for a, b in zip(values[::2], values[1::2], strict=True) if (a, b) != (-1, -1)
+        ]
+        for video, values in videos.items()
+    }
 
 
 def _whole(value: Any, place: str) -> int:
@@ -100,7 +164,7 @@ def _read_vera(entries: list[Any], source: str) -> Annotations:
     length 0, once without and as normal; the spans are kept.
     """
     rows: dict[str, tuple[list[Span], int | None, str]] = {}
-    twins = 0
+    twins = several = 0
     for i, entry in enumerate(entries, 1):
         place = f"{source}, entry {i}"
         video = strip_video_path(_text(entry["video"], place))
@@ -110,16 +174,18 @@ def _read_vera(entries: list[Any], source: str) -> Annotations:
         length = _whole(entry["length"], place) or None
         if video in rows:
             earlier_spans, earlier_length, _ = rows[video]
-            if spans and earlier_spans and spans != earlier_spans:
-                raise UserError(f"{place}: {video} appears twice with different spans; keep one")
-            spans, length = spans or earlier_spans, length or earlier_length
-            twins += 1
+            length = length or earlier_length
+            joined = bool(spans and earlier_spans and spans != earlier_spans)
+            twins, several = twins + (not joined), several + joined
+            spans = earlier_spans + [span for span in spans if span not in earlier_spans]
         rows[video] = (spans, length, place)
     builder = Builder("VERA JSON (frames)", source)
     for video, (spans, length, place) in rows.items():
         builder.add(video, spans, place=place, num_frames=length)
-    notes = (f"{twins} videos appear twice; the entry with spans was taken",) if twins else ()
-    return builder.build(notes=notes)
+    notes = [f"{twins} videos appear twice; the entry with spans was taken"] if twins else []
+    if several:
+        notes.append(f"entries with further spans of an earlier video: {several}, read together")
+    return builder.build(notes=tuple(notes))
 
 
 def _read_vera_lengths(entries: list[Any], source: str) -> Annotations:
@@ -183,7 +249,7 @@ def _read_frame_labels(videos: Mapping[str, Any], source: str) -> Annotations:
             )
         spans = spans_of_vector(labels, place)
         label = "Abnormal" if spans else "Normal"
-        builder.add(strip_video_path(name), spans, place=place, label=label, num_frames=len(labels))
+        builder.add(name, spans, place=place, label=label, num_frames=len(labels))
     return builder.build(frames_from_segments=True)
 
 
@@ -196,7 +262,7 @@ def _read_activitynet(videos: Mapping[str, Any], source: str) -> Annotations:
         place = f"{source}, {name}"
         stretches = []
         for annotation in entry["annotations"]:
-            label = _text(annotation["label"], place)
+            label = _text(annotation.get("label", ""), place)
             stretches += _stretches([annotation["segment"]], place, label or None)
         categories = {stretch.category for stretch in stretches}
         duration = _real(entry.get("duration_second", entry.get("duration", 0)), place)
@@ -237,7 +303,7 @@ def _read_intervals(videos: Mapping[str, Any], source: str) -> Annotations:
             Stretch(start, end) if unit == "seconds" else to_span(start, end, 1)
             for start, end in pairs
         ]
-        builder.add(strip_video_path(video), spans, place=f"{source}, {video}")
+        builder.add(video, spans, place=f"{source}, {video}")
     return builder.build(unit_reason="" if stated or not values else reason)
 
 

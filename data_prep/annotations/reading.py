@@ -1,45 +1,76 @@
 """Finds out what kind of file an annotation is and has it read."""
 
+import codecs
 import json
 import pathlib
 import re
+from typing import Any
+
+import numpy as np
 
 from data_prep.annotations.csv_files import read_csv
 from data_prep.annotations.json_files import read_json
 from data_prep.annotations.mat import read_mat_files
-from data_prep.annotations.record import Annotations
+from data_prep.annotations.record import Annotations, joined
+from data_prep.annotations.table_files import read_table, read_unnamed
 from data_prep.annotations.text import read_text
-from data_prep.annotations.vectors import concatenation_message, read_packed, read_vectors
+from data_prep.annotations.vectors import (
+    concatenation_message,
+    parse_values,
+    read_packed,
+    read_vectors,
+)
+from data_prep.annotations.xml_files import read_xml
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.arrays import load_array, read_header
 
 
 def read_annotations(path: pathlib.Path) -> Annotations:
-    """Reads temporal annotations in any grammar of the field.
+    """Reads temporal annotations in any grammar of the field, and in exports of common tools.
 
     Args:
-        path: a text, CSV, JSON, .mat or .npz file, or a folder of .mat files or of .npy files with
-            the 0/1 vector of one video each.
+        path: a text, CSV, JSON, XML, .mat or .npz file, or a folder with a file per video: .mat,
+            .npy with the 0/1 vector, or text, tables or exports named as the video.
 
     Raises UserError, one line naming file, line and cure, if the file is missing, damaged, in an
     unknown grammar, or contradicts itself. A pickle is never opened.
     """
     if path.is_dir():
         return _read_directory(path)
-    if path.suffix.lower() == ".mat":
+    suffix = path.suffix.lower()
+    if suffix == ".mat":
         return read_mat_files([path], str(path))
-    if path.suffix.lower() == ".npz":
+    if suffix == ".npz":
         return read_packed(path)
-    if path.suffix.lower() == ".npy":
+    if suffix == ".npy":
         read_header(path)  # explains why an object array is refused
         raise UserError(concatenation_message(str(path)))
-    content = read_lines(path)
-    if content.lstrip()[:1] in ("{", "["):
-        return read_json(parse_json(content, path), str(path))
-    first = content.strip().split("\n", 1)[0]
-    if "," in first and not re.fullmatch(r"[^\s,]+\s+\S+", first):  # `name class,class` is text
-        return read_csv(content, str(path))
-    return read_text(content, str(path))
+    return _read_content(read_lines(path), path)
+
+
+def _read_content(content: str, path: pathlib.Path) -> Annotations:
+    """The annotations of a text of any kind."""
+    source, start = str(path), content.lstrip()
+    if start[:1] in ("{", "["):
+        return read_json(parse_json(content, path), source, path.stem)
+    if start[:1] == "<":
+        return read_xml(content, source, path.stem)
+    found = read_csv(content, source) or read_table(content, source, path.stem)
+    found = found or read_unnamed(content, source, path.stem)
+    if found is not None:
+        return found
+    first = start.split("\n", 1)[0].strip()
+    columns = [word.strip().lower() for word in re.split("[,;]", first)]
+    if columns[0] in ("path", "video", "video-id") and len(columns) < 3:
+        raise UserError(
+            f"{source}, line 1: {first[:60]!r} begins a list of videos, not a table of times; "
+            "give it as --list, or add columns 'start' and 'end'"
+        )
+    return read_text(content, source)
+
+
+# A folder of these holds a file per video.
+_PER_VIDEO = (".txt", ".csv", ".tsv", ".eaf", ".json", ".xml")
 
 
 def _read_directory(path: pathlib.Path) -> Annotations:
@@ -48,23 +79,60 @@ def _read_directory(path: pathlib.Path) -> Annotations:
     if files := sorted(path.glob("*.npy")):
         vectors = {file.name: load_array(file) for file in files}
         return read_vectors(vectors, str(path), "0/1 vectors in .npy files")
-    raise UserError(f"{path}: a folder without .mat or .npy files; name the annotation file")
+    files = sorted(f for f in path.glob("*") if f.suffix.lower() in _PER_VIDEO and f.is_file())
+    if not files:
+        raise UserError(
+            f"{path}: a folder without .mat, .npy, {', '.join(_PER_VIDEO[:-1])} or .xml files; "
+            "name the annotation file"
+        )
+    texts = {file: read_lines(file) for file in files}
+    masks = {file.stem: parse_values(text.split()) for file, text in texts.items()}
+    if all(masks.values()):
+        vectors = {name: np.array(values) for name, values in masks.items()}
+        return read_vectors(vectors, str(path), "0/1 values in text files, one file per video")
+    return joined([_read_content(text, file) for file, text in texts.items()], str(path))
 
 
 def read_lines(path: pathlib.Path) -> str:
-    """A text file as UTF-8, without a leading byte order mark. Raises UserError if it is not."""
+    """A text file as UTF-8, or as UTF-16 with its byte order mark. Raises UserError if it is not.
+
+    Excel writes "Unicode text" in UTF-16.
+    """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        content = path.read_bytes()
+        wide = content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        text = content.decode("utf-16" if wide else "utf-8-sig")
+        return text.replace("\r\n", "\n").replace("\r", "\n")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not a UTF-8 text file (byte {error.start})") from error
+        raise UserError(
+            f"{path}: not a UTF-8 text file (byte {error.start}); save it as UTF-8"
+        ) from error
 
 
 def parse_json(content: str, path: pathlib.Path) -> object:
-    """A JSON text. Raises UserError with the line of the fault."""
+    """A JSON text, or JSON lines as a list. Raises UserError with the line of the fault."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise UserError(
+                f"{path}: the key {twice[:80]!r} appears twice in one object, of which JSON keeps "
+                "the last; put all that belongs to it under one key"
+            )
+        return found
+
     try:
-        return json.loads(content)
+        try:
+            return json.loads(content, object_pairs_hook=once)
+        except json.JSONDecodeError as error:
+            lines = [line for line in content.splitlines() if line.strip()]
+            if error.msg != "Extra data" or len(lines) < 2:
+                raise
+            return [json.loads(line, object_pairs_hook=once) for line in lines]
     except json.JSONDecodeError as error:
         raise UserError(f"{path}, line {error.lineno}: not JSON ({error.msg})") from error
     except (RecursionError, ValueError) as error:

@@ -2,12 +2,18 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from data_prep.annotations.rates import Clock, Rates, steady
 from data_prep.catalogue.lookup import label_from_name
-from data_prep.catalogue.video_names import is_normal_label, label_tokens, match_key
+from data_prep.catalogue.video_names import (
+    is_normal_label,
+    label_tokens,
+    match_key,
+    strip_video_path,
+)
 from data_prep.dataset.videos import Span
 from refinevad_jax.errors import UserError
 
@@ -187,24 +193,54 @@ def _within(span: Span, start: float, length: int | None) -> Span:
     return span
 
 
-class Builder:
-    """Collects annotations video by video and refuses what cannot be meant.
+@dataclasses.dataclass
+class _Entry:
+    """What the rows of one video state together.
 
-    Every `add` is told the place (file and line), for its errors. Raises UserError for a span that
-    ends before it starts and for a video that appears twice with different content. As the end is
-    exclusive, a span `330 330` (IEF-VAD's ShanghaiTech file has two) covers nothing: it is left out
-    and noted. If a video has no other span, its spans are not known, unless its label is normal.
+    Attributes:
+        path: the video as its first row writes it.
+        place: of the first row.
+        spans: of all rows; None if no row says anything about them.
+        spanned: place of the first row with a span.
+        normal: place of the first row that says that there is no span.
+        labels: {label: place of its first row}.
+        num_frames: if a row states it.
+        fps: likewise.
+        rows: those read so far, without their places.
+    """
+
+    path: str
+    place: str
+    spans: list[Span | Stretch] | None = None
+    spanned: str = ""
+    normal: str = ""
+    labels: dict[str, str] = dataclasses.field(default_factory=dict)
+    num_frames: int | None = None
+    fps: float | None = None
+    rows: list[Any] = dataclasses.field(default_factory=list)
+
+
+class Builder:
+    """Collects annotations row by row and refuses what cannot be meant.
+
+    Several rows of one video are read together: their spans in the order of the file. A row that is
+    repeated exactly counts once. Every `add` is told the place (file and line), for its errors.
+    Raises UserError for a span that ends before it starts, for rows of a video that contradict each
+    other, and for two videos in different folders that have one name. As the end is exclusive, a
+    span `330 330` (IEF-VAD's ShanghaiTech file has two) covers nothing: it is left out and noted.
+    If a video has no other span, its spans are not known, unless its label is normal.
     """
 
     def __init__(self, grammar: str, source: str, *, unit: str = "frames") -> None:
         self._grammar, self._source, self._unit = grammar, source, unit
-        # Spans, label, frames and rate of each video.
-        self._rows: dict[str, tuple[Any, str | None, int | None, float | None]] = {}
+        self._entries: dict[str, _Entry] = {}
         self._empty: list[str] = []
+        self._repeated: list[str] = []
+        self._normal_parts: dict[str, tuple[str, str]] = {}
 
     def add(
         self,
-        video: str,
+        path: str,
         spans: Iterable[Span | Stretch] | None,
         *,
         place: str,
@@ -212,21 +248,86 @@ class Builder:
         num_frames: int | None = None,
         fps: float | None = None,
     ) -> None:
-        """Adds a video; spans: None if the row says nothing about them."""
+        """Adds a row of a video.
+
+        Args:
+            path: the video's name as written; folder and video suffix are not part of its id.
+            spans: None if the row says nothing about them, () if it says that there is none.
+            place: file and line.
+            label: label string; None if the row states none, which leaves that of the name.
+            num_frames: of the video.
+            fps: likewise.
+        """
+        video = strip_video_path(path)
         if not video:
             raise UserError(f"{place}: no video name; write one")
         label = label_from_name(video) if label is None else label
         given = None if spans is None else tuple(spans)
         kept = None if given is None else tuple(self._check(given, label, video, place))
         if given and not kept and not is_normal_label(label):
-            kept = None
+            kept = None  # only empty spans: where the anomaly is, is not known
         if num_frames is not None and not 0 <= num_frames <= LARGEST_FRAME:
             raise UserError(f"{place}: {num_frames} frames for {video}; correct the number")
         if fps is not None and not 0 < fps <= LARGEST_FRAME:
             raise UserError(f"{place}: {fps} frames per second for {video}; correct the numbers")
+        entry = self._entries.setdefault(video, _Entry(path, place))
+        if not _same_file(path, entry.path):
+            raise UserError(
+                f"{place}: {path} and {entry.path} ({self._short(entry.place)}) have one name, "
+                f"{video}; give the videos different names"
+            )
         row = (kept, label, num_frames, fps)
-        if self._rows.setdefault(video, row) != row:
-            raise UserError(f"{place}: {video} appears twice with different content; keep one")
+        if row in entry.rows:
+            self._repeated.append(video)
+            return
+        entry.rows.append(row)
+        entry.normal = entry.normal or (place if given == () else "")
+        self._merge(entry, video, row, place)
+
+    def add_normal_part(self, path: str, place: str) -> None:
+        """A row that says of a part of a video that it is normal: nothing about the rest of it."""
+        self._normal_parts.setdefault(strip_video_path(path), (path, place))
+
+    def several(self) -> list[str]:
+        """The videos with several rows."""
+        return [video for video, entry in self._entries.items() if len(entry.rows) > 1]
+
+    def _merge(self, entry: _Entry, video: str, row: tuple[Any, ...], place: str) -> None:
+        """Adds a checked row to what the earlier rows of its video state."""
+        spans, label, num_frames, fps = row
+        if spans is not None:
+            entry.spans = [*(entry.spans or ()), *spans]
+            entry.spanned = entry.spanned or (place if spans else "")
+        if label is not None:
+            entry.labels.setdefault(label, place)
+        if entry.spanned and entry.normal:
+            other = entry.normal if entry.spanned == place else entry.spanned
+            here = "has a span" if entry.spanned == place else "is normal"
+            raise UserError(
+                f"{place}: {video} {here} here and {'is normal' if spans else 'has a span'} in "
+                f"{self._short(other)}; correct one of the two rows"
+            )
+        normal = [is_normal_label(name) for name in entry.labels]
+        if len(normal) > 1 and (entry.spans is None or any(normal)):
+            (first, at), last = next(iter(entry.labels.items())), next(reversed(entry.labels))
+            cure = "keep one" if any(normal) else f"write both in one row, '{first},{last}'"
+            raise UserError(
+                f"{place}: {video} has the label {last} here and {first} in {self._short(at)}; "
+                f"{cure}"
+            )
+        for name, value in (("num_frames", num_frames), ("fps", fps)):
+            earlier = getattr(entry, name)
+            if None not in (value, earlier) and value != earlier:
+                what = "frames" if name == "num_frames" else "frames per second"
+                raise UserError(
+                    f"{place}: {video} has {value} {what} here and {earlier} in "
+                    f"{self._short(entry.place)}; correct one of them"
+                )
+            setattr(entry, name, earlier if value is None else value)
+
+    def _short(self, place: str) -> str:
+        """A place in the same file without the file's name."""
+        return place.removeprefix(f"{self._source}, ")
 
     def _check(
         self, spans: Iterable[Span | Stretch], label: str | None, video: str, place: str
@@ -255,8 +356,16 @@ class Builder:
 
         Raises UserError if nothing was added.
         """
-        rows = self._rows
-        if not rows and not points:
+        entries = self._entries
+        for video, (path, place) in self._normal_parts.items():
+            if video not in entries:
+                self.add(path, (), place=place, label="Normal")
+        if self._normal_parts:
+            notes += (
+                f"rows labelled normal with times are normal parts: videos "
+                f"{len(self._normal_parts)}, first {next(iter(self._normal_parts))}",
+            )
+        if not entries and not points:
             raise UserError(f"{self._source}: no video in it; check that this is the right file")
         if self._empty:
             names = dict.fromkeys(self._empty)
@@ -264,16 +373,27 @@ class Builder:
             notes += (
                 f"{len(self._empty)} empty spans left out, in {', '.join([*names][:3])}{more}",
             )
-        known = {video: spans for video, (spans, _, _, _) in rows.items() if spans is not None}
-        stretches = {video: s for video, s in known.items() if s and isinstance(s[0], Stretch)}
+        if self._repeated:
+            notes += (
+                f"rows that repeat an earlier row exactly and count once: {len(self._repeated)}, "
+                f"first of {self._repeated[0]}",
+            )
+        known = {v: tuple(entry.spans) for v, entry in entries.items() if entry.spans is not None}
+        stretches: dict[str, Any] = {
+            video: spans
+            for video, spans in known.items()
+            if spans and isinstance(spans[0], Stretch)
+        }
+        spans: dict[str, Any] = {v: found for v, found in known.items() if v not in stretches}
         return Annotations(
             grammar=self._grammar,
             source=self._source,
-            video_ids=tuple(rows) or tuple(points or ()),
-            spans={video: spans for video, spans in known.items() if video not in stretches},
-            num_frames={video: n for video, (_, _, n, _) in rows.items() if n is not None},
-            labels={video: label for video, (_, label, _, _) in rows.items() if label is not None},
-            fps={video: fps for video, (_, _, _, fps) in rows.items() if fps is not None},
+            video_ids=tuple(entries) or tuple(points or ()),
+            spans=spans,
+            num_frames={v: e.num_frames for v, e in entries.items() if e.num_frames is not None},
+            # Several classes have no common one; they are those of the spans.
+            labels={v: next(iter(e.labels)) for v, e in entries.items() if len(e.labels) == 1},
+            fps={v: e.fps for v, e in entries.items() if e.fps is not None},
             durations=durations or {},
             stretches=stretches,
             unit=self._unit,
@@ -282,6 +402,59 @@ class Builder:
             frames_from_segments=frames_from_segments,
             notes=notes,
         )
+
+
+def joined(parts: Sequence[Annotations], source: str) -> Annotations:
+    """The annotations of several files, each of other videos, as one.
+
+    Raises UserError if their units differ, or if two of them state the same video.
+    """
+    if len(parts) == 1:
+        return dataclasses.replace(parts[0], source=source)
+    files: dict[str, str] = {}
+    for part in parts:
+        for video in part.video_ids:
+            if files.setdefault(video, part.source) != part.source:
+                raise UserError(
+                    f"{source}: {video} is in {files[video]} and in {part.source}; a folder has a "
+                    "file per video, otherwise name the annotation file"
+                )
+    units = {part.unit for part in parts if part.stretches}
+    spanned = [part for part in parts if any(part.spans.values())]
+    if len(units) > 1 or (units and spanned):
+        one = next(part for part in parts if part.stretches)
+        other = next(p for p in parts if p is not one and (p.unit != one.unit or p in spanned))
+        raise UserError(
+            f"{one.source}: in {one.unit or 'frames'}, but {other.source} is in "
+            f"{other.unit or 'frames'}; write all files of the folder in one unit"
+        )
+    grammars = list(dict.fromkeys(part.grammar for part in parts))
+    builder = Builder(", ".join(grammars), source, unit=units.pop() if units else "")
+    for part in parts:
+        for video in part.video_ids:
+            builder.add(
+                video,
+                part.stretches.get(video, part.spans.get(video)),
+                place=part.source,
+                label=part.labels.get(video),
+                num_frames=part.num_frames.get(video),
+                fps=part.fps.get(video),
+            )
+    notes = [f"{len(parts)} files with {len(files)} videos read as one"]
+    notes += [
+        f"{part.source.rpartition('/')[2]}: {note}" for part in parts[:1] for note in part.notes
+    ]
+    return builder.build(notes=tuple(notes))
+
+
+def _same_file(path: str, other: str) -> bool:
+    """Whether two ways to write a video's path may mean one file: one path ends with the other."""
+    folders, others = (
+        [part for part in re.split(r"[/\\]", text.strip())[:-1] if part not in ("", ".")]
+        for text in (path, other)
+    )
+    shorter = min(len(folders), len(others))
+    return folders[len(folders) - shorter :] == others[len(others) - shorter :]
 
 
 def category_of(label: str | None) -> str | None:

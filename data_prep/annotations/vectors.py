@@ -1,7 +1,8 @@
 """Ground truth as 0/1 vectors, one value per frame: mask folders, packed masks, concatenations."""
 
 import pathlib
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,62 @@ from refinevad_jax.metrics.truth import truth_runs
 
 
 def spans_of_vector(labels: Any, place: str) -> list[Span]:
-    """The runs of ones in a vector of [F] zeros and ones. Raises UserError for anything else."""
+    """The runs of ones in a vector of [F] zeros and ones, or of 0 and 255.
+
+    [F, 1] and [1, F] are vectors too. Raises UserError for anything else.
+    """
     vector = np.asarray(labels)
-    if vector.ndim != 1 or vector.dtype.kind not in "biuf" or not np.isin(vector, (0, 1)).all():
+    if vector.ndim == 2 and 1 in vector.shape:
+        vector = vector.reshape(-1)
+    if vector.ndim == 3 and vector.dtype.kind in "biuf":
+        raise UserError(
+            f"{place}: an array of shape {vector.shape}, a picture per frame; save "
+            "array.any(axis=(1, 2)) instead, one value per frame"
+        )
+    usual = vector.ndim == 1 and vector.dtype.kind in "biuf"
+    if usual and np.isin(vector, (0, 255)).all():
+        vector = vector > 0
+    if not usual or not np.isin(vector, (0, 1)).all():
         raise UserError(
             f"{place}: {vector.dtype} array of shape {vector.shape}, expected one 0 or 1 per "
             "frame; is this the ground truth?"
         )
     return [Span(start, end) for start, end in truth_runs(vector).tolist()]
+
+
+def parse_values(texts: Sequence[str]) -> list[int] | None:
+    """The values of a mask written as text, 0 and 1 or 0 and 255; None if it is not one."""
+    if not all(re.fullmatch(r"(0|1|255)(\.0*(e\+00)?)?|1\.0*e\+00|2\.550*e\+02", t) for t in texts):
+        return None
+    values = [int(float(text)) for text in texts]
+    return values if values and not {1, 255} <= set(values) else None
+
+
+def find_mask_rows(
+    lines: Sequence[tuple[int, list[str]]], source: str
+) -> dict[str, np.ndarray] | None:
+    """The masks of lines `name 0 0 1 1 ...`, None if the lines are something else.
+
+    Each has four values or more: fewer may be a span. Raises UserError for lines of values without
+    names, and for a video with two.
+    """
+    texts = [",".join(fields).split(",") for _, fields in lines]
+    if lines and all(parse_values(fields) for fields in texts):
+        if all(len(fields) == 1 for fields in texts):
+            raise UserError(concatenation_message(source))
+        raise UserError(
+            f"{source}, line {lines[0][0]}: values without the name of their video; write it "
+            "first in every line"
+        )
+    if not lines or not all(len(f) > 4 and parse_values(f[1:]) for f in texts):
+        return None
+    found: dict[str, np.ndarray] = {}
+    for (number, _), fields in zip(lines, texts, strict=True):
+        name = fields[0].removesuffix(":")
+        if name in found:
+            raise UserError(f"{source}, line {number}: {name} appears twice; keep one")
+        found[name] = np.array(parse_values(fields[1:]))
+    return found
 
 
 def read_vectors(vectors: Mapping[str, np.ndarray], source: str, grammar: str) -> Annotations:
@@ -34,9 +83,9 @@ def read_vectors(vectors: Mapping[str, np.ndarray], source: str, grammar: str) -
         video = parse_path(name).video_id
         spans = spans_of_vector(vector, place)
         label = None if spans else "Normal"
-        builder.add(video, spans, place=place, label=label, num_frames=len(vector))
+        builder.add(video, spans, place=place, label=label, num_frames=np.size(vector))
     # True frame counts are multiples of 16 only by chance.
-    in_segments = all(len(vector) % 16 == 0 for vector in vectors.values())
+    in_segments = all(np.size(vector) % 16 == 0 for vector in vectors.values())
     return builder.build(frames_from_segments=in_segments)
 
 

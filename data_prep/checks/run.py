@@ -18,7 +18,12 @@ from data_prep.sources.features import FeatureFolder
 from data_prep.sources.labels import Taxonomy, in_words_of, split_faults
 from data_prep.sources.lists import VideoList, read_list
 from data_prep.sources.recorded import clocks_of, overruled_flags, read_records
-from data_prep.sources.truth import read_frame_counts, settle_truth
+from data_prep.sources.truth import (
+    IN_SEGMENTS,
+    counted_in_segments,
+    read_frame_counts,
+    settle_truth,
+)
 from refinevad_jax.encoders.record import FeatureRecord
 
 
@@ -70,6 +75,9 @@ def run_checks(
         )
         for what, videos in overruled_flags(recorded, counts, fps).items():
             section.remark_of("flag overruled", videos, what)
+        for annotated in truths:
+            short = counted_in_segments(annotated, segments)
+            section.problem_of("truth per segment", short, IN_SEGMENTS)
         of_features.append(section)
 
     def settled(truth: Annotations) -> Annotations:

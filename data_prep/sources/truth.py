@@ -144,6 +144,8 @@ def add_truth(
     # The segments of another feature release say nothing about these files.
     stated = {} if annotations.frames_from_segments else _by_key(annotations.num_frames)
     rates = _by_key(annotations.fps)
+    if short := counted_in_segments(annotations, _by_key(segments)):
+        raise UserError(f"{annotations.source}: {IN_SEGMENTS}: {_names(short)}")
     notes = list(annotations.notes)
     if annotations.unit_reason:
         notes.append(f"spans are read as {describe_unit(annotations)}")
@@ -251,6 +253,22 @@ def untold_faults(
             "file",
         ),
     ]
+
+
+IN_SEGMENTS = (
+    "as many values, or frames, as the features have segments; give one value per frame, and times "
+    "in frames"
+)
+
+
+def counted_in_segments(annotations: Annotations, segments: Mapping[str, int]) -> list[str]:
+    """The videos whose stated number of frames is T; [] if that is not so of all that have both.
+
+    segments: T by match_key.
+    """
+    stated = {match_key(video): n for video, n in annotations.num_frames.items()}
+    both = [video for video in stated if segments.get(video, 0) > 1]
+    return both if all(stated[video] == segments[video] for video in both) else []
 
 
 _Number = TypeVar("_Number", int, float)

@@ -25,7 +25,7 @@ FIXTURES = sorted(
     for path in (pathlib.Path(__file__).parent / "fixtures").rglob("*")
     if path.is_file() and path.name != "SOURCE.txt"
 )
-SUFFIXES = (".txt", ".csv", ".list", ".json", ".npy", ".npz")
+SUFFIXES = (".txt", ".csv", ".list", ".json", ".npy", ".npz", ".eaf")
 FUZZ = settings(
     max_examples=150,
     deadline=None,
@@ -49,6 +49,14 @@ SEEDS = [path.read_bytes()[:3000] for path in FIXTURES] + [
     b'{"Abuse028_x264": [[3, 9], [1.5, 4]], "a": []}',
     b'{"database": {"Abuse028_x264": {"duration": 9.4, "fps": 25, "duration_frame": 80, '
     b'"annotations": [{"segment": [4, 6], "label": "Abuse"}]}}}',
+    b"file;start_time;end_time;class\na.mp4;1,5;0:03;x\na.mp4;PT5S;6s;y\nb.mp4;;;normal\n",
+    b"video,frame,label\na,0,0\na,1,1\na,2,1\n",
+    b"a.mp4 fight 1.5-3\nb.mp4: [4, 5]\nc.mp4 none\n",
+    b"a 0 1 1 0\nb 0 0 0 0\n",
+    b'[{"video": "a", "start_ms": 1500, "end_ms": 3000, "label": "x"}]',
+    b'{"a": [[1.5, 3, "x"]], "b": []}',
+    b'[{"file_upload": "a.mp4", "annotations": [{"result": [{"value": {"start": 1, "end": 2}}]}]}]',
+    b'<annotations><track id="0" label="x"><box frame="3" outside="0"/></track></annotations>',
     encode(np.array([0, 1, 1, 0], np.uint8)),
     encode(np.ones((3, 2), np.float32)),
     encode_packed(**{"01_0014": np.array([0, 1]), "01_001": np.zeros(3)}),

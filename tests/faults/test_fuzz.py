@@ -192,6 +192,31 @@ FILES: dict[str, tuple[bytes, Callable[[pathlib.Path], Any]]] = {
         read_annotations,
     ),
     "truth.json": (DATABASE, fitted_truth),
+    "events.csv": (
+        b"file,start (s),end (s),label\na.mp4,1.5,0:03,x\na.mp4,5,6,y\nb.mp4,,,normal\n",
+        read_annotations,
+    ),
+    "events.json": (
+        b'{"a": {"fps": 25, "events": [{"start": 1.5, "end": 3, "label": "x"}]}, "b": [[1, 2]]}',
+        read_annotations,
+    ),
+    "export.json": (
+        json.dumps(
+            {
+                "images": [{"id": i, "file_name": f"a/{i}.jpg"} for i in range(4)],
+                "annotations": [{"image_id": 2, "category_id": 1}],
+                "categories": [{"id": 1, "name": "x"}],
+            }
+        ).encode(),
+        read_annotations,
+    ),
+    "a.eaf": (
+        b'<ANNOTATION_DOCUMENT><TIME_ORDER><TIME_SLOT TIME_SLOT_ID="t1" TIME_VALUE="15"/>'
+        b'<TIME_SLOT TIME_SLOT_ID="t2" TIME_VALUE="30"/></TIME_ORDER><TIER TIER_ID="x">'
+        b'<ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="1" TIME_SLOT_REF1="t1" '
+        b'TIME_SLOT_REF2="t2"/></ANNOTATION></TIER></ANNOTATION_DOCUMENT>',
+        read_annotations,
+    ),
     "failure.npz": (npz(facts=np.array("{}"), features=np.ones((2, 3, 4))), failures.read),
 }
 

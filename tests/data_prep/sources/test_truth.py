@@ -66,3 +66,10 @@ def test_annotations_of_other_videos_are_refused(tmp_path):
         add_truth(videos, annotations({"z": ()}), info, {}, {})
     with pytest.raises(UserError, match="no spans in it"):
         add_truth(videos, annotations({}), info, {}, {})
+
+
+def test_one_value_per_segment_is_refused(tmp_path):
+    info, videos = videos_of(tmp_path, "a.npy,Abuse", "n.npy,Normal")
+    short = annotations({"a": (Span(1, 2),), "n": ()}, num_frames={"a": 4, "n": 4})
+    with pytest.raises(UserError, match=r"truth.txt: as many values, or frames, as .*: a, n"):
+        add_truth(videos, short, info, {}, {"a": 4, "n": 4})
