@@ -12,6 +12,7 @@ from data_prep.annotations.text import read_text
 from data_prep.annotations.vectors import concatenation_message, read_packed, read_vectors
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.arrays import load_array, read_header
+from refinevad_jax.files.kinds import refuse_others
 
 
 def read_annotations(path: pathlib.Path) -> Annotations:
@@ -53,12 +54,15 @@ def _read_directory(path: pathlib.Path) -> Annotations:
 
 def read_lines(path: pathlib.Path) -> str:
     """A text file as UTF-8, without a leading byte order mark. Raises UserError if it is not."""
+    refuse_others(path, "a text file", "empty")
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not a UTF-8 text file (byte {error.start})") from error
+        raise UserError(
+            f"{path}: not a UTF-8 text file (byte {error.start}); save it as UTF-8"
+        ) from error
 
 
 def parse_json(content: str, path: pathlib.Path) -> object:

@@ -18,7 +18,7 @@ from data_prep.sources.features import (
     choose_layout,
     name_release,
     num_segments,
-    read_shape,
+    remarks_of,
 )
 from data_prep.sources.lists import VideoList
 from data_prep.sources.recorded import (
@@ -29,6 +29,7 @@ from data_prep.sources.recorded import (
     read_records,
 )
 from refinevad_jax.errors import UserError
+from refinevad_jax.files.feature_files import FeatureHeader, read_shape, transposed
 
 Files = dict[str, tuple[pathlib.Path, ...]]  # of each video
 LAYOUT_WORDS = {
@@ -120,17 +121,16 @@ def _find_files(root: pathlib.Path, lists: Sequence[VideoList], section: Section
 
 def _read_shapes(videos: Files, section: Section) -> Shapes:
     paths = [path for files in videos.values() for path in files]
-    shapes: Shapes = {}
+    headers: dict[pathlib.Path, FeatureHeader] = {}
     dtypes: collections.Counter[str] = collections.Counter()
     damaged = []
     for path in tqdm.tqdm(paths, desc="reading headers", unit="file", disable=len(paths) < 200):
         try:
-            header = read_shape(path)
+            headers[path] = read_shape(path)
         except UserError as error:
             damaged.append(str(error))
             continue
-        shapes[path] = header.shape
-        dtypes[str(header.dtype)] += 1
+        dtypes[str(headers[path].dtype)] += 1
     section.problem_of("damaged files", damaged, "cannot be used", "file")
     section.facts += [
         ("videos", f"{len(videos):,}"),
@@ -138,7 +138,9 @@ def _read_shapes(videos: Files, section: Section) -> Shapes:
     ]
     if len(dtypes) > 1:
         section.remark("dtypes differ", "files of several number types; all become float16")
-    return shapes
+    for what, found in remarks_of(headers).items():
+        section.remark_of(what, found, "docs/data_format.md says how feature files are read")
+    return {path: header.shape for path, header in headers.items()}
 
 
 def _compare_shapes(videos: Files, shapes: Shapes, section: Section) -> None:
@@ -158,6 +160,8 @@ def _compare_shapes(videos: Files, shapes: Shapes, section: Section) -> None:
         for video, files in videos.items()
         if len({shapes[path] for path in files}) > 1
     ]
+    if why := transposed(shapes):
+        section.problem("looks transposed", why)
     section.problem_of("widths differ", odd_width, f"not D = {width}", "file")
     section.problem_of("crops differ", odd_crops, f"not {counted(usual, 'file')}")
     section.problem_of("shapes differ", unequal, "between crops")

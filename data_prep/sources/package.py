@@ -36,6 +36,7 @@ from data_prep.sources.truth import add_truth, describe_truth, read_frame_counts
 from refinevad_jax.data.bags import BagsInfo, Modality
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
+from refinevad_jax.files.feature_files import file_of
 from refinevad_jax.files.hashes import file_sha256
 
 # "features" and "release" are two spellings of the same: lists.
@@ -394,7 +395,7 @@ def hash_files(
     """
     digest = hashlib.sha256()
     for path in sorted(files):
-        size = path.stat().st_size
+        size = file_of(path).stat().st_size
         digest.update(f"{path.relative_to(root).as_posix()}\0{size}\0".encode())
         if digests:
             digest.update(bytes.fromhex(digests[path]))

@@ -180,7 +180,7 @@ def test_a_total_that_fits_nothing_is_explained(tmp_path: pathlib.Path) -> None:
         ("scores.csv", b"video,score\nv1,0.5\nv1,x\n", "scores.csv:3: 'v1, x' is not video,score"),
         ("scores.csv", b"v1,\xff", "not a CSV file in UTF-8"),
         ("scores.npz", b"PK\x03\x04 no archive", "not an .npz file of plain arrays"),
-        ("scores.npy", b"", "not an .npy file or damaged"),
+        ("scores.npy", b"", "it is empty .0 bytes., not an .npy array"),
         ("none.npy", None, "cannot be read .No such file"),
     ],
 )
