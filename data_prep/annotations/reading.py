@@ -7,6 +7,7 @@ import re
 from data_prep.annotations.csv_files import read_csv
 from data_prep.annotations.json_files import read_json
 from data_prep.annotations.mat import read_mat_files
+from data_prep.annotations.pipes import read_pipes
 from data_prep.annotations.record import Annotations
 from data_prep.annotations.text import read_text
 from data_prep.annotations.vectors import concatenation_message, read_packed, read_vectors
@@ -35,6 +36,8 @@ def read_annotations(path: pathlib.Path) -> Annotations:
         read_header(path)  # explains why an object array is refused
         raise UserError(concatenation_message(str(path)))
     content = read_lines(path)
+    if (piped := read_pipes(content, str(path))) is not None:
+        return piped
     if content.lstrip()[:1] in ("{", "["):
         return read_json(parse_json(content, path), str(path))
     first = content.strip().split("\n", 1)[0]

@@ -34,6 +34,8 @@ def check_list(released: VideoList) -> Section:
         ("data set", released.data_set or "unknown"),
         ("order", known_order(videos) or "none of the known ones"),
     ]
+    for note in released.notes:
+        section.remark("reading", note)
     _identify(released, section)
     _count_classes(released, section)
     twice, several, differing = [], [], []

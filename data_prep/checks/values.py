@@ -11,7 +11,7 @@ import tqdm
 from data_prep.checks.findings import Section
 from data_prep.dataset.records import are_unit
 from refinevad_jax.errors import UserError
-from refinevad_jax.files.feature_files import file_of, load_features
+from refinevad_jax.files.feature_files import file_of, load_file
 from refinevad_jax.files.hashes import file_sha256
 
 SAMPLED_ROWS = 8
@@ -70,7 +70,7 @@ def check_values(paths: Sequence[pathlib.Path], section: Section, *, whole: bool
 
 def _rows(path: pathlib.Path, *, whole: bool) -> np.ndarray:
     """Rows of a file as [R, D]."""
-    array = load_features(path, mapped=not whole)
+    array = load_file(path, mapped=not whole)
     rows = array.reshape(-1, array.shape[-1])
     if not whole and len(rows) > SAMPLED_ROWS:
         rows = rows[np.linspace(0, len(rows) - 1, SAMPLED_ROWS).astype(int)]
@@ -87,6 +87,6 @@ def _twins(groups: Iterable[Sequence[pathlib.Path]]) -> list[str]:
         if len(paths) > 1:
             for path in paths:
                 alone = file_of(path) == path  # else one array of a file
-                content = file_sha256(path) if alone else load_features(path).tobytes()
+                content = file_sha256(path) if alone else load_file(path).tobytes()
                 by_hash[content].append(path.name)
     return [", ".join(names) for names in by_hash.values() if len(names) > 1]

@@ -30,7 +30,7 @@ from refinevad_jax.files.feature_files import (
     UNSAFE,
     FeatureHeader,
     feature_paths,
-    load_features,
+    load_file,
     read_shape,
     transposed,
 )
@@ -326,8 +326,8 @@ def load_video(
 def load_crops(files: Sequence[pathlib.Path], layout: str, num_crops: int = 0) -> np.ndarray:
     """One video's files of one folder as [N, T, D]; arguments as of load_video."""
     if len(files) > 1:  # of one shape, as read_shapes has seen
-        return np.stack([load_features(path) for path in files[: num_crops or None]])
-    features = load_features(files[0])
+        return np.stack([load_file(path) for path in files[: num_crops or None]])
+    features = load_file(files[0])
     if features.ndim == 2:
         return features[None]
     if layout == "time_first":

@@ -16,10 +16,10 @@ from collections.abc import Iterable, Sequence
 from data_prep.annotations import read_annotations
 from data_prep.annotations.reading import read_lines
 from data_prep.catalogue.lookup import data_set_of_all, label_from_name
-from data_prep.catalogue.video_names import is_normal_label, is_video_path, parse_path
+from data_prep.catalogue.video_names import is_normal_label, parse_path
+from data_prep.sources.list_grammars import is_file, read_rows
 from refinevad_jax.errors import UserError
 
-_FILE = re.compile(r"\.(npy|txt)$", re.IGNORECASE)
 # (line, path, label or None)
 _Row = tuple[int, str, str | None]
 
@@ -53,12 +53,14 @@ class VideoList:
         source: the file.
         entries: in file order.
         labels_stated: whether the file states labels, not only the names.
+        notes: how the file was read, if it could be meant in another way.
     """
 
     grammar: str
     source: str
     entries: tuple[ListEntry, ...]
     labels_stated: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def videos(self) -> dict[str, tuple[ListEntry, ...]]:
@@ -79,8 +81,10 @@ class VideoList:
         return data_set_of_all(self.videos)
 
 
-def read_list(path: pathlib.Path) -> VideoList:
+def read_list(path: pathlib.Path, split: str = "") -> VideoList:
     """Reads a list in any grammar.
+
+    split: which it is, if it is known; a JSON file may hold several.
 
     Accepted everywhere: CRLF, a byte order mark, blank lines, `# comments`, a missing final
     newline, back-slashes and folders of other machines in paths, paths with and without suffix; in
@@ -92,6 +96,9 @@ def read_list(path: pathlib.Path) -> VideoList:
     lines = [(i, line) for i, line in numbered if not re.fullmatch(r"[\s,;]*|#\s.*", line)]
     if not lines:
         raise UserError(f"{path}: lists no video; check that this is the right file")
+    if found := read_rows(content, lines, path, split):
+        read = _build(found.grammar, path, found.rows)
+        return dataclasses.replace(read, notes=found.notes)
     if content.lstrip()[:1] in ("{", "["):
         return _from_annotations(path)
     unquoted = re.sub('"[^"]*"', "", lines[0][1])
@@ -100,7 +107,7 @@ def read_list(path: pathlib.Path) -> VideoList:
     columns = [field.lower() for field in first[:2]]
     if columns[0] == "path" or columns in (["video-id"], ["video", "label"]):
         return _read_csv(lines[1:], path, delimiter, first)
-    if len(first) > 1 and _is_file(first[0]):
+    if len(first) > 1 and is_file(first[0]):
         return _read_csv(lines, path, delimiter, ["path", "label"])
     if all(_is_one_name(line) for _, line in lines):
         names = [(number, line, None) for number, line in lines]
@@ -137,15 +144,11 @@ def _read_csv(
     return _build(f"CSV {columns}", path, rows)
 
 
-def _is_file(path: str) -> bool:
-    return _FILE.search(path) is not None or is_video_path(path)
-
-
 def _is_one_name(line: str) -> bool:
-    if _is_file(line):
+    if is_file(line):
         return True
     # uws4vad's `name@frames` is not a name; `CLE@GSW` in an XD-Violence title is.
-    return re.fullmatch(r"[^\s,]+", line) is not None and not re.search(r"@\d+$", line)
+    return re.fullmatch(r"[^\s,|]+", line) is not None and not re.search(r"@\d+$", line)
 
 
 def _from_annotations(path: pathlib.Path) -> VideoList:

@@ -32,7 +32,7 @@ from data_prep.sources.recorded import (
     warn_of_flags,
 )
 from data_prep.sources.timed_text import read_timed_text
-from data_prep.sources.truth import add_truth, describe_truth, read_frame_counts, read_truth
+from data_prep.sources.truth import add_truth, describe_truth, read_frame_counts, read_truth, warn
 from refinevad_jax.data.bags import BagsInfo, Modality
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
@@ -180,7 +180,10 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
     Warns on stderr of what is odd but usable. Raises UserError naming file and cure for whatever is
     missing, damaged or contradictory.
     """
-    lists = {split: read_list(path) for split, path in request.lists.items()}
+    lists = {split: read_list(path, split) for split, path in request.lists.items()}
+    for read in lists.values():
+        for note in read.notes:
+            warn([read.source], note)
     folders = [FeatureFolder(folder) for folder in request.features.values()]
     listed = [video for split, read in lists.items() for video in _find(read, split, folders)]
     _check_labels(listed, request)

@@ -44,7 +44,7 @@ from refinevad_jax.files.feature_files import (
     CROP_COUNTS,
     feature_paths,
     file_of,
-    load_features,
+    load_file,
     read_shape,
 )
 from refinevad_jax.files.feature_files import SUFFIXES as FEATURES
@@ -207,7 +207,7 @@ def read_features(path: pathlib.Path, frames_per_segment: int = FRAMES_PER_SEGME
     Its rows stand for frames_per_segment frames each. Raises UserError if it is not such an array,
     or the record contradicts it.
     """
-    array = load_features(path)
+    array = load_file(path)
     said = [f"{what}: {found}" for what, found in read_shape(path).remarks.items()]
     if not np.isfinite(array).all():
         raise UserError(f"{path}: holds values that are not finite; extract it again")

@@ -96,7 +96,7 @@ def read_shape(path: pathlib.Path) -> FeatureHeader:
     return _canonical(path, header, others)
 
 
-def load_features(path: pathlib.Path, *, mapped: bool = False) -> np.ndarray:
+def load_file(path: pathlib.Path, *, mapped: bool = False) -> np.ndarray:
     """A feature file as read_shape describes it. mapped: a .npy is read where it is touched.
 
     Raises UserError naming it, for text with the row.

@@ -17,7 +17,7 @@ from data_prep.checks.findings import Section, render
 from data_prep.checks.run import run_checks
 from data_prep.sources.lists import VideoList, read_list
 from refinevad_jax.errors import UserError
-from refinevad_jax.files.feature_files import load_features, read_shape
+from refinevad_jax.files.feature_files import load_file, read_shape
 
 FIXTURES = sorted(
     path
@@ -121,7 +121,7 @@ def test_features(tmp_path, content, suffix):
     path = tmp_path / f"Abuse028_x264{suffix}"
     path.write_bytes(content)
     if answer_or_user_error(read_shape, path) is not None:
-        answer_or_user_error(load_features, path)
+        answer_or_user_error(load_file, path)
 
 
 @settings(FUZZ, max_examples=60)
@@ -163,7 +163,7 @@ def test_pickles_are_never_opened(tmp_path, suffix):
     for content in (pickle.dumps(Bomb(mark)), encode(array), encode_packed(a=array)):
         path = tmp_path / f"gt{suffix}"
         path.write_bytes(content)
-        for reader in (read_annotations, read_list, read_shape, load_features):
+        for reader in (read_annotations, read_list, read_shape, load_file):
             with pytest.raises(UserError):
                 reader(path)
     assert not mark.exists()

@@ -15,7 +15,7 @@ import pytest
 
 from refinevad_jax.errors import UserError
 from refinevad_jax.files import feature_files
-from refinevad_jax.files.feature_files import feature_paths, load_features, read_shape, transposed
+from refinevad_jax.files.feature_files import feature_paths, load_file, read_shape, transposed
 
 X = np.arange(70 * 8, dtype=np.float32).reshape(70, 8)
 
@@ -104,7 +104,7 @@ def test_formats(tmp_path: pathlib.Path, name: str, content: bytes, remark: str)
     header = read_shape(path)
     expected = X[:1] if header.shape == (1, 8) else X % 100 if header.dtype == np.int8 else X
     for mapped in (False, True):
-        np.testing.assert_array_equal(load_features(path, mapped=mapped), expected)
+        np.testing.assert_array_equal(load_file(path, mapped=mapped), expected)
     assert header.shape == expected.shape
     if remark:
         assert any(what.startswith(remark) for what in header.remarks), header.remarks
@@ -175,7 +175,7 @@ def test_videos_in_one_file(tmp_path: pathlib.Path, name: str, pack: Callable[..
         paths = sorted(feature_paths(root))
         assert paths == [tmp_path / name / "v1", tmp_path / name / "v2"]
     assert read_shape(paths[1]).shape == (9, 8)
-    np.testing.assert_array_equal(load_features(paths[1]), X[:9] + 1)
+    np.testing.assert_array_equal(load_file(paths[1]), X[:9] + 1)
     assert {feature_files.file_of(path) for path in paths} == {tmp_path / name}
 
 
@@ -220,7 +220,7 @@ def test_hdf5(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
                 file[name] = array
         first = min(feature_paths(tmp_path))
         assert first == tmp_path / expected.strip()
-        np.testing.assert_array_equal(load_features(first), X)
+        np.testing.assert_array_equal(load_file(first), X)
     with h5py.File(path, "w") as file:
         file["a/rgb"] = file["a/flow"] = file["b/rgb"] = file["b/flow"] = X
     with pytest.raises(UserError, match="name the features of each video 'features'"):
@@ -229,7 +229,7 @@ def test_hdf5(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
         file["feat"] = X.T  # MATLAB stores the last axis first
     content = (tmp_path / "new.mat").read_bytes()
     (tmp_path / "new.mat").write_bytes(b"MATLAB 7.3 MAT-file".ljust(512, b"\0") + content[512:])
-    np.testing.assert_array_equal(load_features(tmp_path / "new.mat"), X)
+    np.testing.assert_array_equal(load_file(tmp_path / "new.mat"), X)
 
 
 @pytest.mark.parametrize(
