@@ -36,7 +36,7 @@ FLAGS = [("a.mp4", "Abnormal"), ("b.mp4", "Normal")]
         ('[{"path":"a.mp4","labels":["Fighting","Abuse"]}]', [("a.mp4", "Fighting,Abuse")], ""),
         ('["a.mp4", "b.mp4"]', [("a.mp4", None), ("b.mp4", None)], ""),
         ('{"test": ["b.mp4"], "train": {"a.mp4": "Fighting", "b.mp4": "Normal"}}', FIGHT, ""),
-        ("a.mp4|120|[]\nb.mp4|300|[20, 40, -1, -1]\n", [("a.mp4", None), ("b.mp4", None)], ""),
+        ("a.mp4|120|[]\nb.mp4|300|[20, 40, -1, -1]\n", [("a", None), ("b", None)], ""),
         # Of these, the first word is part of the name.
         ("Camera 1.mp4\nCamera 2.mp4\n", [("Camera 1.mp4", None), ("Camera 2.mp4", None)], ""),
         ("Well, well.mp4\nb.mp4\n", [("Well, well.mp4", None), ("b.mp4", None)], ""),
