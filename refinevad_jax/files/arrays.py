@@ -47,7 +47,7 @@ def read_header(path: pathlib.Path) -> Header:
             f"{path}: not an .npy file or damaged ({type(error).__name__}); copy it again"
         ) from error
     if dtype.hasobject:
-        raise object_array(path)
+        raise object_array(path, shape)
     expected = math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or size < expected:
         raise UserError(

@@ -112,6 +112,20 @@ def load_file(path: pathlib.Path, *, mapped: bool = False) -> np.ndarray:
     return array.reshape(shape)
 
 
+def load_arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """Every array of numbers of a container, by name, whatever they mean."""
+    kind = kind_of(path)
+    if kind.name not in _OPENERS or not kind.name:
+        words = kind.words or f"not a {path.suffix} file"
+        raise UserError(f"{path}: it is {words}; {kind.cure or 'copy it again'}")
+    opener = _OPENERS[kind.name]
+    headers = {name: _header(value) for name, value in opener(path, "").items()}
+    names = [name for name, header in headers.items() if header.dtype.kind in "fiu"]
+    if not names:
+        raise UserError(f"{path}: no array of numbers in it; save one per video")
+    return {name: opener(path, name)[name] for name in names}
+
+
 def transposed(shapes: Mapping[pathlib.Path, tuple[int, ...]]) -> str:
     """Why files of one folder look like (D, T), in words; "" if they do not."""
     flat = {shape for shape in shapes.values() if len(shape) == 2}

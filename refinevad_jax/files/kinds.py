@@ -135,9 +135,19 @@ def _convert(library: str, value: str, path: pathlib.Path) -> str:
     return f"if you trust it, convert it: python -c {quoted}"
 
 
-def object_array(path: pathlib.Path) -> UserError:
-    """The refusal of a .npy file of Python objects, with the command that converts it."""
+def object_array(path: pathlib.Path, shape: tuple[int, ...]) -> UserError:
+    """The refusal of a .npy file of Python objects, with the command that converts it.
+
+    shape: () of what numpy.save makes of a dict.
+    """
     cure = _convert("", _OBJECTS, path)
+    if not shape:
+        load = f"numpy.load({str(path)!r}, allow_pickle=True).item()"
+        target = str(path.with_suffix(".npz"))
+        cure = (
+            "if you trust it and it is a dict of arrays, save it in Python with "
+            f"numpy.savez({target!r}, **{load})"
+        )
     return UserError(f"{path}: an object array, {_UNSAFE}; {cure}, or save plain numbers")
 
 
