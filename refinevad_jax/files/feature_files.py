@@ -390,7 +390,8 @@ def _open_hdf5(path: pathlib.Path, name: str, *, matlab: bool = False) -> dict[s
         import h5py
     except ImportError as error:
         raise UserError(
-            f"{path}: an HDF5 file, which is read by h5py: pip install h5py, or save it as .npy"
+            f"{path}: an HDF5 file, which is read by h5py: pip install 'refinevad_jax[h5]', or save it "
+            "as .npy"
         ) from error
     found: dict[str, Any] = {}
 
