@@ -34,7 +34,7 @@ WORKDIR = flags.DEFINE_string(
 INPUT = flags.DEFINE_multi_string(
     "input",
     None,
-    "Video, feature file (.npy, .npz, .h5, ...), or folder.",
+    "Video, file of features, or folder of them.",
     required=True,
 )
 OUTPUT = flags.DEFINE_string(

@@ -42,6 +42,8 @@ from refinevad_jax.errors import UserError
 from refinevad_jax.files.feature_files import (
     CONTAINERS,
     CROP_COUNTS,
+    TEXTS,
+    UNSAFE,
     feature_paths,
     file_of,
     load_file,
@@ -133,7 +135,7 @@ def require_text(path: pathlib.Path) -> None:
 
 def is_video(path: pathlib.Path) -> bool:
     """Whether an input is taken for a video."""
-    return file_of(path).suffix.lower() not in FEATURES
+    return file_of(path).suffix.lower() not in (*FEATURES, *UNSAFE)
 
 
 def _in_folder(text: str, folder: pathlib.Path, output: pathlib.Path) -> dict[str, pathlib.Path]:
@@ -147,6 +149,8 @@ def _in_folder(text: str, folder: pathlib.Path, output: pathlib.Path) -> dict[st
     ]
     videos = [path for path in files if path.suffix.lower() in SUFFIXES]
     holding = [path for path in files if path.suffix.lower() in (".npy", *CONTAINERS)]
+    if not (videos or holding):
+        holding = [path for path in files if path.suffix.lower() in (*TEXTS, *UNSAFE)]
     features = [one for path in holding for one in feature_paths(path)]
     found: dict[str, pathlib.Path] = {}
     left_out = []
@@ -201,11 +205,18 @@ def _video_among(
     return None
 
 
-def read_features(path: pathlib.Path, frames_per_segment: int = FRAMES_PER_SEGMENT) -> Features:
+def read_features(
+    path: pathlib.Path,
+    frames_per_segment: int = FRAMES_PER_SEGMENT,
+    *,
+    num_crops: int = 0,
+    width: int = 0,
+) -> Features:
     """A feature file, (T, D), (T, N, D) or (N, T, D), and what the record beside it says.
 
-    Its rows stand for frames_per_segment frames each. Raises UserError if it is not such an array,
-    or the record contradicts it.
+    Its rows stand for frames_per_segment frames each. num_crops, width: of the run, which tell the
+    axes if the shape alone does not; 0 if they are not known. Raises UserError if it is not such an
+    array, or the record contradicts it.
     """
     array = load_file(path)
     said = [f"{what}: {found}" for what, found in read_shape(path).remarks.items()]
@@ -215,7 +226,12 @@ def read_features(path: pathlib.Path, frames_per_segment: int = FRAMES_PER_SEGME
     if largest > float(np.finfo(np.float16).max):  # what features are kept in
         raise UserError(f"{path}: value {largest:g} does not fit float16; scale the features")
     record = read_record(path)
-    rows, more = _time_first(array, path, made_here=record is not None)
+    if array.ndim == 2 and array.shape[1] != width == array.shape[0]:
+        raise UserError(
+            f"{path}: shape {array.shape}, but D of the run is {width}: it looks like (D, T); save "
+            "it as (T, D), in NumPy array.T"
+        )
+    rows, more = _time_first(array, path, num_crops, made_here=record is not None)
     said += more
     if record and record.features_sha256 != file_sha256(path):
         raise UserError(f"{path}: not what its record {record.path} vouches for; extract it again")
@@ -245,7 +261,7 @@ def read_features(path: pathlib.Path, frames_per_segment: int = FRAMES_PER_SEGME
 
 
 def _time_first(
-    array: np.ndarray, path: pathlib.Path, *, made_here: bool
+    array: np.ndarray, path: pathlib.Path, num_crops: int, *, made_here: bool
 ) -> tuple[np.ndarray, list[str]]:
     """Features as [T, N, D], and what was assumed. Raises UserError if no axis can be the crops.
 
@@ -256,6 +272,8 @@ def _time_first(
     if made_here:
         return array, []
     first, second = (array.shape[axis] in CROP_COUNTS for axis in (0, 1))
+    if first and second and num_crops in array.shape[:2]:
+        first, second = (size == num_crops for size in array.shape[:2])
     if first and not second:
         what = "one video, whose first axis is a batch" if len(array) == 1 else "(crops, T, D)"
         return array.swapaxes(0, 1), [f"shape {array.shape} is read as {what}"]

@@ -123,7 +123,13 @@ def detect(
                     keep=outputs.output_paths(output, name)["npy"],
                 )
             else:
-                features = read_features(path, detector.frames_per_segment)
+                run = detector.run
+                features = read_features(
+                    path,
+                    detector.frames_per_segment,
+                    num_crops=run.num_crops,
+                    width=run.info.width,
+                )
             crops, _, width = features.features.shape
             detector.check(str(path), width, features.encoder, crops)
         except UserError as error:

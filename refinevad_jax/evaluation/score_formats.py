@@ -48,6 +48,7 @@ def read_content(path: pathlib.Path) -> tuple[dict[str, np.ndarray] | np.ndarray
     _refuse_pickles(path)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
+        refuse_others(path, "a file of scores", "npy", "npz", "mat", "mat73", "hdf5")
         raise UserError(
             f"{path}: scores are read from .npz, .json, {', '.join(CONTAINERS)} (by video), .npy "
             f"(one array), {' or '.join(TABLES)} (video,score), or a folder with a file per video"

@@ -390,7 +390,7 @@ def _open_hdf5(path: pathlib.Path, name: str, *, matlab: bool = False) -> dict[s
         import h5py
     except ImportError as error:
         raise UserError(
-            f"{path}: an HDF5 file, which is read by h5py: pip install 'refinevad_jax[h5]', or save it "
+            f"{path}: an HDF5 file, which h5py reads: pip install 'refinevad_jax[h5]', or save it "
             "as .npy"
         ) from error
     found: dict[str, Any] = {}

@@ -428,6 +428,16 @@ def test_shapes_of_feature_files(
     assert bool(found.warnings) == bool(said) and said in " ".join(found.warnings)
 
 
+def test_the_run_tells_the_axes_of_a_feature_file(tmp_path: pathlib.Path) -> None:
+    np.save(tmp_path / "a.npy", X[None, :5])
+    found = read_features(tmp_path / "a.npy", num_crops=1)
+    assert found.features.shape == (1, 5, 4) and "is a batch" in found.warnings[0]
+    assert read_features(tmp_path / "a.npy", num_crops=5).features.shape == (5, 1, 4)
+    np.save(tmp_path / "a.npy", X.T)
+    with pytest.raises(UserError, match=r"D of the run is 4: it looks like \(D, T\)"):
+        read_features(tmp_path / "a.npy", width=4)
+
+
 def test_videos_in_one_file_are_inputs(tmp_path: pathlib.Path) -> None:
     np.savez(tmp_path / "all.npz", v1=X, v2=X[:9])
     found = find_inputs([str(tmp_path / "all.npz")], tmp_path / "out")
@@ -467,7 +477,7 @@ def test_the_decoder_is_only_a_little_ahead() -> None:
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ([], "--input (Video, .npy of features, or folder of them) is needed"),
+        ([], "--input (Video, file of features, or folder of them) is needed"),
         (["--workdir=w", "--input=a", "--threshold=0.5", "--false_alarm_rate=0.1"], "one of them"),
         (["--workdir=w", "--input=a"], "w is not a workdir"),
         (["--input=a"], "--input=a: no such file or folder"),

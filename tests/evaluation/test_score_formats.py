@@ -128,6 +128,7 @@ def test_containers(tmp_path: pathlib.Path) -> None:
         ("s.csv", "clip,when,loss\nv1,0,2\n", r"columns clip, when, loss; name them video, frame"),
         ("s.csv", "<!DOCTYPE html>", "it is a web page"),
         ("s.csv", "PK\x03\x04", "zip archive"),
+        ("s.doc", b"\xd0\xcf\x11\xe0", "an old Word or Excel file, not a file of scores; save"),
         ("s.json", "{", "not JSON"),
         ("s.json", '{"v1": "high"}', "v1: 'high' is not a list of numbers"),
         ("s.json", '[{"a": 1}]', "keys a; 'video' and 'scores' are needed"),

@@ -203,7 +203,7 @@ def test_hdf5(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(90))
     with monkeypatch.context() as without:
         without.setitem(__import__("sys").modules, "h5py", None)
-        with pytest.raises(UserError, match=r"read by h5py: pip install .refinevad_jax\[h5\]"):
+        with pytest.raises(UserError, match=r"which h5py reads: pip install .refinevad_jax\[h5\]"):
             read_shape(path)
     h5py = pytest.importorskip("h5py")
     with pytest.raises(UserError, match="not an HDF5 file, or damaged"):
