@@ -359,3 +359,17 @@ def test_lists_and_folders_of_the_command_line():
     ):
         with pytest.raises(UserError, match=message):
             parse_named(texts, "list", "SPLIT=FILE", ("visual",))
+
+
+def test_one_file_holds_all_videos(tmp_path, capsys):
+    np.savez(tmp_path / "all.npz", v1=ramp(3, 4), v2=ramp(5, 4))
+    (tmp_path / "t.csv").write_text("path,label\nv1.mp4,Normal\nx/v2.mp4,Abuse\n")
+    lists = {"test": tmp_path / "t.csv"}
+    for folder in (tmp_path / "all.npz", tmp_path):
+        request = Request(lists, {"v": folder}, name="made", taxonomy=UCF_CRIME)
+        info, videos = read_request(request)
+        assert [video.load_features().shape for video in videos] == [(1, 3, 4), (1, 5, 4)]
+        assert info.provenance["features"]["v"]["over"] == "path, size and content"
+    np.savez(tmp_path / "all.npz", v1=ramp(3, 4).astype(int), v2=ramp(5, 4))
+    read_request(request)
+    assert "whole numbers are read as they are" in capsys.readouterr().err
