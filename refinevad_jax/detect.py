@@ -35,7 +35,10 @@ WORKDIR = flags.DEFINE_string(
     "Folder of the run, as given to refinevad_jax.main; if not given, the detector that ships.",
 )
 INPUT = flags.DEFINE_multi_string(
-    "input", None, "Video, .npy of features, or folder of them.", required=True
+    "input",
+    None,
+    "Video, file of features, or folder of them.",
+    required=True,
 )
 OUTPUT = flags.DEFINE_string(
     "output", "", "Folder for events, scores and pages; if not given, found. Not for --stream."

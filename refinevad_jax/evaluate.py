@@ -37,8 +37,9 @@ WORKDIR = flags.DEFINE_string("workdir", "", "Folder of the run, as given to ref
 SCORES = flags.DEFINE_string(
     "scores",
     "",
-    "Instead of a run: .npz with an array per video under its id, .npy with one array over all "
-    "videos in the order of the list, or .csv with rows video,score.",
+    "Instead of a run: .npz or .json with an array per video under its id, .npy with one array "
+    "over all videos in the order of the list, .csv with rows video,score or columns "
+    "video,frame,score, or a folder with a file per video.",
 )
 LIST = flags.DEFINE_string(
     "list", "", "With --scores: list of the videos, in any released grammar; instead of --dataset."

@@ -11,6 +11,7 @@ import numpy as np
 from data_prep.annotations.csv_files import read_csv
 from data_prep.annotations.json_files import read_json
 from data_prep.annotations.mat import read_mat_files
+from data_prep.annotations.pipes import read_pipes
 from data_prep.annotations.record import Annotations, joined
 from data_prep.annotations.table_files import read_table, read_unnamed
 from data_prep.annotations.text import read_text
@@ -23,6 +24,7 @@ from data_prep.annotations.vectors import (
 from data_prep.annotations.xml_files import read_xml
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.arrays import load_array, read_header
+from refinevad_jax.files.kinds import refuse_others
 
 
 def read_annotations(path: pathlib.Path) -> Annotations:
@@ -51,6 +53,8 @@ def read_annotations(path: pathlib.Path) -> Annotations:
 def _read_content(content: str, path: pathlib.Path) -> Annotations:
     """The annotations of a text of any kind."""
     source, start = str(path), content.lstrip()
+    if (piped := read_pipes(content, source)) is not None:
+        return piped
     if start[:1] in ("{", "["):
         return read_json(parse_json(content, path), source, path.stem)
     if start[:1] == "<":
@@ -98,6 +102,7 @@ def read_lines(path: pathlib.Path) -> str:
 
     Excel writes "Unicode text" in UTF-16.
     """
+    refuse_others(path, "a text file", "empty", "utf-16")
     try:
         content = path.read_bytes()
         wide = content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)

@@ -12,7 +12,9 @@ from data_prep.catalogue import shanghaitech, ucf_crime, xd_violence
 from refinevad_jax.encoders.video import SUFFIXES
 
 _VIDEO = "|".join(map(re.escape, SUFFIXES))
-_FILE_SUFFIX = re.compile(rf"(\.npy|\.npz|\.txt|\.mat|{_VIDEO})$", re.IGNORECASE)
+_FILE_SUFFIX = re.compile(
+    rf"(\.(npy|npz|txt|csv|mat|h5|hdf5|safetensors|pth?|pkl|pickle)|{_VIDEO})$", re.IGNORECASE
+)
 _VIDEO_SUFFIX = re.compile(rf"({_VIDEO})$", re.IGNORECASE)
 _ENCODER_ENDING = re.compile(r"_(i3d|swin|emb|_vggish|_?gt)$")
 _CROP_ENDING = re.compile(r"__(\d{1,2})$")

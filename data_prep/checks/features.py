@@ -21,7 +21,7 @@ from data_prep.sources.features import (
     length_faults,
     name_release,
     num_segments,
-    read_shape,
+    reading_faults,
 )
 from data_prep.sources.lists import VideoList
 from data_prep.sources.recorded import (
@@ -32,6 +32,7 @@ from data_prep.sources.recorded import (
     read_records,
 )
 from refinevad_jax.errors import UserError
+from refinevad_jax.files.feature_files import FeatureHeader, read_shape, transposed
 
 Files = dict[str, tuple[pathlib.Path, ...]]  # of each video
 LAYOUT_WORDS = {
@@ -118,17 +119,16 @@ def _find_files(root: pathlib.Path, lists: Sequence[VideoList], section: Section
 
 def _read_shapes(videos: Files, section: Section) -> Shapes:
     paths = [path for files in videos.values() for path in files]
-    shapes: Shapes = {}
+    headers: dict[pathlib.Path, FeatureHeader] = {}
     dtypes: collections.Counter[str] = collections.Counter()
     damaged = []
     for path in tqdm.tqdm(paths, desc="reading headers", unit="file", disable=len(paths) < 200):
         try:
-            header = read_shape(path)
+            headers[path] = read_shape(path)
         except UserError as error:
             damaged.append(str(error))
             continue
-        shapes[path] = header.shape
-        dtypes[str(header.dtype)] += 1
+        dtypes[str(headers[path].dtype)] += 1
     section.problem_of("damaged files", damaged, "cannot be used", "file")
     section.facts += [
         ("videos", f"{len(videos):,}"),
@@ -136,7 +136,8 @@ def _read_shapes(videos: Files, section: Section) -> Shapes:
     ]
     if len(dtypes) > 1:
         section.remark("dtypes differ", "files of several number types; all become float16")
-    return shapes
+    section.add(reading_faults(headers))
+    return {path: header.shape for path, header in headers.items()}
 
 
 def _compare_shapes(videos: Files, shapes: Shapes, section: Section) -> None:
@@ -153,6 +154,8 @@ def _compare_shapes(videos: Files, shapes: Shapes, section: Section) -> None:
         for video, files in videos.items()
         if len({shapes[path] for path in files}) > 1
     ]
+    if why := transposed(shapes):
+        section.problem("looks transposed", why)
     section.problem_of("widths differ", odd_width, f"not D = {width}", "file")
     section.problem_of("shapes differ", unequal, "between crops")
 

@@ -30,6 +30,8 @@ def check_list(released: VideoList, taxonomy: Taxonomy | None = None) -> Section
         ("data set", released.data_set or "unknown"),
         ("order", known_order(videos) or "none of the known ones"),
     ]
+    for note in released.notes:
+        section.remark("reading", note)
     _identify(released, section)
     _count_classes(released, taxonomy, section)
     for note in released.notes:

@@ -10,9 +10,10 @@ import tqdm
 
 from data_prep.checks.findings import Section
 from data_prep.dataset.records import are_unit
-from data_prep.sources.features import in_crops, load_file
+from data_prep.sources.features import in_crops
 from data_prep.sources.labels import twin_faults
 from refinevad_jax.errors import UserError
+from refinevad_jax.files.feature_files import file_of, load_file
 from refinevad_jax.files.half import DEGRADED, LOST, NOT_FINITE, TOO_LARGE, to_half
 from refinevad_jax.files.hashes import file_sha256
 
@@ -85,17 +86,20 @@ def check_values(
         )
     # Contents are read a second time only of files with equal rows.
     alike = [path for group in by_content.values() if len(group) > 1 for path in group]
-    section.add(twin_faults({path: file_sha256(path) for path in alike}, sources))
+    section.add(twin_faults({path: _content(path) for path in alike}, sources))
 
 
 def _features(path: pathlib.Path, layout: str, *, whole: bool) -> np.ndarray:
     """A file as [N, T, D], or eight of its T."""
-    if path.suffix.lower() == ".npy" and not whole:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    else:
-        array = load_file(path)
-    features = in_crops(array, layout)
+    features = in_crops(load_file(path, mapped=not whole), layout)
     if not whole and features.shape[1] > SAMPLED_ROWS:
         places = np.linspace(0, features.shape[1] - 1, SAMPLED_ROWS).astype(int)
         features = features[:, places]
     return features
+
+
+def _content(path: pathlib.Path) -> str:
+    """A digest of a feature file, or of one array of a file of several."""
+    if file_of(path) == path:
+        return file_sha256(path)
+    return hashlib.sha256(load_file(path).tobytes()).hexdigest()

@@ -1,5 +1,7 @@
 """Feature files in every released layout: found for the rows of a list, told apart, loaded.
 
+One file is read by refinevad_jax.files.feature_files, whatever its format.
+
 Layouts of a video: (T, D) in one file; (T, D) in a file per crop, `<video>__<k>.npy`, crop 0 with
 or without number; (T, crops, D) or (crops, T, D) in one file; Sultani's text, 32 lines x D.
 """
@@ -9,7 +11,6 @@ import functools
 import itertools
 import pathlib
 import re
-import warnings
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
@@ -18,15 +19,23 @@ import tqdm
 
 from data_prep.catalogue.lookup import data_set_of, name_features
 from data_prep.catalogue.video_names import VideoName, is_video_path, match_key, parse_path
-from data_prep.sources.faults import Fault, Weight
+from data_prep.sources.faults import Fault, Weight, tell
 from data_prep.sources.lists import TRAIN, ListEntry, VideoList
+from data_prep.sources.truth import warn
 from refinevad_jax.data.bags import Modality
 from refinevad_jax.encoders.record import read_record
 from refinevad_jax.errors import UserError
-from refinevad_jax.files.arrays import Header, load_array, read_header
+from refinevad_jax.files.feature_files import (
+    CROP_COUNTS,
+    SUFFIXES,
+    UNSAFE,
+    FeatureHeader,
+    feature_paths,
+    load_file,
+    read_shape,
+    transposed,
+)
 
-SUFFIXES = (".npy", ".txt")
-CROP_COUNTS = (1, 5, 10)
 LAYOUTS = ("auto", "crops_first", "time_first")
 Shapes = dict[pathlib.Path, tuple[int, ...]]
 
@@ -41,7 +50,8 @@ class FeatureFile(NamedTuple):
 class FeatureFolder:
     """A folder of feature files, and which of them the rows of a list mean.
 
-    A row that names a .npy or .txt file means the one at its path below the folder, or else the one
+    One file with an array per video is such a folder too, and each of its arrays a file. A row that
+    names a feature file means the one at its path below the folder, or else the one
     at the longest ending of its path that exists there. A row that names a video file means the
     features of that video: the file at its path without the suffix, found in the same way, or else
     the file of that name in another folder. Other rows are found by the video's name: a
@@ -50,23 +60,25 @@ class FeatureFolder:
     """
 
     def __init__(self, root: pathlib.Path) -> None:
-        if not root.is_dir():
-            raise UserError(f"{root}: no such folder; name the one with the feature files")
+        if not root.exists():
+            raise UserError(f"{root}: no such folder or file; name that of the features")
         self.root = root
 
     @functools.cached_property
     def index(self) -> dict[str, list[FeatureFile]]:
-        """Every .npy and .txt file below the folder, by match_key of its video, in path order.
+        """Every feature file below the folder, by match_key of its video, in path order.
 
         Raises UserError if there is none.
         """
         found: dict[str, list[FeatureFile]] = {}
-        for path in sorted(self.root.rglob("*")):
-            if path.suffix.lower() in SUFFIXES and path.is_file():
-                name = parse_path(path.name)
-                found.setdefault(match_key(name.video_id), []).append(FeatureFile(path, name))
+        for path in feature_paths(self.root):
+            name = parse_path(path.name)
+            found.setdefault(match_key(name.video_id), []).append(FeatureFile(path, name))
         if not found:
-            raise UserError(f"{self.root}: no .npy or .txt file below it; name the feature folder")
+            raise UserError(
+                f"{self.root}: no feature file below it ({', '.join(SUFFIXES)}); name the feature "
+                "folder"
+            )
         return found
 
     @functools.cached_property
@@ -122,7 +134,7 @@ class FeatureFolder:
     def _at_path(self, written: str) -> pathlib.Path | None:
         """The file at a path, or at its longest ending: lists hold their authors' folders."""
         parts = [part for part in re.split(r"[/\\]", written) if part not in ("", ".")]
-        if not parts or not parts[-1].lower().endswith(SUFFIXES):
+        if not parts or not parts[-1].lower().endswith((*SUFFIXES, *UNSAFE)):
             return None
         for first in range(len(parts)):
             candidate = self.root.joinpath(*parts[first:])
@@ -227,13 +239,15 @@ def length_faults(
 def read_shapes(bags: Collection[Sequence[pathlib.Path]]) -> Shapes:
     """Shapes of all feature files, from their headers alone; a bag is one video's files.
 
-    Raises UserError as read_shape does, and if the crops of a video differ in shape.
+    Says on stderr what had to be done to read them. Raises UserError as read_shape does, and if the
+    crops of a video differ in shape.
     """
     shapes: Shapes = {}
+    headers: dict[pathlib.Path, FeatureHeader] = {}
     # disable=None: no bar if stderr is a file.
     for files in tqdm.tqdm(bags, "reading headers", unit="video", leave=False, disable=None):
         for path in files:
-            header = read_shape(path)
+            header = headers[path] = read_shape(path)
             if len(files) > 1 and len(header.shape) > 2:
                 raise UserError(
                     f"{path}: {header.dtype} of shape {header.shape}; expected (T, D), since each "
@@ -245,26 +259,18 @@ def read_shapes(bags: Collection[Sequence[pathlib.Path]]) -> Shapes:
             raise UserError(
                 f"{files[0]}: crops differ in shape: {differing}; extract the video again"
             )
+    tell(reading_faults(headers))
     return shapes
 
 
-def read_shape(path: pathlib.Path) -> Header:
-    """Shape and dtype of a feature file: of .npy from its header, of text by reading it.
-
-    Raises UserError if the file is damaged, empty or does not hold numbers in two or three axes.
-    """
-    if path.suffix.lower() == ".txt":
-        array = load_file(path)
-        return Header(array.shape, array.dtype)
-    header = read_header(path)
-    if header.dtype.kind not in "fiu" or len(header.shape) not in (2, 3):
-        raise UserError(
-            f"{path}: {header.dtype} of shape {header.shape}; expected numbers of shape (T, D), "
-            "(T, crops, D) or (crops, T, D)"
-        )
-    if 0 in header.shape:
-        raise UserError(f"{path}: no segments (shape {header.shape}); leave the video out")
-    return header
+def reading_faults(headers: Mapping[pathlib.Path, FeatureHeader]) -> list[Fault]:
+    """What had to be done to read files; each is no more than a note."""
+    found: dict[str, list[str]] = {}
+    for path, header in headers.items():
+        for what, detail in header.remarks.items():
+            found.setdefault(what, []).append(f"{path.name} ({detail})" if detail else path.name)
+    means = "docs/data_format.md says how feature files are read"
+    return [Fault(what, tuple(files), means, Weight.NOTED, "file") for what, files in found.items()]
 
 
 def name_release(
@@ -338,6 +344,10 @@ def parse_modalities(
             raise UserError(f"--modality={text}: {match[1]} appears twice")
         modalities.append(Modality(match[1], int(match[2])))
     first = next(iter(shapes))
+    if not texts and (why := transposed(shapes)):
+        if len({shape[-1] for shape in shapes.values()}) > 1:
+            raise UserError(why)
+        warn([first.name], why)
     if not modalities:
         modalities = [Modality(name, shapes[first][-1])]
     width = sum(modality.width for modality in modalities)
@@ -400,15 +410,3 @@ def in_crops(features: np.ndarray, layout: str) -> np.ndarray:
     if features.ndim == 2:
         return features[None]
     return features.swapaxes(0, 1) if layout == "time_first" else features
-
-
-def load_file(path: pathlib.Path) -> np.ndarray:
-    """All of a feature file. Raises UserError naming it, for text with the row."""
-    if path.suffix.lower() != ".txt":
-        return load_array(path)
-    try:
-        with warnings.catch_warnings(action="error"):  # for a file without numbers
-            return np.loadtxt(path, np.float32, comments=None, encoding="ascii", ndmin=2)
-    except (OSError, ValueError, UserWarning) as error:
-        reason = str(error).split(";")[0].rstrip(".")  # what follows is advice to programmers
-        raise UserError(f"{path}: {reason}; copy the file again") from error

@@ -16,7 +16,8 @@ from collections.abc import Iterable, Sequence
 from data_prep.annotations import read_annotations
 from data_prep.annotations.reading import read_lines
 from data_prep.catalogue.lookup import data_set_of_all, label_from_name
-from data_prep.catalogue.video_names import is_normal_label, is_video_path, parse_path
+from data_prep.catalogue.video_names import is_normal_label, parse_path
+from data_prep.sources.list_grammars import is_file, read_rows
 from refinevad_jax.errors import UserError
 
 TRAIN = "train"  # the split that a network learns from
@@ -27,7 +28,6 @@ _HEADERS = {
     for name in ("path", "video", "video_name", "video_path", "filename", "file", "name", "clip")
     for label in ("label", "class", "category")
 }
-_FILE = re.compile(r"\.(npy|txt)$", re.IGNORECASE)
 # (line, path, label or None)
 _Row = tuple[int, str, str | None]
 
@@ -102,22 +102,25 @@ def split_of(text: str) -> tuple[str, pathlib.Path]:
 def read_list(path: pathlib.Path, split: str = "") -> VideoList:
     """Reads a list in any grammar.
 
-    split: which it is, if it is known.
+    split: which it is, if it is known; a JSON file may hold several.
 
     Accepted everywhere: CRLF, a byte order mark, blank lines, `# comments`, a missing final
     newline, back-slashes and folders of other machines in paths, paths with and without suffix; in
     CSV also quotes, and `;` for the comma. Raises UserError naming file and line if the file is not
     a list.
     """
-    return dataclasses.replace(_read(path), split=split)
+    return dataclasses.replace(_read(path, split), split=split)
 
 
-def _read(path: pathlib.Path) -> VideoList:
+def _read(path: pathlib.Path, split: str) -> VideoList:
     content = read_lines(path)
     numbered = enumerate((line.strip() for line in content.split("\n")), 1)
     lines = [(i, line) for i, line in numbered if not re.fullmatch(r"[\s,;]*|#\s.*", line)]
     if not lines:
         raise UserError(f"{path}: lists no video; check that this is the right file")
+    if found := read_rows(content, lines, path, split):
+        read = _build(found.grammar, path, found.rows)
+        return dataclasses.replace(read, notes=found.notes)
     if content.lstrip()[:1] in ("{", "["):
         return _from_annotations(path)
     if flags := _read_flags(lines):
@@ -128,7 +131,7 @@ def _read(path: pathlib.Path) -> VideoList:
     columns = [field.lower() for field in first[:2]]
     if columns[0] == "path" or columns == ["video-id"] or tuple(columns) in _HEADERS:
         return _read_csv(lines[1:], path, delimiter, first)
-    if len(first) > 1 and _is_file(first[0]) and delimiter != "\t":
+    if len(first) > 1 and is_file(first[0]) and delimiter != "\t":
         return _read_csv(lines, path, delimiter, ["path", "label"])
     if tuple(lines[0][1].lower().split()) in _HEADERS:
         parts = [(number, line.rsplit(None, 1)) for number, line in lines[1:]]
@@ -150,7 +153,7 @@ def _read_flags(lines: Sequence[tuple[int, str]]) -> list[_Row]:
     for (number, _), part in zip(lines, parts, strict=True):
         name = part["name"].strip('"') if part else ""
         # A comma may also part the columns of a CSV file of other labels.
-        if part is None or not (_is_file(name) or _is_one_name(name)) or "," in part["mark"]:
+        if part is None or not (is_file(name) or _is_one_name(name)) or "," in part["mark"]:
             return []
         rows.append((number, name, "Normal" if is_normal_label(part["flag"]) else "Abnormal"))
     return rows
@@ -185,15 +188,11 @@ def _read_csv(
     return read
 
 
-def _is_file(path: str) -> bool:
-    return _FILE.search(path) is not None or is_video_path(path)
-
-
 def _is_one_name(line: str) -> bool:
-    if _is_file(line):
+    if is_file(line):
         return True
     # uws4vad's `name@frames` is not a name; `CLE@GSW` in an XD-Violence title is.
-    return re.fullmatch(r"[^\s,]+", line) is not None and not re.search(r"@\d+$", line)
+    return re.fullmatch(r"[^\s,|]+", line) is not None and not re.search(r"@\d+$", line)
 
 
 def _from_annotations(path: pathlib.Path) -> VideoList:
@@ -208,7 +207,7 @@ def _from_annotations(path: pathlib.Path) -> VideoList:
         for i, video in enumerate(annotations.video_ids, 1)
     ]
     read = _build(f"annotation file, {annotations.grammar}", path, rows)
-    if annotations.num_frames and None in read.labels.values():
+    if annotations.num_frames and not annotations.spans and None in read.labels.values():
         note = "its numbers were read as frames, not as labels, which only 0 and 1 are"
         return dataclasses.replace(read, notes=(note,))
     return read

@@ -55,6 +55,7 @@ from data_prep.sources.truth import (
 from refinevad_jax.data.bags import BagsInfo, Modality
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
+from refinevad_jax.files.feature_files import file_of
 from refinevad_jax.files.hashes import file_sha256
 
 # "features" and "release" are two spellings of the same: lists.
@@ -222,7 +223,8 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
     layouts = [choose_layout(request.layout, of_one) for of_one in of_folders]
     digests = [digests_of(of_one) for of_one in of_folders]
     sources = {path: lists[video.split].source for video in listed for path in video.files[0]}
-    tell(twin_faults(digests[0], sources))
+    alone = {path: digest for path, digest in digests[0].items() if file_of(path) == path}
+    tell(twin_faults(alone, sources))
     for read in lists.values():
         files = {video.video_id: video.files[0] for video in listed if video.split == read.split}
         tell(crop_faults(files, shapes, layouts[0], read))
@@ -388,7 +390,7 @@ def hash_files(
     """
     digest = hashlib.sha256()
     for path in sorted(files):
-        size = path.stat().st_size
+        size = file_of(path).stat().st_size
         digest.update(f"{path.relative_to(root).as_posix()}\0{size}\0".encode())
         if digests:
             digest.update(bytes.fromhex(digests[path]))

@@ -14,6 +14,7 @@ from data_prep.sources.truth import warn
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, NAMES
 from refinevad_jax.encoders.record import FeatureRecord, read_record
 from refinevad_jax.errors import UserError
+from refinevad_jax.files.feature_files import file_of
 from refinevad_jax.files.hashes import file_sha256, json_sha256
 
 # Feature archives of the field take tens of GB: above this, file contents are not hashed.
@@ -41,9 +42,11 @@ def read_records(files: Iterable[pathlib.Path]) -> tuple[Records, list[str]]:
 
 def digests_of(files: Collection[pathlib.Path]) -> dict[pathlib.Path, str]:
     """SHA-256 of each file; empty if they hold more than MAX_HASHED_BYTES together."""
-    if sum(path.stat().st_size for path in files) > MAX_HASHED_BYTES:
+    holding = {path: file_of(path) for path in files}
+    if sum(file.stat().st_size for file in set(holding.values())) > MAX_HASHED_BYTES:
         return {}
-    return {path: file_sha256(path) for path in files}
+    digests = {file: file_sha256(file) for file in set(holding.values())}
+    return {path: digests[file] for path, file in holding.items()}
 
 
 def find_disagreements(records: Records) -> list[str]:

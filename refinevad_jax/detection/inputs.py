@@ -40,7 +40,17 @@ from refinevad_jax.encoders.video import (
     import_av,
 )
 from refinevad_jax.errors import UserError
-from refinevad_jax.files.arrays import load_array
+from refinevad_jax.files.feature_files import (
+    CONTAINERS,
+    CROP_COUNTS,
+    TEXTS,
+    UNSAFE,
+    feature_paths,
+    file_of,
+    load_file,
+    read_shape,
+)
+from refinevad_jax.files.feature_files import SUFFIXES as FEATURES
 from refinevad_jax.files.half import require_half
 from refinevad_jax.files.hashes import file_sha256
 from refinevad_jax.runtime.addresses import is_address, shown
@@ -115,7 +125,12 @@ def find_inputs(inputs: Sequence[str], output: pathlib.Path) -> dict[str, pathli
         path = pathlib.Path(text)
         if path.is_dir():
             inside = _in_folder(text, path, output)
-        elif path.is_file():
+        elif path.suffix.lower() in CONTAINERS and path.is_file():
+            arrays = list(feature_paths(path))
+            inside = {str(one.relative_to(path.parent).with_suffix("")): one for one in arrays}
+            if arrays == [path]:
+                inside = {path.stem: path}
+        elif file_of(path).is_file():
             inside = {path.stem: path}
         elif is_address(text) or is_pipe(text):
             what = "an address" if is_address(text) else "a pipe"
@@ -139,7 +154,7 @@ def require_text(path: pathlib.Path) -> None:
 
 def is_video(path: pathlib.Path) -> bool:
     """Whether an input is taken for a video."""
-    return path.suffix.lower() != ".npy"
+    return file_of(path).suffix.lower() not in (*FEATURES, *UNSAFE)
 
 
 def _in_folder(text: str, folder: pathlib.Path, output: pathlib.Path) -> dict[str, pathlib.Path]:
@@ -152,7 +167,10 @@ def _in_folder(text: str, folder: pathlib.Path, output: pathlib.Path) -> dict[st
         if path.is_file() and not (within and written in path.resolve().parents)
     ]
     videos = [path for path in files if path.suffix.lower() in SUFFIXES]
-    features = [path for path in files if not is_video(path)]
+    holding = [path for path in files if path.suffix.lower() in (".npy", *CONTAINERS)]
+    if not (videos or holding):
+        holding = [path for path in files if path.suffix.lower() in (*TEXTS, *UNSAFE)]
+    features = [one for path in holding for one in feature_paths(path)]
     found: dict[str, pathlib.Path] = {}
     left_out = []
     for path in [*videos, *features]:
@@ -164,15 +182,15 @@ def _in_folder(text: str, folder: pathlib.Path, output: pathlib.Path) -> dict[st
             raise UserError(f"{found[name]} and {path} would both become {name}; rename one")
         else:
             found[name] = path
-    known = {*videos, *features, *(path.with_suffix(".json") for path in features)}
+    known = {*videos, *holding, *(path.with_suffix(".json") for path in features)}
     left_out += [
-        f"{path.relative_to(folder)} (neither video nor .npy)"
+        f"{path.relative_to(folder)} (neither video nor features)"
         for path in files
         if path not in known
     ]
     if not found:
         raise UserError(
-            f"--input={text}: no video and no .npy of features in it; videos are "
+            f"--input={text}: no video and no file of features in it; videos are "
             f"{', '.join(SUFFIXES)}"
         )
     if left_out:
@@ -207,21 +225,32 @@ def _video_among(
 
 
 def read_features(
-    path: pathlib.Path, frames_per_segment: int = FRAMES_PER_SEGMENT, rate: Rate = ASSUMED
+    path: pathlib.Path,
+    frames_per_segment: int = FRAMES_PER_SEGMENT,
+    rate: Rate = ASSUMED,
+    *,
+    num_crops: int = 0,
+    width: int = 0,
 ) -> Features:
-    """A feature file, (T, D) or (T, N, D), and what the record beside it says.
+    """A feature file, (T, D), (T, N, D) or (N, T, D), and what the record beside it says.
 
     Its rows stand for frames_per_segment frames each, at the recorded rate; `rate` counts if no
-    record states one. Raises UserError if it is not such an array, or the record contradicts it.
+    record states one. num_crops, width: of the run, which tell the axes if the shape alone does
+    not; 0 if they are not known. Raises UserError if it is not such an array, or the record
+    contradicts it.
     """
-    array = load_array(path)
-    if array.dtype.kind != "f" or array.ndim not in (2, 3):
-        raise UserError(f"{path}: shape {array.shape}, expected (T, D) or (T, crops, D) of numbers")
-    if not array.size or not np.isfinite(array).all():
-        raise UserError(f"{path}: is empty or holds values that are not finite")
-    rows = array[:, None] if array.ndim == 2 else array
-    half = require_half(rows.transpose(1, 0, 2), str(path))  # what the network was trained on
+    array = load_file(path)
+    said = [f"{what}: {found}" for what, found in read_shape(path).remarks.items()]
+    if not np.isfinite(array).all():
+        raise UserError(f"{path}: holds values that are not finite; extract it again")
     record = read_record(path)
+    if array.ndim == 2 and array.shape[1] != width == array.shape[0]:
+        raise UserError(
+            f"{path}: shape {array.shape}, but D of the run is {width}: it looks like (D, T); save "
+            "it as (T, D), in NumPy array.T"
+        )
+    rows, more = _time_first(array, path, num_crops, made_here=record is not None)
+    said += more
     if record and record.features_sha256 != file_sha256(path):
         raise UserError(f"{path}: not what its record {record.path} vouches for; extract it again")
     if record and frames_per_segment != FRAMES_PER_SEGMENT:
@@ -229,7 +258,8 @@ def read_features(
             f"{path}: segments of {FRAMES_PER_SEGMENT} frames, the run was trained on segments of "
             f"{frames_per_segment}; give features like those"
         )
-    warnings = [*(record.warnings if record else []), *([half.words] if half.fault else [])]
+    half = require_half(rows.transpose(1, 0, 2), str(path))  # what the network was trained on
+    warnings = [*(record.warnings if record else []), *said, *([half.words] if half.fault else [])]
     if record and record.rate:
         if rate.source == FLAG and not math.isclose(rate.fps, record.rate, rel_tol=1e-3):
             warnings.append(
@@ -238,12 +268,10 @@ def read_features(
             )
         rate = Rate(record.rate, RECORDED)
     fps = rate.fps
-    seconds = np.arange(len(array) + 1) * frames_per_segment / fps
+    seconds = np.arange(len(rows) + 1) * frames_per_segment / fps
     if record and record.segment_seconds:
         seconds = np.array(record.segment_seconds)
-    if rows.shape[1] > 10:
-        raise UserError(f"{path}: {rows.shape[1]} crops; save it as (T, crops, D), at most 10")
-    num_frames = record.num_frames if record else len(array) * frames_per_segment
+    num_frames = record.num_frames if record else len(rows) * frames_per_segment
     video, without_video = _recorded_video(path, record)
     return Features(
         path=path,
@@ -258,6 +286,33 @@ def read_features(
         video=video,
         without_video=without_video,
     )
+
+
+def _time_first(
+    array: np.ndarray, path: pathlib.Path, num_crops: int, *, made_here: bool
+) -> tuple[np.ndarray, list[str]]:
+    """Features as [T, N, D], and what was assumed. Raises UserError if no axis can be the crops.
+
+    made_here: it is (T, N, D), as extraction writes it.
+    """
+    if array.ndim == 2:
+        return array[:, None], []
+    if made_here:
+        return array, []
+    first, second = (array.shape[axis] in CROP_COUNTS for axis in (0, 1))
+    if first and second and num_crops in array.shape[:2]:
+        first, second = (size == num_crops for size in array.shape[:2])
+    if first and not second:
+        what = "one video, whose first axis is a batch" if len(array) == 1 else "(crops, T, D)"
+        return array.swapaxes(0, 1), [f"shape {array.shape} is read as {what}"]
+    if first and second:
+        return array, [f"shape {array.shape} is read as (T, crops, D); it may be (crops, T, D)"]
+    if array.shape[1] > max(CROP_COUNTS):
+        raise UserError(
+            f"{path}: shape {array.shape}; neither of its first two axes can be the crops, 1, 5 or "
+            "10; save it as (T, D) or (T, crops, D)"
+        )
+    return array, []
 
 
 def _recorded_video(

@@ -147,8 +147,14 @@ def detect(
                     keep=outputs.output_paths(output, name)["npy"],
                 )
             else:
-                rate = rate_of_features(detector, settings)
-                features = read_features(path, detector.frames_per_segment, rate)
+                run = detector.run
+                features = read_features(
+                    path,
+                    detector.frames_per_segment,
+                    rate_of_features(detector, settings),
+                    num_crops=run.num_crops,
+                    width=run.info.width,
+                )
             crops, _, width = features.features.shape
             detector.check(str(path), width, features.encoder, crops)
         except UserError as error:

@@ -16,9 +16,9 @@ from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation import page_content, score_files
 from refinevad_jax.evaluation.numbers import measure
 from refinevad_jax.evaluation.outcomes import event_list, outcomes, video_rows
+from refinevad_jax.evaluation.score_formats import content_sha256
 from refinevad_jax.evaluation.scored_split import ScoredSplit, stored_arrays
 from refinevad_jax.evaluation.scoring import Scorer, VideoScores
-from refinevad_jax.files.hashes import file_sha256
 from refinevad_jax.report import tables
 from refinevad_jax.report.page import write_page
 from refinevad_jax.runs import evaluations
@@ -166,7 +166,7 @@ def evaluate_scores(
         "num_segments": scored.num_segments,
         "scores": {
             "file": path.name,
-            "sha256": file_sha256(path),
+            "sha256": content_sha256(path),
             "per": scored.resolution,
             "notes": scored.notes,
             **(provenance or {}),

@@ -4,7 +4,6 @@ V videos, L scores of a video, K crops, C categories. Nothing is unpickled. docs
 table of the shapes that are taken.
 """
 
-import csv
 import dataclasses
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +12,7 @@ import numpy as np
 
 from refinevad_jax.data.bags import Bag, BagsInfo
 from refinevad_jax.errors import UserError
+from refinevad_jax.evaluation.score_formats import read_content
 from refinevad_jax.evaluation.score_lengths import (
     expected_lengths,
     named,
@@ -21,14 +21,11 @@ from refinevad_jax.evaluation.score_lengths import (
 )
 from refinevad_jax.evaluation.scored_split import ScoredSplit
 from refinevad_jax.evaluation.scoring import VideoScores, top_k_mean
-from refinevad_jax.files.arrays import load_array, load_packed
 from refinevad_jax.runtime import commands
 
 TOP_K_DIVISOR = 16  # a video's score is the mean of its T / 16 + 1 highest, as in config.loss
 CROPS = (5, 10)  # K in use
 JOINED = {"scores", "video_ids", "num_segments"}  # an .npz whose scores are one array
-SUFFIXES = (".npz", ".npy", ".csv")
-MAX_CSV_BYTES = 2**30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,8 +72,9 @@ def read_scores(
     video's segments, evaluated frames or frames, or the same number for all.
 
     Args:
-        path: .npz with one array per video under its id, or with JOINED; .npy with one array, the
-            videos in the order of the split's list; .csv with rows `video,score[,score ...]`.
+        path: by video: .npz with one array per video under its id, or with JOINED, .json, tables
+            with rows `video,score[,score ...]` or a column per name, a folder; or one array, the
+            videos in the order of the split's list. See score_formats.
         info: the data set.
         bags: V videos. If features are missing (T = 0), T follows from the scores.
         length_rules: T [V] by each rule that the features of the videos may follow, the usual one
@@ -86,7 +84,7 @@ def read_scores(
     Raises UserError that counts and names the videos that are unknown, missing, of a wrong length
     or not finite.
     """
-    given = _load(path, _columns(info))
+    given, read = _load(path, _columns(info))
     ids, size, columns = [bag.video_id for bag in bags], info.frames_per_segment, _columns(info)
     rules = dict(length_rules or {})
     if all(bag.num_segments for bag in bags):
@@ -97,6 +95,7 @@ def read_scores(
     else:
         arrays = _cut(path, given.joined, rules, bags, size, columns)
         notes = ["the file names no video: taken in the order of the list, which cannot be checked"]
+    notes = read + notes
     arrays, more = _without_crops(path, arrays, ids, columns)
     notes += more
     _check_values(path, arrays, ids, columns)
@@ -128,30 +127,20 @@ def _columns(info: BagsInfo) -> int:
     return 1 + info.taxonomy.num_categories
 
 
-def _load(path: pathlib.Path, columns: int) -> _Given:
-    if path.is_dir():
-        raise UserError(
-            f"{path}: a folder; join its files into one .npz with an array per video under its id"
-        )
-    if path.suffix.lower() not in SUFFIXES:
-        raise UserError(
-            f"{path}: scores are read from .npz (by video), .npy (one array) or .csv (video,score)"
-        )
-    if path.suffix.lower() == ".npy":
-        return _Given({}, load_array(path))
-    if path.suffix.lower() == ".csv":
-        return _Given(_read_csv(path))
-    content = load_packed(path)
+def _load(path: pathlib.Path, columns: int) -> tuple[_Given, list[str]]:
+    content, notes = read_content(path)
+    if not isinstance(content, dict):
+        return _Given({}, content), notes
     if {"video_ids", "offsets"} <= content.keys():
         raise UserError(
             f"{path}: scores.npz of an evaluation, which is done: its numbers are in metrics.json "
             f"beside it, and {commands.spell('compare')} takes its folder"
         )
     if content.keys() >= JOINED:
-        return _joined_by_name(path, content, columns)
+        return _joined_by_name(path, content, columns), notes
     if len(content) == 1 and next(iter(content)) in ("arr_0", "scores"):  # np.savez of one array
-        return _Given({}, next(iter(content.values())))
-    return _Given(content)
+        return _Given({}, next(iter(content.values()))), notes
+    return _Given(content), notes
 
 
 def _joined_by_name(path: pathlib.Path, content: Mapping[str, np.ndarray], columns: int) -> _Given:
@@ -179,33 +168,6 @@ def _joined_by_name(path: pathlib.Path, content: Mapping[str, np.ndarray], colum
     )
 
 
-def _read_csv(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """Rows `video,score[,score ...]`, in time order; rows of one video are joined."""
-    found: dict[str, list[float]] = {}
-    try:
-        if path.stat().st_size > MAX_CSV_BYTES:
-            raise UserError(f"{path}: longer than {MAX_CSV_BYTES:,} bytes; save it as .npz")
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            for number, row in enumerate(csv.reader(file, strict=True), 1):
-                try:
-                    values = [float(text) for text in row[1:]]
-                except ValueError as error:
-                    if number == 1:  # a header
-                        continue
-                    raise UserError(
-                        f"{path}:{number}: {', '.join(row)[:80]!r} is not video,score[,score ...]"
-                    ) from error
-                if row:
-                    found.setdefault(row[0].strip(), []).extend(values)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: not a CSV file in UTF-8 ({error})") from error
-    if not found:
-        raise UserError(f"{path}: no row video,score in it")
-    return {name: np.array(values, np.float64) for name, values in found.items()}
-
-
 def _matched(
     path: pathlib.Path, names: Sequence[str], ids: Sequence[str], key: Callable[[str], str]
 ) -> tuple[list[str], list[str]]:
@@ -213,12 +175,16 @@ def _matched(
     known = set(ids)
     chosen = {name: name for name in names if name in known}
     open_ids = {key(video): video for video in ids if video not in chosen}
-    unknown = []
+    in_any_case: dict[str, list[str]] = {}
+    for video in ids:
+        in_any_case.setdefault(key(video).casefold(), []).append(video)
+    unknown: list[str] = []
     for name in names:
         if name in chosen:
             continue
-        video = open_ids.get(key(name))
-        if video is None:
+        alike = in_any_case.get(key(name).casefold(), [])
+        video = open_ids.get(key(name), alike[0] if len(alike) == 1 else "")
+        if not video:
             unknown.append(name)
         elif video in chosen:
             raise UserError(
@@ -243,7 +209,7 @@ def _matched(
     renamed = [name for video, name in chosen.items() if name != video]
     notes = [f"{len(ids)} videos, found by name"]
     if renamed:
-        notes.append(f"{len(renamed)} names were shortened to those of the list ({named(renamed)})")
+        notes.append(f"{len(renamed)} names were matched to those of the list ({named(renamed)})")
     return [chosen[video] for video in ids], notes
 
 
@@ -308,12 +274,14 @@ def _without_crops(
         array.reshape(array.shape[:1] + tuple(n for n in array.shape[1:] if n != 1))
         for array in arrays
     ]
+    if any(array.ndim == 2 and array.shape[1] != columns for array in arrays) and all(
+        array.ndim == 1 or (array.ndim == 2 and len(array) == 1) for array in arrays
+    ):
+        return [array.reshape(-1) for array in arrays], []
     if any(array.ndim != 2 or array.dtype.kind not in "fiu" for array in arrays):
         return arrays, []
     if all(array.shape[1] == columns for array in arrays):
         return arrays, [f"{columns} numbers per score: probabilities, normal first"]
-    if all(len(array) == 1 for array in arrays):
-        return [array[0] for array in arrays], []
     found = [
         (axis, count)
         for axis in (0, 1)
@@ -376,13 +344,25 @@ def _check_values(
 
 
 def _range_note(arrays: Sequence[np.ndarray]) -> list[str]:
+    """What the values of all scores tell of what they are."""
     low, high = min(array.min() for array in arrays), max(array.max() for array in arrays)
-    if low >= 0 and high <= 1:
-        return []
-    return [
-        f"scores lie in [{low:.4g}, {high:.4g}]: false alarms at 0.5 and the scores of events are "
-        "meant for [0, 1]"
-    ]
+    notes = []
+    if low < 0 or high > 1:
+        notes.append(
+            f"scores lie in [{low:.4g}, {high:.4g}]: false alarms at 0.5 and the scores of events "
+            "are meant for [0, 1]; AUC and AP depend on the order alone"
+        )
+    values = np.unique(np.concatenate([np.unique(array)[:3] for array in arrays]))
+    flat = sum(len(array) > 1 and (array == array[:1]).all() for array in arrays)
+    if len(values) == 1:
+        notes.append(f"all scores are {values[0]:g}: they rank nothing")
+    elif len(values) == 2 and all(np.isin(array, values).all() for array in arrays):
+        notes.append(
+            f"all scores are {values[0]:g} or {values[1]:g}: labels, or scores cut by a threshold"
+        )
+    elif flat > len(arrays) / 2:
+        notes.append(f"{flat} of {len(arrays)} videos have one score throughout")
+    return notes
 
 
 def _video_scores(array: np.ndarray) -> VideoScores:

@@ -29,7 +29,7 @@ from refinevad_jax.evaluation.scored_split import ScoredSplit
 from refinevad_jax.evaluation.scoring import Scorer
 from refinevad_jax.metrics.frames import false_alarm_rate, threshold_at_false_alarm_rate
 from refinevad_jax.metrics.latency import alarm_delays, early_average_precision
-from refinevad_jax.report.tables import number, percent
+from refinevad_jax.report.tables import aligned, number, percent
 from refinevad_jax.runs import evaluations
 from refinevad_jax.runs.checkpoints import restore
 from refinevad_jax.runs.run import Run, is_published, read_run, seed_workdirs
@@ -277,7 +277,6 @@ def cost_table(content: dict[str, Any]) -> str:
     lines = [
         f"{content['dataset']}, split {content['split']}, as streams: {content['num_videos']} "
         f"videos, {content['num_videos_with_truth']} with frame truth; {content['scored_by']}",
-        f"{'':28}{'stream':>9}{'offline':>9}",
     ]
     titles = {
         "frame_auc": "frame AUC",
@@ -286,23 +285,30 @@ def cost_table(content: dict[str, Any]) -> str:
         "video_auc": "video AUC",
         "early_ap": f"AP, first {stream['early_seconds']:g} s of events",
     }
-    for key, title in titles.items():
-        values = [number(stream[name][key]) for name in ("stream", "offline")]
-        lines.append(f"{title:28}{values[0]:>9}{values[1]:>9}")
-    lines += [
-        f"thresholds from {stream['thresholds_from']}; found by streams, offline in brackets:",
-        "target        threshold  false alarms     frames           videos           "
-        "events  median delay",
+    values = [
+        [title, *(number(stream[name][key]) for name in ("stream", "offline"))]
+        for key, title in titles.items()
     ]
+    lines += aligned([["", "stream", "offline"], *values])
+    lines.append(
+        f"thresholds from {stream['thresholds_from']}; found by streams, offline in brackets:"
+    )
+    header = ["target", "threshold", "false alarms", "frames", "videos", "events", "median delay"]
+    rows = [header]
     for item in stream["operating_points"]:
-        pairs = "".join(
-            f"{percent(item[key]) + ' %':<8} {'(' + percent(item['offline'][key]) + ')':<8}"
+        pairs = [
+            f"{percent(item[key])} % ({percent(item['offline'][key])})"
             for key in ("false_alarm_rate", "detection_rate", "anomalous_videos_found")
-        )
+        ]
         missed, delay = item["events_missed"], item["median_delay_seconds"]
-        events = "–" if missed is None else f"{percent(1 - missed)} %"
-        lines.append(
-            f"{percent(item['target_false_alarm_rate']) + ' %':<14}{number(item['threshold']):<11}"
-            f"{pairs}{events:<8}{'–' if delay is None else f'{delay:.1f} s'}"
+        rows.append(
+            [
+                f"{percent(item['target_false_alarm_rate'])} %",
+                number(item["threshold"]),
+                *pairs,
+                "–" if missed is None else f"{percent(1 - missed)} %",
+                "–" if delay is None else f"{delay:.1f} s",
+            ]
         )
+    lines += aligned(rows, left=len(header))
     return "\n".join(lines)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from refinevad_jax.errors import UserError
+from refinevad_jax.files.kinds import object_array, refuse_others
 
 # What an .npz may unpack to: a few kilobytes can claim to hold terabytes.
 MAX_UNPACKED_BYTES = 2**32
@@ -27,8 +28,10 @@ class Header:
 def read_header(path: pathlib.Path) -> Header:
     """Shape and dtype of a .npy file, from its header alone.
 
-    Raises UserError if the file is missing, damaged, shorter than it says, or an object array.
+    Raises UserError if the file is missing, of another kind, damaged, shorter or longer than it
+    says, or an object array.
     """
+    refuse_others(path, "an .npy array", "npy")
     try:
         with path.open("rb") as file:
             version = np.lib.format.read_magic(file)
@@ -44,14 +47,17 @@ def read_header(path: pathlib.Path) -> Header:
             f"{path}: not an .npy file or damaged ({type(error).__name__}); copy it again"
         ) from error
     if dtype.hasobject:
-        raise UserError(
-            f"{path}: an object array, which only unpickling could open, and that may run any code;"
-            " save plain numbers, or use the text it was made from"
-        )
-    if min(shape, default=0) < 0 or size != math.prod(shape) * dtype.itemsize:
+        raise object_array(path, shape)
+    expected = math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or size < expected:
         raise UserError(
             f"{path}: {size} bytes of data for shape {shape} {dtype}; the file is cut short or "
             "damaged, copy it again"
+        )
+    if size > expected:
+        raise UserError(
+            f"{path}: {size - expected} bytes more than shape {shape} {dtype} takes; if several "
+            "arrays were saved into it, save each into its own file, else copy it again"
         )
     return Header(shape, dtype)
 
@@ -71,6 +77,7 @@ def load_packed(path: pathlib.Path) -> dict[str, np.ndarray]:
     Raises UserError, which names the array if it is to blame, if the file is damaged, holds no
     array or holds an object array.
     """
+    refuse_others(path, "an .npz of arrays", "npz", "zip")
     arrays: dict[str, np.ndarray] = {}
     place = str(path)
     try:

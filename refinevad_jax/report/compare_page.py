@@ -8,6 +8,7 @@ from refinevad_jax.errors import as_damaged
 from refinevad_jax.metrics import names
 from refinevad_jax.report.page import write_html
 from refinevad_jax.report.tables import (
+    aligned,
     facts,
     localization_rows,
     mean_and_deviation,
@@ -52,12 +53,17 @@ def table(content: Mapping[str, Any]) -> str:
         lines.append(f"{found['name']} minus {found['against']}: {covers(found)}")
         if found["reason"]:
             lines.append(f"  {found['reason']}")
-        for row in _rows(found):
-            lines.append(
-                f"  {row['name']:12s} {row['mean']:>15} - {row['against']:<15} = "
-                f"{number(row['value']):>7}  [{number(row['low'])}, {number(row['high'])}]  "
-                f"p = {number(row['p_value'], 3)}"
-            )
+        cells = [
+            [
+                row["name"],
+                f"{row['mean']} - {row['against']}",
+                f"= {number(row['value'])}",
+                f"[{number(row['low'])}, {number(row['high'])}]",
+                f"p = {number(row['p_value'], 3)}",
+            ]
+            for row in _rows(found)
+        ]
+        lines += [f"  {line}" for line in aligned(cells)]
     return "\n".join(lines)
 
 

@@ -34,6 +34,21 @@ def percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.2f}"
 
 
+def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
+    """Lines of columns as wide as their widest cell, with two blanks between them.
+
+    left: how many columns are aligned to the left, from the first; the others are numbers.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if i < left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
 def short_percent(value: float | None) -> str:
     """A fraction in percent, with one decimal and the sign."""
     return "–" if value is None else f"{100 * value:.1f} %"
@@ -222,13 +237,14 @@ def calibration_in_words(calibration: Mapping[str, Any]) -> tuple[str, str]:
 
 def _localization_lines(found: Mapping[str, Any]) -> list[str]:
     """mAP@IoU, one line per rule and convention, in percent as papers print it."""
+    rows = [
+        [row["rule"], row["key"], *map(percent, [*row["at"], row["mean"]])]
+        for row in localization_rows(found)
+    ]
     lines = []
-    for row in localization_rows(found):
-        cells = "".join(f"{percent(value):>7}" for value in [*row["at"], row["mean"]])
-        lines.append(f"  {row['rule']:14s} {row['key']:27s} {cells}")
-    if lines:
-        ious = "".join(f"{iou:7.1f}" for iou in found["iou_thresholds"])
-        lines.insert(0, f"  {'mAP@IoU, percent':42s} {ious}   mean")
+    if rows:
+        header = ["mAP@IoU, percent", "", *(f"{iou:.1f}" for iou in found["iou_thresholds"])]
+        lines = [f"  {line}" for line in aligned([[*header, "mean"], *rows], left=2)]
     if found["no_categories"]:
         lines.append(f"  no mAP by category: {found['no_categories']}")
     return lines

@@ -9,6 +9,7 @@ import zlib
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,15 +17,16 @@ from data_prep.annotations import Annotations, read_annotations
 from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
 from data_prep.checks.findings import Section, render
 from data_prep.checks.run import run_checks
-from data_prep.sources.features import load_file, read_shape
 from data_prep.sources.lists import VideoList, read_list
 from refinevad_jax.errors import UserError
+from refinevad_jax.files.feature_files import feature_paths, load_file, read_shape
 
 FIXTURES = sorted(
     path
     for path in (pathlib.Path(__file__).parent / "fixtures").rglob("*")
     if path.is_file() and path.name != "SOURCE.txt"
 )
+SUFFIXES_OF_FEATURES = (".npy", ".txt", ".csv", ".npz", ".mat", ".safetensors", ".pt")
 SUFFIXES = (".txt", ".csv", ".list", ".json", ".npy", ".npz", ".eaf")
 FUZZ = settings(
     max_examples=150,
@@ -60,6 +62,13 @@ SEEDS = [path.read_bytes()[:3000] for path in FIXTURES] + [
     encode(np.array([0, 1, 1, 0], np.uint8)),
     encode(np.ones((3, 2), np.float32)),
     encode_packed(**{"01_0014": np.array([0, 1]), "01_001": np.zeros(3)}),
+    safetensors.numpy.save({"a": np.ones((3, 2)), "b": np.ones((2, 2))}),
+    b"frame,f0,f1\n0,0.5,1\n16,2,3\n",
+    b'[{"video": "a.mp4", "label": "x"}, {"video": "b.mp4", "label": 0}]',
+    b'{"train": {"a.mp4": "x"}, "test": ["b.mp4"]}',
+    b"id|video|class\n1|a.mp4|x\n2|b.mp4|Normal\n",
+    b"1 a.mp4\n0 b.mp4\n",
+    b"a.mp4|120|[3, 9, -1, -1]\nb.mp4|60|[]\n",
 ]
 
 
@@ -128,10 +137,11 @@ def test_lists(tmp_path, content, suffix):
 
 
 @FUZZ
-@given(content=contents, suffix=st.sampled_from((".npy", ".txt")))
+@given(content=contents, suffix=st.sampled_from(SUFFIXES_OF_FEATURES))
 def test_features(tmp_path, content, suffix):
     path = tmp_path / f"Abuse028_x264{suffix}"
     path.write_bytes(content)
+    answer_or_user_error(lambda path: list(feature_paths(path)), path)
     if answer_or_user_error(read_shape, path) is not None:
         answer_or_user_error(load_file, path)
 

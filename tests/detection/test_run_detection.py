@@ -274,7 +274,7 @@ def test_inputs(tmp_path: pathlib.Path) -> None:
     out = tmp_path / "out"
     with pytest.raises(UserError, match="no such file or folder"):
         find_inputs([str(tmp_path / "none.mp4")], out)
-    with pytest.raises(UserError, match=r"no video and no \.npy of features in it"):
+    with pytest.raises(UserError, match=r"no video and no file of features in it"):
         find_inputs([str(tmp_path)], out)
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
@@ -304,7 +304,7 @@ def test_folders_of_features_and_videos(
     assert found == {"clip": video, "sub/clip": folder / "sub" / "clip.npy"}
     assert capsys.readouterr().out == (
         f"--input={folder}: left out clip.npy (features of clip.mp4), sub/other.npy (features of "
-        "clip.mp4), notes.txt (neither video nor .npy)\n"
+        "clip.mp4), notes.txt (neither video nor features)\n"
     )
     kept = tmp_path / "first" / "features"
     assert find_inputs([str(kept)], tmp_path / "first") == {"clip": kept / "clip.npy"}
@@ -424,13 +424,13 @@ def test_the_index_lists_this_call(
 @pytest.mark.parametrize(
     ("array", "words"),
     [
-        (np.zeros((3, 4), np.int64), r"shape \(3, 4\), expected"),
-        (np.zeros(3), r"shape \(3,\), expected"),
-        (np.zeros((0, 4)), "is empty or holds"),
+        (np.zeros((3, 4), bool), r"bool of shape \(3, 4\); expected"),
+        (np.zeros(()), r"shape \(\); expected"),
+        (np.zeros((0, 4)), "no segments"),
         (np.full((2, 4), np.nan), "not finite"),
         (np.full((2, 4), 7e4), "70000 does not fit float16"),
         (np.arange(8.0).reshape(2, 4) * 1e-9, "all rows become zero in float16"),
-        (np.zeros((2, 32, 4)), "32 crops"),
+        (np.zeros((2, 32, 4)), "neither of its first two axes can be the crops"),
     ],
 )
 def test_wrong_feature_files(tmp_path: pathlib.Path, array: np.ndarray, words: str) -> None:
@@ -446,6 +446,51 @@ def test_features_that_float16_makes_coarser_are_a_warning(tmp_path):
     assert warning.startswith("float16 changes values by ")
     np.save(tmp_path / "a.npy", rows - 1000)
     assert not read_features(tmp_path / "a.npy").warnings
+
+
+X = np.arange(70 * 4, dtype=np.float32).reshape(70, 4)
+
+
+@pytest.mark.parametrize(
+    ("array", "shape", "said"),
+    [
+        (X[None], (1, 70, 4), "shape (1, 70, 4) is read as one video, whose first axis is a batch"),
+        (X[:, None], (1, 70, 4), ""),
+        (X[..., None], (1, 70, 4), "axes of length 1 were removed: (70, 4, 1) as (70, 4)"),
+        (X.astype(np.int64), (1, 70, 4), "whole numbers are read as they are"),
+        (X[0], (1, 1, 4), "one vector is read as one segment"),
+        (np.broadcast_to(X, (10, 70, 4)), (10, 70, 4), "is read as (crops, T, D)"),
+        (np.ones((70, 2, 4)), (2, 70, 4), ""),
+        (np.ones((10, 10, 4)), (10, 10, 4), "read as (T, crops, D); it may be (crops, T, D)"),
+    ],
+)
+def test_shapes_of_feature_files(
+    tmp_path: pathlib.Path, array: np.ndarray, shape: tuple[int, ...], said: str
+) -> None:
+    np.save(tmp_path / "a.npy", array)
+    found = read_features(tmp_path / "a.npy")
+    assert found.features.shape == shape and len(found.seconds) == shape[1] + 1
+    np.testing.assert_array_equal(found.features[0, 0], np.ravel(array)[:4])
+    assert bool(found.warnings) == bool(said) and said in " ".join(found.warnings)
+
+
+def test_the_run_tells_the_axes_of_a_feature_file(tmp_path: pathlib.Path) -> None:
+    np.save(tmp_path / "a.npy", X[None, :5])
+    found = read_features(tmp_path / "a.npy", num_crops=1)
+    assert found.features.shape == (1, 5, 4) and "is a batch" in found.warnings[0]
+    assert read_features(tmp_path / "a.npy", num_crops=5).features.shape == (5, 1, 4)
+    np.save(tmp_path / "a.npy", X.T)
+    with pytest.raises(UserError, match=r"D of the run is 4: it looks like \(D, T\)"):
+        read_features(tmp_path / "a.npy", width=4)
+
+
+def test_videos_in_one_file_are_inputs(tmp_path: pathlib.Path) -> None:
+    np.savez(tmp_path / "all.npz", v1=X, v2=X[:9])
+    found = find_inputs([str(tmp_path / "all.npz")], tmp_path / "out")
+    assert found == {f"all.npz/{name}": tmp_path / "all.npz" / name for name in ("v1", "v2")}
+    assert find_inputs([str(tmp_path / "all.npz" / "v2")], tmp_path / "out")["v2"]
+    assert find_inputs([str(tmp_path)], tmp_path / "out") == found
+    assert read_features(found["all.npz/v2"]).features.shape == (1, 9, 4)
 
 
 def test_a_damaged_feature_file(tmp_path: pathlib.Path) -> None:
@@ -478,7 +523,7 @@ def test_the_decoder_is_only_a_little_ahead() -> None:
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ([], "--input (Video, .npy of features, or folder of them) is needed"),
+        ([], "--input (Video, file of features, or folder of them) is needed"),
         (["--workdir=w", "--input=a", "--threshold=0.5", "--false_alarm_rate=0.1"], "one of them"),
         (["--workdir=w", "--input=a"], "w is not a workdir"),
         (["--input=a"], "--input=a: no such file or folder"),

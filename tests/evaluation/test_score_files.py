@@ -175,12 +175,16 @@ def test_a_total_that_fits_nothing_is_explained(tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("scores.txt", b"0.5", "from .npz .by video., .npy .one array. or .csv"),
-        ("scores.csv", b"", "no row video,score in it"),
+        (
+            "scores.xyz",
+            b"0.5",
+            r"scores are read from \.npz, \.json, .*, or a folder with a file per video",
+        ),
+        ("scores.csv", b"\n", "no row video,score in it"),
         ("scores.csv", b"video,score\nv1,0.5\nv1,x\n", "scores.csv:3: 'v1, x' is not video,score"),
-        ("scores.csv", b"v1,\xff", "not a CSV file in UTF-8"),
+        ("scores.csv", b"v1,\xff", "not a text file in UTF-8"),
         ("scores.npz", b"PK\x03\x04 no archive", "not an .npz file of plain arrays"),
-        ("scores.npy", b"", "not an .npy file or damaged"),
+        ("scores.npy", b"", "it is empty .0 bytes., not an .npy array"),
         ("none.npy", None, "cannot be read .No such file"),
     ],
 )
@@ -209,7 +213,7 @@ def test_names_with_folder_and_suffix(tmp_path: pathlib.Path) -> None:
     assert found.resolution == "segment"
     assert found.notes == [
         "3 videos, found by name",
-        "3 names were shortened to those of the list (test/v1.mp4, test/v2.mp4, test/v3.mp4)",
+        "3 names were matched to those of the list (test/v1.mp4, test/v2.mp4, test/v3.mp4)",
     ]
     np.testing.assert_allclose(found.split.results[1].scores, ramp(5), rtol=1e-6)
     arrays["v1.mp4"] = ramp(3)
@@ -373,7 +377,7 @@ def test_lengths_that_do_not_fit_the_list(
 
 
 def test_a_folder_is_not_a_file_of_scores(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(UserError, match=r"a folder; join its files into one \.npz"):
+    with pytest.raises(UserError, match="a folder without a file per video"):
         read_scores(tmp_path, INFO, bags())
 
 

@@ -261,6 +261,10 @@ def test_scores_of_others(ground: Ground, tmp_path: pathlib.Path) -> None:
         "num_segments": lengths,
     }
     table = "".join(f"{name},{','.join(map(str, values))}\n" for name, values in whole.items())
+    as_json = {name: np.ravel(values).tolist() for name, values in whole.items()}
+    long = "video,frame,score\n" + "".join(
+        f"{name},{i},{value}\n" for name, row in as_json.items() for i, value in enumerate(row)
+    )
     shapes = [(), (0,), (1,), (7,), (9, 4), (9, 1), (1, 9), (10, 9), (5, 10), (2, 3, 4), (0, 5)]
 
     def bent_arrays(arrays: dict[str, Any], rng: random.Random) -> dict[str, Any]:
@@ -272,13 +276,17 @@ def test_scores_of_others(ground: Ground, tmp_path: pathlib.Path) -> None:
         return arrays
 
     def any_file(rng: random.Random) -> tuple[str, bytes]:
-        kind = rng.choice(["npz", "npz", "joined", "npy", "csv"])
+        kind = rng.choice(["npz", "npz", "joined", "npy", "csv", "long", "json"])
         if kind == "npy":
             total = int(lengths.sum()) * rng.choice([1, 16])
             shape = rng.choice([*shapes, (total,), (total, 1), (10, total), (total, 4)])
             return "scores.npy", npy(np.full(shape, 0.5, rng.choice([np.float32, np.bool_, "U2"])))
         if kind == "csv":
             return "scores.csv", bent(table.encode(), rng)
+        if kind == "long":
+            return "scores.csv", bent(long.encode(), rng)
+        if kind == "json":
+            return "scores.json", json.dumps(bent_json(as_json, rng)).encode()
         return "scores.npz", npz(**bent_arrays(dict(joined if kind == "joined" else whole), rng))
 
     @FUZZ

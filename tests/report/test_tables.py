@@ -6,6 +6,8 @@ import pathlib
 import pytest
 
 from refinevad_jax.errors import UserError
+from refinevad_jax.metrics import names
+from refinevad_jax.report import tables
 from refinevad_jax.report.tables import library_facts, result_table, spread
 from refinevad_jax.runs.evaluations import read_metrics
 from tests.conftest import call
@@ -88,3 +90,18 @@ def test_misuse_of_the_command_is_one_line(
     ended = call("refinevad_jax.results", *(word.format(tmp_path) for word in words))
     assert ended.returncode == 2 and reason in ended.stderr, ended.stderr
     assert ended.stderr.count("\n") == 1 and not (tmp_path / "page.md").exists()
+
+
+def test_columns_never_run_together() -> None:
+    """Values of 100 and -100 percent and long names keep their distance."""
+    at = {"at": [1.0, -1.0, 1.0], "mean": 1.0}
+    rules = {rule: {key: at for key in names.CONVENTIONS} for rule in names.RULES}
+    found = {"iou_thresholds": [0.1, 0.2, 0.3], "no_categories": "", **rules}
+    header, *lines = tables._localization_lines(found)
+    assert header.split() == ["mAP@IoU,", "percent", "0.1", "0.2", "0.3", "mean"]
+    for line in lines:
+        assert line.split()[-4:] == ["100.00", "-100.00", "100.00", "100.00"]
+    assert len({len(line) for line in [header, *lines]}) == 1
+    rows = tables.aligned([["a", "1"], ["x" * 60, "-100.00"], ["", "–"]])
+    assert [row.split() for row in rows] == [["a", "1"], ["x" * 60, "-100.00"], ["–"]]
+    assert tables.aligned([]) == []

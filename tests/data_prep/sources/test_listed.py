@@ -131,7 +131,7 @@ def test_the_command_needs_no_data_set(tmp_path: pathlib.Path) -> None:
     flags = [f"--scores={inputs / 'theirs.npz'}", f"--list={inputs / 'own.csv'}"]
     done = evaluate(here, *flags, f"--annotations={inputs / 'truth.txt'}")
     assert not done.returncode, done.stderr
-    assert "4 names were shortened" in done.stdout and "one score per segment" in done.stdout
+    assert "4 names were matched" in done.stdout and "one score per segment" in done.stdout
     content = json.loads((here / "theirs-own" / "metrics.json").read_text())
     assert (content["dataset"], content["split"], content["num_frames"]) == ("own", "own", 272)
     assert content["num_positive_frames"] == 32 + 20 + 40

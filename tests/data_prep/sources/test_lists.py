@@ -145,7 +145,7 @@ def test_bad_lists_are_refused_by_line(tmp_path, content, message):
         (b"a.npy,Abuse\nb.npy,\n", r"list\.csv:2: 'b.npy,' is not 'path,label'"),
         (b"a.npy,Abuse,3\n", "is not 'path,label'"),
         (b"a,Abuse\n", "begin with a header path,label"),
-        (b"\x93NUMPY\x01\x00", "not a UTF-8 text file"),
+        (b"\x93NUMPY\x01\x00", r"it is a NumPy array \(\.npy\), not a text file"),
         (b'"a.npy,Abuse\n', r"list\.csv:1: not a CSV row"),
     ],
 )

@@ -80,7 +80,7 @@ def test_bad_feature_files_are_refused_from_their_headers(tmp_path):
     good = save(tmp_path / "features" / "cut.npy", np.ones((3, 4)))
     good.write_bytes(good.read_bytes()[:-8])
     save(tmp_path / "features" / "empty.npy", np.ones((0, 4)))
-    save(tmp_path / "features" / "flat.npy", np.ones(4))
+    save(tmp_path / "features" / "map.npy", np.ones((3, 7, 7, 4)))
     save(tmp_path / "features" / "text.npy", np.array([["a", "b"]]))
     pickled = tmp_path / "features" / "object.npy"
     np.save(pickled, np.array([[1, None]]), allow_pickle=True)
@@ -88,7 +88,7 @@ def test_bad_feature_files_are_refused_from_their_headers(tmp_path):
     for name, message in {
         "cut": r"cut\.npy: .*cut short",
         "empty": r"empty\.npy: no segments",
-        "flat": r"flat\.npy: float64 of shape \(4,\); expected",
+        "map": r"map\.npy: float64 of shape \(3, 7, 7, 4\); expected .* array\.mean",
         "text": r"text\.npy: <U1",
         "object": r"object\.npy: an object array",
         "junk": r"junk\.npy: not an \.npy file",
@@ -287,7 +287,7 @@ def test_same_file_name_in_two_folders_is_refused(tmp_path):
     ("files", "message"),
     [
         ({"other.npy": ramp(3, 4)}, r"list:1: no file of Abuse028_x264 below"),
-        ({"Abuse028_x264.npy": ramp(4)}, "expected numbers of shape"),
+        ({"Abuse028_x264.npy": np.array(4.0)}, "expected numbers of shape"),
         ({"Abuse028_x264.npy": ramp(0, 4)}, "no segments"),
         ({"Abuse028_x264.npy": np.array([["a"]])}, "expected numbers of shape"),
         (
@@ -359,3 +359,17 @@ def test_lists_and_folders_of_the_command_line():
     ):
         with pytest.raises(UserError, match=message):
             parse_named(texts, "list", "SPLIT=FILE", ("visual",))
+
+
+def test_one_file_holds_all_videos(tmp_path, capsys):
+    np.savez(tmp_path / "all.npz", v1=ramp(3, 4), v2=ramp(5, 4))
+    (tmp_path / "t.csv").write_text("path,label\nv1.mp4,Normal\nx/v2.mp4,Abuse\n")
+    lists = {"test": tmp_path / "t.csv"}
+    for folder in (tmp_path / "all.npz", tmp_path):
+        request = Request(lists, {"v": folder}, name="made", taxonomy=UCF_CRIME)
+        info, videos = read_request(request)
+        assert [video.load_features().shape for video in videos] == [(1, 3, 4), (1, 5, 4)]
+        assert info.provenance["features"]["v"]["over"] == "path, size and content"
+    np.savez(tmp_path / "all.npz", v1=ramp(3, 4).astype(int), v2=ramp(5, 4))
+    read_request(request)
+    assert "whole numbers are read as they are" in capsys.readouterr().err

@@ -224,11 +224,11 @@ def test_a_damaged_array_is_named(changes, message, tmp_path):
         read(write(tmp_path / "in", **changes))
 
 
-@pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 cut", b"\x93NUMPY\x01\x00"])
+@pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 cut", b"\x93NUMPY\x01"])
 def test_a_file_that_is_no_npz_is_named(content, tmp_path):
     (tmp_path / "test.npz").write_bytes(content)
     with pytest.raises(
-        UserError, match=r"test\.npz: not an \.npz file of plain arrays, or damaged"
+        UserError, match=r"test\.npz: (it is .*, )?not an \.npz (file )?of (plain )?arrays"
     ):
         read(tmp_path)
 
