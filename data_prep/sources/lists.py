@@ -11,7 +11,7 @@ import csv
 import dataclasses
 import pathlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from data_prep.annotations import read_annotations
 from data_prep.annotations.reading import read_lines
@@ -35,6 +35,7 @@ class ListEntry:
         label: label string, from the row or, if it has none, from the name; None if neither says.
             Never from the position in the list.
         line: 1-based line, or entry of a JSON file.
+        recording: what a column `source` says that the video is a piece of; "" without one.
     """
 
     path: str
@@ -42,6 +43,7 @@ class ListEntry:
     crop: int | None
     label: str | None
     line: int
+    recording: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,15 +128,18 @@ def _fields(number: int, line: str, path: pathlib.Path, delimiter: str) -> list[
 def _read_csv(
     lines: Sequence[tuple[int, str]], path: pathlib.Path, delimiter: str, header: Sequence[str]
 ) -> VideoList:
-    """Rows of the path, the label if the header has a second column, and what is not read here."""
+    """Rows of the path, a label in the second column, a `source`, and columns that are not read."""
     columns = ",".join(header[:2]).lower()
     rows: list[_Row] = []
+    names = [name.lower() for name in header[2:]]
+    recordings: dict[int, str] = {}
     for number, line in lines:
         fields = _fields(number, line, path, delimiter)
         if len(fields) != len(header) or not all(fields[:2]):
             raise UserError(f"{path}:{number}: {line[:80]!r} is not '{columns}'")
         rows.append((number, fields[0], fields[1] if len(fields) > 1 else None))
-    return _build(f"CSV {columns}", path, rows)
+        recordings[number] = dict(zip(names, fields[2:], strict=True)).get("source", "")
+    return _build(f"CSV {columns}", path, rows, recordings)
 
 
 def _is_file(path: str) -> bool:
@@ -162,7 +167,13 @@ def _from_annotations(path: pathlib.Path) -> VideoList:
     return _build(f"annotation file, {annotations.grammar}", path, rows)
 
 
-def _build(grammar: str, path: pathlib.Path, rows: Iterable[_Row]) -> VideoList:
+def _build(
+    grammar: str,
+    path: pathlib.Path,
+    rows: Iterable[_Row],
+    recordings: Mapping[int, str] | None = None,
+) -> VideoList:
+    """recordings: by line, for rows that state them."""
     entries, stated = [], False
     for number, written, label in rows:
         name = parse_path(written)
@@ -176,6 +187,7 @@ def _build(grammar: str, path: pathlib.Path, rows: Iterable[_Row]) -> VideoList:
                 crop=name.crop,
                 label=label or label_from_name(name.video_id),
                 line=number,
+                recording=(recordings or {}).get(number, ""),
             )
         )
     if not entries:

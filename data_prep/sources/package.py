@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from data_prep.annotations import Annotations
-from data_prep.catalogue.lookup import fit_rule, load_taxonomy
+from data_prep.catalogue.lookup import fit_rule, load_taxonomy, recording_from_name
 from data_prep.catalogue.video_names import match_key, parse_path
 from data_prep.dataset.videos import Video, check_classes
 from data_prep.sources.features import (
@@ -170,6 +170,7 @@ class ListedVideo:
     video_id: str
     split: str
     label: str
+    recording: str
     files: tuple[tuple[pathlib.Path, ...], ...]
 
 
@@ -241,6 +242,7 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
                 match_key(video.video_id), segments[video.video_id] * request.frames_per_segment
             ),
             fps=rates.get(match_key(video.video_id), request.fps or 0.0),
+            recording=video.recording,
         )
         for video in listed
     ]
@@ -265,7 +267,7 @@ def _find(read: VideoList, split: str, folders: Sequence[FeatureFolder]) -> list
 
     Raises UserError for rows that contradict each other and for a row without a file.
     """
-    found = []
+    found, data_set = [], read.data_set
     for video, rows in read.videos.items():
         label = label_of(rows, read.source)
         files = tuple(folder.find(rows, read.source) for folder in folders)
@@ -276,7 +278,8 @@ def _find(read: VideoList, split: str, folders: Sequence[FeatureFolder]) -> list
                     f"{read.source}:{row.line}: no file of {row.path} below {folder.root}; name "
                     "the feature folder, or leave the row out"
                 )
-        found.append(ListedVideo(video, split, label, files))
+        recording = rows[0].recording or recording_from_name(video, data_set)
+        found.append(ListedVideo(video, split, label, recording, files))
     return found
 
 

@@ -124,25 +124,6 @@ def _indices(bags: list[Bag], chosen: np.ndarray, held_out: Sequence[frozenset[s
     return np.stack([np.flatnonzero(chosen & mask) for mask in kept])
 
 
-def hold_out(bags: list[Bag], fraction: float, seed: int) -> frozenset[str]:
-    """Chooses the videos of a training list that are held out, a fraction of every label string.
-
-    A label with too few videos for its share gives none, except that both kinds, normal and
-    anomalous, give at least one video. The choice depends on the seed and the video ids alone, the
-    number chosen on the list alone. Returns their ids.
-    """
-    rng = np.random.default_rng([seed, 0x5E1EC7])
-    chosen: set[str] = set()
-    for label in sorted({bag.label for bag in bags}):
-        ids = sorted(bag.video_id for bag in bags if bag.label == label)
-        chosen.update(rng.permutation(ids)[: round(fraction * len(ids))].tolist())
-    for anomalous in (False, True):
-        ids = sorted(bag.video_id for bag in bags if bag.anomalous == anomalous)
-        if len(ids) > 1 and not chosen & set(ids):
-            chosen.add(ids[rng.integers(len(ids))])
-    return frozenset(chosen)
-
-
 def cycled_permutation(key: jax.Array, start: jax.Array, count: int, length: int) -> jax.Array:
     """Entries start .. start + count - 1 of an endless run of permutations of range(length).
 
