@@ -42,7 +42,7 @@ def compiled() -> Callable[..., Any]:
     graphdef, params = create(MODEL, jax.random.key(0))
 
     def loss(params: Any, features: Any, valid: Any, labels: Any) -> Any:
-        rngs = nnx.Rngs(dropout=jax.random.key(0))
+        rngs = nnx.Rngs(dropout=jax.random.key(0), noise=jax.random.key(1))
         model = nnx.merge(graphdef, params)
         outputs = model(features, valid, injected_labels=labels, rngs=rngs)
         terms = losses.loss_terms(outputs, labels, valid, LOSS)
