@@ -7,6 +7,9 @@ import pytest
 from tests.conftest import NO_DATA, SHARED_DATA, skipped_golden
 
 
+GOLDEN = f"{NO_DATA} folder"
+
+
 def reports(*reasons: str) -> list[types.SimpleNamespace]:
     return [types.SimpleNamespace(longrepr=("a.py", 1, f"Skipped: {one}")) for one in reasons]
 
@@ -16,10 +19,10 @@ def reports(*reasons: str) -> list[types.SimpleNamespace]:
     [
         ([], None, ""),
         (["pip install av"], None, ""),
-        ([f"{NO_DATA} x", "other", f"{NO_DATA} x"], None, "2 golden tests were skipped: {} is not set"),
-        ([f"{NO_DATA} x"], "x", "1 golden test was skipped: {} names no folder (x)"),
+        ([GOLDEN, "other", GOLDEN], None, "2 golden tests were skipped: {} is not set"),
+        ([GOLDEN], "x", "1 golden test was skipped: {} names no folder (x)"),
     ],
-)  # fmt: skip
+)
 def test_golden_tests_without_data_are_counted(
     reasons: list[str], folder: str | None, line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
