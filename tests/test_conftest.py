@@ -6,7 +6,6 @@ import pytest
 
 from tests.conftest import NO_DATA, SHARED_DATA, skipped_golden
 
-
 GOLDEN = f"{NO_DATA} folder"
 
 
