@@ -50,7 +50,7 @@ def fastest(run: Callable[[], Any]) -> tuple[float, float, float]:
 def over_length() -> list[dict[str, float]]:
     """Rows of segments, operations, memory, time."""
     config = ModelConfig((NUM_CHANNELS,), NUM_CATEGORIES, **ucf.get_config().model.to_dict())
-    graphdef, params = create(config, 0)
+    graphdef, params = create(config, jax.random.key(0))
 
     @functools.partial(jax.jit, compiler_options=compiler_options())
     def forward(params: Any, features: jax.Array) -> jax.Array:

@@ -17,6 +17,7 @@ from refinevad_jax.runs.run import Run, write_run
 from refinevad_jax.training.dispatch import Dispatch
 from refinevad_jax.training.members import stack
 from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
+from refinevad_jax.training.step import parameters_key
 
 NUM_CATEGORIES = 13
 NUM_TEST = 290
@@ -70,7 +71,7 @@ def write_workdir(workdir: pathlib.Path, config: ConfigDict, info: BagsInfo) -> 
     config.data.dataset = info.name
     run = Run(config, info, num_crops=1)
     write_run(workdir, run)
-    _, params = create(run.model_config, 0)
+    _, params = create(run.model_config, parameters_key(0))
     optimizer = make_optimizer(OptimizerConfig.of(config), 10)
     checkpoints = Checkpoints(workdir, metric=config.train.selection_metric, writable=True)
     checkpoints.save(fresh_state(params, optimizer), {config.train.selection_metric: 0.5})
@@ -110,7 +111,7 @@ class Program:
         network = ModelConfig((bags.features.shape[-1],), NUM_CATEGORIES, **config.model.to_dict())
         optimizer = make_optimizer(OptimizerConfig.of(config), 10_000)
         seeds = range(len(bags.normal))
-        networks = [create(network, seed) for seed in seeds]
+        networks = [create(network, parameters_key(seed)) for seed in seeds]
         states = [fresh_state(params, optimizer) for _, params in networks]
         self.dispatch = Dispatch(config, seeds, networks[0][0], optimizer, bags)
         self.state = self.dispatch.place(stack(states))

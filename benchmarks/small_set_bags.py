@@ -37,6 +37,7 @@ def read_mitbih(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> tuple[Bags
             num_frames=FRAMES_PER_SEGMENT * len(bag),
             fps=ECG_FPS,
             spans=None if parts[record] == "train" else tuple(spans(segments, names)),
+            recording=str(record),
         )
         for record, number, labels, bag, segments in zip(
             records, arrays["bag_index"], arrays["bag_labels"], features, truth, strict=True

@@ -51,7 +51,7 @@ TORCH = flags.DEFINE_bool("torch", False, "Time the PyTorch implementation in th
 def same_loss(config: Any, bags: Any, theirs: Any) -> float:
     """Relative difference of the losses of both on the same parameters and bags, no dropout."""
     network = ModelConfig((bags.features.shape[-1],), NUM_CATEGORIES, **config.model.to_dict())
-    graphdef, params = create(network, 1)
+    graphdef, params = create(network, jax.random.key(1))
     videos = np.concatenate([bags.normal[0][:8], bags.anomalous[0][:8]])
     ours = plain_loss(graphdef, params, bags.features[videos, 0], bags.labels[videos], config)
     return abs(ours - theirs.plain_loss(jax.device_get(params), videos)) / abs(ours)

@@ -61,13 +61,14 @@ def group_silhouette(vectors: np.ndarray, names: Sequence[str], groups: Sequence
 def outputs_of(
     model: RefineVAD, bags: Sequence[Bag], columns: np.ndarray, length: int
 ) -> tuple[Outputs, np.ndarray]:
-    """The network's outputs, and v_t [B, T], on the first crop of videos at one length."""
+    """Outputs, and the motion [B, T] that the gate reads, on the first crop at one length."""
     features = np.concatenate([resample(bag.features[:1][..., columns], length) for bag in bags])
 
     @jax.jit
     def forward(x: jax.Array) -> tuple[Outputs, jax.Array]:
         valid = jnp.ones(x.shape[:2], bool)
-        return model(x, valid), motar.motion_intensity(model.modality_norm(x), valid)
+        intensity = motar.motion_intensity(model.modality_norm(x), valid)
+        return model(x, valid), motar.last_motion(intensity, valid)
 
     return jax.device_get(forward(features))
 

@@ -5,7 +5,7 @@ import pathlib
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 # Many tests run the same small programs, some in processes of their own: compile each once.
@@ -33,6 +33,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 LOCAL = ("localhost", "127.0.0.1", "::1", None)
 # `make test-faults` sets it: more faults, more inputs, all variants.
 LONG = os.environ.get("REFINEVAD_FAULTS") == "long"
+SHARED_DATA, NO_DATA = "REFINEVAD_SHARED_DATA", "no real data at"
 
 
 def call(module: str, *flags: str) -> subprocess.CompletedProcess[str]:
@@ -74,10 +75,28 @@ def no_network() -> Iterator[None]:
 def shared_data() -> pathlib.Path:
     """The folder of real data beside the checkout; tests that need it skip without it."""
     default = ROOT.parent / "shared" / "data"
-    folder = pathlib.Path(os.environ.get("REFINEVAD_SHARED_DATA", default))
+    folder = pathlib.Path(os.environ.get(SHARED_DATA, default))
     if not folder.is_dir():
-        pytest.skip(f"no real data at {folder}; set REFINEVAD_SHARED_DATA to run this test")
+        pytest.skip(f"{NO_DATA} {folder}; set {SHARED_DATA} to run this test")
     return folder
+
+
+def skipped_golden(skipped: Sequence[Any]) -> str:
+    """One line of how many tests skipped for want of real data; "" for none. skipped: reports."""
+    count = sum(NO_DATA in str(report.longrepr) for report in skipped)
+    if not count:
+        return ""
+    folder = os.environ.get(SHARED_DATA)
+    reason = "is not set" if folder is None else f"names no folder ({folder})"
+    tests = "golden test was" if count == 1 else "golden tests were"
+    return f"{count} {tests} skipped: {SHARED_DATA} {reason}"
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Says at the end what is easily overlooked: golden tests that did not run."""
+    line = skipped_golden(terminalreporter.stats.get("skipped", []))
+    if line:
+        terminalreporter.write_line(line, yellow=True)
 
 
 def write_uneven(path: pathlib.Path, milliseconds: list[int]) -> None:

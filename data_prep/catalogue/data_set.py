@@ -77,6 +77,8 @@ class DataSet:
         taxonomy: its categories and label strings, built in under the taxonomy's name.
         names: {pattern of a video id: the label that such an id states}, the first match counts;
             a label `\1` is the pattern's first group.
+        recordings: pattern of a video id whose first group is the film or camera it is from; "" if
+            ids do not tell.
         names_state_category: whether a category in a name is the label of every released list;
             other data sets are divided into classes in several ways.
         lists: {members_hash: released list}.
@@ -91,6 +93,7 @@ class DataSet:
     name: str
     taxonomy: Taxonomy
     names: Mapping[str, str]
+    recordings: str = ""
     names_state_category: bool = False
     lists: Mapping[str, KnownList] = dataclasses.field(default_factory=dict)
     orders: Mapping[str, str] = dataclasses.field(default_factory=dict)

@@ -75,6 +75,17 @@ def label_from_name(video_id: str) -> str | None:
     return _read_name(video_id)[1]
 
 
+def recording_from_name(video_id: str, data_set: str) -> str:
+    """The film or camera that an id of that data set tells; "" if it tells none.
+
+    XD-Violence `Bad.Boys.1995__#01-11-55_01-12-40_label_G-B2-B6` -> `Bad.Boys.1995`; ShanghaiTech
+    `01_0014` -> `01`.
+    """
+    known = data_set_named(data_set)
+    match = re.fullmatch(known.recordings, video_id) if known and known.recordings else None
+    return match[1] if match else ""
+
+
 # --- lists ---
 
 

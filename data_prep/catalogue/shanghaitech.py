@@ -20,6 +20,7 @@ DATA_SET = DataSet(
     name="ShanghaiTech",
     taxonomy=TAXONOMY,
     names={r"\d\d_\d{3}": "Normal", r"\d\d_\d{3,4}(_\d)?": "Abnormal"},
+    recordings=r"(\d\d)_.+",
     lists={
         "8a2728f6952cddb8": KnownList("train", 238),
         "3afcb18f2f893da9": KnownList("test", 199),

@@ -35,6 +35,7 @@ DATA_SET = DataSet(
     name="XD-Violence",
     taxonomy=TAXONOMY,
     names={rf".+_label_({LABEL})": r"\1"},
+    recordings=r"(.+)__#.+",
     names_state_category=True,
     lists={
         "04069c20c459ff82": KnownList("train", 3954),

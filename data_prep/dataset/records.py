@@ -66,6 +66,7 @@ def record_features(width: int, num_categories: int) -> tfds.features.FeaturesDi
             "fps": np.float32,
             "spans": tfds.features.Tensor(shape=(None, 3), dtype=np.int32),
             "has_truth": np.bool_,
+            "recording": tfds.features.Text(),
         }
     )
 
@@ -97,6 +98,7 @@ def example(video: Video, info: BagsInfo, position: int) -> tuple[dict[str, Any]
         "fps": video.fps,
         "spans": span_array(video, info, num_frames, np.flatnonzero(labels)),
         "has_truth": video.spans is not None,
+        "recording": video.recording,
     }
     return fields, degraded
 

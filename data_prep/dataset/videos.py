@@ -35,6 +35,7 @@ class Video:
         num_frames: frames of the video; None if unknown.
         fps: frames per second; 0 if unknown.
         spans: the truth; None if it is not known, () for a normal video.
+        recording: the film, camera or longer recording that it is a piece of; "" if unknown.
     """
 
     video_id: str
@@ -45,6 +46,7 @@ class Video:
     num_frames: int | None = None
     fps: float = 0.0
     spans: tuple[Span, ...] | None = None
+    recording: str = ""
 
 
 def read_label(video: Video, taxonomy: Taxonomy) -> np.ndarray:

@@ -8,6 +8,7 @@ import json
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from data_prep.catalogue.video_names import is_normal_label, is_video_path
@@ -20,6 +21,7 @@ Row = tuple[int, str, str | None]  # line, path, label or None
 # Columns or keys, in lower case.
 _NAMES = re.compile(r"(video|file|clip)?[ _-]?(path|name)|video[ _-]?id|video|file|clip|feature")
 _LABELS = re.compile(r"labels?|class([ _-]?name)?|category|target|anomaly|abnormal")
+_RECORDING = "source"  # the recording that a video is a piece of
 # Those of a truth, which data_prep.annotations reads.
 _TIMES = re.compile(r"(start|end|begin|stop|onset|offset|from|to|glance)(_.*)?|segments?|events?")
 _SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing")
@@ -28,11 +30,15 @@ _FEWEST_FRAMES = 16  # of one segment: what is below is no number of frames
 
 
 class Rows(NamedTuple):
-    """A list, read: what grammar it has, its rows, and what a user should know of the reading."""
+    """A list, read: its grammar, its rows, and what a user should know of the reading.
+
+    recordings: by line, of what recording a video is a piece, for rows that state it.
+    """
 
     grammar: str
     rows: list[Row]
     notes: tuple[str, ...] = ()
+    recordings: Mapping[int, str] = MappingProxyType({})
 
 
 def read_rows(
@@ -94,7 +100,9 @@ def _read_table(lines: Sequence[Line], path: pathlib.Path) -> Rows | None:
     usual = len(columns) == 2 and name == 0 and delimiter in ",;"
     if name is None or label is None or usual or any(map(_TIMES.fullmatch, columns)):
         return None
+    recording = columns.index(_RECORDING) if _RECORDING in columns else None
     rows: list[Row] = []
+    recordings: dict[int, str] = {}
     for line in lines[1:]:
         cells = [cell.strip() for cell in _cells(line, path, delimiter)]
         if len(cells) != len(header) or not (cells[name] and cells[label]):
@@ -103,9 +111,11 @@ def _read_table(lines: Sequence[Line], path: pathlib.Path) -> Rows | None:
                 "header says; correct the row"
             )
         rows.append((line[0], cells[name], _label(cells[label], f"{path}:{line[0]}")))
-    others = [cell for i, cell in enumerate(header) if i not in (name, label)]
+        if recording is not None:
+            recordings[line[0]] = cells[recording]
+    others = [cell for i, cell in enumerate(header) if i not in (name, label, recording)]
     notes = (f"columns that are not read: {', '.join(others)}",) if others else ()
-    return Rows(f"table of {header[name]} and {header[label]}", rows, notes)
+    return Rows(f"table of {header[name]} and {header[label]}", rows, notes, recordings)
 
 
 def _cells(line: Line, path: pathlib.Path, delimiter: str) -> list[str]:

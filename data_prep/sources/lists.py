@@ -11,7 +11,7 @@ import csv
 import dataclasses
 import pathlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from data_prep.annotations import read_annotations
 from data_prep.annotations.reading import read_lines
@@ -43,6 +43,7 @@ class ListEntry:
         label: label string, from the row or, if it has none, from the name; None if neither says.
             Never from the position in the list.
         line: 1-based line, or entry of a JSON file.
+        recording: what a column `source` says that the video is a piece of; "" without one.
     """
 
     path: str
@@ -50,6 +51,7 @@ class ListEntry:
     crop: int | None
     label: str | None
     line: int
+    recording: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +121,7 @@ def _read(path: pathlib.Path, split: str) -> VideoList:
     if not lines:
         raise UserError(f"{path}: lists no video; check that this is the right file")
     if found := read_rows(content, lines, path, split):
-        read = _build(found.grammar, path, found.rows)
+        read = _build(found.grammar, path, found.rows, found.recordings)
         return dataclasses.replace(read, notes=found.notes)
     if content.lstrip()[:1] in ("{", "["):
         return _from_annotations(path)
@@ -170,7 +172,7 @@ def _fields(number: int, line: str, path: pathlib.Path, delimiter: str) -> list[
 def _read_csv(
     lines: Sequence[tuple[int, str]], path: pathlib.Path, delimiter: str, header: Sequence[str]
 ) -> VideoList:
-    """Rows of the path, the label if the header has a second column, and what is not read here."""
+    """Rows of the path, and of the label if the header has a second column."""
     columns = ",".join(header[:2]).lower()
     rows: list[_Row] = []
     for number, line in lines:
@@ -213,7 +215,13 @@ def _from_annotations(path: pathlib.Path) -> VideoList:
     return read
 
 
-def _build(grammar: str, path: pathlib.Path, rows: Iterable[_Row]) -> VideoList:
+def _build(
+    grammar: str,
+    path: pathlib.Path,
+    rows: Iterable[_Row],
+    recordings: Mapping[int, str] | None = None,
+) -> VideoList:
+    """recordings: by line, for rows that state them."""
     entries, stated = [], False
     for number, written, label in rows:
         name = parse_path(written)
@@ -227,6 +235,7 @@ def _build(grammar: str, path: pathlib.Path, rows: Iterable[_Row]) -> VideoList:
                 crop=name.crop,
                 label=label or label_from_name(name.video_id),
                 line=number,
+                recording=(recordings or {}).get(number, ""),
             )
         )
     if not entries:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from data_prep.annotations import Annotations, read_annotations
-from data_prep.catalogue.lookup import fit_rule, load_taxonomy
+from data_prep.catalogue.lookup import fit_rule, load_taxonomy, recording_from_name
 from data_prep.catalogue.video_names import match_key
 from data_prep.dataset.videos import Video, check_classes
 from data_prep.sources.faults import tell
@@ -195,6 +195,7 @@ class ListedVideo:
     video_id: str
     split: str
     label: str
+    recording: str
     files: tuple[tuple[pathlib.Path, ...], ...]
 
 
@@ -282,6 +283,7 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
                 match_key(video.video_id), segments[video.video_id] * request.frames_per_segment
             ),
             fps=rates.get(match_key(video.video_id), request.fps or 0.0),
+            recording=video.recording,
         )
         for video in listed
     ]
@@ -319,9 +321,16 @@ def _find(read: VideoList, folders: Sequence[FeatureFolder]) -> list[ListedVideo
         files, faults = find_listed(folder, read, every_row=not i)
         tell(faults)
         of_folders.append(files)
+    data_set = read.data_set
     return [
-        ListedVideo(video, read.split, label or "", tuple(files[video] for files in of_folders))
-        for video, label in read.labels.items()
+        ListedVideo(
+            video,
+            read.split,
+            rows[0].label or "",
+            rows[0].recording or recording_from_name(video, data_set),
+            tuple(files[video] for files in of_folders),
+        )
+        for video, rows in read.videos.items()
     ]
 
 

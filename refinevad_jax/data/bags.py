@@ -125,6 +125,8 @@ class Bag:
         fps: frames per second, 0 if unknown.
         spans: [S, 3] int32, frames [start, end) and category index (-1: not stated).
         has_truth: whether the spans are known; a normal video with truth has none.
+        recording: the film, camera or longer recording that it is a piece of; "" if the data set
+            states none.
     """
 
     video_id: str
@@ -135,6 +137,7 @@ class Bag:
     fps: float
     spans: np.ndarray
     has_truth: bool
+    recording: str = ""
 
     @property
     def num_segments(self) -> int:
@@ -283,4 +286,5 @@ def _bag(record: dict[str, Any]) -> Bag:
         fps=float(record["fps"]),
         spans=record["spans"],
         has_truth=bool(record["has_truth"]),
+        recording=record.get("recording", b"").decode(),  # earlier releases did not store it
     )

@@ -124,39 +124,6 @@ def _indices(bags: list[Bag], chosen: np.ndarray, held_out: Sequence[frozenset[s
     return np.stack([np.flatnonzero(chosen & mask) for mask in kept])
 
 
-def hold_out(bags: list[Bag], fraction: float, seed: int) -> frozenset[str]:
-    """Chooses the videos of a training list that are held out, a fraction of every label string.
-
-    A label with too few videos for its share gives none, except that both kinds, normal and
-    anomalous, give at least one video. The only training video of a category is taken only if
-    every anomalous video is one; see lost_categories. The choice depends on the seed and the video
-    ids alone, the number chosen on the list alone. Returns their ids.
-    """
-    rng = np.random.default_rng([seed, 0x5E1EC7])
-    chosen: set[str] = set()
-    for label in sorted({bag.label for bag in bags}):
-        ids = sorted(bag.video_id for bag in bags if bag.label == label)
-        chosen.update(rng.permutation(ids)[: round(fraction * len(ids))].tolist())
-    counts = np.sum([bag.labels for bag in bags], axis=0)
-    for anomalous in (False, True):
-        kind = [bag for bag in bags if bag.anomalous == anomalous]
-        spared = [bag for bag in kind if (counts[bag.labels] > 1).all()]
-        ids = sorted(bag.video_id for bag in spared or kind)
-        if len(kind) > 1 and not chosen & {bag.video_id for bag in kind}:
-            chosen.add(ids[rng.integers(len(ids))])
-    return frozenset(chosen)
-
-
-def lost_categories(bags: list[Bag], held_out: frozenset[str]) -> list[tuple[int, str]]:
-    """Categories whose every training video is held out: index, and the id of one such video."""
-    kept = np.sum([bag.labels for bag in bags if bag.video_id not in held_out], axis=0)
-    lost: dict[int, str] = {}
-    for bag in bags:
-        for category in np.flatnonzero(bag.labels & (kept == 0)):
-            lost.setdefault(int(category), bag.video_id)
-    return list(lost.items())
-
-
 def cycled_permutation(key: jax.Array, start: jax.Array, count: int, length: int) -> jax.Array:
     """Entries start .. start + count - 1 of an endless run of permutations of range(length).
 

@@ -13,7 +13,7 @@ from refinevad_jax.data.bags import Bag, Modality
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation.causal import WINDOW, CausalNetwork
 from refinevad_jax.evaluation.run import check_features
-from refinevad_jax.evaluation.scoring import Scorer, VideoScores
+from refinevad_jax.evaluation.scoring import Pooling, Scorer, VideoScores
 from refinevad_jax.metrics.events import Event, propose_events
 from refinevad_jax.metrics.frames import ALARM_THRESHOLD
 from refinevad_jax.metrics.truth import evaluated_length, resampled_to_segment_scores
@@ -58,7 +58,7 @@ class Detector:
         self.run = read_run(workdir)
         self._graphdef, self._params, self.step = restore(self.run, workdir, step)
         self.rule = scoring_rule(self.run, workdir, self.step, num_segments)
-        self._scorer = Scorer(self._graphdef, top_k_divisor=self.run.config.loss.top_k_divisor)
+        self._scorer = Scorer(self._graphdef, pooling=Pooling.of(self.run.config.loss))
         self._allow_mismatch = allow_mismatch
 
     @property

@@ -21,6 +21,7 @@ from refinevad_jax.data.bags import Bag
 from refinevad_jax.evaluation.scoring import (
     PER_SEGMENT,
     SEGMENTS_PER_CALL,
+    Pooling,
     VideoScores,
     calibrated,
 )
@@ -86,7 +87,7 @@ class CausalNetwork:
         """calibration: of the run, as `Scorer` takes it; window: in segments."""
         self.rule = CausalRule.of(run, window)
         self.calibration = calibration
-        self.top_k_divisor = run.config.loss.top_k_divisor
+        self.pooling = Pooling.of(run.config.loss)
         self.columns = run.columns()
         self._params = params
         # Every window is padded to the longest: one program, compiled before a source is opened.
@@ -202,14 +203,14 @@ def replay(network: CausalNetwork, bag: Bag) -> VideoScores:
     }
     levels = _Levels(network.rule)
     logits = np.array([levels.push(crops_of_one) for crops_of_one in found.pop("logits")])
-    video_logit = log_odds_of_mean(np.sort(logits)[-(length // network.top_k_divisor + 1) :])
+    video_logit = network.pooling.video_logit(logits)
     mean = {name: value.mean(axis=1) for name, value in found.items()}
     none, peak = np.zeros((length, 0)), int(logits.argmax())
     return VideoScores(
         scores=calibrated(logits, network.calibration),
-        video_score=float(calibrated(video_logit, network.calibration)),
+        video_score=float(calibrated(np.array(video_logit), network.calibration)),
         logits=logits,
-        video_logit=float(video_logit),
+        video_logit=video_logit,
         category_probs=mean.get("category_probs", none)[peak],
         category_weights=mean.get("category_weights", none)[peak],
         shift_ratio=mean["shift_ratio"],

@@ -18,7 +18,7 @@ from refinevad_jax.evaluation.numbers import measure
 from refinevad_jax.evaluation.outcomes import event_list, outcomes, video_rows
 from refinevad_jax.evaluation.score_formats import content_sha256
 from refinevad_jax.evaluation.scored_split import ScoredSplit, stored_arrays
-from refinevad_jax.evaluation.scoring import Scorer, VideoScores
+from refinevad_jax.evaluation.scoring import Pooling, Scorer, VideoScores
 from refinevad_jax.report import tables
 from refinevad_jax.report.page import write_page
 from refinevad_jax.runs import evaluations
@@ -197,7 +197,7 @@ def score(
     graphdef, params, number = restore(run, workdir, step)
     rule = scoring_rule(run, workdir, number, num_segments)
     bags = read_split(data_dir, info.name, split)
-    scorer = Scorer(graphdef, top_k_divisor=run.config.loss.top_k_divisor)
+    scorer = Scorer(graphdef, pooling=Pooling.of(run.config.loss))
     with tqdm.tqdm(total=len(bags), desc=f"scoring {split}", unit="video") as bar:
         scored = scorer(
             params,

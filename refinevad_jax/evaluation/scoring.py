@@ -11,10 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from ml_collections import ConfigDict
 
 from refinevad_jax.data.bags import Bag
 from refinevad_jax.data.batches import resample
 from refinevad_jax.metrics.calibration import log_odds_of_mean, sigmoid
+from refinevad_jax.model.scorer import POOLING_TEMPERATURE
 from refinevad_jax.runs.calibration import Calibration
 from refinevad_jax.runtime.compiler import compiler_options
 
@@ -58,6 +60,40 @@ class VideoScores:
         return self.scores if self.logits is None else sigmoid(self.logits)
 
 
+@dataclasses.dataclass(frozen=True)
+class Pooling:
+    """How the segments of a video make its score: as training pools them in L_MIL.
+
+    Attributes:
+        mil: "ranking" averages scores, "bce" averages logits.
+        pooling: "top_k", the highest T / top_k_divisor + 1, or "softmax", all, with the weights
+            softmax(logit / 0.5).
+        top_k_divisor: see there.
+    """
+
+    mil: str
+    pooling: str
+    top_k_divisor: int
+
+    @classmethod
+    def of(cls, loss: ConfigDict) -> "Pooling":
+        """loss: config.loss of a run."""
+        return cls(loss.mil, loss.pooling, loss.top_k_divisor)
+
+    def video_logit(self, logits: np.ndarray) -> float:
+        """The logit of a video's score. logits: [T]."""
+        logits = np.asarray(logits, np.float64)
+        if self.pooling == "softmax":
+            sharp = logits / POOLING_TEMPERATURE
+            log_weights = sharp - np.logaddexp.reduce(sharp)
+        else:
+            logits = np.sort(logits)[-(len(logits) // self.top_k_divisor + 1) :]
+            log_weights = np.full(len(logits), -np.log(len(logits)))
+        if self.mil == "bce":
+            return float(np.exp(log_weights) @ logits)
+        return float(log_odds_of_mean(logits, log_weights))
+
+
 def top_k_mean(values: np.ndarray, divisor: int) -> np.ndarray:
     """Mean of the T / divisor + 1 highest: values [T], or each column of [T, C]."""
     return np.sort(values, axis=0)[-(len(values) // divisor + 1) :].mean(axis=0)
@@ -66,8 +102,8 @@ def top_k_mean(values: np.ndarray, divisor: int) -> np.ndarray:
 class Scorer:
     """A jitted forward pass; each padded length and number of rows is compiled once."""
 
-    def __init__(self, graphdef: nnx.GraphDef[Any], *, top_k_divisor: int) -> None:
-        self._top_k_divisor = top_k_divisor
+    def __init__(self, graphdef: nnx.GraphDef[Any], *, pooling: Pooling) -> None:
+        self._pooling = pooling
 
         def forward(params: Any, features: jax.Array, valid: jax.Array) -> dict[str, jax.Array]:
             found = nnx.merge(graphdef, params)(features.astype(jnp.float32), valid).readout()
@@ -88,9 +124,8 @@ class Scorer:
     ) -> list[VideoScores]:
         """Scores videos.
 
-        A segment's logit is that of its mean score over the crops. A video's logit is that of the
-        mean of its top k scores, k as in training. Calibration maps both, so it changes no order
-        of segments or of videos.
+        A segment's logit is that of its mean score over the crops. A video's logit is pooled from
+        them as in training. Calibration maps both, so it changes no order of segments or of videos.
         columns: the feature channels to use; num_segments: resample every video to so many, 0
         scores the full sequence; calibration: of the run, None for the network's own scores;
         progress: called with the number of videos just finished.
@@ -116,8 +151,7 @@ class Scorer:
         """One video, from the readout of each of its crops."""
         found = {name: np.stack([crop[name] for crop in crops]) for name in crops[0]}
         logits = log_odds_of_mean(found.pop("logits"))
-        top = np.sort(logits)[-(len(logits) // self._top_k_divisor + 1) :]
-        video_logit = float(log_odds_of_mean(top))
+        video_logit = self._pooling.video_logit(logits)
         without_core = {name: np.zeros(0) for name in ("category_probs", "category_weights")}
         mean = {name: value.mean(axis=0) for name, value in found.items()}
         return VideoScores(

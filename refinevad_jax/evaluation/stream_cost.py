@@ -15,7 +15,7 @@ import numpy as np
 import tqdm
 
 from refinevad_jax.data.bags import Bag, BagsInfo, read_info, read_split
-from refinevad_jax.data.batches import hold_out
+from refinevad_jax.data.hold_out import hold_out
 from refinevad_jax.evaluation.causal import CausalNetwork, replay
 from refinevad_jax.evaluation.numbers import without_nan
 from refinevad_jax.evaluation.run import (
@@ -26,7 +26,7 @@ from refinevad_jax.evaluation.run import (
     write_evaluation,
 )
 from refinevad_jax.evaluation.scored_split import ScoredSplit
-from refinevad_jax.evaluation.scoring import Scorer
+from refinevad_jax.evaluation.scoring import Pooling, Scorer
 from refinevad_jax.metrics.frames import false_alarm_rate, threshold_at_false_alarm_rate
 from refinevad_jax.metrics.latency import alarm_delays, early_average_precision
 from refinevad_jax.report.tables import aligned, number, percent
@@ -79,7 +79,7 @@ def evaluate_stream(
     fitted = scoring_rule(run, workdir, number_of_step).calibration
     both = _Both(
         CausalNetwork(graphdef, params, run, fitted),
-        Scorer(graphdef, top_k_divisor=run.config.loss.top_k_divisor),
+        Scorer(graphdef, pooling=Pooling.of(run.config.loss)),
         params,
         run,
     )

@@ -12,7 +12,8 @@ from refinevad_jax.model import fast
 from refinevad_jax.model.model_config import ModelConfig
 from refinevad_jax.model.temporal_encoder import TemporalEncoder
 
-# Below float32 resolution of the variance of unit-norm features; keeps log(v) finite at rest.
+# Below float32 resolution of the variance of unit-norm features: what moves less than this repeats
+# the segment before. Keeps log(v) finite at rest.
 VARIANCE_FLOOR = 1e-8
 
 
@@ -27,6 +28,22 @@ def motion_intensity(features: jax.Array, valid: jax.Array) -> jax.Array:
     change = jnp.var(features[:, 1:] - features[:, :-1], axis=-1)
     change = jnp.where(valid[:, 1:], change, 0.0)
     return jnp.concatenate([change[:, :1], change], axis=1)
+
+
+def last_motion(intensity: jax.Array, valid: jax.Array) -> jax.Array:
+    """v of the last segment, up to each, that differs from the one before it.
+
+    Resampling a short video to more segments repeats its rows. A repeat has v = 0 and is no motion
+    of the video: without this, the gate would read other values in training than at full length.
+    Repeats before the first change take the value of that change, as the first segment does.
+
+    intensity: [B, T] of `motion_intensity`; valid: [B, T] bool. Returns [B, T], 0 on padding and if
+    nothing moves.
+    """
+    time, moved = jnp.arange(intensity.shape[1]), intensity > VARIANCE_FLOOR
+    first = jnp.argmax(moved, axis=1, keepdims=True)
+    newest = jax.lax.cummax(jnp.where(moved, time, first), axis=1)
+    return jnp.where(valid, jnp.take_along_axis(intensity, newest, axis=1), 0.0)
 
 
 def standardized_log(intensity: jax.Array, valid: jax.Array) -> jax.Array:
@@ -114,7 +131,7 @@ class Motar(nnx.Module):
         if self.config.shift != "none":
             shifted = fast.shift(normed, ratio, self.config.folding)
         if self.config.feature_noise and rngs is not None:
-            noise = jax.random.normal(rngs.dropout(), shifted.shape, shifted.dtype)
+            noise = jax.random.normal(rngs.noise(), shifted.shape, shifted.dtype)
             shifted += self.config.feature_noise * noise
         count = shift_count(ratio, self.config.num_channels, self.config.folding)
         return self.encoder(shifted, valid, rngs), ratio, count
@@ -125,6 +142,6 @@ class Motar(nnx.Module):
             return jnp.zeros(valid.shape)
         if self.config.shift == "constant":
             return jnp.where(valid, 0.5, 0.0)
-        intensity = standardized_log(motion_intensity(normed, valid), valid)
+        intensity = standardized_log(last_motion(motion_intensity(normed, valid), valid), valid)
         ratio = jnp.where(valid, self.gate(intensity), 0.0)
         return jax.lax.stop_gradient(ratio) if self.config.shift == "dead" else ratio

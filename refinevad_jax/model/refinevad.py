@@ -76,7 +76,7 @@ class RefineVAD(nnx.Module):
 
         features: [B, T, D]; valid: [B, T] bool, True on a run from the first segment on;
         injected_labels: [B, C] bool, in training only: their prototypes are added to v;
-        rngs: dropout keys in training, None to score.
+        rngs: keys of dropout and noise in training, None to score.
         """
         normed = jnp.where(valid[..., None], self.modality_norm(features), 0.0)
         segments, ratio, count = self.motar(normed, valid, rngs)
@@ -136,13 +136,13 @@ class ModalityNorm(nnx.Module):
         return jnp.concatenate(normed, axis=-1)
 
 
-def create(config: ModelConfig, seed: int) -> tuple[nnx.GraphDef[RefineVAD], Any]:
+def create(config: ModelConfig, key: jax.Array) -> tuple[nnx.GraphDef[RefineVAD], Any]:
     """A new network, taken apart: its graph, and its parameters as a nested dict of arrays.
 
-    `nnx.merge(graphdef, params)` puts it together again, inside jit too.
+    `nnx.merge(graphdef, params)` puts it together again, inside jit too. key: of all that is drawn.
     """
     graphdef, _ = abstract(config)
-    return graphdef, _initializer(config)(jax.random.key(seed))
+    return graphdef, _initializer(config)(key)
 
 
 @functools.cache

@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 from refinevad_jax.data.bags import Bag, read_info, split_sizes
 from refinevad_jax.data.batches import training_bags
 from refinevad_jax.errors import NumericalError, StoppedError
-from refinevad_jax.evaluation.scoring import Scorer
+from refinevad_jax.evaluation.scoring import Pooling, Scorer
 from refinevad_jax.metrics.names import selection_metrics
 from refinevad_jax.model.refinevad import abstract, create
 from refinevad_jax.report.tables import spread
@@ -45,6 +45,7 @@ from refinevad_jax.training.members import (
 )
 from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
 from refinevad_jax.training.placement import on_host
+from refinevad_jax.training.step import parameters_key
 from refinevad_jax.training.stopping import StopRequest
 from refinevad_jax.training.transfer import transferred
 
@@ -128,14 +129,14 @@ class Training:
         self._graphdef, shapes = abstract(run.model_config)
         self._optimizer = make_optimizer(OptimizerConfig.of(config), self._num_steps)
         self._abstract = abstract_state(shapes, self._optimizer)
-        self._scorer = Scorer(self._graphdef, top_k_divisor=config.loss.top_k_divisor)
+        self._scorer = Scorer(self._graphdef, pooling=Pooling.of(config.loss))
         seeds = [member.seed for member in members]
         self._dispatch = Dispatch(config, seeds, self._graphdef, self._optimizer, self._bags)
         self._has_compiled = False
         self._describe(len(bags) - len(members[0].held_out), shapes)
 
     def _fresh_state(self, member: Member) -> TrainState:
-        _, params = create(member.run.model_config, member.seed)
+        _, params = create(member.run.model_config, parameters_key(member.seed))
         params, note = transferred(params, member.run)
         if note and member is self._members[0]:
             print(f"transfer {note}", flush=True)

@@ -14,9 +14,7 @@ import jax.numpy as jnp
 import optax
 
 from refinevad_jax.model.refinevad import Outputs
-
-# For softmax pooling: 0.15 to 1 give the same results on UCF-Crime's text bags.
-POOLING_TEMPERATURE = 0.5
+from refinevad_jax.model.scorer import POOLING_TEMPERATURE
 
 
 def top_k_count(num_valid: jax.Array, divisor: int) -> jax.Array:
@@ -160,15 +158,25 @@ def mil_term(
 ) -> jax.Array:
     """L_MIL: pooled segments of each video against its label, as config.mil and pooling say."""
     anomalous, present = labels.any(axis=-1), valid.any(axis=-1)
-    segments = outputs.scores if config.mil == "ranking" else outputs.logits
-    if config.pooling == "softmax":
-        videos = softmax_mean(segments, outputs.logits, valid)
-    else:
-        k = top_k_count(valid.sum(axis=-1), config.top_k_divisor)
-        videos = top_k_mean(segments, valid, k=k)
+    videos = _pooled(outputs, valid, config)
     if config.mil == "ranking":
         return ranking_loss(videos, anomalous, present, margin=config.margin)
     return bce_mil_loss(videos, anomalous, present)
+
+
+def video_scores(outputs: Outputs, valid: jax.Array, config: LossConfig) -> jax.Array:
+    """[B] scores of videos, as `evaluation.scoring.Pooling` makes them. valid: [B, T] bool."""
+    videos = _pooled(outputs, valid, config)
+    return videos if config.mil == "ranking" else jax.nn.sigmoid(videos)
+
+
+def _pooled(outputs: Outputs, valid: jax.Array, config: LossConfig) -> jax.Array:
+    """[B]: pooled scores for the ranking loss, pooled logits for cross-entropy."""
+    segments = outputs.scores if config.mil == "ranking" else outputs.logits
+    if config.pooling == "softmax":
+        return softmax_mean(segments, outputs.logits, valid)
+    k = top_k_count(valid.sum(axis=-1), config.top_k_divisor)
+    return top_k_mean(segments, valid, k=k)
 
 
 def smoothing_term(

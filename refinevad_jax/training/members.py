@@ -19,7 +19,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from refinevad_jax.data.bags import Bag, BagsInfo, read_split
-from refinevad_jax.data.batches import check_both_kinds, hold_out, lost_categories
+from refinevad_jax.data.batches import check_both_kinds
+from refinevad_jax.data.hold_out import faults, hold_out
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import locked, require_writable
 from refinevad_jax.runs.checkpoints import Checkpoints, DamagedError, TrainState
@@ -90,23 +91,17 @@ def make_members(
     from_train = data.selection_split == data.train_split
     selection = [] if from_train else read(data.selection_split)
     median_segments = round(statistics.median(bag.num_segments for bag in bags))
-    members = []
+    members, warnings = [], dict[str, None]()
     for own, folder in seed_configs(config, workdir):
         held_out = hold_out(bags, data.selection_fraction, own.seed) if from_train else frozenset()
         if from_train:
             selection = [bag for bag in bags if bag.video_id in held_out]
+            warnings.update(dict.fromkeys(faults(bags, held_out)))
         _check_selection(selection, data.selection_split)
-        if processes.primary():
-            for category, video in lost_categories(bags, held_out):
-                print(
-                    f"warning: seed {own.seed}: {video}, the only training video of "
-                    f"{info.taxonomy.display_names[category]}, is held out to choose the "
-                    "checkpoint by, so the category is not learnt; package more videos of it, or "
-                    "a split for config.data.selection_split",
-                    file=sys.stderr,
-                )
         run = Run(own, info, bags[0].features.shape[0], median_segments)
         members.append(Member(run, folder, selection, held_out))
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr, flush=True)
     return bags, members
 
 

@@ -27,11 +27,15 @@ class OptimizerConfig:
 
 
 def learning_rate_schedule(config: OptimizerConfig, num_steps: int) -> optax.Schedule:
-    """Linear warm-up from 0 to the peak, then cosine to 0 at num_steps."""
+    """Linear warm-up over W steps from peak / W to the peak, then cosine to 0 at num_steps.
+
+    W: the warm-up's share of num_steps, at least 1, so that every step learns.
+    """
+    warmup = max(round(config.warmup_fraction * num_steps), 1)
     return optax.warmup_cosine_decay_schedule(
-        init_value=0.0,
+        init_value=config.learning_rate / warmup,
         peak_value=config.learning_rate,
-        warmup_steps=min(round(config.warmup_fraction * num_steps), num_steps - 1),
+        warmup_steps=warmup - 1,
         decay_steps=num_steps,
     )
 

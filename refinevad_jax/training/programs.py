@@ -30,7 +30,7 @@ class Programs:
         run_batch: (state, seeds, features [S, B, T, D], labels [S, B, C]) to (state, metrics [S]),
             one step on a batch from the host.
         draw: (steps, seeds, normal, anomalous) to the videos and crops [S, B] that both use.
-        probe: (params, features [S, B, T, D], labels [S, B, C]) to the mean top-k score [S] of the
+        probe: (params, features [S, B, T, D], labels [S, B, C]) to the mean score [S] of the
             anomalous videos with e_y in v, as in training, and without, as at test.
     """
 
@@ -85,12 +85,11 @@ def make_programs(
         model = nnx.merge(graphdef, params)
         features = features.astype(jnp.float32)
         valid = jnp.ones(features.shape[:2], bool)
-        k = losses.top_k_count(valid.sum(axis=-1), config.loss.top_k_divisor)
         anomalous = labels.any(axis=-1)
 
         def mean_score(injected: jax.Array | None) -> jax.Array:
-            scores = model(features, valid, injected_labels=injected).scores
-            return losses.masked_mean(losses.top_k_mean(scores, valid, k=k), anomalous)
+            outputs = model(features, valid, injected_labels=injected)
+            return losses.masked_mean(losses.video_scores(outputs, valid, config.loss), anomalous)
 
         return {
             "train_score_with_label": mean_score(labels),

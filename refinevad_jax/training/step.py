@@ -5,6 +5,7 @@ T segments, D feature channels, C categories.
 """
 
 import dataclasses
+import enum
 from typing import Any
 
 import jax
@@ -20,6 +21,17 @@ from refinevad_jax.training import losses
 from refinevad_jax.training.losses import LossConfig
 
 Metrics = dict[str, jax.Array]
+
+
+class Stream(enum.IntEnum):
+    """What is drawn in a run: each has a key of its own, folded into that of the seed or step."""
+
+    PARAMETERS = 0
+    BATCHES = 1
+    STEPS = 2
+    DROPOUT = 3  # these three inside a step
+    NOISE = 4
+    LABELS = 5  # which videos get e_y
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,31 +83,32 @@ def losses_and_gradient(
 ) -> tuple[Metrics, Any]:
     """The loss with its terms and statistics, and the gradient of the loss, a tree as params."""
     valid = jnp.ones(features.shape[:2], bool)  # training bags are resampled, none is padded
-    dropout_key, injection_key = jax.random.split(key)
     injected = labels & jax.random.bernoulli(
-        injection_key, config.label_injection_rate, (len(labels), 1)
+        jax.random.fold_in(key, Stream.LABELS), config.label_injection_rate, (len(labels), 1)
     )
 
     def loss_function(params: Any) -> tuple[jax.Array, Metrics]:
         model = nnx.merge(graphdef, params)
         if config.precision == "bfloat16":
             model = in_bfloat16(model)
-        rngs = nnx.Rngs(dropout=dropout_key)
+        rngs = nnx.Rngs(
+            dropout=jax.random.fold_in(key, Stream.DROPOUT),
+            noise=jax.random.fold_in(key, Stream.NOISE),
+        )
         outputs = model(features, valid, injected_labels=injected, rngs=rngs)
         terms = losses.loss_terms(outputs, labels, valid, config.loss)
-        statistics = model_statistics(outputs, labels, config.loss.top_k_divisor)
+        statistics = model_statistics(outputs, labels, config.loss)
         return losses.total_loss(terms, config.loss), terms | statistics
 
     (loss, metrics), gradient = jax.value_and_grad(loss_function, has_aux=True)(params)
     return {"loss": loss} | metrics, gradient
 
 
-def model_statistics(outputs: Outputs, labels: jax.Array, top_k_divisor: int) -> Metrics:
+def model_statistics(outputs: Outputs, labels: jax.Array, config: LossConfig) -> Metrics:
     """What shows whether the parts live: gate, scores, category weights, mixture. Scalars."""
     count = outputs.shift_count.astype(jnp.float32)
     valid, anomalous = jnp.ones(count.shape, bool), labels.any(axis=-1)
-    k = losses.top_k_count(valid.sum(axis=-1), top_k_divisor)
-    video_scores = losses.top_k_mean(outputs.scores, valid, k=k)
+    video_scores = losses.video_scores(outputs, valid, config)
     found = {
         "shift_mean": count.mean(),
         "shift_spread": count.std(),
@@ -116,14 +129,18 @@ def model_statistics(outputs: Outputs, labels: jax.Array, top_k_divisor: int) ->
 
 def step_key(seed: Any, step: Any) -> jax.Array:
     """The key of what is random inside a step, counted from 0."""
-    return jax.random.fold_in(_run_keys(seed)[1], step)
+    return jax.random.fold_in(_stream_key(seed, Stream.STEPS), step)
 
 
 def batch_key(seed: Any) -> jax.Array:
     """The key of the order in which a run draws its batches."""
-    return _run_keys(seed)[0]
+    return _stream_key(seed, Stream.BATCHES)
 
 
-def _run_keys(seed: Any) -> tuple[jax.Array, jax.Array]:
-    batches, inside = jax.random.split(jax.random.fold_in(jax.random.key(seed), 1))
-    return batches, inside
+def parameters_key(seed: int) -> jax.Array:
+    """The key of a network's first parameters."""
+    return _stream_key(seed, Stream.PARAMETERS)
+
+
+def _stream_key(seed: Any, stream: Stream) -> jax.Array:
+    return jax.random.fold_in(jax.random.key(seed), stream)

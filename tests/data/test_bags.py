@@ -76,7 +76,7 @@ def test_truth_is_known_for_a_normal_video_without_spans(data_dir):
 def test_metadata_is_read_back(data_dir):
     info = read_info(data_dir, "tiny")
     normalization = {"visual": "none", "text": "none"}
-    assert info == dataclasses.replace(INFO, normalization=normalization)
+    assert info == dataclasses.replace(INFO, normalization=normalization, fps=25.0)
     assert info.width == 5
     assert split_sizes(data_dir, "tiny") == {"train": 3, "test": 2}
 

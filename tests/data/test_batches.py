@@ -11,8 +11,6 @@ from refinevad_jax.data.bags import Bag
 from refinevad_jax.data.batches import (
     cycled_permutation,
     draw_batch,
-    hold_out,
-    lost_categories,
     resample,
     training_bags,
 )
@@ -133,33 +131,6 @@ def test_training_bags_keep_chosen_columns_and_find_both_lists() -> None:
 def test_training_bags_refuse_what_cannot_be_trained_on(videos: list[Bag], reason: str) -> None:
     with pytest.raises(UserError, match=reason):
         training_bags(videos, 4, np.arange(4))
-
-
-def test_hold_out_is_stratified_and_a_function_of_seed_and_ids() -> None:
-    videos = bags(40, 40)
-    held = hold_out(videos, 0.1, seed=0)
-    assert sum(bag.video_id in held for bag in videos if bag.label == "Normal") == 4
-    assert sum(bag.video_id in held for bag in videos if bag.label == "a") == 2
-    assert len(held) == 8
-    assert hold_out(videos[::-1], 0.1, seed=0) == held
-    assert hold_out(videos, 0.1, seed=1) != held
-
-
-def test_hold_out_takes_one_of_each_kind_from_a_small_list() -> None:
-    videos = bags(3, 3)
-    held = hold_out(videos, 0.1, seed=0)
-    assert sorted(bag.anomalous for bag in videos if bag.video_id in held) == [False, True]
-
-
-def test_the_only_video_of_a_category_is_held_out_last() -> None:
-    videos = bags(3, 3)  # x0 and x2 are a, x1 is the only b
-    for seed in range(20):
-        held = hold_out(videos, 0.1, seed)
-        assert held & {"x0", "x2"} and "x1" not in held and not lost_categories(videos, held)
-    single = bags(3, 2)
-    held = hold_out(single, 0.1, seed=0)
-    ((category, video),) = lost_categories(single, held)
-    assert video in held and video == ("x0", "x1")[category]
 
 
 def test_every_seed_trains_on_what_it_does_not_hold_out() -> None:

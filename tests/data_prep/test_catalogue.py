@@ -42,6 +42,24 @@ def test_every_suffix_is_left_out_of_a_name(suffix):
     assert (strip_video_path(f"clips/a.b{suffix}") == "a.b") == (suffix.lower() in SUFFIXES)
 
 
+@pytest.mark.parametrize(
+    ("video", "data_set", "recording"),
+    [
+        ("Bad.Boys.1995__#01-11-55_01-12-40_label_G-B2-B6", "XD-Violence", "Bad.Boys.1995"),
+        ("v=KERh4R2BbS0__#1_label_A", "XD-Violence", "v=KERh4R2BbS0"),
+        ("A__#B.2000__#00-00-00_00-00-10_label_A", "XD-Violence", "A__#B.2000"),
+        ("01_0014", "ShanghaiTech", "01"),
+        ("13_003", "ShanghaiTech", "13"),
+        ("04_0012_1", "ShanghaiTech", "04"),
+        ("Abuse028_x264", "UCF-Crime", ""),
+        ("01_0014", "", ""),  # of a list of other names
+        ("gate__#1", "UCF-Crime", ""),
+    ],
+)
+def test_names_tell_the_film_or_camera(video, data_set, recording):
+    assert lookup.recording_from_name(video, data_set) == recording
+
+
 def test_rule_of_features_is_found():
     n = {"a": 33, "b": 48, "c": 64}
     assert fit_rule(n, {"a": 3, "b": 3, "c": 4}).rule == "ceil(n/16)"

@@ -1,15 +1,19 @@
 """Whole videos in padded lengths: nothing changes but the speed."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from ml_collections import ConfigDict
 
 from refinevad_jax.data.bags import Bag
 from refinevad_jax.data.batches import resample
 from refinevad_jax.evaluation import scoring
+from refinevad_jax.metrics.calibration import sigmoid
 from refinevad_jax.model.model_config import ModelConfig
-from refinevad_jax.model.refinevad import create
+from refinevad_jax.model.refinevad import Outputs, create
+from refinevad_jax.training import losses
 
 CONFIG = ModelConfig((6,), 2, width=8, num_layers=1, num_heads=2, mlp_width=8, scorer_width=4)
 
@@ -22,7 +26,7 @@ def bag(length: int, num_crops: int, seed: int) -> Bag:
 
 @pytest.fixture(scope="module")
 def model() -> tuple[nnx.GraphDef, dict]:
-    return create(CONFIG, seed=0)
+    return create(CONFIG, jax.random.key(0))
 
 
 def direct(model: tuple[nnx.GraphDef, dict], features: np.ndarray) -> np.ndarray:
@@ -37,7 +41,7 @@ def test_scores_are_those_of_each_video_alone(
     model: tuple[nnx.GraphDef, dict], num_segments: int
 ) -> None:
     bags = [bag(length, 2, seed) for seed, length in enumerate((3, 40, 33))]
-    scorer = scoring.Scorer(model[0], top_k_divisor=16)
+    scorer = scoring.Scorer(model[0], pooling=scoring.Pooling("ranking", "top_k", 16))
     finished: list[int] = []
     results = scorer(
         model[1],
@@ -56,6 +60,42 @@ def test_scores_are_those_of_each_video_alone(
         np.testing.assert_allclose(
             result.video_score, np.sort(result.scores)[-k:].mean(), rtol=1e-5
         )
+
+
+@pytest.mark.parametrize("mil", ["ranking", "bce"])
+@pytest.mark.parametrize("pooling", ["top_k", "softmax"])
+def test_a_video_is_scored_as_training_pools_it(mil: str, pooling: str) -> None:
+    rng = np.random.default_rng(0)
+    logits = np.float32(rng.normal(scale=3, size=(4, 40)))
+    config = losses.LossConfig(mil, 1.0, pooling, 16, "mixture", {})
+    rule = scoring.Pooling.of(ConfigDict(vars(config)))
+
+    @jax.jit
+    def trained(logits: jax.Array) -> jax.Array:
+        nothing = jnp.zeros(())
+        scores = jax.nn.sigmoid(logits)
+        outputs = Outputs(logits, scores, nothing, nothing, nothing, None, logits)
+        return losses.video_scores(outputs, jnp.ones(logits.shape, bool), config)
+
+    found = sigmoid(np.array([rule.video_logit(row) for row in logits]))
+    np.testing.assert_allclose(found, trained(logits), rtol=1e-4)
+
+
+def test_video_logits_by_hand() -> None:
+    logits = np.log([1.0, 3.0, 1 / 3])  # scores 1/2, 3/4 and 1/4; weights 1, 9 and 1/9
+    weights = np.array([1, 9, 1 / 9]) / (10 + 1 / 9)
+    found = {
+        (mil, pooling): scoring.Pooling(mil, pooling, 2).video_logit(logits)
+        for mil in ("ranking", "bce")
+        for pooling in ("top_k", "softmax")
+    }
+    mean, soft = 5 / 8, weights @ [0.5, 0.75, 0.25]
+    assert found["ranking", "top_k"] == pytest.approx(np.log(mean / (1 - mean)))
+    assert found["bce", "top_k"] == pytest.approx(np.log(3) / 2)
+    assert found["ranking", "softmax"] == pytest.approx(np.log(soft / (1 - soft)))
+    assert found["bce", "softmax"] == pytest.approx(weights @ logits)
+    high = scoring.Pooling("ranking", "softmax", 2).video_logit(np.array([80.0, 90.0]))
+    assert 80 < high <= 90  # the mean of scores that round to 1
 
 
 def test_lengths_are_padded_to_few_sizes_by_at_most_a_third() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from refinevad_jax.data.batches import resample
 from refinevad_jax.model import fast, motar
 
 
@@ -87,6 +88,32 @@ def test_motion_intensity_hand_values() -> None:
     valid = np.array([[True, True, True, False]])
     # Changes (1, 3) and (0, 0): variances over the channels 1 and 0; the first copies the second.
     np.testing.assert_allclose(motion_intensity(features, valid), [[1.0, 1.0, 0.0, 0.0]])
+
+
+def test_last_motion_hand_values() -> None:
+    # The second value is the first change (motion_intensity copies it to the first segment).
+    intensity = np.float32([[0, 0, 3, 0, 0, 2, 0, 0], [5, 5, 0, 1, 0, 0, 0, 0], [0] * 8])
+    valid = np.arange(8)[None] < np.array([[7], [8], [8]])
+    found = jax.jit(motar.last_motion)(intensity, valid)
+    expected = [[3, 3, 3, 3, 3, 2, 2, 0], [5, 5, 5, 1, 1, 1, 1, 1], [0] * 8]
+    np.testing.assert_array_equal(found, np.float32(expected))
+
+
+@pytest.mark.parametrize("length", [2, 7, 20, 31])
+def test_the_gate_reads_the_same_of_a_video_whose_rows_are_repeated(length: int) -> None:
+    """Training resamples to T segments; evaluation at full length and streams do not."""
+    rows = np.random.default_rng(length).normal(size=(1, length, 48)).astype(np.float16)
+    count = 5 * length
+    repeated = resample(rows, count).astype(np.float16)
+
+    @jax.jit
+    def read(x: jax.Array) -> jax.Array:
+        valid = jnp.ones(x.shape[:2], bool)
+        found = motar.last_motion(motar.motion_intensity(x, valid), valid)
+        return motar.standardized_log(found, valid)
+
+    whole, training = read(np.float32(rows)), read(np.float32(repeated))
+    np.testing.assert_allclose(training, np.repeat(whole, 5, axis=1), atol=1e-4)
 
 
 def test_one_segment_does_not_move() -> None:

@@ -34,7 +34,7 @@ LOSS = losses.LossConfig.of(config_lib.default().loss.to_dict())
 
 @functools.lru_cache
 def parts(**changes: Any) -> tuple[nnx.GraphDef[RefineVAD], Any]:
-    return create(dataclasses.replace(SMALL, **changes), seed=0)
+    return create(dataclasses.replace(SMALL, **changes), jax.random.key(0))
 
 
 def make(**changes: Any) -> Callable[..., Outputs]:
@@ -52,7 +52,7 @@ def apply(
     labels: jax.Array | None = None,
     dropout: jax.Array | None = None,
 ) -> Outputs:
-    rngs = None if dropout is None else nnx.Rngs(dropout=dropout)
+    rngs = None if dropout is None else nnx.Rngs(dropout=dropout, noise=dropout)
     return nnx.merge(graphdef, params)(features, valid, injected_labels=labels, rngs=rngs)
 
 

@@ -39,14 +39,14 @@ LABELS = np.array([[False, False], [False, False], [True, False], [False, True]]
 @functools.cache
 def compiled() -> Callable[..., Any]:
     """Loss, terms, statistics and the gradient of the loss, with e_y and dropout as in training."""
-    graphdef, params = create(MODEL, seed=0)
+    graphdef, params = create(MODEL, jax.random.key(0))
 
     def loss(params: Any, features: Any, valid: Any, labels: Any) -> Any:
-        rngs = nnx.Rngs(dropout=jax.random.key(0))
+        rngs = nnx.Rngs(dropout=jax.random.key(0), noise=jax.random.key(1))
         model = nnx.merge(graphdef, params)
         outputs = model(features, valid, injected_labels=labels, rngs=rngs)
         terms = losses.loss_terms(outputs, labels, valid, LOSS)
-        statistics = model_statistics(outputs, labels, LOSS.top_k_divisor)
+        statistics = model_statistics(outputs, labels, LOSS)
         return losses.total_loss(terms, LOSS), (terms, statistics)
 
     return functools.partial(jax.jit(jax.value_and_grad(loss, has_aux=True)), params)

@@ -325,6 +325,7 @@ def test_frozen_prototypes_and_one_modality(
     model = analysis.load_model(tmp_path, "last")
     assert model.config.modality_widths == (8,)
     from refinevad_jax.model.refinevad import create
+    from refinevad_jax.training.step import parameters_key
 
-    _, initial = create(model.config, seed=0)
+    _, initial = create(model.config, parameters_key(0))
     np.testing.assert_array_equal(model.core.prototypes[...], initial["core"]["prototypes"])

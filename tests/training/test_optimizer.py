@@ -3,8 +3,13 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
-from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
+from refinevad_jax.training.optimizer import (
+    OptimizerConfig,
+    learning_rate_schedule,
+    make_optimizer,
+)
 
 
 def updates(**changes: object) -> dict[str, dict[str, jax.Array]]:
@@ -22,6 +27,27 @@ def updates(**changes: object) -> dict[str, dict[str, jax.Array]]:
     optimizer = make_optimizer(config, num_steps=10)
     gradient = jax.tree.map(jnp.ones_like, params)
     return optimizer.update(gradient, optimizer.init(params), params)[0]
+
+
+@pytest.mark.parametrize(
+    ("num_steps", "fraction", "first"),
+    [
+        (40, 0.1, [0.25, 0.5, 0.75, 1.0]),
+        (12, 0.05, [1.0]),  # a warm-up of one step
+        (12, 0.0, [1.0]),
+        (4, 1.0, [0.25, 0.5, 0.75, 1.0]),
+        (1, 0.05, [1.0]),
+    ],
+)
+def test_the_rate_climbs_to_its_peak_and_no_step_has_the_rate_0(
+    num_steps: int, fraction: float, first: list[float]
+) -> None:
+    config = OptimizerConfig(0.1, weight_decay=0.0, warmup_fraction=fraction, clip_norm=1.0)
+    schedule = jax.jit(learning_rate_schedule(config, num_steps))
+    rates = np.array([schedule(step) for step in range(num_steps)])
+    np.testing.assert_allclose(rates[: len(first)], 0.1 * np.array(first), rtol=1e-6)
+    assert (rates > 0).all()
+    assert (np.diff(rates[len(first) - 1 :]) < 0).all()
 
 
 def test_categories_have_a_rate_of_their_own() -> None:

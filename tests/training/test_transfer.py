@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 import shutil
 
+import jax
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
@@ -41,7 +42,7 @@ def run_with(trained: pathlib.Path, taxonomy: Taxonomy | None = None, **transfer
 
 def test_core_is_carried_over_and_the_rest_stays_fresh(trained: pathlib.Path) -> None:
     run = run_with(trained, parts=("core",))
-    _, fresh = create(run.model_config, seed=5)
+    _, fresh = create(run.model_config, jax.random.key(5))
     _, donated, _ = restore(run, trained, "best")
     params, note = transferred(fresh, run)
     np.testing.assert_array_equal(params["core"]["prototypes"], donated["core"]["prototypes"])
@@ -59,7 +60,7 @@ def test_core_is_carried_over_and_the_rest_stays_fresh(trained: pathlib.Path) ->
 def test_categories_that_the_donor_does_not_know_stay_fresh(trained: pathlib.Path) -> None:
     taxonomy = Taxonomy("other", ("x", "c"), ("X", "C"))
     run = run_with(trained, taxonomy, parts=("core",))
-    _, fresh = create(run.model_config, seed=5)
+    _, fresh = create(run.model_config, jax.random.key(5))
     donor = read_run(trained)
     _, donated, _ = restore(donor, trained, "best")
     params, note = transferred(fresh, run)
@@ -91,7 +92,7 @@ def test_a_transferred_run_trains_with_frozen_prototypes(
 
 def test_every_module_belongs_to_one_part(trained: pathlib.Path) -> None:
     config = dataclasses.replace(read_run(trained).model_config, category_input="features")
-    _, params = create(config, seed=0)
+    _, params = create(config, jax.random.key(0))
     modules = [name for part in config_lib.TRANSFER_PARTS for name in MODULES[part]]
     assert sorted(modules) == sorted(params)
 
@@ -110,11 +111,11 @@ def test_a_run_goes_on_when_its_donor_has_gone(
 def test_networks_that_do_not_fit_are_refused(trained: pathlib.Path) -> None:
     run = run_with(trained, parts=("core",))
     run.config.model.width = 32
-    _, fresh = create(run.model_config, seed=0)
+    _, fresh = create(run.model_config, jax.random.key(0))
     with pytest.raises(UserError, match=r"category_head.* is \(.*16.*\) there and \(.*32.*\) here"):
         transferred(fresh, run)
     run = run_with(trained, parts=("motar",))
     run.config.model.shift = "none"
-    _, fresh = create(run.model_config, seed=0)
+    _, fresh = create(run.model_config, jax.random.key(0))
     with pytest.raises(UserError, match=r"has 'motar.gate'; leave its part out"):
         transferred(fresh, run)

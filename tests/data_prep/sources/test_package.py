@@ -142,6 +142,36 @@ def read_bags(tmp_path: pathlib.Path, lists: dict, features: dict, **options):
     return info, {bag.video_id: bag for bag in read_split(str(tmp_path / "data"), "made", "test")}
 
 
+@pytest.mark.parametrize(
+    ("rows", "recordings"),
+    [
+        (["path,label,source", "a.npy,Abuse,gate", "b.npy,Normal,"], ["gate", ""]),
+        (["video;label;place;Source", "a.mp4;Abuse;x;gate 1", "b.mp4;Normal;y;b.mp4"],
+         ["gate 1", "b.mp4"]),
+        (["path,label,other", "a.npy,Abuse,gate", "b.npy,Normal,door"], ["", ""]),
+        (["path,label", "01_0014.npy,Abuse", "02_001.npy,Normal"], ["01", "02"]),
+        (["path,label", "01_0014.npy,Abuse", "b.npy,Normal"], ["", ""]),  # names of nobody's
+        (["path,label", "F.1__#1_label_B1-0-0.npy,Abuse", "F.1__#2_label_A.npy,Normal"],
+         ["F.1", "F.1"]),
+    ],
+)  # fmt: skip
+def test_the_recording_of_a_video_is_that_of_a_column_source_or_of_its_name(
+    rows, recordings, tmp_path
+):
+    names = ["a", "b", "01_0014", "02_001", "F.1__#1_label_B1-0-0", "F.1__#2_label_A"]
+    save_all(tmp_path / "features", {f"{name}.npy": ramp(3, 8) for name in names})
+    _, videos = read(tmp_path, *rows)
+    assert [video.recording for video in videos] == recordings
+
+
+def test_the_data_set_keeps_recordings(tmp_path):
+    save_all(tmp_path / "features", {"a.npy": ramp(3, 8), "b.npy": ramp(3, 8)})
+    rows = "path,label,source", "a.npy,Abuse,gate", "b.npy,Normal,"
+    lists = {"test": make_list(tmp_path / "test.csv", *rows)}
+    _, bags = read_bags(tmp_path, lists, {"visual": tmp_path / "features"})
+    assert {name: bag.recording for name, bag in bags.items()} == {"a": "gate", "b": ""}
+
+
 def ramp(*shape: int) -> np.ndarray:
     return (np.arange(np.prod(shape)) % 251).reshape(shape).astype(np.float32)
 
