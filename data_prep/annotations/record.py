@@ -6,9 +6,11 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from data_prep.catalogue.listed_names import meet, short_ids
 from data_prep.catalogue.lookup import label_from_name
 from data_prep.catalogue.video_names import is_normal_label, label_tokens, match_key
 from data_prep.dataset.videos import Span
+from refinevad_jax.encoders.video_files import some
 from refinevad_jax.errors import UserError
 
 # Frame numbers are stored as int32 in a dataset folder.
@@ -67,6 +69,7 @@ class Annotations:
         points: single annotated frames per video (GlanceVAD's clicks); they are not truth.
         frames_from_segments: num_frames is 16 T of some feature release, not the video's length.
         notes: what a reader should know, one line each.
+        paths: of each video as the file writes it, without suffix.
     """
 
     grammar: str
@@ -81,6 +84,24 @@ class Annotations:
     points: dict[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
     frames_from_segments: bool = False
     notes: tuple[str, ...] = ()
+    paths: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def called(self, videos: Mapping[str, str]) -> "Annotations":
+        """The same with the ids of a list for the videos that it has, see listed_names.meet.
+
+        videos: path of each video of the list, by its id. Raises UserError if a name here may mean
+        two of them.
+        """
+        names = {video: self.paths.get(video, video) for video in self.video_ids}
+        found, differing = meet(names, videos, self.source)
+        changed: dict[str, Any] = {
+            field.name: {found.get(video, video): value for video, value in table.items()}
+            for field in dataclasses.fields(self)
+            if isinstance(table := getattr(self, field.name), dict)
+        }
+        ids = tuple(found.get(video, video) for video in self.video_ids)
+        notes = self.notes + ((f"by similar names: {some(differing)}",) if differing else ())
+        return dataclasses.replace(self, **changed, video_ids=ids, notes=notes)
 
     def spans_of(self, video_id: str, *, normal: bool | None = None) -> tuple[Span, ...] | None:
         """The spans of a listed video, None if they are not known.
@@ -179,7 +200,16 @@ class Builder:
         num_frames: int | None = None,
         fps: float | None = None,
     ) -> None:
-        """Adds a video; spans: None if the row says nothing about them."""
+        """Adds a video.
+
+        Args:
+            video: its path as strip_video_path gives it.
+            spans: None if the row says nothing about them.
+            place: file and line.
+            label: the label string, if it is stated.
+            num_frames: likewise.
+            fps: likewise.
+        """
         if not video:
             raise UserError(f"{place}: no video name; write one")
         label = label_from_name(video) if label is None else label
@@ -214,9 +244,11 @@ class Builder:
         notes: tuple[str, ...] = (),
     ) -> Annotations:
         """The finished record. Raises UserError if nothing was added."""
-        rows = self._rows
-        if not rows and not points:
+        if not self._rows and not points:
             raise UserError(f"{self._source}: no video in it; check that this is the right file")
+        ids = short_ids([*self._rows, *(points or {})])
+        rows = {ids[path]: row for path, row in self._rows.items()}
+        points = {ids[path]: frames for path, frames in (points or {}).items()}
         if self._empty:
             notes += (f"{len(self._empty)} empty spans left out, first in {self._empty[0]}",)
         known = {video: spans for video, (spans, _, _, _) in rows.items() if spans is not None}
@@ -224,16 +256,17 @@ class Builder:
         return Annotations(
             grammar=self._grammar,
             source=self._source,
-            video_ids=tuple(rows) or tuple(points or ()),
+            video_ids=tuple(rows) or tuple(points),
             spans={video: spans for video, spans in known.items() if video not in stretches},
             num_frames={video: n for video, (_, _, n, _) in rows.items() if n is not None},
             labels={video: label for video, (_, label, _, _) in rows.items() if label is not None},
             fps={video: fps for video, (_, _, _, fps) in rows.items() if fps is not None},
             stretches=stretches,
             unit=self._unit if stretches else "",
-            points=points or {},
+            points=points,
             frames_from_segments=frames_from_segments,
             notes=notes,
+            paths={video: path for path, video in ids.items()},
         )
 
 

@@ -44,6 +44,7 @@ def data_set_named(name: str) -> DataSet | None:
 
 def _read_name(video_id: str) -> tuple[str, str | None]:
     """(name of the data set, label that the id states), ("", None) if no pattern fits."""
+    video_id = video_id.rpartition("/")[2]
     for data_set in DATA_SETS:
         for pattern, label in data_set.names.items():
             if match := re.fullmatch(pattern, video_id):

@@ -12,9 +12,9 @@ TAXONOMY = Taxonomy(
     normal=("Normal", "0"),
 )
 
-# PEL4VAD's files carry the crop after a single underscore. IEF-VAD's `04_0012_1.avi` is a piece of
-# a video, so the file must be an array.
-CROP_NAME = r"(\d\d_\d{3,4})_(\d)\.npy$"
+# PEL4VAD's files carry the crop after a single underscore. IEF-VAD's `04_0012_1` is a piece of a
+# video: crops are those that are complete.
+CROP_NAME = r"(\d\d_\d{3,4})_(\d)"
 
 DATA_SET = DataSet(
     name="ShanghaiTech",

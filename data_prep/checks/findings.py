@@ -64,10 +64,12 @@ class Section:
         if videos:
             self.problem(kind, f"{counted(len(videos), noun)}: {message}", videos)
 
-    def remark_of(self, kind: str, videos: Sequence[str], message: str) -> None:
+    def remark_of(
+        self, kind: str, videos: Sequence[str], message: str, noun: str = "video"
+    ) -> None:
         """The same as a remark."""
         if videos:
-            self.remark(kind, f"{counted(len(videos), 'video')}: {message}", videos)
+            self.remark(kind, f"{counted(len(videos), noun)}: {message}", videos)
 
 
 def counted(number: int, noun: str) -> str:

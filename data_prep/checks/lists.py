@@ -50,6 +50,7 @@ def check_list(released: VideoList) -> Section:
         for video, found in crops.items()
         if sorted(found) != sorted(usual)
     ]
+    section.remark_of("names", released.notes, "read from all names together", "note")
     section.problem_of("rows twice", twice, "the same crop of a video appears twice")
     section.problem_of("labels differ", several, "the rows of a video have different labels")
     section.problem_of("label against name", differing, "the label is not the one in the name")

@@ -11,12 +11,13 @@ import csv
 import dataclasses
 import pathlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 from data_prep.annotations import read_annotations
 from data_prep.annotations.reading import read_lines
+from data_prep.catalogue.listed_names import VideoName, merged_note, read_names_of
 from data_prep.catalogue.lookup import data_set_of_all, label_from_name
-from data_prep.catalogue.video_names import is_normal_label, is_video_path, parse_path
+from data_prep.catalogue.video_names import is_normal_label, is_video_path
 from refinevad_jax.errors import UserError
 
 _FILE = re.compile(r"\.(npy|txt)$", re.IGNORECASE)
@@ -30,7 +31,7 @@ class ListEntry:
 
     Attributes:
         path: as written.
-        video_id: read from the path.
+        video_id: see listed_names.VideoName.
         crop: crop index, None if the name has none.
         label: label string, from the row or, if it has none, from the name; None if neither says.
             Never from the position in the list.
@@ -53,12 +54,16 @@ class VideoList:
         source: the file.
         entries: in file order.
         labels_stated: whether the file states labels, not only the names.
+        paths: of each video, without suffix, encoder's ending and crop.
+        notes: what a reader should know, one line each.
     """
 
     grammar: str
     source: str
     entries: tuple[ListEntry, ...]
     labels_stated: bool = False
+    paths: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def videos(self) -> dict[str, tuple[ListEntry, ...]]:
@@ -87,11 +92,44 @@ def read_list(path: pathlib.Path) -> VideoList:
     CSV also quotes, and `;` for the comma. Raises UserError naming file and line if the file is not
     a list.
     """
+    return read_lists([path])[0]
+
+
+def read_lists(paths: Sequence[pathlib.Path], *, crops: bool = True) -> list[VideoList]:
+    """Reads the lists of one data set, whose video ids differ across all of them.
+
+    crops: whether numbers at the end of names may be crops. Raises UserError as read_list.
+    """
+    read = [_read_rows(path) for path in paths]
+    names = read_names_of([[row[1] for row in one.rows] for one in read], crops=crops)
+    return [_build(one, path, found) for one, path, found in zip(read, paths, names, strict=True)]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Rows:
+    """A list whose names are not read yet."""
+
+    grammar: str
+    rows: Sequence[_Row]
+    notes: tuple[str, ...] = ()
+
+
+def _read_rows(path: pathlib.Path) -> _Rows:
     content = read_lines(path)
-    numbered = enumerate((line.strip() for line in content.split("\n")), 1)
-    lines = [(i, line) for i, line in numbered if not re.fullmatch(r"[\s,;]*|#\s.*", line)]
+    numbered = [(i, line.strip()) for i, line in enumerate(content.split("\n"), 1)]
+    numbered = [(i, line) for i, line in numbered if not re.fullmatch(r"[\s,;]*", line)]
+    lines = [(i, line) for i, line in numbered if not is_comment(line)]
     if not lines:
         raise UserError(f"{path}: lists no video; check that this is the right file")
+    notes = tuple(
+        f"line {i} is a comment, not a video: {line[:80]}"
+        for i, line in numbered
+        if is_comment(line) and _is_file(line)
+    )
+    return dataclasses.replace(_read_grammar(content, lines, path), notes=notes)
+
+
+def _read_grammar(content: str, lines: Sequence[tuple[int, str]], path: pathlib.Path) -> _Rows:
     if content.lstrip()[:1] in ("{", "["):
         return _from_annotations(path)
     unquoted = re.sub('"[^"]*"', "", lines[0][1])
@@ -103,16 +141,21 @@ def read_list(path: pathlib.Path) -> VideoList:
     if len(first) > 1 and _is_file(first[0]):
         return _read_csv(lines, path, delimiter, ["path", "label"])
     if all(_is_one_name(line) for _, line in lines):
-        names = [(number, line, None) for number, line in lines]
-        return _build("a path or name per line", path, names)
+        names = [(number, _unquoted(line), None) for number, line in lines]
+        return _Rows("a path or name per line", names)
     if all(re.fullmatch(r"\S+\.npy\s+[01](\.0)?", line) for _, line in lines):
         rows = [
             (i, name, "Normal" if is_normal_label(flag) else "Abnormal")
             for i, line in lines
             for name, flag in [line.split()]
         ]
-        return _build("path and 0 or 1 per line", path, rows)
+        return _Rows("path and 0 or 1 per line", rows)
     return _from_annotations(path)
+
+
+def is_comment(line: str) -> bool:
+    """Whether a line is `#`, or begins with it and a blank: `#1.mp4` is a video."""
+    return re.match(r"#(\s|$)", line) is not None
 
 
 def _fields(number: int, line: str, path: pathlib.Path, delimiter: str) -> list[str]:
@@ -125,7 +168,7 @@ def _fields(number: int, line: str, path: pathlib.Path, delimiter: str) -> list[
 
 def _read_csv(
     lines: Sequence[tuple[int, str]], path: pathlib.Path, delimiter: str, header: Sequence[str]
-) -> VideoList:
+) -> _Rows:
     """Rows of the path, the label if the header has a second column, and what is not read here."""
     columns = ",".join(header[:2]).lower()
     rows: list[_Row] = []
@@ -134,21 +177,26 @@ def _read_csv(
         if len(fields) != len(header) or not all(fields[:2]):
             raise UserError(f"{path}:{number}: {line[:80]!r} is not '{columns}'")
         rows.append((number, fields[0], fields[1] if len(fields) > 1 else None))
-    return _build(f"CSV {columns}", path, rows)
+    return _Rows(f"CSV {columns}", rows)
 
 
 def _is_file(path: str) -> bool:
     return _FILE.search(path) is not None or is_video_path(path)
 
 
+def _unquoted(line: str) -> str:
+    match = re.fullmatch(r'"([^"]+)"', line)
+    return match[1] if match else line
+
+
 def _is_one_name(line: str) -> bool:
-    if _is_file(line):
+    if _is_file(_unquoted(line)):
         return True
     # uws4vad's `name@frames` is not a name; `CLE@GSW` in an XD-Violence title is.
     return re.fullmatch(r"[^\s,]+", line) is not None and not re.search(r"@\d+$", line)
 
 
-def _from_annotations(path: pathlib.Path) -> VideoList:
+def _from_annotations(path: pathlib.Path) -> _Rows:
     try:
         annotations = read_annotations(path)
     except UserError as error:
@@ -156,16 +204,15 @@ def _from_annotations(path: pathlib.Path) -> VideoList:
             f"{error} (read as a list; lists of files begin with a header path,label)"
         ) from error
     rows = [
-        (i, video, annotations.labels.get(video))
+        (i, annotations.paths.get(video, video), annotations.labels.get(video))
         for i, video in enumerate(annotations.video_ids, 1)
     ]
-    return _build(f"annotation file, {annotations.grammar}", path, rows)
+    return _Rows(f"annotation file, {annotations.grammar}", rows)
 
 
-def _build(grammar: str, path: pathlib.Path, rows: Iterable[_Row]) -> VideoList:
+def _build(read: _Rows, path: pathlib.Path, names: Sequence[VideoName]) -> VideoList:
     entries, stated = [], False
-    for number, written, label in rows:
-        name = parse_path(written)
+    for (number, written, label), name in zip(read.rows, names, strict=True):
         if not name.video_id:
             raise UserError(f"{path}:{number}: {written[:80]!r} names no video")
         stated |= label is not None
@@ -180,4 +227,12 @@ def _build(grammar: str, path: pathlib.Path, rows: Iterable[_Row]) -> VideoList:
         )
     if not entries:
         raise UserError(f"{path}: lists no video; check that this is the right file")
-    return VideoList(grammar, str(path), tuple(entries), stated)
+    merged = merged_note(names)
+    return VideoList(
+        read.grammar,
+        str(path),
+        tuple(entries),
+        stated,
+        {name.video_id: name.path for name in names},
+        (*read.notes, *([merged] if merged else [])),
+    )

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import pathlib
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from data_prep.annotations import Annotations
 from data_prep.catalogue.lookup import fit_rule, load_taxonomy
-from data_prep.catalogue.video_names import match_key, parse_path
+from data_prep.catalogue.video_names import match_key, split_path, strip_video_path
 from data_prep.dataset.videos import Video, check_classes
 from data_prep.sources.features import (
     FeatureFolder,
@@ -23,7 +24,7 @@ from data_prep.sources.features import (
     parse_modalities,
     read_shapes,
 )
-from data_prep.sources.lists import ListEntry, VideoList, read_list
+from data_prep.sources.lists import ListEntry, VideoList, read_lists
 from data_prep.sources.recorded import (
     agreeing_records,
     digests_of,
@@ -32,7 +33,13 @@ from data_prep.sources.recorded import (
     warn_of_flags,
 )
 from data_prep.sources.timed_text import read_timed_text
-from data_prep.sources.truth import add_truth, describe_truth, read_frame_counts, read_truth
+from data_prep.sources.truth import (
+    add_truth,
+    describe_truth,
+    read_frame_counts,
+    read_truth,
+    warn,
+)
 from refinevad_jax.data.bags import BagsInfo, Modality
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
@@ -179,9 +186,17 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
     Warns on stderr of what is odd but usable. Raises UserError naming file and cure for whatever is
     missing, damaged or contradictory.
     """
-    lists = {split: read_list(path) for split, path in request.lists.items()}
     folders = [FeatureFolder(folder) for folder in request.features.values()]
+    crops = not any(folder.recorded for folder in folders)
+    read_all = read_lists(list(request.lists.values()), crops=crops)
+    lists = dict(zip(request.lists, read_all, strict=True))
+    for read in read_all:
+        for note in read.notes:
+            print(f"note: {read.source}: {note}", file=sys.stderr)
     listed = [video for split, read in lists.items() for video in _find(read, split, folders)]
+    for folder in folders:
+        warn(folder.notes, f"found below {folder.root} by similar names")
+    paths = {video: path for read in read_all for video, path in read.paths.items()}
     _check_labels(listed, request)
     shapes = read_shapes([files for video in listed for files in video.files])
     of_folders = [
@@ -219,7 +234,7 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
         source=request.source_note
         or f"lists {', '.join(path.name for path in request.lists.values())}",
     )
-    counts = read_frame_counts(request.frame_counts)
+    counts = read_frame_counts(request.frame_counts, paths)
     warn_of_flags(recorded, counts, request.fps)
     counts |= {key: record.num_frames for key, record in recorded.items()}
     rates = {key: record.rate for key, record in recorded.items() if record.rate}
@@ -247,7 +262,7 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
     truth = None
     if request.annotations is not None:
         clocks = {key: recorded[key].frame_at for key in rates}
-        truth = read_truth(request.annotations, counts, request.fps, clocks)
+        truth = read_truth(request.annotations, counts, request.fps, clocks, paths)
         videos = add_truth(videos, truth, info)
     provenance = {
         **_provenance(request, info, digests, of_folders),
@@ -311,22 +326,21 @@ def label_of(rows: Sequence[ListEntry], source: str) -> str:
             )
         crop = row.crop or 0  # crop 0 of Roc-Ng's files carries no number
         if crop in crops:
-            raise UserError(
-                f"{place}, crop {crop} appears twice; a video is known by its file name, whatever "
-                "its folder"
-            )
+            of_crop = "" if row.crop is None else f", crop {crop}"
+            raise UserError(f"{place}{of_crop} appears twice; remove one")
         crops.add(crop)
     return rows[0].label or ""
 
 
 def _without_file(rows: Sequence[ListEntry], files: Sequence[pathlib.Path]) -> ListEntry | None:
     """The first row that has no file, None if all have; a file without crop may serve all rows."""
-    crops = {parse_path(path.name).crop for path in files}
-    names_no_crop = len(rows) == 1 and rows[0].crop is None
-    if files and (names_no_crop or (crops == {None} and all(row.crop is not None for row in rows))):
+    if not files:
+        return rows[0]
+    there = {split_path(strip_video_path(path.name))[1] for path in files}
+    missing = [row for row in rows if split_path(strip_video_path(row.path))[1] not in there]
+    if len(files) >= len(rows) or (len(files) == 1 and len(missing) == len(rows)):
         return None
-    there = {crop or 0 for crop in crops}
-    return next((row for row in rows if (row.crop or 0) not in there or not files), None)
+    return next(iter(missing), rows[-1])
 
 
 def _modalities(request: Request, of_folders: Sequence[Shapes]) -> tuple[Modality, ...]:

@@ -93,7 +93,7 @@ def _read_truth(
         unit = path.stem.rpartition("_")[2]
         if unit not in ("seconds", "frames"):
             raise UserError(f"{path}: intervals are in seconds or frames, not {unit!r}")
-        found = read_annotations(path)
+        found = read_annotations(path).called({video: video for video in fps})
         for video in found.video_ids:
             if video in places:
                 raise UserError(f"{path}: video {video!r} is in {places[video]} too")

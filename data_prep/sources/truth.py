@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 import sys
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeVar
 
 from data_prep.annotations import Annotations, read_annotations
@@ -16,11 +17,16 @@ from refinevad_jax.data.bags import BagsInfo
 from refinevad_jax.errors import UserError
 
 
-def read_frame_counts(path: pathlib.Path | None) -> dict[str, int]:
-    """Frame counts of a file by match_key, of None none. Raises UserError if it states none."""
+def read_frame_counts(
+    path: pathlib.Path | None, videos: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, int]:
+    """Frame counts of a file by match_key, of None none. Raises UserError if it states none.
+
+    videos: path of each listed video, by its id.
+    """
     if path is None:
         return {}
-    read = read_annotations(path)
+    read = read_annotations(path).called(videos)
     if not read.num_frames or read.frames_from_segments:
         raise UserError(
             f"{path}: states no frame counts; 'name@frames' per line does, or 'name frames'"
@@ -33,6 +39,7 @@ def read_truth(
     counts: Mapping[str, int],
     fps: float | None = None,
     clocks: Mapping[str, Clock] | None = None,
+    videos: Mapping[str, str] = MappingProxyType({}),
 ) -> Annotations:
     """Annotations in frames.
 
@@ -41,8 +48,9 @@ def read_truth(
         counts: frames by match_key, for shares of the video; UCF-Crime's test videos are known.
         fps: frames per second, for seconds of which neither the file nor clocks tell the frame.
         clocks: by match_key, of the videos whose times are known.
+        videos: path of each listed video, by its id; the annotations are given these ids.
     """
-    truth = read_annotations(path)
+    truth = read_annotations(path).called(videos)
     known = official(data_set_of(next(iter(truth.stretches), "")))
     return truth.in_frames({**(known.num_frames if known else {}), **counts}, fps, clocks)
 

@@ -33,11 +33,11 @@ from refinevad_jax.encoders.segments import (
 )
 from refinevad_jax.encoders.video import (
     DEFAULT_FPS,
-    SUFFIXES,
     Video,
     import_av,
     shown,
 )
+from refinevad_jax.encoders.video_files import find_videos, left_out_note, without_suffix
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.arrays import load_array
 from refinevad_jax.files.hashes import file_sha256
@@ -46,7 +46,6 @@ from refinevad_jax.runtime.command_line import one_line
 ENCODERS = {NAMES[name]: name for name in VISUAL}
 _THUMBNAIL_WIDTH = 160
 _AHEAD = 8
-_MOST_NAMED = 10  # of the files of a folder that are left out
 # In the record of what detection itself has written, so that no other file is written over.
 _MADE_BY = "refinevad_jax.detect"
 
@@ -98,7 +97,7 @@ def find_inputs(inputs: Sequence[str], output: pathlib.Path) -> dict[str, pathli
         if path.is_dir():
             inside = _in_folder(text, path, output)
         elif path.is_file():
-            inside = {path.stem: path}
+            inside = {_name_of(path.name): path}
         elif "://" in text:
             raise UserError(f"--input={shown(text)}: an address is a live source; add --stream")
         else:
@@ -127,40 +126,40 @@ def _in_folder(text: str, folder: pathlib.Path, output: pathlib.Path) -> dict[st
     """The inputs of a folder by name; prints what is left out."""
     written = output.resolve()
     within = written not in (folder.resolve(), *folder.resolve().parents)
-    files = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not (within and written in path.resolve().parents)
-    ]
-    videos = [path for path in files if path.suffix.lower() in SUFFIXES]
-    features = [path for path in files if not is_video(path)]
+
+    def counts(path: pathlib.Path) -> bool:
+        return not (within and written in path.resolve().parents)
+
+    searched = find_videos(folder)
+    videos = [path for path in searched.videos if counts(path)]
+    features = [path for path in searched.others if not is_video(path) and counts(path)]
     found: dict[str, pathlib.Path] = {}
-    left_out = []
+    left_out: dict[pathlib.Path, str] = {}
     for path in [*videos, *features]:
-        name = str(path.relative_to(folder).with_suffix(""))
+        name = _name_of(str(path.relative_to(folder)))
         video = None if is_video(path) else _video_among(path, name, found, videos)
         if video:
-            left_out.append(f"{path.relative_to(folder)} (features of {video.name})")
+            left_out[path] = f"features of {video.name}"
         elif name in found:
             raise UserError(f"{found[name]} and {path} would both become {name}; rename one")
         else:
             found[name] = path
-    known = {*videos, *features, *(path.with_suffix(".json") for path in features)}
-    left_out += [
-        f"{path.relative_to(folder)} (neither video nor .npy)"
-        for path in files
-        if path not in known
-    ]
+    known = {*features, *(path.with_suffix(".json") for path in features)}
+    left_out |= {
+        path: why for path, why in searched.left_out.items() if path not in known and counts(path)
+    }
     if not found:
-        raise UserError(
-            f"--input={text}: no video and no .npy of features in it; videos are "
-            f"{', '.join(SUFFIXES)}"
-        )
+        more = f"; {left_out_note(left_out, folder)}" if left_out else ""
+        raise UserError(f"--input={text}: no video and no .npy of features in it{more}")
     if left_out:
-        more = len(left_out) - _MOST_NAMED
-        named = left_out[:_MOST_NAMED] + ([f"{more} more"] if more > 0 else [])
-        print(one_line(f"--input={text}: left out {', '.join(named)}"))
+        print(one_line(f"--input={text}: {left_out_note(left_out, folder)}"))
     return found
+
+
+def _name_of(path: str) -> str:
+    """What outputs are called after an input: its path without the suffixes of files."""
+    stem = path[:-4] if path.lower().endswith(".npy") else path
+    return without_suffix(stem)
 
 
 def _video_among(
