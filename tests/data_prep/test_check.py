@@ -69,11 +69,12 @@ def test_list_faults_are_named_by_video(tmp_path):
     assert problems["extra videos"] == ("Abuse999_x264",)
     assert problems["rows twice"] == (f"{videos[5]} (line 291)",)
     path = tmp_path / "own.csv"
-    path.write_text("path,label\nAbuse028_x264__0.npy,Arrest\nown__0.npy,Theft\nown__1.npy,Fire\n")
+    rows = [("Abuse028_x264__0", "Arrest"), ("Arson002_x264__0", "Arson"), ("Arson002_x264__1", "")]
+    path.write_text("".join(["path,label\n", *(f"{a}.npy,{b or 'Fire'}\n" for a, b in rows)]))
     problems = found(run_checks(lists=[path]))
     assert problems["label against name"] == ("Abuse028_x264: labelled Arrest",)
-    assert problems["labels differ"] == ("own: Fire, Theft",)
-    assert problems["crops"] == ("own: crops 0, 1",)
+    assert problems["labels differ"] == ("Arson002_x264: Arson, Fire",)
+    assert problems["crops"] == ("Arson002_x264: crops 0, 1",)
     path.write_text("own__0.npy\n")
     assert found(run_checks(lists=[path]))["no label"] == ("own",)
 

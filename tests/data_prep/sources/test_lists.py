@@ -111,7 +111,7 @@ def test_other_list_grammars(tmp_path):
         "b__#1_label_G": "G",
     }
     # A label column wins over the name, and position never counts.
-    assert labels("path,label\nx/own__1.npy,Theft\nx/other__1.npy,Normal\n") == {
+    assert labels("path,label\nx/own__0.npy,Theft\nx/other__0.npy,Normal\n") == {
         "own": "Theft",
         "other": "Normal",
     }
