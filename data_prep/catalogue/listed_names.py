@@ -108,17 +108,19 @@ def read_names_of(
     ]
 
 
-def merged_note(names: Sequence[VideoName]) -> str:
-    """What was taken for crops although no release tells, in words; "" if nothing was."""
-    crops = [name for name in names if name.crop is not None]
+def merged_note(paths: Sequence[str], names: Sequence[VideoName]) -> str:
+    """What was taken for crops although no release tells, in words; "" if nothing was.
+
+    paths: of the names, as written.
+    """
+    crops = [i for i, name in enumerate(names) if name.crop is not None]
     videos = {name.video_id for name in names}
     if not crops or _released(videos):
         return ""
-    count = len({name.crop or 0 for name in names})
-    example = f"{crops[0].path.rpartition('/')[2]}{crops[0].ending}"
+    last = max(name.crop or 0 for name in names)
     return (
-        f"{len(names)} names such as {example} with {crops[0].crop} at the end are read as crops 0 "
-        f"to {count - 1} of {len(videos)} videos"
+        f"{len(names)} files, {split_path(paths[crops[0]])[1]} the first, are read as "
+        f"{f'crops 0 to {last}' if last else 'crop 0'} of {len(videos)} videos"
     )
 
 

@@ -227,7 +227,7 @@ def _build(read: _Rows, path: pathlib.Path, names: Sequence[VideoName]) -> Video
         )
     if not entries:
         raise UserError(f"{path}: lists no video; check that this is the right file")
-    merged = merged_note(names)
+    merged = merged_note([row[1] for row in read.rows], names)
     return VideoList(
         read.grammar,
         str(path),

@@ -267,8 +267,8 @@ def test_folders_of_features_and_videos(
     found = find_inputs([str(folder)], folder / "found")
     assert found == {"clip": video, "sub/clip": folder / "sub" / "clip.npy"}
     assert capsys.readouterr().out == (
-        f"--input={folder}: left out clip.npy (features of clip.mp4), sub/other.npy (features of "
-        "clip.mp4), notes.txt (neither video nor .npy)\n"
+        f"--input={folder}: 3 left out: clip.npy (features of clip.mp4), notes.txt (not a video), "
+        "sub/other.npy (features of clip.mp4)\n"
     )
     kept = tmp_path / "first" / "features"
     assert find_inputs([str(kept)], tmp_path / "first") == {"clip": kept / "clip.npy"}
