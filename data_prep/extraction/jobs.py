@@ -255,7 +255,14 @@ def read_videos(source: pathlib.Path) -> list[tuple[pathlib.Path, str]]:
         return [(path, path.relative_to(source).as_posix()) for path in found.videos]
     if source.is_file() and is_video_file(source):
         return [(source, source.name)]
-    rows = read_list(source).entries
+    try:
+        rows = read_list(source).entries
+    except UserError as error:
+        if source.is_file() and not _is_text(source):
+            raise UserError(
+                f"--videos={source}: neither a folder, a video that can be read, nor a list"
+            ) from error
+        raise
     paths = [pathlib.Path(os.path.normpath(row.path.replace("\\", "/"))) for row in rows]
     for path, count in collections.Counter(paths).items():
         if count > 1:
@@ -270,6 +277,12 @@ def read_videos(source: pathlib.Path) -> list[tuple[pathlib.Path, str]]:
         (file, (name.relative_to(common) if name.is_absolute() else name).as_posix())
         for file, name in listed
     ]
+
+
+def _is_text(path: pathlib.Path) -> bool:
+    """Whether the beginning of a file is text."""
+    with path.open("rb") as file:
+        return b"\0" not in file.read(1000)
 
 
 def _listed(

@@ -93,19 +93,27 @@ def find_videos(folder: pathlib.Path) -> VideoFiles:
 
 
 def _files(folder: pathlib.Path, others: dict[pathlib.Path, str]) -> Iterator[pathlib.Path]:
-    """All files below a folder. A folder that links lead to twice is searched once."""
+    """All files below a folder. Linked folders are searched unless they lead back into it."""
 
     def unreadable(error: OSError) -> None:
         others[pathlib.Path(error.filename)] = f"cannot be read: {error.strerror}"
 
-    seen = set()
+    whole = folder.resolve()
+    linked: set[pathlib.Path] = set()
+
+    def leads_on(path: pathlib.Path) -> bool:
+        if not path.is_symlink():
+            return True
+        real = path.resolve()
+        known = [whole, *linked]
+        if any(real.is_relative_to(one) or one.is_relative_to(real) for one in known):
+            return False
+        linked.add(real)
+        return True
+
     for root, folders, files in os.walk(folder, onerror=unreadable, followlinks=True):
-        real = os.path.realpath(root)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
+        visible = [name for name in sorted(folders) if not name.startswith(".")]
+        folders[:] = [name for name in visible if leads_on(pathlib.Path(root, name))]
         yield from (pathlib.Path(root, name) for name in files)
 
 

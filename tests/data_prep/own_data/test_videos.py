@@ -67,7 +67,7 @@ def test_folders(clip: pathlib.Path, tmp_path: pathlib.Path) -> None:
     ]
     assert {video.num_frames for video in found.videos} == {20}
     notes = " ".join(found.notes)
-    assert "notes.txt" in notes and "empty: no video" in notes and "hidden" not in notes
+    assert "notes.txt" in notes and "empty: no video" in notes and ".hidden.mp4 (hidden)" in notes
 
 
 def test_csv(clip: pathlib.Path, tmp_path: pathlib.Path) -> None:
