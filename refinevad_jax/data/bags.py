@@ -179,8 +179,8 @@ def read_info(data_dir: str, dataset: str) -> BagsInfo:
         words += ["--list=test=LIST", "--features=FOLDER", "--taxonomy=NAME"]
         raise UserError(
             f"no data set {dataset!r} in {data_dir}{_others(folder)}: {folder.absolute()} is not "
-            "there. Name the folder that holds feature_bags/ (--data_dir, in training --config.data.data_dir), or "
-            "make the data set of features and lists (docs/data.md): "
+            "there. Name the folder that holds feature_bags/ (--data_dir, in training "
+            "--config.data.data_dir), or make the data set of features and lists (docs/data.md): "
             f"{commands.spell('package', *words)}; to see the whole way first: 'make demo' in a "
             f"checkout, or {commands.spell('package', '--builtin=survfight', words[1])}"
         )

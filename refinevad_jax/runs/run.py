@@ -104,7 +104,8 @@ def versions() -> dict[str, str]:
 def write_run(workdir: pathlib.Path, run: Run) -> None:
     """Writes config.json, or checks that the one there belongs to the same run.
 
-    If the data has another place or name than before, the new one is kept. Raises UserError naming the first key that differs, or the version if that wrote other keys.
+    If the data has another place or name than before, the new one is kept. Raises UserError naming
+    the first key that differs, or the version if that wrote other keys.
     """
     path = workdir / "config.json"
     content = run_content(run)
