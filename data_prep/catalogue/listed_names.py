@@ -11,8 +11,8 @@ import itertools
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from data_prep.catalogue import ped2, shanghaitech, ucf_crime, xd_violence
-from data_prep.catalogue.lookup import data_set_of
+from data_prep.catalogue import shanghaitech, ucf_crime, xd_violence
+from data_prep.catalogue.lookup import HINTS, data_set_of
 from data_prep.catalogue.video_names import is_video_path, match_key, split_path, strip_video_path
 from refinevad_jax.encoders.video_files import folded
 from refinevad_jax.errors import UserError
@@ -22,8 +22,6 @@ _ENDING = re.compile(
     r"_(?:_?(?:vggish|gt)|i3d|i3d_rgb|i3d_flow|rgb|flow|swin|emb|clip|c3d|audio|text)$",
     re.IGNORECASE,
 )
-# Their names are little more than numbers, which own videos may have too.
-_HINTS = (shanghaitech.DATA_SET.name, ped2.DATA_SET.name)
 # Names that nobody else gives, so that one of them is known among others.
 _CERTAIN = (ucf_crime.DATA_SET.name, xd_violence.DATA_SET.name)
 # If so many of the videos of a list have all crops, the others lack some.
@@ -151,7 +149,7 @@ def _apart(whole: _Parts) -> _Parts:
 def _released(stems: Iterable[str]) -> bool:
     """Whether all names are those of releases."""
     found = {data_set_of(stem) for stem in stems}
-    return not found & {"", *_HINTS}
+    return not found & {"", *HINTS}
 
 
 def _read_own(
@@ -244,8 +242,8 @@ def meet(
 ) -> tuple[dict[str, str], list[str]]:
     """Which of the names in a file, of truth or scores, mean which videos.
 
-    In turn by the same id, by the longest common ending of the paths, by the same last part, and
-    by a last part that differs in letter case, crop or the ending of an encoder.
+    In turn by the same path or id, by the same last part and the longest common ending of the
+    paths, and by a last part that differs in letter case, crop or the ending of an encoder.
 
     Args:
         names: path of each, by its id.
@@ -255,8 +253,11 @@ def meet(
     Returns {id: id of the video} of those that mean one, and those that differ, in words. Raises
     UserError naming both if two fit a name, or a video, equally well.
     """
-    by_key = {match_key(video): video for video in videos}
-    found = {name: by_key[match_key(name)] for name in names if match_key(name) in by_key}
+    by_path = {match_key(path): video for video, path in videos.items()}
+    by_key = {match_key(video): video for video in videos} | by_path
+    found = {
+        name: by_key[match_key(path)] for name, path in names.items() if match_key(path) in by_key
+    }
     differing = []
     for name_key, video_key in (
         (_last_key, _last_key),

@@ -33,6 +33,9 @@ DATA_SETS = (
     ped2.DATA_SET,
 )
 
+# Names of own videos may look like theirs, so that one name proves nothing.
+HINTS = (shanghaitech.DATA_SET.name, ped2.DATA_SET.name)
+
 
 def data_set_named(name: str) -> DataSet | None:
     """The data set of that name, None if there is none in the catalogue."""
@@ -74,6 +77,13 @@ def label_from_name(video_id: str) -> str | None:
     `01_0014` not) and UCSD Ped2's (`Train001` normal, `Test001` not) say `Abnormal` at most.
     """
     return _read_name(video_id)[1]
+
+
+def labels_from_names(video_ids: Iterable[str]) -> dict[str, str | None]:
+    """The same for the ids of a list: those of HINTS state a label only if all are of one set."""
+    ids = list(video_ids)
+    hints = () if data_set_of_all(ids) else HINTS
+    return {video: None if data_set_of(video) in hints else label_from_name(video) for video in ids}
 
 
 # --- lists ---

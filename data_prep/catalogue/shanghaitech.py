@@ -19,7 +19,11 @@ CROP_NAME = r"(\d\d_\d{3,4})_(\d)"
 DATA_SET = DataSet(
     name="ShanghaiTech",
     taxonomy=TAXONOMY,
-    names={r"\d\d_\d{3}": "Normal", r"\d\d_\d{3,4}(_\d)?": "Abnormal"},
+    # 13 scenes.
+    names={
+        r"(0[1-9]|1[0-3])_\d{3}": "Normal",
+        r"(0[1-9]|1[0-3])_\d{3,4}(_\d)?": "Abnormal",
+    },
     lists={
         "8a2728f6952cddb8": KnownList("train", 238),
         "3afcb18f2f893da9": KnownList("test", 199),

@@ -9,7 +9,7 @@ from data_prep.catalogue.lookup import (
     data_set_of,
     known_list,
     known_order,
-    label_from_name,
+    labels_from_names,
 )
 from data_prep.catalogue.video_names import is_normal_label, label_tokens, match_key
 from data_prep.checks.findings import Section, Table
@@ -37,13 +37,14 @@ def check_list(released: VideoList) -> Section:
     _identify(released, section)
     _count_classes(released, section)
     twice, several, differing = [], [], []
+    from_names = labels_from_names(videos)
     for video, entries in videos.items():
         if len(set(crops[video])) < len(entries):
             twice.append(f"{video} (line {entries[-1].line})")
         labels = sorted({entry.label or "none" for entry in entries})
         if len(labels) > 1:
             several.append(f"{video}: {', '.join(labels)}")
-        elif entries[0].label and _contradicts_name(video, entries[0].label):
+        elif entries[0].label and _contradicts_name(video, from_names[video], entries[0].label):
             differing.append(f"{video}: labelled {entries[0].label}")
     odd = [
         f"{video}: crops {', '.join(map(str, found))}"
@@ -113,9 +114,8 @@ def _count_classes(released: VideoList, section: Section) -> None:
     )
 
 
-def _contradicts_name(video: str, label: str) -> bool:
-    """Whether a label cannot be meant for a video of that name."""
-    stated = label_from_name(video)
+def _contradicts_name(video: str, stated: str | None, label: str) -> bool:
+    """Whether a label cannot be meant for a video whose name states another."""
     if stated is None:
         return False
     if is_normal_label(stated) != is_normal_label(label):

@@ -8,9 +8,11 @@ across videos, and writes each file whole, with a record beside it that vouches 
 import collections
 import contextlib
 import dataclasses
+import functools
 import os
 import pathlib
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -294,11 +296,13 @@ def _listed(
     """
     wanted = path.with_suffix("") if path.suffix.lower() == ".npy" else path
     for first in range(len(wanted.parts)):
-        ending = pathlib.Path(*wanted.parts[first:])
-        with contextlib.suppress(OSError):  # longer than a name may be
-            file = _video_at(folder / ending, listings)
-            if file:
-                return file, ending.with_name(file.name)
+        # macOS may write the letters of folders in another way than the list.
+        for form in (str, spelled, functools.partial(unicodedata.normalize, "NFD")):
+            ending = pathlib.Path(form(str(pathlib.Path(*wanted.parts[first:]))))
+            with contextlib.suppress(OSError):  # longer than a name may be
+                file = _video_at(folder / ending, listings)
+                if file:
+                    return file, ending.with_name(file.name)
     return folder / path, path
 
 

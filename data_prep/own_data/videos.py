@@ -5,10 +5,12 @@ import csv
 import dataclasses
 import pathlib
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
-from data_prep.catalogue.video_names import match_key, strip_video_path
+from data_prep.catalogue.video_names import is_video_path, match_key, strip_video_path
 from data_prep.own_data.splits import MIN_TRAIN, NORMAL, recording
+from data_prep.sources.lists import is_comment
 from refinevad_jax.data.taxonomy import fault_of_name, shown
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
 from refinevad_jax.encoders.video import Video, import_av
@@ -19,6 +21,7 @@ from refinevad_jax.encoders.video_files import (
     is_video_file,
     left_out_note,
     some,
+    spelled,
 )
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import file_sha256
@@ -52,8 +55,7 @@ class OwnVideo:
     Attributes:
         file: where it is.
         path: as of Row.
-        name: `fight-day-0001.mp4` for fight/day/0001.mp4: a data set knows a video by its file
-            name alone, so that the folders are part of it.
+        name: `fight-day-0001.mp4` for fight/day/0001.mp4: links to all videos lie in one folder.
         label: NORMAL, or the user's label.
         source: the recording that it is from; if none is known, its name.
         num_frames: as the header states them, 0 if it does not.
@@ -161,10 +163,12 @@ def _in_csv(path: pathlib.Path, root: pathlib.Path | None, found: Found) -> Iter
     seen: dict[pathlib.Path, int] = {}
     for line, (written, label, source) in _csv_rows(path, found):
         written = written.replace("\\", "/")
-        places = [folder / written for folder in (path.parent, root) if folder is not None]
+        forms = dict.fromkeys((written, spelled(written), unicodedata.normalize("NFD", written)))
+        folders = [folder for folder in (path.parent, root) if folder is not None]
+        places = [folder / form for form in forms for folder in folders]
         file = next((place for place in places if place.is_file()), None)
         if file is None:
-            tried = " and not ".join(map(str, dict.fromkeys(places)))
+            tried = " and not ".join(str(folder / written) for folder in dict.fromkeys(folders))
             found.problems.append(f"{path}:{line}: no video {written!r} (not {tried}); correct it")
             continue
         if not label:
@@ -205,7 +209,13 @@ def _csv_rows(path: pathlib.Path, found: Found) -> Iterator[tuple[int, tuple[str
     header: list[str] = []
     for fields in reader:
         cells = [field.strip() for field in fields]
-        if not any(cells) or cells[0].startswith("#"):
+        if not any(cells):
+            continue
+        if is_comment(cells[0]):
+            if is_video_path(cells[0]):
+                found.notes.append(
+                    f"{path}:{reader.line_num}: a comment, not a video: {cells[0][:80]!r}"
+                )
             continue
         if not header:
             header = [cell.lower() for cell in cells]

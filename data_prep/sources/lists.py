@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from data_prep.annotations import read_annotations
 from data_prep.annotations.reading import read_lines
 from data_prep.catalogue.listed_names import VideoName, merged_note, read_names_of
-from data_prep.catalogue.lookup import data_set_of_all, label_from_name
+from data_prep.catalogue.lookup import data_set_of_all, labels_from_names
 from data_prep.catalogue.video_names import is_normal_label, is_video_path
 from refinevad_jax.errors import UserError
 
@@ -212,6 +212,7 @@ def _from_annotations(path: pathlib.Path) -> _Rows:
 
 def _build(read: _Rows, path: pathlib.Path, names: Sequence[VideoName]) -> VideoList:
     entries, stated = [], False
+    from_names = labels_from_names(name.video_id for name in names)
     for (number, written, label), name in zip(read.rows, names, strict=True):
         if not name.video_id:
             raise UserError(f"{path}:{number}: {written[:80]!r} names no video")
@@ -221,7 +222,7 @@ def _build(read: _Rows, path: pathlib.Path, names: Sequence[VideoName]) -> Video
                 path=written,
                 video_id=name.video_id,
                 crop=name.crop,
-                label=label or label_from_name(name.video_id),
+                label=label or from_names[name.video_id],
                 line=number,
             )
         )
