@@ -259,25 +259,28 @@ def meet(
         name: by_key[match_key(path)] for name, path in names.items() if match_key(path) in by_key
     }
     differing = []
-    for name_key, video_key in (
-        (_last_key, _last_key),
-        (_folded_key, _folded_key),
-        (bare_key, _folded_key),
-        (_folded_key, bare_key),
-    ):
+    # Keys of names and videos, how folders are compared, whether those that fit two are refused.
+    steps = (
+        (_last_key, _last_key, str, False),
+        (_last_key, _last_key, folded, True),
+        (_folded_key, _folded_key, folded, False),
+        (bare_key, _folded_key, folded, False),
+        (_folded_key, bare_key, folded, False),
+    )
+    for number, (name_key, video_key, spelling, refusing) in enumerate(steps):
         claimed = set(found.values())
         free_videos = _grouped([video for video in videos if video not in claimed], video_key)
         free_names = _grouped([name for name in names if name not in found], name_key)
-        for last in free_names.keys() & free_videos.keys():
-            strict = name_key is video_key is _last_key
+        for last in filter(free_videos.__contains__, free_names):
             pairs = _nearest(
                 {name: names[name] for name in free_names[last]},
                 {video: videos[video] for video in free_videos[last]},
-                source if strict else "",
+                spelling,
+                source if refusing else "",
             )
             found |= pairs
-            if not strict:
-                differing += [f"{name} is taken for {video}" for name, video in pairs.items()]
+            if number:
+                differing += [f"{names[name]} is taken for {pairs[name]}" for name in pairs]
     return found, sorted(differing)
 
 
@@ -307,7 +310,7 @@ def _nearest(names: Mapping[str, str], videos: Mapping[str, str], source: str) -
     If several are equally near, raises UserError naming the source; without one they stay alone.
     """
     near = {
-        (name, video): _common_ending(one, other)
+        (name, video): _common_ending(spelling(one), spelling(other))
         for name, one in names.items()
         for video, other in videos.items()
     }
@@ -320,20 +323,19 @@ def _nearest(names: Mapping[str, str], videos: Mapping[str, str], source: str) -
             if not rivals:
                 pairs[name] = video
             elif source:
-                raise UserError(f"{source}: {_equally_near((name, video), rivals[0])}")
+                other = rivals[0]
+                raise UserError(
+                    f"{source}: {names[name]} may be video {video} or {other[1]}; write its folder"
+                    if other[0] == name
+                    else f"{source}: {names[name]} and {names[other[0]]} may both be video "
+                    f"{video}; write its folder in the list"
+                )
         near = {
             pair: length
             for pair, length in near.items()
             if length < most and pair[0] not in pairs and pair[1] not in pairs.values()
         }
     return pairs
-
-
-def _equally_near(pair: tuple[str, str], rival: tuple[str, str]) -> str:
-    name, video = pair
-    if rival[0] == name:
-        return f"{name} may be video {video} or {rival[1]}; write its folder"
-    return f"{name} and {rival[0]} may both be video {video}; write its folder in the list"
 
 
 def _common_ending(one: str, other: str) -> int:

@@ -109,6 +109,7 @@ def test_crops_that_are_missing_do_not_make_them_videos():
         (["fight/1"], ["x/gate/1"], ["1"]),
         (["Abuse028"], ["a/Abuse028_x264"], ["Abuse028_x264"]),
         (["A%20b", "GATE"], ["a b", "gate"], ["a b", "gate"]),
+        (["FIGHT/1"], ["fight/1", "normal/1"], ["fight/1"]),
         (["a_rgb"], ["a"], ["a"]),
         (["a"], ["a_rgb"], ["a_rgb"]),
         (["v"], ["v__0"], ["v__0"]),
