@@ -28,6 +28,7 @@ _CERTAIN = (ucf_crime.DATA_SET.name, xd_violence.DATA_SET.name)
 _MOST = 0.9
 
 
+_Key = Callable[[str], str]
 _Place = tuple[tuple[str, ...], str]  # folders and name of a video
 
 
@@ -260,7 +261,7 @@ def meet(
     }
     differing = []
     # Keys of names and videos, how folders are compared, whether those that fit two are refused.
-    steps = (
+    steps: tuple[tuple[_Key, _Key, _Key, bool], ...] = (
         (_last_key, _last_key, str, False),
         (_last_key, _last_key, folded, True),
         (_folded_key, _folded_key, folded, False),
@@ -304,10 +305,13 @@ def bare_key(video_id: str) -> str:
     return folded(match_key(_apart(_whole(video_id)).stem))
 
 
-def _nearest(names: Mapping[str, str], videos: Mapping[str, str], source: str) -> dict[str, str]:
+def _nearest(
+    names: Mapping[str, str], videos: Mapping[str, str], spelling: Callable[[str], str], source: str
+) -> dict[str, str]:
     """Names and videos of one last part, paired by the longest common ending of their paths.
 
-    If several are equally near, raises UserError naming the source; without one they stay alone.
+    spelling: what is compared of their folders. If several are equally near, raises UserError
+    naming the source; without one they stay alone.
     """
     near = {
         (name, video): _common_ending(spelling(one), spelling(other))

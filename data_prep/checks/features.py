@@ -19,6 +19,7 @@ from data_prep.sources.features import (
     name_release,
     num_segments,
     read_shape,
+    shared_files,
 )
 from data_prep.sources.lists import VideoList
 from data_prep.sources.recorded import (
@@ -119,6 +120,12 @@ def _find_files(folder: FeatureFolder, lists: Sequence[VideoList], section: Sect
     section.problem_of("missing videos", missing, "in the list, without a file")
     section.problem_of("missing crops", incomplete, "fewer files than rows in the list")
     section.problem_of("ambiguous files", ambiguous, "several files that fit")
+    section.problem_of(
+        "shared files",
+        shared_files(found),
+        "of several videos; keep the folders of the list",
+        "file",
+    )
     section.remark_of(
         "similar names",
         list(dict.fromkeys(folder.notes)),

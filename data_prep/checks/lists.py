@@ -19,10 +19,7 @@ from data_prep.sources.lists import VideoList
 def check_list(released: VideoList) -> Section:
     """Everything that a list says by itself."""
     videos = released.videos
-    crops = {
-        video: tuple(entry.crop or 0 for entry in entries) for video, entries in videos.items()
-    }
-    usual = collections.Counter(crops.values()).most_common(1)[0][0]
+    crops, usual = released.crops, released.usual_crops
     numbers = ", ".join(map(str, usual))
     named = any(entry.crop is not None for entry in released.entries)
     section = Section(f"list {released.source}")
@@ -46,16 +43,11 @@ def check_list(released: VideoList) -> Section:
             several.append(f"{video}: {', '.join(labels)}")
         elif entries[0].label and _contradicts_name(video, from_names[video], entries[0].label):
             differing.append(f"{video}: labelled {entries[0].label}")
-    odd = [
-        f"{video}: crops {', '.join(map(str, found))}"
-        for video, found in crops.items()
-        if sorted(found) != sorted(usual)
-    ]
     section.remark_of("names", released.notes, "read from all names together", "note")
     section.problem_of("rows twice", twice, "the same crop of a video appears twice")
     section.problem_of("labels differ", several, "the rows of a video have different labels")
     section.problem_of("label against name", differing, "the label is not the one in the name")
-    section.problem_of("crops", odd, f"other crops than {numbers}, which most have")
+    section.problem_of("crops", released.odd_crops, f"other crops than {numbers}, which most have")
     return section
 
 

@@ -227,6 +227,15 @@ def _most_alike(paths: Sequence[pathlib.Path], row: ListEntry, source: str) -> p
     return first
 
 
+def shared_files(files: Mapping[str, Sequence[pathlib.Path]]) -> list[str]:
+    """Files that were found for several videos, and which; files: of each video."""
+    videos: dict[pathlib.Path, list[str]] = {}
+    for video, paths in files.items():
+        for path in paths:
+            videos.setdefault(path, []).append(video)
+    return [f"{path}: {' and '.join(found)}" for path, found in videos.items() if len(found) > 1]
+
+
 def read_shapes(bags: Collection[Sequence[pathlib.Path]]) -> Shapes:
     """Shapes of all feature files, from their headers alone; a bag is one video's files.
 

@@ -7,6 +7,7 @@ or `path 1` (PEL4VAD ShanghaiTech); and every annotation file, read as the list 
 UMIL, TAD, AnomalyCLIP, LaGoVAD).
 """
 
+import collections
 import csv
 import dataclasses
 import pathlib
@@ -77,6 +78,26 @@ class VideoList:
     def labels(self) -> dict[str, str | None]:
         """Label string of each video, the first row's."""
         return {video: entries[0].label for video, entries in self.videos.items()}
+
+    @property
+    def crops(self) -> dict[str, tuple[int, ...]]:
+        """Crops of each video, in the order of the rows; 0 for a row that names none."""
+        return {video: tuple(row.crop or 0 for row in rows) for video, rows in self.videos.items()}
+
+    @property
+    def usual_crops(self) -> tuple[int, ...]:
+        """Those that most videos have."""
+        return collections.Counter(self.crops.values()).most_common(1)[0][0]
+
+    @property
+    def odd_crops(self) -> list[str]:
+        """Videos with other crops than most, and which."""
+        usual = sorted(self.usual_crops)
+        return [
+            f"{video}: crops {', '.join(map(str, found))}"
+            for video, found in self.crops.items()
+            if sorted(found) != usual
+        ]
 
     @property
     def data_set(self) -> str:

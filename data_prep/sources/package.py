@@ -23,6 +23,7 @@ from data_prep.sources.features import (
     num_segments,
     parse_modalities,
     read_shapes,
+    shared_files,
 )
 from data_prep.sources.lists import ListEntry, VideoList, read_lists
 from data_prep.sources.recorded import (
@@ -193,8 +194,12 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
     for read in read_all:
         for note in read.notes:
             print(f"note: {read.source}: {note}", file=sys.stderr)
+        warn(read.odd_crops, f"{read.source}: other crops than most videos have")
     listed = [video for split, read in lists.items() for video in _find(read, split, folders)]
-    for folder in folders:
+    for i, folder in enumerate(folders):
+        shared = shared_files({video.video_id: video.files[i] for video in listed})
+        if shared:
+            raise UserError(f"{shared[0]} share this file; keep the folders of the list below it")
         warn(folder.notes, f"found below {folder.root} by similar names")
     paths = {video: path for read in read_all for video, path in read.paths.items()}
     _check_labels(listed, request)
