@@ -3,8 +3,10 @@
 What an encoder has made of a video is kept in the output folder, as extraction keeps it.
 """
 
+import collections
 import dataclasses
 import io
+import os
 import pathlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -89,23 +91,32 @@ def find_inputs(inputs: Sequence[str], output: pathlib.Path) -> dict[str, pathli
 
     A folder stands for the videos below it and for those .npy files of features that belong to none
     of them. What else lies there is named on the screen, except what an earlier detection wrote
-    to `output` below it. Raises UserError if nothing is there or two inputs would have one name.
+    to `output` below it. Inputs of one name are told apart by their folders. Raises UserError if
+    nothing is there or two inputs would have one name.
     """
-    found: dict[str, pathlib.Path] = {}
+    named: list[tuple[str, pathlib.Path]] = []
     for text in inputs:
         path = pathlib.Path(text)
         if path.is_dir():
-            inside = _in_folder(text, path, output)
+            named += _in_folder(text, path, output).items()
         elif path.is_file():
-            inside = {_name_of(path.name): path}
+            named.append((_name_of(path.name), path))
         elif "://" in text:
             raise UserError(f"--input={shown(text)}: an address is a live source; add --stream")
         else:
             raise UserError(f"--input={text}: no such file or folder; check the path")
-        for name, one in inside.items():
-            if name in found:
-                raise UserError(f"{found[name]} and {one} would both become {name}; rename one")
-            found[name] = one
+    count = collections.Counter(name for name, _ in named)
+    places = {path: path.parent.resolve() for name, path in named if count[name] > 1}
+    common = os.path.commonpath(places.values()) if places else ""
+    found: dict[str, pathlib.Path] = {}
+    for name, path in named:
+        if path in places:  # told apart by their folders
+            name = _name_of(str((places[path] / path.name).relative_to(common)))
+        if name in found and found[name].resolve() == path.resolve():
+            raise UserError(f"--input={path} is given twice; leave one out")
+        if name in found:
+            raise UserError(f"{found[name]} and {path} would both become {name}; rename one")
+        found[name] = path
     return found
 
 
