@@ -210,7 +210,7 @@ class Builder:
             num_frames: likewise.
             fps: likewise.
         """
-        if not video:
+        if not video.rpartition("/")[2]:
             raise UserError(f"{place}: no video name; write one")
         label = label_from_name(video) if label is None else label
         kept = None if spans is None else tuple(self._check(spans, label, video, place))
