@@ -112,13 +112,14 @@ def merged_note(paths: Sequence[str], names: Sequence[VideoName]) -> str:
 
     paths: of the names, as written.
     """
-    crops = [i for i, name in enumerate(names) if name.crop is not None]
-    videos = {name.video_id for name in names}
+    own = [i for i, name in enumerate(names) if data_set_of(name.video_id) not in _CERTAIN]
+    crops = [i for i in own if names[i].crop is not None]
+    videos = {names[i].video_id for i in own}
     if not crops or _released(videos):
         return ""
-    last = max(name.crop or 0 for name in names)
+    last = max(names[i].crop or 0 for i in crops)
     return (
-        f"{len(names)} files, {split_path(paths[crops[0]])[1]} the first, are read as "
+        f"{len(own)} files, {split_path(paths[crops[0]])[1]} the first, are read as "
         f"{f'crops 0 to {last}' if last else 'crop 0'} of {len(videos)} videos"
     )
 

@@ -145,7 +145,7 @@ def _read_rows(path: pathlib.Path) -> _Rows:
     notes = tuple(
         f"line {i} is a comment, not a video: {line[:80]}"
         for i, line in numbered
-        if is_comment(line) and _is_file(line)
+        if is_comment(line) and _is_video_or_array(line)
     )
     return dataclasses.replace(_read_grammar(content, lines, path), notes=notes)
 
@@ -172,6 +172,12 @@ def _read_grammar(content: str, lines: Sequence[tuple[int, str]], path: pathlib.
         ]
         return _Rows("path and 0 or 1 per line", rows)
     return _from_annotations(path)
+
+
+def _is_video_or_array(comment: str) -> bool:
+    """Whether a comment looks like a row."""
+    first = re.split("[,;]", comment)[0].strip()
+    return is_video_path(first) or first.lower().endswith(".npy")
 
 
 def is_comment(line: str) -> bool:

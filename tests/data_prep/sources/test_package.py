@@ -378,3 +378,39 @@ def test_lists_and_folders_of_the_command_line():
     ):
         with pytest.raises(UserError, match=message):
             parse_named(texts, "list", "SPLIT=FILE", ("visual",))
+
+
+@pytest.mark.parametrize(
+    ("files", "rows", "message"),
+    [
+        (["1"], ["a/1.mp4,Normal", "b/1.mp4,Abnormal"], r"1\.npy: a/1 and b/1 share this file"),
+        (["a/1"], ["/x/a/1.mp4,Normal", "y/a/1.mp4,Normal"], r"x/a/1 and y/a/1 share this file"),
+        (["a_rgb", "a_flow", "b"], ["a,Normal", "b,Normal"], r"a may be .*flow.npy or .*rgb.npy"),
+        (["Gate", "GATE"], ["gate.mp4,Normal"], r"gate.mp4 may be .*GATE.npy or .*Gate.npy"),
+        (["gate_flow", "b"], ["gate_rgb.npy,Normal", "b,Normal"], "no file of gate_rgb.npy below"),
+        (["a/1", "b/1"], ["1,Normal"], "1 may be .*a/1.npy or .*b/1.npy"),
+    ],
+)
+def test_whose_file_cannot_be_told_is_refused(files, rows, message, tmp_path):
+    save_all(tmp_path / "f", {f"{name}.npy": ramp(3, 4) for name in files})
+    path = make_list(tmp_path / "t.csv", "path,label", *rows)
+    with pytest.raises(UserError, match=message):
+        read_request(Request({"test": path}, {"v": tmp_path / "f"}, "made", ABNORMAL))
+
+
+def test_files_with_similar_names_are_found_and_said(tmp_path, capsys):
+    names = ["a_rgb", "Gate", "my clip", "c.2024-01-05", "d_clip"]
+    save_all(tmp_path / "f", {f"{name}.npy": ramp(3, 4) for name in names})
+    save_all(tmp_path / "g", {f"{name}_vggish.npy": ramp(3, 2) for name in "abcde"})
+    rows = ["a.mp4,Normal", "gate.mp4,Normal", "my%20clip.mp4,Normal", "c.2024-01-05,Normal"]
+    path = make_list(tmp_path / "t.csv", *rows)
+    _, videos = read_request(Request({"test": path}, {"v": tmp_path / "f"}, "made", ABNORMAL))
+    sources = [pathlib.Path(video.source).stem for video in videos]
+    assert sources == ["a_rgb", "Gate", "my clip", "c.2024-01-05"]
+    said = capsys.readouterr().err
+    assert "similar names: a_rgb.npy for a.mp4, Gate.npy for gate.mp4, my clip.npy for" in said
+    path = make_list(tmp_path / "t.csv", "path,label", "a,Normal", "d,Normal")
+    folders = {"v": tmp_path / "f", "aud": tmp_path / "g"}
+    _, videos = read_request(Request({"test": path}, folders, "made", ABNORMAL))
+    assert [video.load_features().shape for video in videos] == [(1, 3, 6)] * 2
+    assert "vggish" not in capsys.readouterr().err  # all names there end so
