@@ -74,8 +74,8 @@ class FeatureFolder:
 
     @property
     def recorded(self) -> bool:
-        """Whether extraction made a file here: a video has one then, whatever its name."""
-        return any(self._paths.values())
+        """Whether extraction made most files here: a video has one then, whatever its name."""
+        return 2 * sum(self._paths.values()) > len(self._paths)
 
     @functools.cached_property
     def files(self) -> list[FeatureFile]:
