@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import tqdm
 
-from data_prep.catalogue.video_names import is_normal_label, parse_path
+from data_prep.catalogue.listed_names import read_names
+from data_prep.catalogue.video_names import is_normal_label
 from data_prep.dataset.videos import Span
 from refinevad_jax.data.bags import Bag, BagsInfo
 from refinevad_jax.errors import UserError
@@ -133,13 +134,19 @@ def write(form: str, folder: pathlib.Path, bags: Sequence[Bag], info: BagsInfo) 
 
 def _check(bags: Sequence[Bag]) -> None:
     """Refuses names and labels that the formats would give back as others."""
+    several = max(len(bag.features) for bag in bags) > 1
+    for plain in (False,) if several else (False, True):
+        names = [(bag, path) for bag in bags for path in _feature_paths(bag, plain)]
+        read = read_names([path for _, path in names])
+        for (bag, _), name in zip(names, read, strict=True):
+            # Where folders are not needed to tell the videos apart, they are not read.
+            same = f"/{bag.video_id}".endswith(f"/{name.video_id}")
+            if not same or not bag.video_id.strip(" ."):
+                raise UserError(
+                    f"video {bag.video_id!r}: released formats would read this name as "
+                    f"{name.video_id!r}; package the video under another"
+                )
     for bag in bags:
-        name = parse_path(f"{bag.video_id}.npy")
-        if name.video_id != bag.video_id or not bag.video_id.strip(" ."):
-            raise UserError(
-                f"video {bag.video_id!r}: released formats would read this name as "
-                f"{name.video_id!r}; package the video under another"
-            )
         if len(bag.video_id.split()) != 1 or len(bag.label.split()) != 1 or "," in bag.label:
             raise UserError(
                 f"video {bag.video_id!r}, label {bag.label!r}: released formats allow no blank "
@@ -177,18 +184,21 @@ def _write_features(
     folder: pathlib.Path, bags: Sequence[Bag], *, plain: bool = False
 ) -> list[list[str]]:
     """Writes [T, D] float16 per crop; the paths of each bag, relative to the folder."""
-    (folder / "features").mkdir(exist_ok=True)
     paths = []
     for bag in tqdm.tqdm(bags, desc="writing features", unit="video", disable=len(bags) < 100):
-        single = plain and len(bag.features) == 1
-        names = [
-            f"features/{bag.video_id}.npy" if single else f"features/{bag.video_id}__{crop}.npy"
-            for crop in range(len(bag.features))
-        ]
+        names = _feature_paths(bag, plain)
         for name, crop in zip(names, bag.features, strict=True):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             np.save(folder / name, crop)
         paths.append(names)
     return paths
+
+
+def _feature_paths(bag: Bag, plain: bool) -> list[str]:
+    """The file of each crop; plain: a single crop has no number."""
+    if plain and len(bag.features) == 1:
+        return [f"features/{bag.video_id}.npy"]
+    return [f"features/{bag.video_id}__{crop}.npy" for crop in range(len(bag.features))]
 
 
 def _write_lines(path: pathlib.Path, lines: Iterable[str]) -> None:

@@ -200,7 +200,7 @@ def next_lines(content: Mapping[str, Any]) -> str:
 
 
 def _evaluate_scores(path: pathlib.Path) -> None:
-    from data_prep.sources.listed import read_listed, video_key
+    from data_prep.sources.listed import read_listed, video_keys
     from refinevad_jax.data.bags import read_info, read_split
     from refinevad_jax.evaluation.run import evaluate_scores, refuse_existing
 
@@ -212,13 +212,14 @@ def _evaluate_scores(path: pathlib.Path) -> None:
     require_writable("output", folder)
     if DATASET.value:
         data_dir = DATA_DIR.value or "data"
+        bags = read_split(data_dir, DATASET.value, SPLIT.value)
         evaluate_scores(
             path,
             read_info(data_dir, DATASET.value),
-            read_split(data_dir, DATASET.value, SPLIT.value),
+            bags,
             split=SPLIT.value,
             folder=folder,
-            key=video_key,
+            key=video_keys({bag.video_id: bag.video_id for bag in bags}, str(path)),
             settings=_settings(),
         )
         return
@@ -240,7 +241,7 @@ def _evaluate_scores(path: pathlib.Path) -> None:
         split=words[-1],
         folder=folder,
         length_rules=listed.length_rules,
-        key=video_key,
+        key=video_keys(listed.paths, str(path)),
         provenance=listed.provenance,
         settings=_settings(),
     )

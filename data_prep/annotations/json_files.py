@@ -153,7 +153,7 @@ def _read_lagovad(entries: list[Any], source: str) -> Annotations:
         label = None if "_label_" in video else class_name
         spans = _stretches(entry["anomaly_span"], place)
         known = spans or is_normal_label(class_name)
-        builder.add(video.removesuffix(".npy"), spans if known else None, place=place, label=label)
+        builder.add(video, spans if known else None, place=place, label=label)
     return builder.build()
 
 

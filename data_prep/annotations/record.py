@@ -2,11 +2,11 @@
 
 import dataclasses
 import functools
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from data_prep.annotations.rates import Clock, Rates, steady
+from data_prep.catalogue.listed_names import meet, short_ids
 from data_prep.catalogue.lookup import label_from_name
 from data_prep.catalogue.video_names import (
     is_normal_label,
@@ -15,6 +15,7 @@ from data_prep.catalogue.video_names import (
     strip_video_path,
 )
 from data_prep.dataset.videos import Span
+from refinevad_jax.encoders.video_files import some
 from refinevad_jax.errors import UserError
 
 # Frame numbers are stored as int32 in a dataset folder.
@@ -69,6 +70,7 @@ class Annotations:
         points: single annotated frames per video (GlanceVAD's clicks); they are not truth.
         frames_from_segments: num_frames is 16 T of some feature release, not the video's length.
         notes: what a reader should know, one line each.
+        paths: of each video as the file writes it, without suffix.
     """
 
     grammar: str
@@ -85,6 +87,24 @@ class Annotations:
     points: dict[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
     frames_from_segments: bool = False
     notes: tuple[str, ...] = ()
+    paths: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def called(self, videos: Mapping[str, str]) -> "Annotations":
+        """The same with the ids of a list for the videos that it has, see listed_names.meet.
+
+        videos: path of each video of the list, by its id. Raises UserError if a name here may mean
+        two of them.
+        """
+        names = {video: self.paths.get(video, video) for video in self.video_ids}
+        found, differing = meet(names, videos, self.source)
+        changed: dict[str, Any] = {
+            field.name: {found.get(video, video): value for video, value in table.items()}
+            for field in dataclasses.fields(self)
+            if isinstance(table := getattr(self, field.name), dict)
+        }
+        ids = tuple(found.get(video, video) for video in self.video_ids)
+        notes = self.notes + ((f"by similar names: {some(differing)}",) if differing else ())
+        return dataclasses.replace(self, **changed, video_ids=ids, notes=notes)
 
     def spans_of(self, video_id: str, *, normal: bool | None = None) -> tuple[Span, ...] | None:
         """The spans of a listed video, None if they are not known.
@@ -225,8 +245,8 @@ class Builder:
 
     Several rows of one video are read together: their spans in the order of the file. A row that is
     repeated exactly counts once. Every `add` is told the place (file and line), for its errors.
-    Raises UserError for a span that ends before it starts, for rows of a video that contradict each
-    other, and for two videos in different folders that have one name. As the end is exclusive, a
+    Raises UserError for a span that ends before it starts, and for rows of a video that contradict
+    each other. As the end is exclusive, a
     span `330 330` (IEF-VAD's ShanghaiTech file has two) covers nothing: it is left out and noted.
     If a video has no other span, its spans are not known, unless its label is normal.
     """
@@ -251,7 +271,7 @@ class Builder:
         """Adds a row of a video.
 
         Args:
-            path: the video's name as written; folder and video suffix are not part of its id.
+            path: the video's path as written.
             spans: None if the row says nothing about them, () if it says that there is none.
             place: file and line.
             label: label string; None if the row states none, which leaves that of the name.
@@ -259,7 +279,7 @@ class Builder:
             fps: likewise.
         """
         video = strip_video_path(path)
-        if not video:
+        if not video.rpartition("/")[2]:
             raise UserError(f"{place}: no video name; write one")
         label = label_from_name(video) if label is None else label
         given = None if spans is None else tuple(spans)
@@ -271,11 +291,6 @@ class Builder:
         if fps is not None and not 0 < fps <= LARGEST_FRAME:
             raise UserError(f"{place}: {fps} frames per second for {video}; correct the numbers")
         entry = self._entries.setdefault(video, _Entry(path, place))
-        if not _same_file(path, entry.path):
-            raise UserError(
-                f"{place}: {path} and {entry.path} ({self._short(entry.place)}) have one name, "
-                f"{video}; give the videos different names"
-            )
         row = (kept, label, num_frames, fps)
         if row in entry.rows:
             self._repeated.append(video)
@@ -367,6 +382,9 @@ class Builder:
             )
         if not entries and not points:
             raise UserError(f"{self._source}: no video in it; check that this is the right file")
+        ids = short_ids([*entries, *(points or {})])
+        entries = {ids[path]: entry for path, entry in entries.items()}
+        points = {ids[path]: frames for path, frames in (points or {}).items()}
         if self._empty:
             names = dict.fromkeys(self._empty)
             more = ", ..." if len(names) > 3 else ""
@@ -388,19 +406,20 @@ class Builder:
         return Annotations(
             grammar=self._grammar,
             source=self._source,
-            video_ids=tuple(entries) or tuple(points or ()),
+            video_ids=tuple(entries) or tuple(points),
             spans=spans,
             num_frames={v: e.num_frames for v, e in entries.items() if e.num_frames is not None},
             # Several classes have no common one; they are those of the spans.
             labels={v: next(iter(e.labels)) for v, e in entries.items() if len(e.labels) == 1},
             fps={v: e.fps for v, e in entries.items() if e.fps is not None},
-            durations=durations or {},
+            durations={ids.get(v, v): seconds for v, seconds in (durations or {}).items()},
             stretches=stretches,
             unit=self._unit,
             unit_reason=unit_reason,
-            points=points or {},
+            points=points,
             frames_from_segments=frames_from_segments,
             notes=notes,
+            paths={video: path for path, video in ids.items()},
         )
 
 
@@ -445,16 +464,6 @@ def joined(parts: Sequence[Annotations], source: str) -> Annotations:
         f"{part.source.rpartition('/')[2]}: {note}" for part in parts[:1] for note in part.notes
     ]
     return builder.build(notes=tuple(notes))
-
-
-def _same_file(path: str, other: str) -> bool:
-    """Whether two ways to write a video's path may mean one file: one path ends with the other."""
-    folders, others = (
-        [part for part in re.split(r"[/\\]", text.strip())[:-1] if part not in ("", ".")]
-        for text in (path, other)
-    )
-    shorter = min(len(folders), len(others))
-    return folders[len(folders) - shorter :] == others[len(others) - shorter :]
 
 
 def category_of(label: str | None) -> str | None:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from data_prep.annotations.record import Annotations, Builder
+from data_prep.catalogue.listed_names import read_names
 from data_prep.catalogue.lookup import data_set_of
-from data_prep.catalogue.video_names import parse_path
 from data_prep.dataset.videos import Span
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.arrays import load_packed
@@ -78,9 +78,8 @@ def find_mask_rows(
 def read_vectors(vectors: Mapping[str, np.ndarray], source: str, grammar: str) -> Annotations:
     """Annotations from 0/1 vectors keyed by file or video name."""
     builder = Builder(grammar, source)
-    for name, vector in vectors.items():
-        place = f"{source}, {name}"
-        video = parse_path(name).video_id
+    for (name, vector), read in zip(vectors.items(), read_names(list(vectors)), strict=True):
+        place, video = f"{source}, {name}", read.path
         spans = spans_of_vector(vector, place)
         label = None if spans else "Normal"
         builder.add(video, spans, place=place, label=label, num_frames=np.size(vector))
@@ -92,7 +91,7 @@ def read_vectors(vectors: Mapping[str, np.ndarray], source: str, grammar: str) -
 def read_packed(path: pathlib.Path) -> Annotations:
     """A .npz with one 0/1 vector per video."""
     vectors = load_packed(path)
-    if len(vectors) == 1 and not data_set_of(parse_path(next(iter(vectors))).video_id):
+    if len(vectors) == 1 and not data_set_of(read_names(list(vectors))[0].video_id):
         raise UserError(concatenation_message(str(path)))
     return read_vectors(vectors, str(path), "0/1 vectors in .npz")
 

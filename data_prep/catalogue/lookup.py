@@ -33,6 +33,9 @@ DATA_SETS = (
     ped2.DATA_SET,
 )
 
+# Names of own videos may look like theirs, so that one name proves nothing.
+HINTS = (shanghaitech.DATA_SET.name, ped2.DATA_SET.name)
+
 
 def data_set_named(name: str) -> DataSet | None:
     """The data set of that name, None if there is none in the catalogue."""
@@ -44,6 +47,7 @@ def data_set_named(name: str) -> DataSet | None:
 
 def _read_name(video_id: str) -> tuple[str, str | None]:
     """(name of the data set, label that the id states), ("", None) if no pattern fits."""
+    video_id = video_id.rpartition("/")[2]
     for data_set in DATA_SETS:
         for pattern, label in data_set.names.items():
             if match := re.fullmatch(pattern, video_id):
@@ -84,6 +88,13 @@ def recording_from_name(video_id: str, data_set: str) -> str:
     known = data_set_named(data_set)
     match = re.fullmatch(known.recordings, video_id) if known and known.recordings else None
     return match[1] if match else ""
+
+
+def labels_from_names(video_ids: Iterable[str]) -> dict[str, str | None]:
+    """The same for the ids of a list: those of HINTS state a label only if all are of one set."""
+    ids = list(video_ids)
+    hints = () if data_set_of_all(ids) else HINTS
+    return {video: None if data_set_of(video) in hints else label_from_name(video) for video in ids}
 
 
 # --- lists ---

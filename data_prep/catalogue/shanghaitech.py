@@ -12,14 +12,18 @@ TAXONOMY = Taxonomy(
     normal=("Normal", "0"),
 )
 
-# PEL4VAD's files carry the crop after a single underscore. IEF-VAD's `04_0012_1.avi` is a piece of
-# a video, so the file must be an array.
-CROP_NAME = r"(\d\d_\d{3,4})_(\d)\.npy$"
+# PEL4VAD's files carry the crop after a single underscore. IEF-VAD's `04_0012_1` is a piece of a
+# video: crops are those that are complete.
+CROP_NAME = r"(\d\d_\d{3,4})_(\d)"
 
 DATA_SET = DataSet(
     name="ShanghaiTech",
     taxonomy=TAXONOMY,
-    names={r"\d\d_\d{3}": "Normal", r"\d\d_\d{3,4}(_\d)?": "Abnormal"},
+    # 13 scenes.
+    names={
+        r"(0[1-9]|1[0-3])_\d{3}": "Normal",
+        r"(0[1-9]|1[0-3])_\d{3,4}(_\d)?": "Abnormal",
+    },
     recordings=r"(\d\d)_.+",
     lists={
         "8a2728f6952cddb8": KnownList("train", 238),

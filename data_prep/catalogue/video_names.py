@@ -1,69 +1,37 @@
-r"""What the name of a video or of its feature file says: video id, crop, encoder, label tokens.
+"""What the name of a video or of its feature file says by itself: suffix, label tokens, key.
 
-Released lists name a video by a path: `G:\UCF\Abuse028_x264_i3d.npy`,
-`/data/XDTestClipFeatures/Bad.Boys.1995__#01-11-55_01-12-40_label_G-B2-B6__0.npy`. The id is what is
-left without directory, file suffix and the endings that encoders add.
+What depends on the other names of a list or folder, crops and the endings of encoders, is in
+listed_names.py.
 """
 
-import dataclasses
 import re
 
-from data_prep.catalogue import shanghaitech, ucf_crime, xd_violence
-from refinevad_jax.encoders.video import SUFFIXES
+from data_prep.catalogue import ucf_crime, xd_violence
+from refinevad_jax.encoders.video_files import spelled, without_suffix
 
-_VIDEO = "|".join(map(re.escape, SUFFIXES))
-_FILE_SUFFIX = re.compile(
-    rf"(\.(npy|npz|txt|csv|mat|h5|hdf5|safetensors|pth?|pkl|pickle)|{_VIDEO})$", re.IGNORECASE
-)
-_VIDEO_SUFFIX = re.compile(rf"({_VIDEO})$", re.IGNORECASE)
-_ENCODER_ENDING = re.compile(r"_(i3d|swin|emb|_vggish|_?gt)$")
-_CROP_ENDING = re.compile(r"__(\d{1,2})$")
-
-
-@dataclasses.dataclass(frozen=True)
-class VideoName:
-    """A path of a list, read.
-
-    Attributes:
-        video_id: without directory, suffix, encoder ending and crop.
-        crop: the number behind `__`; None if the name has none.
-        ending: the encoder's ending, `_i3d`, `_swin`, `_emb`, `__vggish` or "".
-    """
-
-    video_id: str
-    crop: int | None
-    ending: str
+_FILES = r"\.(npy|npz|txt|csv|mat|h5|hdf5|safetensors|pt|pth|pkl|pickle)"
+_FILE_SUFFIX = re.compile(rf"(?<=.){_FILES}$", re.IGNORECASE)
 
 
 def is_video_path(path: str) -> bool:
     """Whether a path names a video file, by its suffix."""
-    return _VIDEO_SUFFIX.search(path.strip()) is not None
-
-
-def parse_path(path: str) -> VideoName:
-    """Reads the path of a feature or video file, with slashes or back-slashes.
-
-    What looks like a crop or an encoder's ending is part of the name of a video file.
-    """
-    if is_video_path(path):
-        return VideoName(strip_video_path(path), None, "")
-    stem = _FILE_SUFFIX.sub("", re.split(r"[/\\]", path.strip())[-1])
-    ending = _ENCODER_ENDING.search(stem)
-    stem = stem[: ending.start()] if ending else stem
-    crop = _CROP_ENDING.search(stem)
-    if crop:
-        video_id, index = stem[: crop.start()], int(crop.group(1))
-    elif match := re.search(shanghaitech.CROP_NAME, path.strip()):
-        video_id, index = match.group(1), int(match.group(2))
-    else:
-        video_id, index = stem, None
-    # 14 names of the XD-Violence annotation keep the video's own suffix.
-    return VideoName(_VIDEO_SUFFIX.sub("", video_id), index, ending.group() if ending else "")
+    return without_suffix(path.strip()) != path.strip()
 
 
 def strip_video_path(path: str) -> str:
-    """A video's id from its path: without directory and video suffix, nothing else removed."""
-    return _VIDEO_SUFFIX.sub("", re.split(r"[/\\]", path.strip())[-1])
+    r"""A path without the suffixes of files, its folders divided by `/`.
+
+    `G:\UCF\a.mp4` gives `G:/UCF/a`, `./a.mp4.npy` gives `a`; `clip.2024-01-05` loses nothing.
+    """
+    folders, name = split_path(path)
+    stem = _FILE_SUFFIX.sub("", name)
+    return "/".join([*folders, without_suffix(stem)])
+
+
+def split_path(path: str) -> tuple[tuple[str, ...], str]:
+    """The folders and the last part of a path, in Unicode's composed form."""
+    *folders, name = re.split(r"[/\\]", spelled(path.strip()))
+    return tuple(part for part in folders if part not in ("", ".")), name
 
 
 def is_normal_label(label: str | None) -> bool:
@@ -85,6 +53,7 @@ def match_key(video_id: str) -> str:
     `Abuse028_x264` -> `Abuse028`; `Normal_Videos_003_x264`, `Normal_Videos_003`, `Normal003` ->
     `Normal003`. Every other id stays as it is.
     """
-    if match := re.fullmatch(ucf_crime.NORMAL_NAME, video_id):
-        return f"Normal{match.group(1)}"
-    return video_id.removesuffix("_x264")
+    folder, slash, name = video_id.rpartition("/")
+    if match := re.fullmatch(ucf_crime.NORMAL_NAME, name):
+        return f"{folder}{slash}Normal{match.group(1)}"
+    return f"{folder}{slash}{name.removesuffix('_x264')}"

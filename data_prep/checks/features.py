@@ -20,6 +20,7 @@ from data_prep.sources.features import (
     find_listed,
     length_faults,
     name_release,
+    naming_faults,
     num_segments,
     reading_faults,
 )
@@ -43,7 +44,7 @@ LAYOUT_WORDS = {
 
 
 def check_features(
-    root: pathlib.Path,
+    folder: FeatureFolder,
     lists: Sequence[VideoList],
     frames: Mapping[str, int],
     *,
@@ -52,14 +53,15 @@ def check_features(
 ) -> tuple[Section, dict[str, int]]:
     """Everything that the files below a folder say by themselves and beside lists.
 
-    lists: whose videos are looked for; without a list all files are checked. frames: n by
-    match_key. values: "none" reads headers only, "sample" some rows of each file, "all" everything.
+    folder: whose files; lists: whose videos are looked for; without a list all files are checked.
+    frames: n by match_key. values: "none" reads headers only, "sample" some rows of each file,
+    "all" everything.
 
     Returns the section, and T of every video by match_key. Raises UserError if the folder holds no
     feature file.
     """
-    section = Section(f"features {root}")
-    videos = _find_files(root, lists, section)
+    section = Section(f"features {folder.root}")
+    videos = _find_files(folder, lists, section)
     shapes = _read_shapes(videos, section)
     videos = {
         video: usable
@@ -98,8 +100,7 @@ def check_features(
     return section, {match_key(video): count for video, count in segments.items()}
 
 
-def _find_files(root: pathlib.Path, lists: Sequence[VideoList], section: Section) -> Files:
-    folder = FeatureFolder(root)
+def _find_files(folder: FeatureFolder, lists: Sequence[VideoList], section: Section) -> Files:
     index = folder.index
     section.facts.append(("files", f"{sum(map(len, index.values())):,}"))
     if not lists:
@@ -111,8 +112,14 @@ def _find_files(root: pathlib.Path, lists: Sequence[VideoList], section: Section
         files, faults = find_listed(folder, released)
         section.add(faults)
         found |= files
+    section.add(naming_faults(folder, found))
+    used = {path for files in found.values() for path in files}
     listed = {match_key(video) for released in lists for video in released.videos}
-    extra = [files[0].name.video_id for key, files in index.items() if key not in listed]
+    extra = [
+        files[0].name.video_id
+        for key, files in index.items()
+        if key not in listed and not used.intersection(file.path for file in files)
+    ]
     section.remark_of("extra videos", extra, "files, but no list row")
     return found
 

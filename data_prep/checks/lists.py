@@ -7,7 +7,7 @@ from data_prep.catalogue.lookup import data_set_named, known_list, known_order
 from data_prep.catalogue.video_names import match_key
 from data_prep.checks.findings import Section, Table
 from data_prep.sources.labels import Taxonomy, classes_of, label_faults, normal_by
-from data_prep.sources.lists import VideoList
+from data_prep.sources.lists import VideoList, crop_row_faults
 
 _SHOWN = 20
 
@@ -15,10 +15,7 @@ _SHOWN = 20
 def check_list(released: VideoList, taxonomy: Taxonomy | None = None) -> Section:
     """Everything that a list says by itself. taxonomy: None if it is not known."""
     videos = released.videos
-    crops = {
-        video: tuple(entry.crop or 0 for entry in entries) for video, entries in videos.items()
-    }
-    usual = collections.Counter(crops.values()).most_common(1)[0][0]
+    usual = released.usual_crops
     numbers = ", ".join(map(str, usual))
     named = any(entry.crop is not None for entry in released.entries)
     section = Section(f"list {released.source}")
@@ -31,18 +28,11 @@ def check_list(released: VideoList, taxonomy: Taxonomy | None = None) -> Section
         ("order", known_order(videos) or "none of the known ones"),
     ]
     for note in released.notes:
-        section.remark("reading", note)
+        section.remark("note", note)
     _identify(released, section)
     _count_classes(released, taxonomy, section)
-    for note in released.notes:
-        section.remark("note", note)
-    odd = [
-        f"{video}: crops {', '.join(map(str, found))}"
-        for video, found in crops.items()
-        if sorted(found) != sorted(usual)
-    ]
     section.add(label_faults(released, taxonomy))
-    section.problem_of("crops", odd, f"other crops than {numbers}, which most have")
+    section.add(crop_row_faults(released))
     return section
 
 

@@ -1,5 +1,6 @@
 """Checks whatever is given of a release: each input by itself, and all against each other."""
 
+import contextlib
 import pathlib
 from collections.abc import Mapping, Sequence
 
@@ -16,7 +17,7 @@ from data_prep.checks.lists import check_list
 from data_prep.checks.truth import check_truth
 from data_prep.sources.features import FeatureFolder
 from data_prep.sources.labels import Taxonomy, in_words_of, split_faults
-from data_prep.sources.lists import VideoList, read_list
+from data_prep.sources.lists import VideoList, read_lists
 from data_prep.sources.recorded import clocks_of, overruled_flags, read_records
 from data_prep.sources.truth import (
     IN_SEGMENTS,
@@ -25,6 +26,7 @@ from data_prep.sources.truth import (
     settle_truth,
 )
 from refinevad_jax.encoders.record import FeatureRecord
+from refinevad_jax.errors import UserError
 
 
 def run_checks(
@@ -51,27 +53,26 @@ def run_checks(
 
     Returns a section per input. Raises UserError if an input cannot be read at all.
     """
-    counts = read_frame_counts(frame_counts)
-    read = [
-        read_list(path, split)
-        for path, split in zip(lists, splits or [""] * len(lists), strict=True)
-    ]
+    folder = None if features is None else FeatureFolder(features)
+    read = read_lists(lists, splits, crops=folder is None or not folder.recorded)
     if taxonomy is not None:
         read = [in_words_of(one, taxonomy) for one in read]
-    recorded = _recorded(features)
+    paths = {video: path for released in read for video, path in released.paths.items()}
+    counts = read_frame_counts(frame_counts, paths)
+    recorded = _recorded(folder, read)
     lengths = counts | {key: record.num_frames for key, record in recorded.items()}
-    truths = [read_annotations(path) for path in annotations]
+    truths = [read_annotations(path).called(paths) for path in annotations]
     arrays: dict[pathlib.Path, Annotations | np.ndarray] = {}
     for path in gt:
         vector = read_vector(path)
-        arrays[path] = read_annotations(path) if vector is None else vector
+        arrays[path] = read_annotations(path).called(paths) if vector is None else vector
     others = [array for array in arrays.values() if isinstance(array, Annotations)]
     frames = _frames(read, [*truths, *others], counts, recorded)
     segments: dict[str, int] = {}
     of_features = []
-    if features is not None:
+    if folder is not None:
         section, segments = check_features(
-            features, read, frames, frames_per_segment=frames_per_segment, values=values
+            folder, read, frames, frames_per_segment=frames_per_segment, values=values
         )
         for what, videos in overruled_flags(recorded, counts, fps).items():
             section.remark_of("flag overruled", videos, what)
@@ -115,15 +116,22 @@ def run_checks(
     return sections
 
 
-def _recorded(features: pathlib.Path | None) -> dict[str, FeatureRecord]:
+def _recorded(folder: FeatureFolder | None, lists: Sequence[VideoList]) -> dict[str, FeatureRecord]:
     """What extraction recorded of each video with features, by match_key."""
-    if features is None:
+    if folder is None:
         return {}
+    files: dict[str, Sequence[pathlib.Path]] = {
+        key: [file.path for file in found] for key, found in folder.index.items()
+    }
+    for released in lists:
+        for video, rows in released.videos.items():
+            with contextlib.suppress(UserError):  # several that fit: check_features says it
+                files[match_key(video)] = folder.find(rows, released.source)
     found: dict[str, FeatureRecord] = {}
-    for key, files in FeatureFolder(features).index.items():
-        records, _ = read_records(file.path for file in files)
-        for path, record in records.items():
-            found |= {key: record, match_key(path.stem): record}
+    for key, paths in files.items():
+        records, _ = read_records(paths)
+        if records:
+            found[key] = next(iter(records.values()))
     return found
 
 

@@ -8,10 +8,11 @@ across videos, and writes each file whole, with a record beside it that vouches 
 import collections
 import contextlib
 import dataclasses
-import glob
+import functools
 import os
 import pathlib
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -26,8 +27,17 @@ from refinevad_jax.encoders.record import (
     write_recorded,
 )
 from refinevad_jax.encoders.segments import ahead, noting_times
-from refinevad_jax.encoders.video import SUFFIXES, Frame, Video, find_videos
+from refinevad_jax.encoders.video import SUFFIXES, Frame, Video
+from refinevad_jax.encoders.video_files import (
+    find_videos,
+    folded,
+    is_video_file,
+    left_out_note,
+    spelled,
+    without_suffix,
+)
 from refinevad_jax.errors import UserError
+from refinevad_jax.runtime.command_line import one_line
 
 _AHEAD = 4  # parts that each decoding thread may be ahead of the encoder
 
@@ -84,7 +94,7 @@ def plan_jobs(
     """One job per video. Raises UserError if two of them would write the same file."""
     jobs: dict[str, Job] = {}
     for video, relative in videos:
-        name = str(pathlib.PurePosixPath(relative).with_suffix(""))
+        name = without_suffix(relative)
         if name in jobs:
             raise UserError(
                 f"{jobs[name].video} and {video} would both become {name}{suffix}; rename one"
@@ -242,26 +252,39 @@ def read_videos(source: pathlib.Path) -> list[tuple[pathlib.Path, str]]:
     source: a folder, searched to its depths; a video file; or a list in any grammar of
     data_prep.sources.lists, its paths relative to the list's folder. A video that is not at its
     path is looked for at the longest ending of it in the list's folder; a path may lack the suffix,
-    or have that of the feature file.
-    Absolute paths are cut down to what follows their common folder.
+    have another, or have that of the feature file.
+    Absolute paths are cut down to what follows their common folder. Says on stderr which files of
+    a folder are left out.
     Raises UserError if nothing is found, a path leaves the list's folder, is listed twice, or
     several videos fit it.
     """
     if source.is_dir():
         found = find_videos(source)
-        if not found:
-            raise UserError(f"{source}: no video in it; {', '.join(SUFFIXES)} are looked for")
-        return [(path, path.relative_to(source).as_posix()) for path in found]
-    if source.suffix.lower() in SUFFIXES:
+        left_out = found.left_out and left_out_note(found.left_out, source)
+        if not found.videos:
+            more = f"; {left_out}" if left_out else ""
+            raise UserError(f"{source}: no video in it{more}; name the folder of the videos")
+        if left_out:
+            print(one_line(f"note: --videos={source}: {left_out}"), file=sys.stderr)
+        return [(path, path.relative_to(source).as_posix()) for path in found.videos]
+    if source.is_file() and is_video_file(source):
         return [(source, source.name)]
-    rows = read_list(source).entries
+    try:
+        rows = read_list(source).entries
+    except UserError as error:
+        if source.is_file() and not _is_text(source):
+            raise UserError(
+                f"--videos={source}: neither a folder, a video that can be read, nor a list"
+            ) from error
+        raise
     paths = [pathlib.Path(os.path.normpath(row.path.replace("\\", "/"))) for row in rows]
     for path, count in collections.Counter(paths).items():
         if count > 1:
             raise UserError(f"--videos={source}: {path} is listed twice; remove one")
         if ".." in path.parts:
             raise UserError(f"--videos={source}: {path} leaves the list's folder; write it in full")
-    listed = [_listed(source.parent, path) for path in paths]
+    listings: dict[pathlib.Path, list[pathlib.Path]] = {}
+    listed = [_listed(source.parent, path, listings) for path in paths]
     absolute = [str(name.parent) for _, name in listed if name.is_absolute()]
     common = os.path.commonpath(absolute or ["/"])
     return [
@@ -270,24 +293,52 @@ def read_videos(source: pathlib.Path) -> list[tuple[pathlib.Path, str]]:
     ]
 
 
-def _listed(folder: pathlib.Path, path: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
-    """The file of a listed path and the path that fits it, or the path as it is if none does."""
+def _is_text(path: pathlib.Path) -> bool:
+    """Whether the beginning of a file is text."""
+    with path.open("rb") as file:
+        return b"\0" not in file.read(1000)
+
+
+def _listed(
+    folder: pathlib.Path, path: pathlib.Path, listings: dict[pathlib.Path, list[pathlib.Path]]
+) -> tuple[pathlib.Path, pathlib.Path]:
+    """The file of a listed path and the path that fits it, or the path as it is if none does.
+
+    listings: videos of the folders that have been looked into; more are added.
+    """
     wanted = path.with_suffix("") if path.suffix.lower() == ".npy" else path
     for first in range(len(wanted.parts)):
-        ending = pathlib.Path(*wanted.parts[first:])
-        with contextlib.suppress(OSError):  # longer than a name may be
-            file = _video_at(folder / ending)
-            if file:
-                return file, ending.with_name(file.name)
+        # macOS may write the letters of folders in another way than the list.
+        for form in (str, spelled, functools.partial(unicodedata.normalize, "NFD")):
+            ending = pathlib.Path(form(str(pathlib.Path(*wanted.parts[first:]))))
+            with contextlib.suppress(OSError):  # longer than a name may be
+                file = _video_at(folder / ending, listings)
+                if file:
+                    return file, ending.with_name(file.name)
     return folder / path, path
 
 
-def _video_at(path: pathlib.Path) -> pathlib.Path | None:
-    """The file at a path, or the only one that has a video suffix in addition."""
+def _video_at(
+    path: pathlib.Path, listings: dict[pathlib.Path, list[pathlib.Path]]
+) -> pathlib.Path | None:
+    """The file at a path, or the only one there whose name differs in its suffix or its spelling.
+
+    Says on stderr if another suffix than the one stated, or another letter case, was taken.
+    """
     if path.is_file():
         return path
-    more = sorted(path.parent.glob(f"{glob.escape(path.name)}.*"))
-    fitting = [file for file in more if file.stem == path.name and file.suffix.lower() in SUFFIXES]
-    if len(fitting) > 1:
-        raise UserError(f"{path} may be {fitting[0]} or {fitting[1]}; write its suffix")
-    return fitting[0] if fitting else None
+    if path.parent not in listings:
+        files = sorted(path.parent.iterdir()) if path.parent.is_dir() else []
+        listings[path.parent] = [file for file in files if file.suffix.lower() in SUFFIXES]
+    for key in (spelled, folded):
+        wanted = key(without_suffix(path.name))
+        fitting = [
+            file for file in listings[path.parent] if key(without_suffix(file.name)) == wanted
+        ]
+        if len(fitting) > 1:
+            raise UserError(f"{path} may be {fitting[0]} or {fitting[1]}; write its suffix")
+        if fitting:
+            if not spelled(fitting[0].name).startswith(spelled(path.name)):
+                print(one_line(f"note: {path} is not there; {fitting[0].name} is"), file=sys.stderr)
+            return fitting[0]
+    return None

@@ -2,10 +2,11 @@
 
 import collections
 import hashlib
-import pathlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+
+from refinevad_jax.encoders.video_files import without_suffix
 
 TRAIN, TEST = "train", "test"
 NORMAL = "Normal"  # how lists write it, whatever the user calls it
@@ -26,7 +27,7 @@ def recording(path: str) -> str:
 
     path: without the folder of the label. `day/gate_0001_clip3.mp4` gives `day/gate_0001`.
     """
-    stem = str(pathlib.PurePosixPath(path).with_suffix(""))
+    stem = without_suffix(path)
     match = _PIECE.search(stem)
     return stem[: match.start()] if match else ""
 

@@ -5,17 +5,27 @@ import csv
 import dataclasses
 import pathlib
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
-from data_prep.catalogue.video_names import match_key, parse_path
+from data_prep.catalogue.video_names import is_video_path, match_key, strip_video_path
 from data_prep.own_data.splits import MIN_TRAIN, NORMAL, recording
+from data_prep.sources.lists import is_comment
 from refinevad_jax.data.taxonomy import fault_of_name, shown
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
-from refinevad_jax.encoders.video import SUFFIXES, Video, import_av
+from refinevad_jax.encoders.video import Video, import_av
+from refinevad_jax.encoders.video_files import (
+    find_videos,
+    folded,
+    holds_video,
+    is_video_file,
+    left_out_note,
+    some,
+    spelled,
+)
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import file_sha256
 
-_MOST_NAMED = 20
 _NO = re.compile(r"no[nt]?[\s_-]*(?P<what>\w.*)", re.IGNORECASE)
 
 
@@ -45,8 +55,7 @@ class OwnVideo:
     Attributes:
         file: where it is.
         path: as of Row.
-        name: `fight-day-0001.mp4` for fight/day/0001.mp4: a data set knows a video by its file
-            name alone, so that the folders are part of it.
+        name: `fight-day-0001.mp4` for fight/day/0001.mp4: links to all videos lie in one folder.
         label: NORMAL, or the user's label.
         source: the recording that it is from; if none is known, its name.
         num_frames: as the header states them, 0 if it does not.
@@ -66,13 +75,8 @@ class OwnVideo:
 
 
 def key_of(path: str) -> str:
-    """The key of a video, from a path in a list: without folders, and without suffix if it has one.
-
-    The suffix may be that of a video or of a feature file.
-    """
-    name = re.split(r"[/\\]", path)[-1]
-    stem, _, suffix = name.rpartition(".")
-    return stem if f".{suffix.lower()}" in (*SUFFIXES, ".npy") else name
+    """The key of a video, from a path in a list: without folders, and without the file's suffix."""
+    return strip_video_path(path).rpartition("/")[2]
 
 
 @dataclasses.dataclass
@@ -105,7 +109,11 @@ def find(videos: pathlib.Path | None, labels: pathlib.Path | None, normal: str) 
     else:
         rows = list(_in_csv(labels, videos, found))
     if not rows:
-        found.problems.append(f"no labelled video; {', '.join(SUFFIXES)} are looked for")
+        found.problems.append(
+            "no labelled video; the videos of a label lie in the folder of its name"
+            if labels is None
+            else f"no labelled video in {labels}; its rows are video,label"
+        )
         return found
     found.normal = _choose_normal(rows, normal, found)
     names = _names(rows, found)
@@ -123,7 +131,7 @@ def _note_numbers(rows: Sequence[Row], found: Found) -> None:
     """Names that may tell recordings, but that may as well count them: a_0, a_1, b_0, b_1."""
     names: dict[tuple[str, str], list[str]] = {}
     for row in rows:
-        match = re.fullmatch(r"(.*\w)[_-]\d+", pathlib.PurePosixPath(row.inner).stem)
+        match = re.fullmatch(r"(.*\w)[_-]\d+", strip_video_path(row.inner))
         if match and not row.source and not recording(row.inner):
             names.setdefault((row.label, match[1]), []).append(row.path)
     several = {key: paths for key, paths in names.items() if len(paths) > 1}
@@ -136,47 +144,37 @@ def _note_numbers(rows: Sequence[Row], found: Found) -> None:
 
 
 def _in_folders(root: pathlib.Path, found: Found) -> Iterator[Row]:
-    others = []
+    searched = find_videos(root)
+    if searched.left_out:
+        found.notes.append(left_out_note(searched.left_out, root))
+    labels = {path.relative_to(root).parts[0] for path in searched.videos}
     for path in sorted(root.iterdir()):
-        if path.name.startswith("."):
-            continue
-        if not path.is_dir():
-            if path.suffix.lower() in SUFFIXES:
-                found.problems.append(f"{path}: has no label; move it into the folder of its label")
-            else:
-                others.append(path)
-            continue
-        files = [file for file in sorted(path.rglob("*")) if file.is_file() and _seen(file, path)]
-        videos = [file for file in files if file.suffix.lower() in SUFFIXES]
-        others += [file for file in files if file not in videos]
-        if not videos:
+        if path.is_dir() and not path.name.startswith(".") and path.name not in labels:
             found.notes.append(f"{path}: no video in this folder, so it is not a label")
-        for file in videos:
-            inner = file.relative_to(path).as_posix()
-            yield Row(file, f"{path.name}/{inner}", inner, path.name)
-    if others:
-        found.notes.append(f"not videos, left out: {_listed(map(str, others))}")
-
-
-def _seen(file: pathlib.Path, root: pathlib.Path) -> bool:
-    """Whether no part of the path is hidden."""
-    return not any(part.startswith(".") for part in file.relative_to(root).parts)
+    for file in searched.videos:
+        label, *inner = file.relative_to(root).parts
+        if inner:
+            yield Row(file, "/".join([label, *inner]), "/".join(inner), label)
+        else:
+            found.problems.append(f"{file}: has no label; move it into the folder of its label")
 
 
 def _in_csv(path: pathlib.Path, root: pathlib.Path | None, found: Found) -> Iterator[Row]:
     seen: dict[pathlib.Path, int] = {}
     for line, (written, label, source) in _csv_rows(path, found):
         written = written.replace("\\", "/")
-        places = [folder / written for folder in (path.parent, root) if folder is not None]
+        forms = dict.fromkeys((written, spelled(written), unicodedata.normalize("NFD", written)))
+        folders = [folder for folder in (path.parent, root) if folder is not None]
+        places = [folder / form for form in forms for folder in folders]
         file = next((place for place in places if place.is_file()), None)
         if file is None:
-            tried = " and not ".join(map(str, dict.fromkeys(places)))
+            tried = " and not ".join(str(folder / written) for folder in dict.fromkeys(folders))
             found.problems.append(f"{path}:{line}: no video {written!r} (not {tried}); correct it")
             continue
         if not label:
             found.problems.append(f"{path}:{line}: {written!r} has no label; add it")
             continue
-        if file.suffix.lower() not in SUFFIXES:
+        if not (is_video_file(file) or holds_video(file)):
             found.problems.append(f"{path}:{line}: {written!r} is not a video; remove the row")
             continue
         real = file.resolve()
@@ -190,10 +188,11 @@ def _in_csv(path: pathlib.Path, root: pathlib.Path | None, found: Found) -> Iter
         named = parts[-1] if written.startswith("/") else "/".join(parts)
         yield Row(file, named, named, label, source)
     if root is not None:
-        files = [file for file in sorted(root.rglob("*")) if file.suffix.lower() in SUFFIXES]
-        unlisted = [file for file in files if file.resolve() not in seen and _seen(file, root)]
+        unlisted = [file for file in find_videos(root).videos if file.resolve() not in seen]
         if unlisted:
-            found.notes.append(f"not in {path}, left out: {_listed(map(str, unlisted))}")
+            found.notes.append(
+                f"not in {path}: {len(unlisted)} left out: {some(list(map(str, unlisted)))}"
+            )
 
 
 def _csv_rows(path: pathlib.Path, found: Found) -> Iterator[tuple[int, tuple[str, str, str]]]:
@@ -210,7 +209,13 @@ def _csv_rows(path: pathlib.Path, found: Found) -> Iterator[tuple[int, tuple[str
     header: list[str] = []
     for fields in reader:
         cells = [field.strip() for field in fields]
-        if not any(cells) or cells[0].startswith("#"):
+        if not any(cells):
+            continue
+        if is_comment(cells[0]):
+            if is_video_path(cells[0]):
+                found.notes.append(
+                    f"{path}:{reader.line_num}: a comment, not a video: {cells[0][:80]!r}"
+                )
             continue
         if not header:
             header = [cell.lower() for cell in cells]
@@ -313,13 +318,10 @@ def _names(rows: Sequence[Row], found: Found) -> list[str]:
     seen: dict[str, str] = {}
     for row in rows:
         path = pathlib.PurePosixPath(row.path)
-        stem = "-".join([*path.parts[:-1], path.stem])
-        if any(parse_path(stem + suffix).crop is not None for suffix in (".npy", path.suffix)):
-            stem += "_"  # `gate__3` and `01_001_3` would be read as crops of a video
-        name = stem + path.suffix
+        name = "-".join(path.parts)
         if fault := _fault(name, of_file=True):
             found.problems.append(f"{shown(row.path)} {fault}")
-        key = match_key(parse_path(name).video_id).casefold()
+        key = folded(match_key(key_of(name)))
         if key in seen:
             found.problems.append(
                 f"{shown(seen[key])} and {shown(row.path)} would have one name in the data set; "
@@ -362,9 +364,3 @@ def _refuse_twins(rows: Sequence[Row], found: Found) -> None:
                 found.problems.append(
                     f"{first.file} and {row.file} are the same video{labels}; remove one"
                 )
-
-
-def _listed(names: Iterable[str]) -> str:
-    found = list(names)
-    more = len(found) - _MOST_NAMED
-    return ", ".join(found[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

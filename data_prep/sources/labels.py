@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 
 from data_prep.annotations import Annotations
-from data_prep.catalogue.lookup import data_set_named, data_set_of, label_from_name
+from data_prep.catalogue.lookup import data_set_named, data_set_of, labels_from_names
 from data_prep.catalogue.video_names import is_normal_label, label_tokens, match_key
 from data_prep.dataset.videos import one_kind
 from data_prep.sources.faults import Fault, Weight
@@ -80,6 +80,7 @@ def label_faults(read: VideoList, taxonomy: Taxonomy | None) -> list[Fault]:
     """
     missing, twice, differing, named, unusable = [], [], [], [], []
     unknown: dict[str, list[str]] = {}
+    from_names = labels_from_names(read.videos)
     for video, rows in read.videos.items():
         if fault := fault_of_name(video, of_file=True):
             unusable.append(f"{read.source}:{rows[0].line}: video {shown(video)} {fault}")
@@ -94,13 +95,14 @@ def label_faults(read: VideoList, taxonomy: Taxonomy | None) -> list[Fault]:
                 differing.append(f"{place} is {row.label!r} here, {first}")
                 break
             if (row.crop or 0) in crops:  # crop 0 of Roc-Ng's files carries no number
-                twice.append(f"{place}, crop {row.crop or 0} appears twice")
+                of_crop = "" if row.crop is None else f", crop {row.crop}"
+                twice.append(f"{place}{of_crop} appears twice")
                 break
             crops.add(row.crop or 0)
         label = rows[0].label
         if label is None:
             continue
-        if _contradicts_name(video, label, normal_by(taxonomy)):
+        if _contradicts_name(video, from_names[video], label, normal_by(taxonomy)):
             named.append(f"{read.source}:{rows[0].line}: video {video} is labelled {label}")
         if taxonomy is not None:
             unknown.setdefault(label, []).append(f"{read.source}:{rows[0].line}: video {video}")
@@ -114,12 +116,7 @@ def label_faults(read: VideoList, taxonomy: Taxonomy | None) -> list[Fault]:
         Fault("names", tuple(unusable), "rename it in the list and its files", refused),
         Fault("no label", tuple(missing), "add a label column: path,label", refused),
         Fault("labels differ", tuple(differing), "correct one", refused),
-        Fault(
-            "rows twice",
-            tuple(twice),
-            "a video is known by its file name, whatever its folder",
-            refused,
-        ),
+        Fault("rows twice", tuple(twice), "remove one", refused),
         Fault(
             "unknown labels",
             tuple(unreadable),
@@ -265,9 +262,8 @@ def _fault_of(label: str, taxonomy: Taxonomy) -> str:
     return ""
 
 
-def _contradicts_name(video: str, label: str, is_normal: IsNormal) -> bool:
-    """Whether a label cannot be meant for a video of that name."""
-    stated = label_from_name(video)
+def _contradicts_name(video: str, stated: str | None, label: str, is_normal: IsNormal) -> bool:
+    """Whether a label cannot be meant for a video whose name states another."""
     if stated is None:
         return False
     if is_normal_label(stated) != is_normal(label):

@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from data_prep.annotations import Annotations, read_annotations
 from data_prep.annotations.record import LARGEST_FRAME
 from data_prep.annotations.truths import official
+from data_prep.catalogue.listed_names import bare_key, meet
 from data_prep.catalogue.lookup import (
     data_set_named,
     known_list,
@@ -18,7 +19,7 @@ from data_prep.catalogue.lookup import (
     lengths_by_rule,
     load_taxonomy,
 )
-from data_prep.catalogue.video_names import is_normal_label, match_key, parse_path
+from data_prep.catalogue.video_names import is_normal_label, match_key, strip_video_path
 from data_prep.dataset.videos import Video, check_ids, read_label, span_array
 from data_prep.sources.faults import tell
 from data_prep.sources.labels import label_faults
@@ -42,6 +43,7 @@ class ListedVideos:
         length_rules: T [V] of every video by each rule of the field; the first is the usual one.
             Empty if the frames of a video are not known.
         notes: what was found and what was assumed, one sentence each.
+        paths: of each video as the list writes it, without suffix, by its id.
         provenance: the notes; of list and annotations file, SHA-256, which truth it is.
     """
 
@@ -49,6 +51,7 @@ class ListedVideos:
     bags: list[Bag]
     length_rules: dict[str, np.ndarray]
     notes: list[str]
+    paths: Mapping[str, str]
     provenance: dict[str, Any]
 
 
@@ -78,9 +81,13 @@ def read_listed(
     missing, damaged or contradictory.
     """
     read = read_list(path)
-    counts = read_frame_counts(frame_counts)
+    counts = read_frame_counts(frame_counts, read.paths)
     truth = settle_truth(
-        read_annotations(annotations), counts, fps, unit=unit, frames_per_segment=frames_per_segment
+        read_annotations(annotations).called(read.paths),
+        counts,
+        fps,
+        unit=unit,
+        frames_per_segment=frames_per_segment,
     )
     labels = _labels(read, truth)
     info = BagsInfo(
@@ -110,6 +117,7 @@ def read_listed(
     segments = _stated_segments(videos, truth, frames_per_segment)
     bags = [_bag(video, info) for video in videos]
     notes = [
+        *(f"{path.name}: {note}" for note in read.notes),
         f"{path.name}: {len(bags)} videos ({read.grammar}), {_which_list(read)}; "
         f"{_categories_note(info.taxonomy)}",
         _truth_note(annotations, truth, bags),
@@ -124,6 +132,7 @@ def read_listed(
         if len(segments)
         else _rules(read, bags, frames_per_segment),
         notes,
+        read.paths,
         {
             "videos": notes,
             "list": hash_input(path),
@@ -133,9 +142,28 @@ def read_listed(
     )
 
 
-def video_key(name: str) -> str:
-    """What two names of one video share: no folder, suffix, crop or ending of an encoder."""
-    return match_key(parse_path(name).video_id)
+def video_keys(videos: Mapping[str, str], source: str) -> Callable[[str], str]:
+    """A function that gives the video which a name means, as listed_names.meet finds it.
+
+    The name may have folders, suffix, crop and the ending of an encoder; what means no video stays
+    as it is. It raises UserError if a name may mean two.
+
+    Args:
+        videos: path of each, by its id.
+        source: the file with the names, for errors.
+    """
+    near: dict[str, dict[str, str]] = {}
+    for video, path in videos.items():
+        near.setdefault(bare_key(video), {})[video] = path
+
+    def key(name: str) -> str:
+        if name in videos:
+            return name
+        path = strip_video_path(name)
+        found, _ = meet({path: path}, near.get(bare_key(path), {}), source)
+        return found.get(path, path)
+
+    return key
 
 
 def _name(read: VideoList, path: pathlib.Path) -> str:

@@ -7,17 +7,20 @@ or `path 1` (PEL4VAD ShanghaiTech); and every annotation file, read as the list 
 UMIL, TAD, AnomalyCLIP, LaGoVAD).
 """
 
+import collections
 import csv
 import dataclasses
 import pathlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from data_prep.annotations import read_annotations
 from data_prep.annotations.reading import read_lines
-from data_prep.catalogue.lookup import data_set_of_all, label_from_name
-from data_prep.catalogue.video_names import is_normal_label, parse_path
-from data_prep.sources.list_grammars import is_file, read_rows
+from data_prep.catalogue.listed_names import VideoName, merged_note, read_names_of
+from data_prep.catalogue.lookup import data_set_of_all, labels_from_names
+from data_prep.catalogue.video_names import is_normal_label
+from data_prep.sources.faults import Fault, Weight
+from data_prep.sources.list_grammars import Row, Rows, is_file, read_rows
 from refinevad_jax.errors import UserError
 
 TRAIN = "train"  # the split that a network learns from
@@ -28,8 +31,6 @@ _HEADERS = {
     for name in ("path", "video", "video_name", "video_path", "filename", "file", "name", "clip")
     for label in ("label", "class", "category")
 }
-# (line, path, label or None)
-_Row = tuple[int, str, str | None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +39,7 @@ class ListEntry:
 
     Attributes:
         path: as written.
-        video_id: read from the path.
+        video_id: see listed_names.VideoName.
         crop: crop index, None if the name has none.
         label: label string, from the row or, if it has none, from the name; None if neither says.
             Never from the position in the list.
@@ -63,6 +64,7 @@ class VideoList:
         source: the file.
         entries: in file order.
         labels_stated: whether the file states labels, not only the names.
+        paths: of each video, without suffix, encoder's ending and crop.
         notes: how the file was read, if it could be meant in another way.
         split: which split it is, "" if nobody has said.
     """
@@ -71,6 +73,7 @@ class VideoList:
     source: str
     entries: tuple[ListEntry, ...]
     labels_stated: bool = False
+    paths: Mapping[str, str] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
     split: str = ""
 
@@ -86,6 +89,26 @@ class VideoList:
     def labels(self) -> dict[str, str | None]:
         """Label string of each video, the first row's."""
         return {video: entries[0].label for video, entries in self.videos.items()}
+
+    @property
+    def crops(self) -> dict[str, tuple[int, ...]]:
+        """Crops of each video, in the order of the rows; 0 for a row that names none."""
+        return {video: tuple(row.crop or 0 for row in rows) for video, rows in self.videos.items()}
+
+    @property
+    def usual_crops(self) -> tuple[int, ...]:
+        """Those that most videos have."""
+        return collections.Counter(self.crops.values()).most_common(1)[0][0]
+
+    @property
+    def odd_crops(self) -> list[str]:
+        """Videos with other crops than most, and which."""
+        usual = sorted(self.usual_crops)
+        return [
+            f"{video}: crops {', '.join(map(str, found))}"
+            for video, found in self.crops.items()
+            if sorted(found) != usual
+        ]
 
     @property
     def data_set(self) -> str:
@@ -111,22 +134,47 @@ def read_list(path: pathlib.Path, split: str = "") -> VideoList:
     CSV also quotes, and `;` for the comma. Raises UserError naming file and line if the file is not
     a list.
     """
-    return dataclasses.replace(_read(path, split), split=split)
+    return read_lists([path], [split])[0]
 
 
-def _read(path: pathlib.Path, split: str) -> VideoList:
+def read_lists(
+    paths: Sequence[pathlib.Path], splits: Sequence[str] = (), *, crops: bool = True
+) -> list[VideoList]:
+    """Reads the lists of one data set, whose video ids differ across all of them.
+
+    splits: of each list, "" if it is not known; none: of no list. crops: whether numbers at the end
+    of names may be crops. Raises UserError as read_list.
+    """
+    splits = splits or [""] * len(paths)
+    read = [_read_rows(path, split) for path, split in zip(paths, splits, strict=True)]
+    names = read_names_of([[row[1] for row in one.rows] for one in read], crops=crops)
+    return [
+        dataclasses.replace(_build(one, path, found), split=split)
+        for one, path, found, split in zip(read, paths, names, splits, strict=True)
+    ]
+
+
+def _read_rows(path: pathlib.Path, split: str) -> Rows:
     content = read_lines(path)
-    numbered = enumerate((line.strip() for line in content.split("\n")), 1)
-    lines = [(i, line) for i, line in numbered if not re.fullmatch(r"[\s,;]*|#\s.*", line)]
+    numbered = [(i, line.strip()) for i, line in enumerate(content.split("\n"), 1)]
+    numbered = [(i, line) for i, line in numbered if not re.fullmatch(r"[\s,;]*", line)]
+    lines = [(i, line) for i, line in numbered if not is_comment(line)]
     if not lines:
         raise UserError(f"{path}: lists no video; check that this is the right file")
-    if found := read_rows(content, lines, path, split):
-        read = _build(found.grammar, path, found.rows, found.recordings)
-        return dataclasses.replace(read, notes=found.notes)
+    notes = tuple(
+        f"line {i} is a comment, not a video: {line[:80]}"
+        for i, line in numbered
+        if is_comment(line) and is_file(re.split("[,;]", line)[0].strip())
+    )
+    read = read_rows(content, lines, path, split) or _read_grammar(content, lines, path)
+    return read._replace(notes=(*read.notes, *notes))
+
+
+def _read_grammar(content: str, lines: Sequence[tuple[int, str]], path: pathlib.Path) -> Rows:
     if content.lstrip()[:1] in ("{", "["):
         return _from_annotations(path)
     if flags := _read_flags(lines):
-        return _build(_FLAGS, path, flags)
+        return Rows(_FLAGS, flags)
     unquoted = re.sub('"[^"]*"', "", lines[0][1])
     delimiter = next((mark for mark in ",;\t" if mark in unquoted), ",")
     first = _fields(*lines[0], path, delimiter)
@@ -138,20 +186,25 @@ def _read(path: pathlib.Path, split: str) -> VideoList:
     if tuple(lines[0][1].lower().split()) in _HEADERS:
         parts = [(number, line.rsplit(None, 1)) for number, line in lines[1:]]
         if all(len(part) == 2 for _, part in parts):
-            rows = [(number, name, label) for number, (name, label) in parts]
-            return _build("name and label per line", path, rows)
+            rows: list[Row] = [(number, name, label) for number, (name, label) in parts]
+            return Rows("name and label per line", rows)
     if all(_is_one_name(line) for _, line in lines):
-        names = [(number, line, None) for number, line in lines]
-        return _build("a path or name per line", path, names)
+        names: list[Row] = [(number, _unquoted(line), None) for number, line in lines]
+        return Rows("a path or name per line", names)
     return _from_annotations(path)
 
 
-def _read_flags(lines: Sequence[tuple[int, str]]) -> list[_Row]:
+def is_comment(line: str) -> bool:
+    """Whether a line is `#`, or begins with it and a blank: `#1.mp4` is a video."""
+    return re.match(r"#(\s|$)", line) is not None
+
+
+def _read_flags(lines: Sequence[tuple[int, str]]) -> list[Row]:
     """Rows of a path or name and 0 or 1, if every line is one, below a header or not; else []."""
     parts = [_FLAG.fullmatch(line) for _, line in lines]
     if parts[0] is None and tuple(re.split(r"[\s,;]+", lines[0][1].lower())) in _HEADERS:
         lines, parts = lines[1:], parts[1:]
-    rows: list[_Row] = []
+    rows: list[Row] = []
     for (number, _), part in zip(lines, parts, strict=True):
         name = part["name"].strip('"') if part else ""
         # A comma may also part the columns of a CSV file of other labels.
@@ -171,10 +224,10 @@ def _fields(number: int, line: str, path: pathlib.Path, delimiter: str) -> list[
 
 def _read_csv(
     lines: Sequence[tuple[int, str]], path: pathlib.Path, delimiter: str, header: Sequence[str]
-) -> VideoList:
+) -> Rows:
     """Rows of the path, and of the label if the header has a second column."""
     columns = ",".join(header[:2]).lower()
-    rows: list[_Row] = []
+    rows: list[Row] = []
     for number, line in lines:
         fields = _fields(number, line, path, delimiter)
         while len(fields) > len(header) and not fields[-1]:  # a comma at the end
@@ -182,22 +235,26 @@ def _read_csv(
         if len(fields) != len(header) or not all(fields[:2]):
             raise UserError(f"{path}:{number}: {line[:80]!r} is not '{columns}'")
         rows.append((number, fields[0], fields[1] if len(fields) > 1 else None))
-    read = _build(f"CSV {columns}", path, rows)
     stated = {label for _, _, label in rows if label is not None} - {"0", "1", "0.0", "1.0"}
     if stated and all(re.fullmatch(r"[0-9.]+", label) for label in stated):
         note = "the numbers of the second column were read as labels, not as frames"
-        return dataclasses.replace(read, notes=(note,))
-    return read
+        return Rows(f"CSV {columns}", rows, (note,))
+    return Rows(f"CSV {columns}", rows)
+
+
+def _unquoted(line: str) -> str:
+    match = re.fullmatch(r'"([^"]+)"', line)
+    return match[1] if match else line
 
 
 def _is_one_name(line: str) -> bool:
-    if is_file(line):
+    if is_file(_unquoted(line)):
         return True
     # uws4vad's `name@frames` is not a name; `CLE@GSW` in an XD-Violence title is.
     return re.fullmatch(r"[^\s,|]+", line) is not None and not re.search(r"@\d+$", line)
 
 
-def _from_annotations(path: pathlib.Path) -> VideoList:
+def _from_annotations(path: pathlib.Path) -> Rows:
     try:
         annotations = read_annotations(path)
     except UserError as error:
@@ -205,26 +262,28 @@ def _from_annotations(path: pathlib.Path) -> VideoList:
             f"{error} (read as a list; lists of files begin with a header path,label)"
         ) from error
     rows = [
-        (i, video, annotations.labels.get(video))
+        (i, annotations.paths.get(video, video), annotations.labels.get(video))
         for i, video in enumerate(annotations.video_ids, 1)
     ]
-    read = _build(f"annotation file, {annotations.grammar}", path, rows)
-    if annotations.num_frames and not annotations.spans and None in read.labels.values():
-        note = "its numbers were read as frames, not as labels, which only 0 and 1 are"
-        return dataclasses.replace(read, notes=(note,))
-    return read
+    named = labels_from_names(annotations.video_ids)
+    unlabelled = any({**named, **annotations.labels}[video] is None for video in named)
+    notes: tuple[str, ...] = ()
+    if annotations.num_frames and not annotations.spans and unlabelled:
+        notes = ("its numbers were read as frames, not as labels, which only 0 and 1 are",)
+    return Rows(f"annotation file, {annotations.grammar}", rows, notes)
 
 
-def _build(
-    grammar: str,
-    path: pathlib.Path,
-    rows: Iterable[_Row],
-    recordings: Mapping[int, str] | None = None,
-) -> VideoList:
-    """recordings: by line, for rows that state them."""
+def crop_row_faults(read: VideoList) -> list[Fault]:
+    """Videos of a list that have other crops than most."""
+    usual = ", ".join(map(str, read.usual_crops))
+    advice = f"other crops than {usual}, which most have"
+    return [Fault("crops", tuple(read.odd_crops), advice, Weight.WARNED)]
+
+
+def _build(read: Rows, path: pathlib.Path, names: Sequence[VideoName]) -> VideoList:
     entries, stated = [], False
-    for number, written, label in rows:
-        name = parse_path(written)
+    from_names = labels_from_names(name.video_id for name in names)
+    for (number, written, label), name in zip(read.rows, names, strict=True):
         if not name.video_id:
             raise UserError(f"{path}:{number}: {written[:80]!r} names no video")
         stated |= label is not None
@@ -233,11 +292,19 @@ def _build(
                 path=written,
                 video_id=name.video_id,
                 crop=name.crop,
-                label=label or label_from_name(name.video_id),
+                label=label or from_names[name.video_id],
                 line=number,
-                recording=(recordings or {}).get(number, ""),
+                recording=read.recordings.get(number, ""),
             )
         )
     if not entries:
         raise UserError(f"{path}: lists no video; check that this is the right file")
-    return VideoList(grammar, str(path), tuple(entries), stated)
+    merged = merged_note([row[1] for row in read.rows], names)
+    return VideoList(
+        read.grammar,
+        str(path),
+        tuple(entries),
+        stated,
+        {name.video_id: name.path for name in names},
+        (*read.notes, *([merged] if merged else [])),
+    )

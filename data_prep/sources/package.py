@@ -22,6 +22,7 @@ from data_prep.sources.features import (
     length_faults,
     load_video,
     name_release,
+    naming_faults,
     num_segments,
     parse_modalities,
     read_shapes,
@@ -34,7 +35,7 @@ from data_prep.sources.labels import (
     split_faults,
     twin_faults,
 )
-from data_prep.sources.lists import VideoList, read_list
+from data_prep.sources.lists import VideoList, crop_row_faults, read_lists
 from data_prep.sources.recorded import (
     agreeing_records,
     clocks_of,
@@ -205,17 +206,23 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
     Warns on stderr of what is odd but usable. Raises UserError naming file and cure for whatever is
     missing, damaged or contradictory.
     """
-    lists = {
-        split: in_words_of(read_list(path, split), request.taxonomy)
-        for split, path in request.lists.items()
-    }
-    for read in lists.values():
+    folders = [FeatureFolder(folder) for folder in request.features.values()]
+    crops = not any(folder.recorded for folder in folders)
+    read_all = [
+        in_words_of(read, request.taxonomy)
+        for read in read_lists(list(request.lists.values()), list(request.lists), crops=crops)
+    ]
+    lists = dict(zip(request.lists, read_all, strict=True))
+    for read in read_all:
         tell(label_faults(read, request.taxonomy))
+        tell(crop_row_faults(read))
         for note in read.notes:
             print(f"note: {read.source}: {note}", file=sys.stderr)
-    tell(split_faults(list(lists.values()), request.taxonomy))
-    folders = [FeatureFolder(folder) for folder in request.features.values()]
-    listed = [video for read in lists.values() for video in _find(read, folders)]
+    tell(split_faults(read_all, request.taxonomy))
+    listed = [video for read in read_all for video in _find(read, folders)]
+    for i, folder in enumerate(folders):
+        tell(naming_faults(folder, {video.video_id: video.files[i] for video in listed}))
+    paths = {video: path for read in read_all for video, path in read.paths.items()}
     shapes = read_shapes([files for video in listed for files in video.files])
     of_folders = [
         {path: shapes[path] for video in listed for path in video.files[i]}
@@ -258,7 +265,7 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
         source=request.source_note
         or f"lists {', '.join(path.name for path in request.lists.values())}",
     )
-    counts = read_frame_counts(request.frame_counts)
+    counts = read_frame_counts(request.frame_counts, paths)
     for what, overruled in overruled_flags(recorded, counts, request.fps).items():
         warn(overruled, what)
     counts |= {key: record.num_frames for key, record in recorded.items()}
@@ -290,7 +297,7 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
     truth = None
     if request.annotations is not None:
         truth = settle_truth(
-            read_annotations(request.annotations),
+            read_annotations(request.annotations).called(paths),
             counts,
             request.fps,
             clocks_of(recorded),

@@ -94,7 +94,7 @@ def _with_truth(
         unit = path.stem.rpartition("_")[2]
         if unit not in ("seconds", "frames"):
             raise UserError(f"{path}: intervals are in seconds or frames, not {unit!r}")
-        found = read_annotations(path)
+        found = read_annotations(path).called({video: video for video in rates})
         for video in found.video_ids:
             if video in places:
                 raise UserError(f"{path}: video {video!r} is in {places[video]} too")

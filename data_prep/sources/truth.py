@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeVar
 
 from data_prep.annotations import Annotations, read_annotations
@@ -22,11 +23,16 @@ from refinevad_jax.metrics.truth import FRAMES_PER_SEGMENT
 UNITS = ("frames", "seconds")
 
 
-def read_frame_counts(path: pathlib.Path | None) -> dict[str, int]:
-    """Frame counts of a file by match_key, of None none. Raises UserError if it states none."""
+def read_frame_counts(
+    path: pathlib.Path | None, videos: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, int]:
+    """Frame counts of a file by match_key, of None none. Raises UserError if it states none.
+
+    videos: path of each listed video, by its id.
+    """
     if path is None:
         return {}
-    read = read_annotations(path)
+    read = read_annotations(path).called(videos)
     if not read.num_frames or read.frames_from_segments:
         raise UserError(
             f"{path}: states no frame counts; 'name@frames' per line does, or 'name frames'"

@@ -76,6 +76,10 @@ class BagsInfo:
             del values["fps"]
         return values
 
+    def same_data(self, other: "BagsInfo") -> bool:
+        """Whether both describe the same data, whatever its name."""
+        return dataclasses.replace(self, name="") == dataclasses.replace(other, name="")
+
     @classmethod
     def from_dict(cls, values: dict[str, Any], *, source: str) -> "BagsInfo":
         """Reads the JSON form; source names the file in errors."""
@@ -175,23 +179,32 @@ def dataset_dir(data_dir: str, dataset: str) -> pathlib.Path:
 
 
 def read_info(data_dir: str, dataset: str) -> BagsInfo:
-    """Reads the metadata of a data set. Raises UserError that says how to come by it."""
+    """Reads the metadata of a data set. Raises UserError that says how to come by it.
+
+    Its name is the one asked for: the folder may have been renamed.
+    """
     folder = dataset_dir(data_dir, dataset)
     path = folder / "metadata.json"
     if not path.is_file():
         words = [f"--name={dataset}", f"--data_dir={data_dir}", "--list=train=LIST"]
         words += ["--list=test=LIST", "--features=FOLDER", "--taxonomy=NAME"]
         raise UserError(
-            f"no data set {dataset!r} in {data_dir}: {folder.absolute()} is not there. Name the "
-            "folder that holds feature_bags/ (--data_dir, in training --config.data.data_dir), or "
-            "make the data set of features and lists (docs/data.md): "
+            f"no data set {dataset!r} in {data_dir}{_others(folder)}: {folder.absolute()} is not "
+            "there. Name the folder that holds feature_bags/ (--data_dir, in training "
+            "--config.data.data_dir), or make the data set of features and lists (docs/data.md): "
             f"{commands.spell('package', *words)}; to see the whole way first: 'make demo' in a "
             f"checkout, or {commands.spell('package', '--builtin=survfight', words[1])}"
         )
     with as_damaged(f"{path}: damaged; package the data again", RecursionError):
         values = json.loads(path.read_text(encoding="utf-8"))
         _check_digests(folder, values)
-    return BagsInfo.from_dict(values, source=str(path))
+    return dataclasses.replace(BagsInfo.from_dict(values, source=str(path)), name=dataset)
+
+
+def _others(folder: pathlib.Path) -> str:
+    """Which data sets lie beside a folder, in words."""
+    found = sorted(path.parents[1].name for path in folder.parents[1].glob("*/*/metadata.json"))
+    return f", which has {', '.join(found[:5])}{', ...' * (len(found) > 5)}" if found else ""
 
 
 def with_digests(folder: pathlib.Path, values: dict[str, Any]) -> dict[str, Any]:

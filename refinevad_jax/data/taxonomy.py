@@ -28,14 +28,15 @@ def shown(name: str) -> str:
 def fault_of_name(name: str, *, of_file: bool = False) -> str:
     """What is wrong with a name, in words; "" if nothing is.
 
-    of_file: whether files are named after it: then it may not lead to another folder.
+    of_file: whether files are named after it: `fight/1` is then `1` in a folder, but it may not
+    lead out of the folder of all.
     """
     if any(unicodedata.category(character) in _REFUSED for character in name):
         return "holds control characters or line ends; remove them"
     if len(name.encode()) > MAX_BYTES:
         return f"is longer than {MAX_BYTES} bytes; shorten it"
-    if of_file and (name in (".", "..") or "/" in name or "\\" in name):
-        return "would lead to another folder; leave slashes out"
+    if of_file and ("\\" in name or {"", ".", ".."} & set(name.split("/"))):
+        return "would lead to another folder; write it without '..', back-slash or slash in front"
     return ""
 
 

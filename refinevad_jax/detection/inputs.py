@@ -3,9 +3,11 @@
 What an encoder has made of a video is kept in the output folder, as extraction keeps it.
 """
 
+import collections
 import dataclasses
 import io
 import math
+import os
 import pathlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -35,10 +37,10 @@ from refinevad_jax.encoders.segments import (
 )
 from refinevad_jax.encoders.video import (
     DEFAULT_FPS,
-    SUFFIXES,
     Video,
     import_av,
 )
+from refinevad_jax.encoders.video_files import find_videos, left_out_note, without_suffix
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.feature_files import (
     CONTAINERS,
@@ -59,7 +61,6 @@ from refinevad_jax.runtime.command_line import one_line
 ENCODERS = {NAMES[name]: name for name in VISUAL}
 _THUMBNAIL_WIDTH = 160
 _AHEAD = 8
-_MOST_NAMED = 10  # of the files of a folder that are left out
 # In the record of what detection itself has written, so that no other file is written over.
 _MADE_BY = "refinevad_jax.detect"
 
@@ -118,29 +119,35 @@ def find_inputs(inputs: Sequence[str], output: pathlib.Path) -> dict[str, pathli
 
     A folder stands for the videos below it and for those .npy files of features that belong to none
     of them. What else lies there is named on the screen, except what an earlier detection wrote
-    to `output` below it. Raises UserError if nothing is there or two inputs would have one name.
+    to `output` below it. Inputs of one name are told apart by their folders. Raises UserError if
+    nothing is there or two inputs would have one name.
     """
-    found: dict[str, pathlib.Path] = {}
+    named: list[tuple[str, pathlib.Path]] = []
     for text in inputs:
         path = pathlib.Path(text)
         if path.is_dir():
-            inside = _in_folder(text, path, output)
+            named += _in_folder(text, path, output).items()
         elif path.suffix.lower() in CONTAINERS and path.is_file():
-            arrays = list(feature_paths(path))
-            inside = {str(one.relative_to(path.parent).with_suffix("")): one for one in arrays}
-            if arrays == [path]:
-                inside = {path.stem: path}
+            named += [(_name_of(one, path.parent), one) for one in feature_paths(path)]
         elif file_of(path).is_file():
-            inside = {path.stem: path}
+            named.append((_name_of(path, path.parent), path))
         elif is_address(text) or is_pipe(text):
             what = "an address" if is_address(text) else "a pipe"
             raise UserError(f"--input={shown(text)}: {what} is a live source; add --stream")
         else:
             raise UserError(f"--input={shown(text)}: no such file or folder; check the path")
-        for name, one in inside.items():
-            if name in found:
-                raise UserError(f"{found[name]} and {one} would both become {name}; rename one")
-            found[name] = one
+    count = collections.Counter(name for name, _ in named)
+    places = {path: path.parent.resolve() for name, path in named if count[name] > 1}
+    common = os.path.commonpath(places.values()) if places else ""
+    found: dict[str, pathlib.Path] = {}
+    for name, path in named:
+        if path in places:  # told apart by their folders
+            name = _name_of(places[path] / path.name, pathlib.Path(common))
+        if name in found and found[name].resolve() == path.resolve():
+            raise UserError(f"--input={path} is given twice; leave one out")
+        if name in found:
+            raise UserError(f"{found[name]} and {path} would both become {name}; rename one")
+        found[name] = path
     return found
 
 
@@ -161,43 +168,44 @@ def _in_folder(text: str, folder: pathlib.Path, output: pathlib.Path) -> dict[st
     """The inputs of a folder by name; prints what is left out."""
     written = output.resolve()
     within = written not in (folder.resolve(), *folder.resolve().parents)
-    files = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not (within and written in path.resolve().parents)
-    ]
-    videos = [path for path in files if path.suffix.lower() in SUFFIXES]
-    holding = [path for path in files if path.suffix.lower() in (".npy", *CONTAINERS)]
+
+    def counts(path: pathlib.Path) -> bool:
+        return not (within and written in path.resolve().parents)
+
+    searched = find_videos(folder)
+    videos = [path for path in searched.videos if counts(path)]
+    others = [path for path in searched.others if counts(path)]
+    holding = [path for path in others if path.suffix.lower() in (".npy", *CONTAINERS)]
     if not (videos or holding):
-        holding = [path for path in files if path.suffix.lower() in (*TEXTS, *UNSAFE)]
+        holding = [path for path in others if path.suffix.lower() in (*TEXTS, *UNSAFE)]
     features = [one for path in holding for one in feature_paths(path)]
     found: dict[str, pathlib.Path] = {}
-    left_out = []
+    left_out: dict[pathlib.Path, str] = {}
     for path in [*videos, *features]:
-        name = str(path.relative_to(folder).with_suffix(""))
+        name = _name_of(path, folder)
         video = None if is_video(path) else _video_among(path, name, found, videos)
         if video:
-            left_out.append(f"{path.relative_to(folder)} (features of {video.name})")
+            left_out[path] = f"features of {video.name}"
         elif name in found:
             raise UserError(f"{found[name]} and {path} would both become {name}; rename one")
         else:
             found[name] = path
-    known = {*videos, *holding, *(path.with_suffix(".json") for path in features)}
-    left_out += [
-        f"{path.relative_to(folder)} (neither video nor features)"
-        for path in files
-        if path not in known
-    ]
+    known = {*holding, *(path.with_suffix(".json") for path in features)}
+    left_out |= {
+        path: why for path, why in searched.left_out.items() if path not in known and counts(path)
+    }
     if not found:
-        raise UserError(
-            f"--input={text}: no video and no file of features in it; videos are "
-            f"{', '.join(SUFFIXES)}"
-        )
+        more = f"; {left_out_note(left_out, folder)}" if left_out else ""
+        raise UserError(f"--input={text}: no video and no file of features in it{more}")
     if left_out:
-        more = len(left_out) - _MOST_NAMED
-        named = left_out[:_MOST_NAMED] + ([f"{more} more"] if more > 0 else [])
-        print(one_line(f"--input={text}: left out {', '.join(named)}"))
+        print(one_line(f"--input={text}: {left_out_note(left_out, folder)}"))
     return found
+
+
+def _name_of(path: pathlib.Path, folder: pathlib.Path) -> str:
+    """What outputs are called after an input: its path below a folder without suffixes of files."""
+    alone = not is_video(path) and file_of(path) == path
+    return without_suffix(str((path.with_suffix("") if alone else path).relative_to(folder)))
 
 
 def _video_among(

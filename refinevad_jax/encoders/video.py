@@ -22,7 +22,37 @@ from refinevad_jax.encoders.pipe import Pipe, is_pipe
 from refinevad_jax.errors import UserError
 from refinevad_jax.runtime.addresses import is_address, shown
 
-SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".flv", ".wmv")
+SUFFIXES = (
+    ".mp4",
+    ".avi",
+    ".mkv",
+    ".mov",
+    ".webm",
+    ".m4v",
+    ".mpg",
+    ".mpeg",
+    ".ts",
+    ".flv",
+    ".wmv",
+    ".dav",
+    ".mts",
+    ".m2ts",
+    ".3gp",
+    ".3g2",
+    ".asf",
+    ".vob",
+    ".ogv",
+    ".mxf",
+    ".h264",
+    ".264",
+    ".h265",
+    ".265",
+    ".hevc",
+    ".divx",
+    ".rmvb",
+    ".f4v",
+    ".m2v",
+)
 DEFAULT_FPS = 25.0  # of a source that does not state its rate
 LIVE_TIMEOUT_S = 10.0
 # If as many packets fail to decode before the first frame, there is no video that we can read.
@@ -433,13 +463,6 @@ def import_av() -> Any:
     except ImportError as error:
         raise UserError("reading videos needs PyAV: pip install av") from error
     return av
-
-
-def find_videos(folder: pathlib.Path) -> list[pathlib.Path]:
-    """All files with a video suffix below a folder, in order of their paths."""
-    return sorted(
-        path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()
-    )
 
 
 def _check_file(path: pathlib.Path) -> None:

@@ -74,8 +74,11 @@ def evaluate_stream(
     check_features(run.info, info, allow_mismatch=allow_mismatch)
     graphdef, params, number_of_step = restore(run, workdir, step)
     bags = read_split(data_dir, dataset, split)
-    own_dir = data_dir if dataset == own.dataset else own.data_dir
-    chosen_on = read_selection(run, own_dir)
+    if dataset == own.dataset or info.same_data(run.info):
+        own_dir, own_name = data_dir, dataset
+    else:
+        own_dir, own_name = own.data_dir, own.dataset
+    chosen_on = read_selection(run, own_dir, own_name)
     fitted = scoring_rule(run, workdir, number_of_step).calibration
     both = _Both(
         CausalNetwork(graphdef, params, run, fitted),
@@ -83,8 +86,8 @@ def evaluate_stream(
         params,
         run,
     )
-    calibration = both.scored(read_info(own_dir, own.dataset), chosen_on, "selection split")
-    same = (dataset, split) == (own.dataset, own.selection_split)
+    calibration = both.scored(read_info(own_dir, own_name), chosen_on, "selection split")
+    same = (dataset, split) == (own_name, own.selection_split)
     whole = len(bags) == len(chosen_on)  # less than the split if it was held out of training
     scored = calibration if same and whole else both.scored(info, bags, split)
     rates = sorted({*FALSE_ALARM_RATES, settings.false_alarm_rate})
@@ -175,10 +178,10 @@ class _Both:
         )
 
 
-def read_selection(run: Run, data_dir: str) -> list[Bag]:
+def read_selection(run: Run, data_dir: str, dataset: str) -> list[Bag]:
     """The videos that the run's checkpoint was chosen on. Raises UserError if one is missing."""
     data = run.config.data
-    bags = read_split(data_dir, data.dataset, data.selection_split)
+    bags = read_split(data_dir, dataset, data.selection_split)
     if data.selection_split != data.train_split:
         return bags
     held_out = hold_out(bags, data.selection_fraction, run.config.seed)

@@ -35,6 +35,7 @@ from refinevad_jax.runtime import commands
 
 # The place of the data and whether it fits the device may change between two calls of a run.
 CHANGEABLE = ("data.data_dir", "data.device_limit_gb", "data.host_limit_gb")
+NAMES = ("config.data.dataset", "data.name")  # may change if the data is the same
 NUM_EPOCHS = "config.train.num_epochs"  # may grow, see extend_run
 WEIGHTS = "model.safetensors"  # of a published run
 LIBRARIES = ("jax", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -103,14 +104,26 @@ def versions() -> dict[str, str]:
 def write_run(workdir: pathlib.Path, run: Run) -> None:
     """Writes config.json, or checks that the one there belongs to the same run.
 
-    Raises UserError naming the first key that differs, or the version if that wrote other keys.
+    If the data has another place or name than before, the new one is kept. Raises UserError naming
+    the first key that differs, or the version if that wrote other keys.
     """
     path = workdir / "config.json"
     content = run_content(run)
     if path.exists():
         _check_same_run(path, config=content["config"], data=content["data"])
+        _keep_place(path, content)
         return
     _write_content(path, content | {"versions": versions()})
+
+
+def _keep_place(path: pathlib.Path, content: Mapping[str, Any]) -> None:
+    """Writes where the data is now, and what it is called."""
+    stored = _read_json(path)
+    place = {key: content["config"]["data"][key] for key in ("data_dir", "dataset")}
+    if place != {key: stored["config"]["data"][key] for key in place}:
+        stored["config"]["data"] |= place
+        stored["data"]["name"] = content["data"]["name"]
+        _write_content(path, stored)
 
 
 def check_settings(workdir: pathlib.Path, config: ConfigDict) -> None:
@@ -240,11 +253,19 @@ def _write_content(path: pathlib.Path, content: dict[str, Any]) -> None:
 
 
 def _check_same_run(path: pathlib.Path, **new: Any) -> None:
-    """Compares the given parts of config.json with what it holds."""
+    """Compares the given parts of config.json with what it holds.
+
+    Without the part `data`, the name of the data set is not compared.
+    """
     stored = _read_json(path)
     run_of_content(stored, source=str(path))
     before = config_lib.flat({key: stored[key] for key in new})
     after = config_lib.flat(new)
+    renamed = all(
+        before.get(key) == after.get(key)
+        for key in before.keys() | after.keys()
+        if key.startswith("data.") and key != "data.name"
+    )
     for key in sorted(before.keys() | after.keys()):
         if key == NUM_EPOCHS and before[key] > after[key]:
             raise UserError(
@@ -252,6 +273,7 @@ def _check_same_run(path: pathlib.Path, **new: Any) -> None:
                 "on with the run, but not shrink: choose another --workdir"
             )
         changeable = key == NUM_EPOCHS or key.removeprefix("config.") in CHANGEABLE
+        changeable |= renamed and key in NAMES
         if before.get(key) != after.get(key) and not changeable:
             raise UserError(
                 f"{path} belongs to another run: {key} was {before.get(key)!r} and is now "

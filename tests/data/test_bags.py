@@ -149,3 +149,13 @@ def test_a_damaged_shard_is_named_and_nothing_of_it_is_read(
         for bag, intact in zip(bags, read_split(data_dir, "tiny", "train"), strict=True):
             assert bag.video_id == intact.video_id
             np.testing.assert_array_equal(bag.features, intact.features)
+
+
+def test_a_data_set_may_be_renamed(data_dir: str, tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / "feature_bags"
+    shutil.copytree(pathlib.Path(data_dir) / "feature_bags" / "tiny", folder / "renamed")
+    info = read_info(str(tmp_path), "renamed")
+    assert info.name == "renamed" and info.same_data(read_info(data_dir, "tiny"))
+    assert len(read_split(str(tmp_path), "renamed", "test")) > 0
+    with pytest.raises(UserError, match=r"no data set 'tiny' in .*, which has renamed: "):
+        read_info(str(tmp_path), "tiny")

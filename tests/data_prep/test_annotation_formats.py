@@ -400,7 +400,6 @@ BAD = {
     "starts without ends": ('{"a": {"start": [1.5, 4], "end": [3]}}', "2 starts and 1 ends"),
     "normal and a span": ("a Normal -1 -1\na fight 5 9\n", "line 2: a has a span here and is normal in line 1; correct"),
     "two frame counts": ("a 90 fight 5 9\na 80 fight 20 30\n", "a has 80 frames here and 90 in line 1"),
-    "two folders": ("x/a.mp4 fight 5 9\ny/a.mp4 fight 20 30\n", "y/a.mp4 and x/a.mp4 .* have one name"),
     "two labels": ("a fight\na theft\n", "write both in one row, 'fight,theft'"),
     "frame code": ("video,start,end\na,00:00:01:12,00:00:03:00\n", "time code that ends in frames"),
     "date": ("video,start,end\na,2024-01-05 10:00:01,2024-01-05 10:00:03\n", "is a date"),

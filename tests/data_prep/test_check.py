@@ -69,11 +69,14 @@ def test_list_faults_are_named_by_video(tmp_path):
     assert problems["extra videos"] == ("Abuse999_x264",)
     assert problems["rows twice"] == (f"{path}:291: video {videos[5]}, crop 5 appears twice",)
     path = tmp_path / "own.csv"
-    path.write_text("path,label\nAbuse028_x264__0.npy,Arrest\nown__0.npy,Theft\nown__1.npy,Fire\n")
+    rows = [("Abuse028_x264__0", "Arrest"), ("Arson002_x264__0", "Arson"), ("Arson002_x264__1", "")]
+    path.write_text("".join(["path,label\n", *(f"{a}.npy,{b or 'Fire'}\n" for a, b in rows)]))
     problems = found(run_checks(lists=[path]))
     assert problems["label against name"] == (f"{path}:2: video Abuse028_x264 is labelled Arrest",)
-    assert problems["labels differ"] == (f"{path}:4: video own is 'Fire' here, 'Theft' in line 3",)
-    assert problems["crops"] == ("own: crops 0, 1",)
+    assert problems["labels differ"] == (
+        f"{path}:4: video Arson002_x264 is 'Fire' here, 'Arson' in line 3",
+    )
+    assert problems["crops"] == ("Arson002_x264: crops 0, 1",)
     path.write_text("own__0.npy\n")
     assert found(run_checks(lists=[path]))["no label"] == (
         f"{path}:1: video own has no label, and its name states none",

@@ -276,11 +276,23 @@ def test_inputs(tmp_path: pathlib.Path) -> None:
         find_inputs([str(tmp_path / "none.mp4")], out)
     with pytest.raises(UserError, match=r"no video and no file of features in it"):
         find_inputs([str(tmp_path)], out)
-    for folder in ("one", "two"):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "a.mp4").touch()
+    for name in ("a.mp4", "a.avi"):
+        (tmp_path / name).touch()
     with pytest.raises(UserError, match="would both become a"):
-        find_inputs([str(tmp_path / "one"), str(tmp_path / "two")], out)
+        find_inputs([str(tmp_path)], out)
+
+
+def test_inputs_of_one_name_are_told_apart_by_their_folders(tmp_path: pathlib.Path) -> None:
+    paths = [tmp_path / name for name in ("fight/1.npy", "normal/1.npy", "normal/2.mp4.npy")]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    names = dict(zip(("fight/1", "normal/1", "2"), paths, strict=True))
+    assert find_inputs([*map(str, paths)], tmp_path / "out") == names
+    folders = [str(tmp_path / "fight"), str(tmp_path / "normal")]
+    assert find_inputs(folders, tmp_path / "out") == names
+    with pytest.raises(UserError, match=r"fight/1\.npy is given twice; leave one out"):
+        find_inputs([str(paths[0])] * 2, tmp_path / "out")
 
 
 def test_folders_of_features_and_videos(
@@ -303,8 +315,8 @@ def test_folders_of_features_and_videos(
     found = find_inputs([str(folder)], folder / "found")
     assert found == {"clip": video, "sub/clip": folder / "sub" / "clip.npy"}
     assert capsys.readouterr().out == (
-        f"--input={folder}: left out clip.npy (features of clip.mp4), sub/other.npy (features of "
-        "clip.mp4), notes.txt (neither video nor features)\n"
+        f"--input={folder}: 3 left out: clip.npy (features of clip.mp4), notes.txt (not a video), "
+        "sub/other.npy (features of clip.mp4)\n"
     )
     kept = tmp_path / "first" / "features"
     assert find_inputs([str(kept)], tmp_path / "first") == {"clip": kept / "clip.npy"}

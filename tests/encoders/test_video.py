@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from refinevad_jax.encoders.segments import segment_edges
-from refinevad_jax.encoders.video import Video, find_videos, upright
+from refinevad_jax.encoders.video import Video, upright
 from refinevad_jax.encoders.video_writer import write_video
 from refinevad_jax.errors import UserError
 from refinevad_jax.runtime.addresses import shown
@@ -356,13 +356,6 @@ def test_a_stream_without_frames(clip: pathlib.Path) -> None:
     clip.write_bytes(content)
     with Video(clip) as video, pytest.raises(UserError, match="no frame could be decoded"):
         list(video)
-
-
-def test_find_videos(clip: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / "b.AVI").touch()
-    (tmp_path / "notes.txt").touch()
-    assert find_videos(tmp_path) == [clip, tmp_path / "sub" / "b.AVI"]
 
 
 def test_same_frames_give_the_same_bytes(tmp_path: pathlib.Path) -> None:

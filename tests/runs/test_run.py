@@ -1,7 +1,9 @@
 """config.json of a workdir: what cannot be read here is refused in one line."""
 
+import dataclasses
 import json
 import pathlib
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +13,7 @@ from ml_collections import ConfigDict
 from refinevad_jax import analysis
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import json_sha256
-from refinevad_jax.runs.run import read_run
+from refinevad_jax.runs.run import read_run, write_run
 from refinevad_jax.training import loop
 
 
@@ -76,3 +78,24 @@ def test_what_is_missing_is_damage(trained: pathlib.Path, tmp_path: pathlib.Path
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(UserError, match=r"config\.json: damaged \('sha256'\)"):
         read_run(tmp_path)
+
+
+def test_the_data_of_a_run_may_be_renamed_and_moved(
+    trained: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    shutil.copy(trained / "config.json", tmp_path)
+    run = read_run(tmp_path)
+    name = run.config.data.dataset
+    config = ConfigDict(run.config)
+    config.data.update(dataset="renamed", data_dir="elsewhere")
+    renamed = dataclasses.replace(run, config=config)
+    renamed = dataclasses.replace(renamed, info=dataclasses.replace(run.info, name="renamed"))
+    other = dataclasses.replace(renamed.info, provenance={"lists": "others"})
+    with pytest.raises(
+        UserError, match=rf"config\.data\.dataset was '{name}' and is now 'renamed'"
+    ):
+        write_run(tmp_path, dataclasses.replace(renamed, info=other))
+    write_run(tmp_path, renamed)
+    found = read_run(tmp_path)
+    assert (found.config.data.dataset, found.config.data.data_dir) == ("renamed", "elsewhere")
+    assert found.info.name == "renamed"

@@ -224,6 +224,26 @@ def test_wrong_lists_are_one_line(tmp_path: pathlib.Path, content: str, words: s
         read_videos(tmp_path / "list.txt")
 
 
+def test_what_is_found_is_said(folder: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "x.3gp").write_bytes((folder / "a.mp4").read_bytes())
+    (folder / "y").write_bytes((folder / "a.mp4").read_bytes())
+    (folder / "notes.txt").touch()
+    assert [name for _, name in read_videos(folder)] == [
+        "a.mp4", "sub/b.c.mkv", "sub/d.mp4", "x.3gp", "y",
+    ]  # fmt: skip
+    said = capsys.readouterr().err
+    assert said == f"note: --videos={folder}: 1 left out: notes.txt (not a video)\n"
+    for name in ("x.3gp", "y"):
+        assert read_videos(folder / name) == [(folder / name, name)]
+        assert plan_jobs(read_videos(folder / name), folder)[0].name == name[0]
+    (folder / "junk").write_bytes(bytes(range(256)))
+    with pytest.raises(UserError, match="junk: neither a folder, a video that can be read, nor a"):
+        read_videos(folder / "junk")
+    (folder / "list.txt").write_text("A.AVI\nsub/B.C.mkv\n")
+    assert [name for _, name in read_videos(folder / "list.txt")] == ["a.mp4", "sub/b.c.mkv"]
+    assert "A.AVI is not there; a.mp4 is" in capsys.readouterr().err
+
+
 def test_wrong_sources(tmp_path: pathlib.Path) -> None:
     with pytest.raises(UserError, match="no video in it"):
         read_videos(tmp_path)

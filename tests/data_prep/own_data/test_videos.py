@@ -60,14 +60,14 @@ def test_folders(clip: pathlib.Path, tmp_path: pathlib.Path) -> None:
     assert found.problems == [] and found.normal == ["normal"]
     assert [(video.key, video.label, video.source) for video in found.videos] == [
         ("fight-1", "fight", "fight-1.mp4"),
-        ("fight-a__3_", "fight", "fight-a__3_.mp4"),
+        ("fight-a__3", "fight", "fight-a__3.mp4"),
         ("fight-day-gate_clip2", "fight", "day/gate"),
         ("normal-1", "Normal", "normal-1.mp4"),
         ("normal-2", "Normal", "normal-2.mp4"),
     ]
     assert {video.num_frames for video in found.videos} == {20}
     notes = " ".join(found.notes)
-    assert "notes.txt" in notes and "empty: no video" in notes and "hidden" not in notes
+    assert "notes.txt" in notes and "empty: no video" in notes and ".hidden.mp4 (hidden)" in notes
 
 
 def test_csv(clip: pathlib.Path, tmp_path: pathlib.Path) -> None:

@@ -81,8 +81,9 @@ def test_the_row_of_a_video_means_its_features(tmp_path):
 
 
 def test_a_number_in_the_name_of_a_video_is_no_crop(tmp_path):
-    files = [save(tmp_path / f"a{end}.npy", np.ones(1)) for end in ("", "__1", "__2")]
-    assert find(tmp_path, "a.mp4") == tuple(files)  # a release with ten files per video
+    ends = ("", "__1", "__2", "__3", "__4")
+    files = [save(tmp_path / f"a{end}.npy", np.ones(1)) for end in ends]
+    assert find(tmp_path, "a.mp4") == tuple(files)  # a release with five files per video
     assert find(tmp_path, "a__2.mp4") == (files[2],)
     facts = {"encoder": "e", "num_frames": 16, "fps": 25.0, "num_segments": 1}
     (tmp_path / "a.json").write_text(json.dumps({**facts, "features_sha256": ""}))
@@ -90,12 +91,14 @@ def test_a_number_in_the_name_of_a_video_is_no_crop(tmp_path):
 
 
 def test_a_row_without_a_crop_means_its_file_or_all_crops(tmp_path):
-    crops = tuple(save(tmp_path / f"a__{k}.npy", np.ones(1)) for k in range(3))
-    assert find(tmp_path, "a") == find(tmp_path, "x/a.npy") == crops
-    assert find(tmp_path, "a__2", "a__0") == (crops[0], crops[2])
-    bare = save(tmp_path / "a.npy", np.ones(1))
-    assert find(tmp_path, "x/a.npy") == (bare,)
-    assert find(tmp_path, "x/a.npy", "x/a__1.npy") == (bare, crops[1])
+    for name in ("Abuse001__0", "Abuse001__1", "Abuse001__2"):
+        save(tmp_path / f"{name}.npy", np.ones(1))
+    crops = tuple(tmp_path / f"Abuse001__{k}.npy" for k in range(3))
+    assert find(tmp_path, "Abuse001") == find(tmp_path, "x/Abuse001.npy") == crops
+    assert find(tmp_path, "Abuse001__2", "Abuse001__0") == (crops[0], crops[2])
+    bare = save(tmp_path / "Abuse001.npy", np.ones(1))
+    assert find(tmp_path, "x/Abuse001.npy") == (bare,)
+    assert find(tmp_path, "x/Abuse001.npy", "x/Abuse001__1.npy") == (bare, crops[1])
 
 
 def paths(*shapes: tuple[int, ...]) -> dict[pathlib.Path, tuple[int, ...]]:

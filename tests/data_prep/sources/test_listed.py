@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from data_prep.sources.listed import ListedVideos, read_listed, video_key
+from data_prep.sources.listed import ListedVideos, read_listed, video_keys
 from refinevad_jax.errors import UserError
 
 LIST = "path,label\nx/a.mp4,fight\nx/b.mp4,fire\nx/c.mp4,Normal\nx/d.mp4,Normal\n"
@@ -103,9 +103,17 @@ def test_classes_that_the_taxonomy_of_a_data_set_lacks(tmp_path: pathlib.Path) -
         listed(tmp_path, "01_0014\n01_001\n", truth)
 
 
-def test_one_key_for_the_names_of_a_video() -> None:
+def test_names_of_scores_find_their_video() -> None:
+    key = video_keys({"Abuse028": "test/Abuse028", "a/1": "x/a/1", "b/1": "x/b/1"}, "scores.npz")
     for name in ("Abuse028", "test/Abuse028_x264.mp4", "G:\\x\\Abuse028_x264__3.npy"):
-        assert video_key(name) == "Abuse028"
+        assert key(name) == "Abuse028"
+    for name in ("a/1", "/feat/x/a/1.mp4.npy", "a\\1.AVI", "a/1_i3d.npy"):
+        assert key(name) == "a/1"
+    assert key("c/2") == "c/2"
+    with pytest.raises(
+        UserError, match=r"scores\.npz: 1 may be video a/1 or b/1; write its folder"
+    ):
+        key("1.mp4")
 
 
 def evaluate(folder: pathlib.Path, *flags: str) -> subprocess.CompletedProcess[str]:
@@ -154,7 +162,11 @@ def measured(path: pathlib.Path, videos: ListedVideos) -> tuple[int, int, float,
     from refinevad_jax.metrics.names import measured as metrics
 
     arrays = read_scores(
-        path, videos.info, videos.bags, length_rules=videos.length_rules, key=video_key
+        path,
+        videos.info,
+        videos.bags,
+        length_rules=videos.length_rules,
+        key=video_keys(videos.paths, str(path)),
     ).split.arrays
     found = metrics(arrays)
     return len(arrays.truth), int(arrays.truth.sum()), found["frame_auc"], found["frame_ap"]

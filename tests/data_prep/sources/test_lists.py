@@ -6,7 +6,7 @@ import pytest
 from data_prep.catalogue.lookup import known_list
 from data_prep.catalogue.video_names import is_normal_label
 from data_prep.catalogue.xd_violence import TAXONOMY as XD_VIOLENCE
-from data_prep.sources.lists import read_list
+from data_prep.sources.lists import read_list, read_lists
 from refinevad_jax.errors import UserError
 
 FIXTURES = pathlib.Path(__file__).parents[1] / "fixtures"
@@ -111,7 +111,7 @@ def test_other_list_grammars(tmp_path):
         "b__#1_label_G": "G",
     }
     # A label column wins over the name, and position never counts.
-    assert labels("path,label\nx/own__1.npy,Theft\nx/other__1.npy,Normal\n") == {
+    assert labels("path,label\nx/own__0.npy,Theft\nx/other__0.npy,Normal\n") == {
         "own": "Theft",
         "other": "Normal",
     }
@@ -312,3 +312,33 @@ def test_both_test_splits_of_msad_are_known(shared_data):
     assert (known.split, known.num_videos) == ("test_protocol_i", 360)
     assert "120 of its anomalous videos are in the training list" in known.note
     assert known_list(test.videos)[1].split == "test"
+
+
+def test_a_number_sign_is_a_comment_only_before_a_blank(tmp_path):
+    path = tmp_path / "videos.txt"
+    path.write_text("# of the gate, see notes.txt\n#1.mp4\n#cam 3.avi\n# old.mp4\n#\n2.mp4\n")
+    read = read_list(path)
+    assert list(read.videos) == ["#1", "#cam 3", "2"]
+    assert read.notes == ("line 4 is a comment, not a video: # old.mp4",)
+
+
+def test_lists_of_one_data_set_name_their_videos_together(tmp_path):
+    for name, row in (("train", "fight/1.mp4,Fight"), ("test", "normal/1.mp4,Normal")):
+        (tmp_path / f"{name}.csv").write_text(f"path,label\n{row}\n")
+    train, test = read_lists([tmp_path / "train.csv", tmp_path / "test.csv"])
+    assert [*train.videos, *test.videos] == ["fight/1", "normal/1"]
+    assert test.paths == {"normal/1": "normal/1"} and [
+        *read_list(tmp_path / "test.csv").videos
+    ] == ["1"]
+
+
+def test_own_names_that_look_like_a_data_set_state_no_label(tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text("12_0405_1.npy\n12_0405_2.npy\ngate.npy\n")
+    assert set(read_list(path).labels.values()) == {None}
+    path.write_text("".join(f"own__{k}.npy,Fight\n" for k in range(4)))
+    assert len(read_list(path).videos) == 4 and read_list(path).notes == ()
+    path.write_text("".join(f"own__{k}.npy,Fight\n" for k in range(5)))
+    read = read_list(path)
+    assert read.crops == {"own": (0, 1, 2, 3, 4)}
+    assert read.notes == ("5 files, own__0.npy the first, are read as crops 0 to 4 of 1 videos",)

@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import json
 import pathlib
 
@@ -46,11 +47,11 @@ def read(tmp_path: pathlib.Path, *rows: str, **options):
 
 def test_one_file_per_crop_makes_one_video(tmp_path):
     # Crop 0 of Roc-Ng's release carries no number; the order of the rows is not the crops'.
-    for crop, name in ((2, "v_x264__2"), (0, "v_x264"), (1, "v_x264__1")):
+    for crop, name in ((2, "Abuse001_x264__2"), (0, "Abuse001_x264"), (1, "Abuse001_x264__1")):
         save(tmp_path / "features" / f"{name}.npy", np.full((3, 4), crop))
-    rows = ["v_x264__2.npy,Abuse", "v_x264.npy,Abuse", "v_x264__1.npy,Abuse"]
+    rows = ["Abuse001_x264__2.npy,Abuse", "Abuse001_x264.npy,Abuse", "Abuse001_x264__1.npy,Abuse"]
     _, (video,) = read(tmp_path, *rows)
-    assert video.video_id == "v_x264"
+    assert video.video_id == "Abuse001_x264"
     assert video.load_features()[:, 0, 0].tolist() == [0, 1, 2]
     _, (video,) = read(tmp_path, *rows, num_crops=2)
     assert video.load_features()[:, 0, 0].tolist() == [0, 1]
@@ -59,19 +60,36 @@ def test_one_file_per_crop_makes_one_video(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (["a__0.npy,Abuse", "a__0.npy,Abuse"], "train.csv:2: video a, crop 0 appears twice"),
-        (["a.npy,Abuse", "a__0.npy,Abuse"], "video a, crop 0 appears twice"),
-        (["a__0.npy,Abuse", "a__1.npy,Arson"], "csv:2: video a is 'Arson' here, 'Abuse' in line 1"),
-        (["a__0.npy,Abuse", "a__2.npy,Abuse"], r"crops differ in shape: .*a__2\.npy \(9, 4\)"),
-        (["a__0.npy,Abuse", "a__3.npy,Abuse"], r"float32 of shape \(2, 3, 4\)"),
+        (
+            ["Abuse001__0.npy,Abuse", "Abuse001__0.npy,Abuse"],
+            "train.csv:2: video Abuse001, crop 0 appears twice",
+        ),
+        (["Abuse001.npy,Abuse", "Abuse001__0.npy,Abuse"], "video Abuse001, crop 0 appears twice"),
+        (
+            ["Abuse001__0.npy,Abuse", "Abuse001__1.npy,Arson"],
+            "csv:2: video Abuse001 is 'Arson' here, 'Abuse' in line 1",
+        ),
+        (
+            ["Abuse001__0.npy,Abuse", "Abuse001__2.npy,Abuse"],
+            r"crops differ in shape: .*Abuse001__2\.npy \(9, 4\)",
+        ),
+        (["Abuse001__0.npy,Abuse", "Abuse001__3.npy,Abuse"], r"float32 of shape \(2, 3, 4\)"),
         (["b.mp4,Abuse"], r"csv:1: no file of b\.mp4 below"),
-        (["a__0.npy,Abuse", "a__7.npy,Abuse"], r"csv:2: no file of a__7\.npy below"),
+        (
+            ["Abuse001__0.npy,Abuse", "Abuse001__7.npy,Abuse"],
+            r"csv:2: no file of Abuse001__7\.npy below",
+        ),
     ],
 )
 def test_crops_that_do_not_fit_together_are_refused(rows, message, tmp_path):
-    for name, shape in {"a": (3, 4), "a__0": (3, 4), "a__1": (3, 4), "a__2": (9, 4)}.items():
+    for name, shape in {
+        "Abuse001": (3, 4),
+        "Abuse001__0": (3, 4),
+        "Abuse001__1": (3, 4),
+        "Abuse001__2": (9, 4),
+    }.items():
         save(tmp_path / "features" / f"{name}.npy", np.ones(shape, np.float32))
-    save(tmp_path / "features" / "a__3.npy", np.ones((2, 3, 4), np.float32))
+    save(tmp_path / "features" / "Abuse001__3.npy", np.ones((2, 3, 4), np.float32))
     with pytest.raises(UserError, match=message):
         read(tmp_path, *rows)
 
@@ -299,18 +317,19 @@ def test_names_without_a_label_need_a_column(tmp_path):
     assert json.dumps(info.provenance)
 
 
-def test_same_file_name_in_two_folders_is_refused(tmp_path):
-    save_all(tmp_path / "f", {"a/one.npy": ramp(3, 4), "b/one.npy": ramp(3, 4)})
-    (tmp_path / "t.csv").write_text("path,label\na/one.npy,Normal\nb/one.npy,Normal\n")
-    with pytest.raises(UserError, match=r"csv:3: video one, crop 0 appears twice"):
-        read_request(
-            Request(
-                {"test": tmp_path / "t.csv"},
-                {"v": tmp_path / "f"},
-                name="made",
-                taxonomy=UCF_CRIME,
-            )
-        )
+def test_the_same_file_name_in_two_folders_is_two_videos(tmp_path):
+    save_all(tmp_path / "f", {"a/one.npy": ramp(3, 4), "b/one.npy": ramp(5, 4)})
+    (tmp_path / "t.csv").write_text("path,label\na/one.npy,Normal\nb/one.npy,Abnormal\n")
+    (tmp_path / "truth.txt").write_text("b/one.mp4 Abnormal 10 20\na/one.mp4 Normal -1 -1\n")
+    request = Request({"test": tmp_path / "t.csv"}, {"v": tmp_path / "f"}, "made", ABNORMAL)
+    _, videos = read_request(dataclasses.replace(request, annotations=tmp_path / "truth.txt"))
+    assert [(video.video_id, video.num_frames, len(video.spans)) for video in videos] == [
+        ("a/one", 48, 0),
+        ("b/one", 80, 1),
+    ]
+    (tmp_path / "t.csv").write_text("path,label\na/one.npy,Normal\n./a/one.npy,Normal\n")
+    with pytest.raises(UserError, match=r"csv:3: video one appears twice"):
+        read_request(request)
 
 
 @pytest.mark.parametrize(
@@ -403,3 +422,47 @@ def test_one_file_holds_all_videos(tmp_path, capsys):
     np.savez(tmp_path / "all.npz", v1=ramp(3, 4).astype(int), v2=ramp(5, 4))
     read_request(request)
     assert "whole numbers are read as they are" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("files", "rows", "message"),
+    [
+        (
+            ["1"],
+            ["a/1.mp4,Normal", "b/1.mp4,Abnormal"],
+            r"1\.npy: a/1 and b/1; they share this file",
+        ),
+        (
+            ["a/1"],
+            ["/x/a/1.mp4,Normal", "y/a/1.mp4,Normal"],
+            r"x/a/1 and y/a/1; they share this file",
+        ),
+        (["a_rgb", "a_flow", "b"], ["a,Normal", "b,Normal"], r"a may be .*flow.npy or .*rgb.npy"),
+        (["Gate", "GATE"], ["gate.mp4,Normal"], r"gate.mp4 may be .*GATE.npy or .*Gate.npy"),
+        (["gate_flow", "b"], ["gate_rgb.npy,Normal", "b,Normal"], "no file of gate_rgb.npy below"),
+        (["a/1", "b/1"], ["1,Normal"], "1 may be .*a/1.npy or .*b/1.npy"),
+    ],
+)
+def test_whose_file_cannot_be_told_is_refused(files, rows, message, tmp_path):
+    save_all(tmp_path / "f", {f"{name}.npy": ramp(3, 4) for name in files})
+    path = make_list(tmp_path / "t.csv", "path,label", *rows)
+    with pytest.raises(UserError, match=message):
+        read_request(Request({"test": path}, {"v": tmp_path / "f"}, "made", ABNORMAL))
+
+
+def test_files_with_similar_names_are_found_and_said(tmp_path, capsys):
+    names = ["a_rgb", "Gate", "my clip", "c.2024-01-05", "d_clip"]
+    save_all(tmp_path / "f", {f"{name}.npy": ramp(3, 4) for name in names})
+    save_all(tmp_path / "g", {f"{name}_vggish.npy": ramp(3, 2) for name in "abcde"})
+    rows = ["a.mp4,Normal", "gate.mp4,Normal", "my%20clip.mp4,Normal", "c.2024-01-05,Normal"]
+    path = make_list(tmp_path / "t.csv", *rows)
+    _, videos = read_request(Request({"test": path}, {"v": tmp_path / "f"}, "made", ABNORMAL))
+    sources = [pathlib.Path(video.source).stem for video in videos]
+    assert sources == ["a_rgb", "Gate", "my clip", "c.2024-01-05"]
+    said = capsys.readouterr().err
+    assert "similar names: a_rgb.npy for a.mp4; Gate.npy for gate.mp4; my clip.npy for" in said
+    path = make_list(tmp_path / "t.csv", "path,label", "a,Normal", "d,Normal")
+    folders = {"v": tmp_path / "f", "aud": tmp_path / "g"}
+    _, videos = read_request(Request({"test": path}, folders, "made", ABNORMAL))
+    assert [video.load_features().shape for video in videos] == [(1, 3, 6)] * 2
+    assert "vggish" not in capsys.readouterr().err  # all names there end so
