@@ -13,8 +13,8 @@ import importlib.util
 import io
 import pathlib
 import pickle  # nosec B403
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -35,6 +35,7 @@ _EPSILON = 1e-3  # of Sonnet's batch normalisation
 
 # The way through the network: units by name, Inception modules, and pools as (window, strides).
 _STEM = ("Conv3d_1a_7x7", "Conv3d_2b_1x1", "Conv3d_2c_3x3")
+_STRIDE = {"Conv3d_1a_7x7": 2}  # of the other units it is 1
 _PLAN: tuple[str | tuple[tuple[int, int, int], tuple[int, int, int]], ...] = (
     "Conv3d_1a_7x7",
     ((1, 3, 3), (1, 2, 2)),
@@ -60,14 +61,15 @@ _BRANCHES = (
     ("Branch_3/Conv3d_0b_1x1",),
 )
 
-Weights = dict[str, tuple[jax.Array | winograd.Kernel, jax.Array]]
+Net = TypeVar("Net")
+Folded = dict[str, tuple[jax.Array, jax.Array]]
+Weights = Mapping[str, tuple[jax.Array | winograd.Kernel, jax.Array]]
 
 
 def load_encoder() -> VisualEncoder:
-    """The network with its weights. Raises UserError as load_weights does."""
-    weights = load_weights()
-    if jax.default_backend() == "cpu":
-        weights = for_processors(weights)
+    """The network with its weights, in the faster form. Raises UserError as load_weights does."""
+    folded = load_weights()
+    weights = for_processors(folded) if jax.default_backend() == "cpu" else folded
 
     def features(segments: np.ndarray) -> np.ndarray:
         return np.asarray(compiled()(weights, segments))
@@ -75,7 +77,7 @@ def load_encoder() -> VisualEncoder:
     return VisualEncoder(NAME, WIDTH, _SHA256, features)
 
 
-def load_weights() -> Weights:
+def load_weights() -> Folded:
     """Kernel [f, y, x, in, out] and bias [out] of every unit, by its name.
 
     Raises UserError if the package is missing or its file is not the one that this code knows.
@@ -90,21 +92,16 @@ def load_weights() -> Weights:
     return _folded(variables["params"], variables["batch_stats"])
 
 
-def for_processors(weights: Weights) -> Weights:
-    """The same network with transformed kernels: about half the multiplications.
-
-    weights: as load_weights gives them.
-    """
-    return {name: (_transformed(name, kernel), bias) for name, (kernel, bias) in weights.items()}
-
-
-def _transformed(name: str, kernel: jax.Array | winograd.Kernel) -> jax.Array | winograd.Kernel:
-    if isinstance(kernel, winograd.Kernel) or kernel.shape[0] == 1:
-        return kernel
-    if name == _STEM[0]:
-        return winograd.transform(kernel, outputs=4, stride=2)
-    # A segment of 16 frames has two left in Mixed_5.
-    return winograd.transform(kernel, outputs=2 if name.startswith("Mixed_5") else 4)
+def for_processors(folded: Folded) -> Weights:
+    """The same network with transformed kernels: about half the multiplications."""
+    weights: dict[str, tuple[jax.Array | winograd.Kernel, jax.Array]] = dict(folded)
+    for name, (kernel, bias) in folded.items():
+        if len(kernel) > 1:
+            # A segment of 16 frames has two left in Mixed_5.
+            outputs = 2 if name.startswith("Mixed_5") else 4
+            stride = _STRIDE.get(name, 1)
+            weights[name] = winograd.transform(kernel, outputs=outputs, stride=stride), bias
+    return weights
 
 
 def weights_path() -> pathlib.Path:
@@ -127,9 +124,9 @@ class _ArraysOnly(pickle.Unpickler):
         raise UserError(f"{weights_path()}: holds {module}.{name}, which is not an array")
 
 
-def _folded(params: dict[str, Any], stats: dict[str, Any], prefix: str = "") -> Weights:
+def _folded(params: dict[str, Any], stats: dict[str, Any], prefix: str = "") -> Folded:
     """Folds y = (conv(x) - mean) / sqrt(var + epsilon) + beta into one convolution and one bias."""
-    weights: Weights = {}
+    weights: Folded = {}
     for name, node in params.items():
         if "Conv_0" not in node:
             weights |= _folded(node, stats[name], f"{prefix}{name}/")
@@ -171,18 +168,50 @@ def _encode_each(weights: Weights, segments: jax.Array) -> jax.Array:
 
 def trunk(weights: Weights, frames: jax.Array) -> jax.Array:
     """Mixed_5c of [B, F, 224, 224, 3] uint8, which the network reads as -1 .. 1."""
-    net = frames.astype(jnp.float32) * (2 / 255) - 1
+    return walk(
+        frames.astype(jnp.float32) * (2 / 255) - 1,
+        functools.partial(_unit, weights),
+        _max_pool,
+        lambda branches: jnp.concatenate(branches, axis=-1),
+    )
+
+
+def walk(
+    net: Net,
+    unit: Callable[[str, int, Net], Net],
+    max_pool: Callable[[Net, Sequence[int], Sequence[int]], Net],
+    joined: Callable[[list[Net]], Net],
+) -> Net:
+    """The way through the network to Mixed_5c, in the terms of any library.
+
+    Args:
+        net: frames as the network reads them.
+        unit: convolution, bias and ReLU by the unit's name and its stride in all three directions.
+        max_pool: by its window and strides. All padding is "SAME" as TensorFlow has it: an odd
+            row of padding comes at the end.
+        joined: the channels of branches as those of one.
+    """
+
+    def inception(name: str, net: Net) -> Net:
+        branches = []
+        for i, units in enumerate(_BRANCHES):
+            branch = max_pool(net, (3, 3, 3), (1, 1, 1)) if i == 3 else net
+            for one in units:
+                branch = unit(f"{name}/{one}", 1, branch)
+            branches.append(branch)
+        return joined(branches)
+
     for step in _PLAN:
         if isinstance(step, tuple):
-            net = _max_pool(net, *step)
+            net = max_pool(net, *step)
         elif step in _STEM:
-            net = _unit(weights, step, net, stride=2 if step == _STEM[0] else 1)
+            net = unit(step, _STRIDE.get(step, 1), net)
         else:
-            net = _inception(weights, step, net)
+            net = inception(step, net)
     return net
 
 
-def _unit(weights: Weights, name: str, net: jax.Array, *, stride: int = 1) -> jax.Array:
+def _unit(weights: Weights, name: str, stride: int, net: jax.Array) -> jax.Array:
     kernel, bias = weights[name]
     if isinstance(kernel, winograd.Kernel):
         return jax.nn.relu(winograd.convolution(net, kernel) + bias)
@@ -211,9 +240,7 @@ def _convolution(net: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     return net.reshape(batch, kept, *net.shape[1:])
 
 
-def _max_pool(
-    net: jax.Array, window: tuple[int, int, int], strides: tuple[int, int, int]
-) -> jax.Array:
+def _max_pool(net: jax.Array, window: Sequence[int], strides: Sequence[int]) -> jax.Array:
     """The largest value of each window, one axis after the other: fewer comparisons."""
     for axis, (size, stride) in enumerate(zip(window, strides, strict=True), start=1):
         if size == 1:
@@ -224,13 +251,3 @@ def _max_pool(
         steps[axis] = stride
         net = jax.lax.reduce_window(net, -jnp.inf, jax.lax.max, of_axis, steps, "SAME")
     return net
-
-
-def _inception(weights: Weights, name: str, net: jax.Array) -> jax.Array:
-    branches = []
-    for i, units in enumerate(_BRANCHES):
-        branch = _max_pool(net, (3, 3, 3), (1, 1, 1)) if i == 3 else net
-        for unit in units:
-            branch = _unit(weights, f"{name}/{unit}", branch)
-        branches.append(branch)
-    return jnp.concatenate(branches, axis=-1)

@@ -26,7 +26,7 @@ ARM_WRESTLING = 6  # of the 400 Kinetics classes in alphabetical order
 
 
 @pytest.fixture(scope="module")
-def weights() -> i3d.Weights:
+def weights() -> i3d.Folded:
     return i3d.load_weights()
 
 
@@ -79,7 +79,7 @@ def test_the_shipped_features_are_those_of_the_rendered_clips(
     assert cosine > 0.99
 
 
-def direct(weights: i3d.Weights, frames: jax.Array) -> tuple[jax.Array, jax.Array]:
+def direct(weights: i3d.Folded, frames: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Features [B, 1024] and Kinetics-400 class scores before the softmax, [B, 400].
 
     The classifier is linear, so the released mean over windows of 2 frames equals one weighted
@@ -88,12 +88,11 @@ def direct(weights: i3d.Weights, frames: jax.Array) -> tuple[jax.Array, jax.Arra
     trunk = i3d.trunk(weights, frames).mean(axis=(2, 3))
     windows = (trunk[:, :-1] + trunk[:, 1:]) / 2
     kernel, bias = weights["Logits/Conv3d_0c_1x1"]
-    assert isinstance(kernel, jax.Array)
     return trunk.mean(axis=1), windows.mean(axis=1) @ kernel[0, 0, 0] + bias
 
 
 def test_a_kinetics_clip_in_both_forms(
-    weights: i3d.Weights, encoder: VisualEncoder, shared_data: pathlib.Path
+    weights: i3d.Folded, encoder: VisualEncoder, shared_data: pathlib.Path
 ) -> None:
     """The direct form gives the right class, and the one for processors the same features."""
     clip = shared_data / "clips" / "from-licensed-repos" / "mmaction2_demo.mp4"
