@@ -33,7 +33,6 @@ from refinevad_jax.encoders.video import Video
 from refinevad_jax.encoders.video_writer import write_video
 from refinevad_jax.errors import UserError
 from refinevad_jax.runtime import command_line
-from refinevad_jax.runtime.compiler import compiler_options
 
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "crops of 16 frames per call", 1)
 SEGMENTS = flags.DEFINE_integer("segments", 24, "segments of the video", 1)
@@ -47,11 +46,13 @@ Seconds = tuple[float, float]  # by the clock, by the processor
 
 def direct_encoder() -> tuple[VisualEncoder, float]:
     """The direct form, and its operations per segment as the compiler counts them."""
-    folded, size = i3d.load_weights(), BATCH_SIZE.value
-    shape = jax.ShapeDtypeStruct((size, FRAMES_PER_SEGMENT, 224, 224, 3), np.uint8)
-    run = jax.jit(i3d.encode, compiler_options=compiler_options()).lower(folded, shape).compile()
-    encoder = VisualEncoder(i3d.NAME, i3d.WIDTH, "", lambda batch: np.asarray(run(folded, batch)))
-    return encoder, float(run.cost_analysis()["flops"]) / size
+    folded, run = i3d.load_weights(), i3d.compiled()
+    shape = jax.ShapeDtypeStruct((BATCH_SIZE.value, FRAMES_PER_SEGMENT, 224, 224, 3), np.uint8)
+    flops = run.lower(folded, shape).compile().cost_analysis()["flops"] / BATCH_SIZE.value
+    encoder = VisualEncoder(
+        i3d.NAME, i3d.WIDTH, "", lambda rows: np.asarray(run(folded, rows)), one_size=True
+    )
+    return encoder, flops
 
 
 def load_encoders() -> tuple[dict[str, VisualEncoder], float]:

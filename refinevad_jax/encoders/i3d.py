@@ -67,12 +67,21 @@ Weights = Mapping[str, tuple[jax.Array | winograd.Kernel, jax.Array]]
 
 
 def load_encoder() -> VisualEncoder:
-    """The network with its weights, in the faster form. Raises UserError as load_weights does."""
+    """The network with its weights, in the form for this device.
+
+    A processor takes one segment after the other: it needs no batch to be busy, so no call has to
+    be filled up, and the features of a segment do not depend on the others of its call.
+    Raises UserError as load_weights does.
+    """
     folded = load_weights()
-    weights = for_processors(folded) if jax.default_backend() == "cpu" else folded
+    if jax.default_backend() != "cpu":
+        return VisualEncoder(
+            NAME, WIDTH, _SHA256, lambda rows: np.asarray(compiled()(folded, rows)), one_size=True
+        )
+    weights = for_processors(folded)
 
     def features(segments: np.ndarray) -> np.ndarray:
-        return np.asarray(compiled()(weights, segments))
+        return np.concatenate([compiled()(weights, segment[None]) for segment in segments])
 
     return VisualEncoder(NAME, WIDTH, _SHA256, features)
 
@@ -144,14 +153,9 @@ def _folded(params: dict[str, Any], stats: dict[str, Any], prefix: str = "") -> 
 
 
 @functools.cache
-def compiled() -> Callable[..., Any]:
-    """The compiled form of `encode`; importing must not start a device.
-
-    A processor takes the segments one after the other, which needs less memory, so that the
-    features of a segment do not depend on the others of its batch.
-    """
-    run = _encode_each if jax.default_backend() == "cpu" else encode
-    return jax.jit(run, compiler_options=compiler_options())
+def compiled() -> Any:
+    """The compiled form of `encode`; importing must not start a device."""
+    return jax.jit(encode, compiler_options=compiler_options())
 
 
 def encode(weights: Weights, segments: jax.Array) -> jax.Array:
@@ -160,10 +164,6 @@ def encode(weights: Weights, segments: jax.Array) -> jax.Array:
     segments: [B, F, 224, 224, 3] uint8, F at least 8.
     """
     return trunk(weights, segments).mean(axis=(1, 2, 3))
-
-
-def _encode_each(weights: Weights, segments: jax.Array) -> jax.Array:
-    return jax.lax.map(lambda segment: encode(weights, segment[None])[0], segments)
 
 
 def trunk(weights: Weights, frames: jax.Array) -> jax.Array:
