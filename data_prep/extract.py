@@ -59,7 +59,7 @@ def main() -> None:
     for flag, other in (
         (NUM_CROPS, TEXTS.value and encoder),
         (BATCH_SIZE, TEXTS.value and encoder),
-        (WEIGHTS, ENCODER.value in ("i3d", "minilm") and encoder),
+        (WEIGHTS, not ENCODER.value.startswith("clip") and encoder),
         (WORKERS, on_beam and "--beam_runner"),
     ):
         if flag.present and other:

@@ -10,6 +10,7 @@ FRAMES_PER_SEGMENT = 16
 # The encoders: how commands call them, and how data sets and checkpoints name them.
 NAMES = {
     "i3d": "i3d-rgb-kinetics400",
+    "i3d_bfloat16": "i3d-rgb-kinetics400-bfloat16",
     "clip": "clip-vit-l-14",
     "minilm": "all-MiniLM-L6-v2",
     "clip_text": "clip-vit-l-14-text",
@@ -25,6 +26,7 @@ class VisualEncoder:
         width: D, channels of a feature.
         weights_sha256: digest of the weight file.
         encode: [B, 16, 224, 224, 3] uint8 to [B, D] float32.
+        library: the package whose version its records state.
         one_size: whether another B has to be compiled first, so that it should always be the same.
     """
 
@@ -32,6 +34,7 @@ class VisualEncoder:
     width: int
     weights_sha256: str
     encode: Callable[[np.ndarray], np.ndarray]
+    library: str = "jax"
     one_size: bool = False
 
     def encode_segments(self, crops: Sequence[np.ndarray], most: int) -> np.ndarray:
