@@ -1,7 +1,7 @@
-"""How fast videos become I3D features, beside the direct form of the network and PyTorch.
+"""How fast videos become I3D features, beside the direct form, PyTorch and OpenVINO.
 
   python -m benchmarks.extract
-  python -m benchmarks.extract --torch          # pip install torch
+  python -m benchmarks.extract --torch --openvino          # pip install torch openvino
   python -m benchmarks.extract --num_crops=10 --segments=6
 
 Encoding is measured on random pixels (the time does not depend on the values), decoding and cutting
@@ -39,6 +39,7 @@ SEGMENTS = flags.DEFINE_integer("segments", 24, "segments of the video", 1)
 HEIGHT = flags.DEFINE_integer("height", 240, "rows of the video; columns are 4/3 of them", 16)
 NUM_CROPS = flags.DEFINE_enum("num_crops", "1", ["1", "10"], "crops per segment of the video")
 REPEATS = flags.DEFINE_integer("repeats", 5, "turns; the median counts", 1)
+OPENVINO = flags.DEFINE_bool("openvino", False, "time i3d_bfloat16 in the same turns")
 TORCH = flags.DEFINE_bool("torch", False, "time PyTorch, float32, in the same turns")
 
 Seconds = tuple[float, float]  # by the clock, by the processor
@@ -66,6 +67,10 @@ def load_encoders() -> tuple[dict[str, VisualEncoder], float]:
 
         run = torch_i3d.encoder(i3d.load_weights())
         encoders["torch"] = VisualEncoder(i3d.NAME, i3d.WIDTH, "", run)
+    if OPENVINO.value:
+        from refinevad_jax.encoders import i3d_openvino
+
+        encoders["openvino"] = i3d_openvino.load_encoder()
     return encoders, flops
 
 
