@@ -81,7 +81,9 @@ def test_help_shows_choices_limits_and_defaults() -> None:
     text = call("refinevad_jax.detect", "--help").stdout
     assert "--input=TEXT  (required, may be repeated)\n" in text
     assert "--[no]stream\n" in text
-    assert "--encoder=i3d|i3d_bfloat16|clip\n      Encoder of videos" in text  # its choices are shown once
+    assert (
+        "--encoder=i3d|i3d_bfloat16|clip\n      Encoder of videos" in text
+    )  # its choices are shown once
 
 
 @pytest.mark.parametrize("path", ENTRY_POINTS, ids=lambda path: path.stem)
