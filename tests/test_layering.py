@@ -226,7 +226,17 @@ def test_configurations_import_the_schema_only() -> None:
 
 @pytest.mark.parametrize(
     "library",
-    ["torch", "av", "open_clip", "transformers", "scipy", "sklearn", "tensorboardX", "apache_beam"],
+    [
+        "torch",
+        "av",
+        "open_clip",
+        "openvino",
+        "transformers",
+        "scipy",
+        "sklearn",
+        "tensorboardX",
+        "apache_beam",
+    ],
 )
 def test_extras_are_imported_where_they_are_used(library: str) -> None:
     for path in FILES:

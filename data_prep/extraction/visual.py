@@ -35,7 +35,7 @@ def visual_work(encoder: VisualEncoder, num_crops: int, batch_size: int) -> Work
         return feature_file(features[:, 0] if num_crops == 1 else features)
 
     return Work(
-        libraries=("av", "jax", "numpy"),
+        libraries=("av", encoder.library, "numpy"),
         settings=lambda job: settings,
         parts=parts,
         encode=lambda parts: encoder.encode_segments(parts, segments_per_call),

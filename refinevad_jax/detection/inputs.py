@@ -404,7 +404,7 @@ def encode_video(
         content, shape = feature_file(features[:, 0] if num_crops == 1 else features)
         facts: dict[str, Any] = settings | video_facts(path, keep, times, video.fps)
         facts |= {"warnings": video.warnings, "made_by": _MADE_BY} | shape
-        write_recorded(keep, content, facts, ("av", "jax", "numpy"))
+        write_recorded(keep, content, facts, ("av", encoder.library, "numpy"))
     fps = video.fps or DEFAULT_FPS
     seconds = segment_edges(times, video.fps)
     return Features(

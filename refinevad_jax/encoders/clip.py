@@ -33,7 +33,8 @@ def load_encoder(weights: pathlib.Path) -> VisualEncoder:
     """
     _, model = _load_model(weights)
     width = model.visual.output_dim
-    return VisualEncoder(NAME, width, file_sha256(weights), functools.partial(encode, model))
+    run = functools.partial(encode, model)
+    return VisualEncoder(NAME, width, file_sha256(weights), run, library="torch")
 
 
 def load_text_encoder(weights: pathlib.Path) -> TextEncoder:

@@ -5,7 +5,7 @@ import pathlib
 from refinevad_jax.encoders.encoder import TextEncoder, VisualEncoder
 from refinevad_jax.errors import UserError
 
-VISUAL = ("i3d", "clip")
+VISUAL = ("i3d", "i3d_bfloat16", "clip")
 TEXTUAL = ("minilm", "clip_text")
 
 
@@ -19,6 +19,10 @@ def load_visual_encoder(name: str, weights_file: str = "") -> VisualEncoder:
         from refinevad_jax.encoders import i3d
 
         return i3d.load_encoder()
+    if name == "i3d_bfloat16":
+        from refinevad_jax.encoders import i3d_openvino
+
+        return i3d_openvino.load_encoder()
     from refinevad_jax.encoders import clip
 
     return clip.load_encoder(_clip_weights(name, weights_file))

@@ -16,6 +16,13 @@ def test_sizes_and_corners() -> None:
     assert corner((256, 340), "top left") == (0, 0)
 
 
+@pytest.mark.parametrize("shape", [(120, 160), (100, 75), (17, 33), (300, 900)])
+def test_a_crop_does_not_depend_on_the_others(shape: tuple[int, int]) -> None:
+    """Ten crops are cut from one resized frame, a single one is resized alone."""
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    np.testing.assert_array_equal(crops(pixels, 10)[:1], crops(pixels))
+
+
 @pytest.mark.parametrize("shape", [(120, 160), (360, 480), (100, 75), (17, 33)])
 def test_centre_is_plain_bilinear(shape: tuple[int, int]) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)

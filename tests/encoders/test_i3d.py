@@ -13,6 +13,7 @@ from data_prep.simulation.clips import FPS, QUALITY, plan_clips, render
 from data_prep.simulation.rendered import read
 from refinevad_jax.encoders import i3d
 from refinevad_jax.encoders.crops import crops
+from refinevad_jax.encoders.encoder import VisualEncoder
 from refinevad_jax.encoders.video import Video
 from refinevad_jax.encoders.video_writer import write_video
 from refinevad_jax.errors import UserError
@@ -25,8 +26,13 @@ ARM_WRESTLING = 6  # of the 400 Kinetics classes in alphabetical order
 
 
 @pytest.fixture(scope="module")
-def weights() -> i3d.Weights:
+def weights() -> i3d.Folded:
     return i3d.load_weights()
+
+
+@pytest.fixture(scope="module")
+def encoder() -> VisualEncoder:
+    return i3d.load_encoder()
 
 
 def read_segments(path: pathlib.Path, count: int | None = None) -> np.ndarray:
@@ -39,7 +45,7 @@ def read_segments(path: pathlib.Path, count: int | None = None) -> np.ndarray:
 
 @pytest.mark.parametrize("name", ["fi001", "fi002", "nofi001"])
 def test_agrees_with_stored_features(
-    weights: i3d.Weights, shared_data: pathlib.Path, name: str
+    encoder: VisualEncoder, shared_data: pathlib.Path, name: str
 ) -> None:
     with np.load(shared_data / "survfight_i3d" / "survfight_i3d_rgb.npz") as stored:
         index = stored["clip_name"].tolist().index(name)
@@ -48,7 +54,7 @@ def test_agrees_with_stored_features(
     clip = shared_data / "clips" / "from-licensed-repos" / f"{name}.mp4"
     segments = read_segments(clip)
     assert len(segments) == len(expected)
-    found = np.concatenate([i3d.compiled()(weights, one[None]) for one in segments[:2]])
+    found = np.concatenate([encoder.encode(one[None]) for one in segments[:2]])
     expected = expected[:2]
     cosine = (found * expected).sum(axis=1) / (
         np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
@@ -58,7 +64,7 @@ def test_agrees_with_stored_features(
 
 
 def test_the_shipped_features_are_those_of_the_rendered_clips(
-    weights: i3d.Weights, tmp_path: pathlib.Path
+    encoder: VisualEncoder, tmp_path: pathlib.Path
 ) -> None:
     """Of drawing and encoding as they are now; another x264 may move the cosine a little."""
     clip = next(clip for clip in plan_clips(240, 0) if clip.name == "test_003")
@@ -66,15 +72,15 @@ def test_the_shipped_features_are_those_of_the_rendered_clips(
     for one in (path, again):  # drawn anew, in other memory
         write_video(one, render(clip), fps=FPS, quality=QUALITY)
     assert path.read_bytes() == again.read_bytes()
-    found = i3d.compiled()(weights, read_segments(path, count=1))[0]
+    found = encoder.encode(read_segments(path, count=1))[0]
     _, videos = read("clips")
     expected = next(v for v in videos if v.video_id == clip.name).load_features()[0, 0]
     cosine = found @ expected / np.linalg.norm(found) / np.linalg.norm(expected)
     assert cosine > 0.99
 
 
-def logits(weights: i3d.Weights, frames: jax.Array) -> jax.Array:
-    """Kinetics-400 class scores before the softmax: [B, 400].
+def direct(weights: i3d.Folded, frames: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Features [B, 1024] and Kinetics-400 class scores before the softmax, [B, 400].
 
     The classifier is linear, so the released mean over windows of 2 frames equals one weighted
     mean over frames.
@@ -82,15 +88,20 @@ def logits(weights: i3d.Weights, frames: jax.Array) -> jax.Array:
     trunk = i3d.trunk(weights, frames).mean(axis=(2, 3))
     windows = (trunk[:, :-1] + trunk[:, 1:]) / 2
     kernel, bias = weights["Logits/Conv3d_0c_1x1"]
-    return windows.mean(axis=1) @ kernel[0, 0, 0] + bias
+    return trunk.mean(axis=1), windows.mean(axis=1) @ kernel[0, 0, 0] + bias
 
 
-def test_classifies_a_kinetics_clip(weights: i3d.Weights, shared_data: pathlib.Path) -> None:
+def test_a_kinetics_clip_in_both_forms(
+    weights: i3d.Folded, encoder: VisualEncoder, shared_data: pathlib.Path
+) -> None:
+    """The direct form gives the right class, and the one for processors the same features."""
     clip = shared_data / "clips" / "from-licensed-repos" / "mmaction2_demo.mp4"
-    segments = read_segments(clip, count=4)
-    found = jax.jit(logits)(weights, segments[2:3])
-    assert int(found[0].argmax()) == ARM_WRESTLING
-    assert float(jax.nn.softmax(found)[0, ARM_WRESTLING]) > 0.9
+    segment = read_segments(clip, count=3)[2:]
+    features, logits = jax.jit(direct)(weights, segment)
+    assert int(logits[0].argmax()) == ARM_WRESTLING
+    assert float(jax.nn.softmax(logits)[0, ARM_WRESTLING]) > 0.9
+    largest = float(jnp.abs(features).max())
+    np.testing.assert_allclose(encoder.encode(segment), features, rtol=0, atol=1e-5 * largest)
 
 
 @pytest.mark.parametrize(("stride", "frames"), [(1, 5), (2, 16), (2, 7)])

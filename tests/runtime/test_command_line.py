@@ -76,12 +76,14 @@ def test_help_teaches(module: str) -> None:
 
 def test_help_shows_choices_limits_and_defaults() -> None:
     text = call("data_prep.extract", "--help").stdout
-    assert "--encoder=i3d|clip|minilm|clip_text  (required)\n" in text
+    assert "--encoder=i3d|i3d_bfloat16|clip|minilm|clip_text  (required)\n" in text
     assert "--workers=N  (an integer in the range [1, 256], default: 2)\n" in text
     text = call("refinevad_jax.detect", "--help").stdout
     assert "--input=TEXT  (required, may be repeated)\n" in text
     assert "--[no]stream\n" in text
-    assert "--encoder=i3d|clip\n      Encoder of videos" in text  # its choices are shown once
+    assert (
+        "--encoder=i3d|i3d_bfloat16|clip\n      Encoder of videos" in text
+    )  # its choices are shown once
 
 
 @pytest.mark.parametrize("path", ENTRY_POINTS, ids=lambda path: path.stem)
