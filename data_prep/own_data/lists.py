@@ -169,7 +169,7 @@ def write_taxonomy(path: pathlib.Path, name: str, categories: Sequence[str]) -> 
 
 
 def fingerprint(lists: Lists, taxonomy: pathlib.Path, features: pathlib.Path) -> Any:
-    """What decides a packaged data set, as a JSON value: rows, taxonomy, features.
+    """What decides a packaged data set, as a JSON value: lists, taxonomy, features.
 
     features: folder of all feature files. Raises UserError for a listed video without them.
     """
@@ -183,7 +183,7 @@ def fingerprint(lists: Lists, taxonomy: pathlib.Path, features: pathlib.Path) ->
                 )
             digests[video] = record.features_sha256
     return {
-        "labels": lists.labels,
+        "lists": {name: path.read_text(encoding="utf-8") for name, path in lists.files.items()},
         "taxonomy": taxonomy.read_text(encoding="utf-8"),
         "features": digests,
     }
