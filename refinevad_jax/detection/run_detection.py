@@ -156,7 +156,8 @@ def detect(
                     width=run.info.width,
                 )
             crops, _, width = features.features.shape
-            detector.check(str(path), width, features.encoder, crops)
+            measured = None if is_video(path) else features.features
+            detector.check(str(path), width, features.encoder, crops, measured)
         except UserError as error:
             failed.append(one_line(error))
             continue
