@@ -56,7 +56,8 @@ _RANGE = re.compile(r"([0-9][0-9:.]*)[-–~]([0-9][0-9:.]*)")
 
 
 def _is_word(field: str) -> bool:
-    return not re.fullmatch(r"[-+.0-9]+", field)
+    """Whether a field is no number, and no list of numbers as `[10,20]`."""
+    return not re.fullmatch(r"[-+.0-9,;()\[\]]+", field)
 
 
 def _class_per_span(fields: Sequence[str]) -> Row | None:

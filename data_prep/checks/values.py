@@ -9,9 +9,9 @@ import numpy as np
 import tqdm
 
 from data_prep.checks.findings import Section
-from data_prep.dataset.records import are_unit
 from data_prep.sources.features import in_crops
 from data_prep.sources.labels import twin_faults
+from refinevad_jax.data.normalization import are_unit
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.feature_files import file_of, load_file
 from refinevad_jax.files.half import DEGRADED, LOST, NOT_FINITE, TOO_LARGE, to_half

@@ -5,7 +5,6 @@ Schema version 1 (docs/data_format.md describes every field).
 
 import dataclasses
 import functools
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,15 +13,12 @@ from tensorflow_datasets.core import example_serializer
 
 from data_prep.dataset.videos import Video, read_label, span_array
 from refinevad_jax.data.bags import BagsInfo
+from refinevad_jax.data.normalization import by_modality, has_unit_rows
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.half import require_half
 
 # A record is one protocol buffer, which cannot exceed 2 GiB; the rest of a record is small.
 MAX_FEATURE_BYTES = 2**31 - 2**20
-# Some encoders and releases give rows of length 1. Components rounded to float16, once by the
-# release and once here, move a length by less.
-UNIT_TOLERANCE = 2e-3
-_BLOCK = 32  # rows in float32 at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,33 +125,3 @@ def to_float16(features: np.ndarray, info: BagsInfo, *, source: str) -> tuple[np
     values = [half.values for half in halves]
     degraded = next((half.words for half in halves if half.fault), "")
     return (np.concatenate(values, axis=2) if len(values) > 1 else values[0]), degraded
-
-
-def by_modality(features: np.ndarray, info: BagsInfo) -> list[np.ndarray]:
-    """The channels of each modality, of [..., D]."""
-    edges = np.cumsum([modality.width for modality in info.modalities])[:-1]
-    return np.split(features, edges, axis=-1)
-
-
-def are_unit(norms: np.ndarray) -> bool | None:
-    """Whether all these lengths are 1, zeros left out; None if all are zero."""
-    norms = norms[norms > 0]
-    return bool((np.abs(norms - 1) < UNIT_TOLERANCE).all()) if len(norms) else None
-
-
-def has_unit_rows(features: np.ndarray) -> bool | None:
-    """are_unit of all rows of [..., D], up to the first block that has another length."""
-    rows = features.reshape(-1, features.shape[-1])
-    found = set()
-    for first in range(0, len(rows), _BLOCK):
-        block = rows[first : first + _BLOCK].astype(np.float32)
-        found.add(are_unit(np.sqrt(np.einsum("rd,rd->r", block, block))))
-        if False in found:
-            return False
-    return True if True in found else None
-
-
-def name_normalization(units: Iterable[bool | None]) -> str:
-    """Says "l2" if every row of a data set that is not zero has length 1, else "none"."""
-    found = set(units)
-    return "l2" if True in found and False not in found else "none"

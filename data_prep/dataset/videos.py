@@ -75,7 +75,7 @@ def _span_category(video: Video, span: Span, labels: np.ndarray, info: BagsInfo)
     if span.category is None:
         return int(labels[0]) if len(labels) == 1 else -1
     try:
-        return info.taxonomy.index(span.category)
+        return info.taxonomy.span_index(span.category)
     except UserError as error:
         raise UserError(
             f"{video.source}: a span of video {video.video_id}: {error}; give a --taxonomy that "

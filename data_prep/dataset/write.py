@@ -17,7 +17,7 @@ import tensorflow_datasets as tfds
 import tqdm
 from array_record.python import array_record_module
 
-from data_prep.dataset.records import Record, make_record, name_normalization, record_features
+from data_prep.dataset.records import Record, make_record, record_features
 from data_prep.dataset.videos import Video, check_names
 from refinevad_jax.data.bags import (
     BUILDER_NAME,
@@ -26,6 +26,7 @@ from refinevad_jax.data.bags import (
     dataset_dir,
     with_digests,
 )
+from refinevad_jax.data.normalization import name_normalization
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import replace_folder, staging_folder
 

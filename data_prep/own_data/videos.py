@@ -26,6 +26,7 @@ from refinevad_jax.encoders.video_files import (
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import file_sha256
 
+_SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 _NO = re.compile(r"no[nt]?[\s_-]*(?P<what>\w.*)", re.IGNORECASE)
 
 
@@ -267,6 +268,12 @@ def _choose_normal(rows: Sequence[Row], given: str, found: Found) -> list[str]:
     counts = collections.Counter(row.label for row in rows)
     labels = sorted(counts)
     listed = ", ".join(map(shown, labels))
+    if len(labels) > 1 and {label.lower() for label in labels} <= _SPLITS:
+        found.problems.append(
+            f"{listed} are splits, not labels; give the folder of one of them, which is then "
+            "divided anew, or a table of all videos: --labels=FILE"
+        )
+        return []
     lowered: dict[str, str] = {}
     for label in labels:
         if fault := _fault(label):

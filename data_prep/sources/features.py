@@ -148,10 +148,11 @@ class FeatureFolder:
             elif len(entries) == 1 and entries[0].crop is None:
                 rows |= {file.name.crop or 0: entries[0] for file in files}
             for crop, row in rows.items():
-                fitting = [file.path for file in files if (file.name.crop or 0) == crop]
-                fitting = fitting or [
-                    file.path for file in self._by_stem.get(_last(strip_video_path(row.path)), ())
-                ]
+                named = self._by_stem.get(_last(strip_video_path(row.path)), ())
+                of_crop = [file for file in files if (file.name.crop or 0) == crop]
+                # The array of another file may be called as the video whose crop the row names.
+                first, second = (named, of_crop) if row.crop == crop else (of_crop, named)
+                fitting = [file.path for file in first or second]
                 if crop not in found and fitting:
                     found[crop] = _most_alike(fitting, row, source)
         if not found and (path := self._similar(entries[0], source)):

@@ -206,7 +206,7 @@ def span_faults(
     places = []
     for name, found in unknown.items():
         try:
-            taxonomy.index(name)
+            taxonomy.span_index(name)
         except UserError as error:
             more = f" and {len(found) - 1} more" if found[1:] else ""
             places.append(f"{truth.source}: a span of video {found[0]}{more}: {error}")

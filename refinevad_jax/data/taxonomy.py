@@ -123,6 +123,16 @@ class Taxonomy:
             target[self.index(token)] = True
         return target
 
+    def span_index(self, label: str) -> int:
+        """Index of the category of a span, -1 if its label names several.
+
+        Raises UserError for a label that is unknown or means normal.
+        """
+        named = np.flatnonzero(self.multi_hot(label))
+        if len(named) > 1:
+            return -1
+        return int(named[0]) if len(named) else self.index(label)
+
     def to_dict(self) -> dict[str, Any]:
         """What from_dict reads, also after a way through JSON."""
         return dataclasses.asdict(self)

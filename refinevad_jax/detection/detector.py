@@ -10,6 +10,7 @@ import pathlib
 import numpy as np
 
 from refinevad_jax.data.bags import Bag, Modality
+from refinevad_jax.data.normalization import normalization_of
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation.causal import WINDOW, CausalNetwork
 from refinevad_jax.evaluation.run import check_features
@@ -77,11 +78,19 @@ class Detector:
         missing = f"scores are not calibrated: {self.rule.note}" if self.rule.note else ""
         return [note for note in (override, missing) if note]
 
-    def check(self, name: str, width: int, encoder: str, num_crops: int) -> None:
+    def check(
+        self,
+        name: str,
+        width: int,
+        encoder: str,
+        num_crops: int,
+        features: np.ndarray | None = None,
+    ) -> None:
         """Refuses features that do not fit the checkpoint.
 
         name: the input, for the message; width: D; encoder: its name, "" if not known;
-        num_crops: N. Raises UserError with the reason.
+        num_crops: N; features: [..., D] of a file, whose normalisation is measured. Raises
+        UserError with the reason.
         """
         trained = self.run.info
         same = width == trained.width
@@ -90,7 +99,9 @@ class Detector:
             name=name,
             encoder=encoder or trained.encoder,
             modalities=trained.modalities if same else (Modality("visual", width),),
-            normalization={},
+            normalization=normalization_of(features, trained)
+            if same and features is not None
+            else {},
         )
         check_features(trained, found, allow_mismatch=self._allow_mismatch)
         if self.run.num_crops != num_crops and not self._allow_mismatch:

@@ -135,6 +135,7 @@ def detect(
         encoder = load_encoder(detector, settings, num_crops)
     rows: list[Row] = []
     failed: list[str] = []
+    unnamed = 0
     for name, path in found.items():
         try:
             require_text(path)
@@ -147,21 +148,18 @@ def detect(
                     keep=outputs.output_paths(output, name)["npy"],
                 )
             else:
-                run = detector.run
-                features = read_features(
-                    path,
-                    detector.frames_per_segment,
-                    rate_of_features(detector, settings),
-                    num_crops=run.num_crops,
-                    width=run.info.width,
-                )
-            crops, _, width = features.features.shape
-            detector.check(str(path), width, features.encoder, crops)
+                features = _read_checked(path, detector, settings)
         except UserError as error:
             failed.append(one_line(error))
             continue
+        unnamed += not features.encoder
         rows.append(_write(detector, threshold, name, features, output, settings.annotate))
         print(_summary(rows[-1].described, features, settings.annotate))
+    if unnamed:
+        print(
+            f"inputs that do not state their encoder: {unnamed}; taken for features of "
+            f"{one_line(detector.run.info.encoder)}, as the run was trained on"
+        )
     facts = outputs.run_facts(detector, threshold)
     content = facts | {"videos": [row.described for row in rows]}
     if rows:
@@ -176,6 +174,21 @@ def detect(
             print(f"failed: {reason}", file=sys.stderr)
         raise UserError(f"{len(failed)} of {len(found)} inputs failed, listed above")
     return content
+
+
+def _read_checked(path: pathlib.Path, detector: Detector, settings: DetectionSettings) -> Features:
+    """A feature file that fits the run. Raises UserError with the reason if it does not."""
+    run = detector.run
+    found = read_features(
+        path,
+        detector.frames_per_segment,
+        rate_of_features(detector, settings),
+        num_crops=run.num_crops,
+        width=run.info.width,
+    )
+    crops, _, width = found.features.shape
+    detector.check(str(path), width, found.encoder, crops, found.features)
+    return found
 
 
 def _keep_inputs(found: dict[str, pathlib.Path], output: pathlib.Path) -> None:

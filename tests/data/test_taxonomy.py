@@ -54,6 +54,13 @@ def test_an_unknown_label_is_answered_with_the_known_ones():
         UCF_CRIME.multi_hot("Looting")
 
 
+def test_a_span_has_one_category_or_several():
+    assert [XD_VIOLENCE.span_index(label) for label in ("G", "B1-0-0", "B1-B2-0")] == [5, 0, -1]
+    for label in ("A", "B3", "B1-B3-0"):
+        with pytest.raises(UserError, match="unknown label"):
+            XD_VIOLENCE.span_index(label)
+
+
 @hypothesis.given(st.sets(st.integers(0, 5)), st.randoms())
 def test_any_set_of_categories_in_any_order_is_read_back(chosen, random):
     tokens = [XD_VIOLENCE.categories[index] for index in sorted(chosen)]

@@ -176,6 +176,10 @@ TEXTS = {
     "words for normal": ("a fight 15 30\nb none -1 -1\nc background -1 -1\n", {**AB, "c": []}),
     "ranges": ("a.mp4 fight 0:01.5-0:03\nb.mp4 normal\n", AB),
     "brackets": ("a.mp4: [15, 30] [40, 50]\nb.mp4 none\n", {"a": [(15, 30), (40, 50)], "b": []}),
+    "brackets without a colon": (
+        "a.mp4 [15,30]\nb.mp4 [[1,3],[7,9]]\n",
+        {"a": [(15, 30)], "b": [(1, 3), (7, 9)]},
+    ),
     "pairs with commas": ("a.mp4 15,30 40,50\n", {"a": [(15, 30), (40, 50)]}),
     "names with blanks": ('my a.mp4 15 30\n"b b" none\n', {"my a": [(15, 30)], "b b": []}),
     "one event per line": (

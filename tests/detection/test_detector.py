@@ -32,7 +32,11 @@ def test_what_does_not_fit_is_refused(detector: Detector, trained: pathlib.Path)
         detector.check("a.npy", WIDTH, "i3d", 1)
     with pytest.raises(UserError, match=r"a\.npy: 10 crops per segment, the run was trained on 1"):
         detector.check("a.npy", WIDTH, "random", 10)
-    Detector(trained, "best", allow_mismatch=True).check("a.npy", WIDTH, "i3d", 10)
+    unit = np.eye(WIDTH, dtype=np.float32)[None, :4]
+    with pytest.raises(UserError, match="rows normalised as 'l2', the run was trained on 'none'"):
+        detector.check("a.npy", WIDTH, "", 1, unit)
+    detector.check("a.npy", WIDTH, "", 1, 0 * unit)
+    Detector(trained, "best", allow_mismatch=True).check("a.npy", WIDTH, "i3d", 10, unit)
 
 
 def test_videos_are_cut_as_in_training(trained: pathlib.Path) -> None:

@@ -122,7 +122,8 @@ def test_the_rate_of_features_is_said(
         assert video["events"][0]["end_seconds"] == round(80 / rate, 3)
         assert (video["fps"], video["fps_source"]) == (rate, words)
         note = f"econds are frames at {rate} per second ({words})"
-        assert f"  s{note}\n" in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert f"  s{note}\n" in said and "not state their encoder: 1; taken for" in said
         assert f"S{note}." in (tmp_path / "out" / "a.html").read_text()
     extracted = {"encoder": "random", "num_frames": 80, "num_segments": 5, "fps": 20.0}
     extracted["features_sha256"] = file_sha256(path)
@@ -130,7 +131,8 @@ def test_the_rate_of_features_is_said(
     (video,) = detect(of_set, [path], tmp_path / "out", 0.0, flag)["videos"]
     assert (video["fps"], video["fps_source"]) == (20, "the video")
     assert "--fps=10 differs from the recorded rate, 20 frames" in video["warnings"][0]
-    assert "econds are frames at" not in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "econds are frames at" not in said and "their encoder" not in said
     (tmp_path / "a.mp4").touch()
     with pytest.raises(UserError, match="--fps has no effect on videos"):
         detect(detector, [tmp_path / "a.mp4"], tmp_path / "out", 0.0, flag)

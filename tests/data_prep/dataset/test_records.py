@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
-from data_prep.dataset.records import has_unit_rows, name_normalization
 from data_prep.dataset.videos import Video
 from data_prep.dataset.write import write_dataset
 from refinevad_jax.data.bags import BagsInfo, Modality, read_info
+from refinevad_jax.data.normalization import has_unit_rows, name_normalization
 from refinevad_jax.errors import UserError
 
 RNG = np.random.default_rng(0)

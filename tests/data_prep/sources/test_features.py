@@ -56,6 +56,12 @@ def test_the_exact_path_wins_over_a_longer_one(tmp_path):
     assert find(tmp_path, "a.npy") == find(tmp_path, "/x/a.npy") == (expected,)
 
 
+def test_a_row_of_a_crop_means_no_array_called_as_its_video(tmp_path):
+    expected = save(tmp_path / "test" / "features" / "a__0.npy", np.ones((2, 4)))
+    np.savez(tmp_path / "test" / "gt_segment.npz", a=np.ones((1, 2)), b=np.ones((1, 2)))
+    assert find(tmp_path, "features/a__0.npy") == (expected,)
+
+
 def test_a_file_in_another_folder_is_found_by_the_name_of_its_video(tmp_path):
     first = save(tmp_path / "Train" / "Abuse028_x264_i3d.npy", np.ones(1))
     for listed in ("Abuse028_x264", "Abuse028", "/x/Abuse/Abuse028_x264.npy", "Abuse028_x264__5"):
