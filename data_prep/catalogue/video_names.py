@@ -29,8 +29,8 @@ def strip_video_path(path: str) -> str:
 
 
 def split_path(path: str) -> tuple[tuple[str, ...], str]:
-    """The folders and the last part of a path, in Unicode's composed form."""
-    *folders, name = re.split(r"[/\\]", spelled(path.strip()))
+    """The folders and the last part of a path, in Unicode's composed form; `a/b/` ends in b."""
+    *folders, name = re.split(r"[/\\]", spelled(path.strip().rstrip("/\\")))
     return tuple(part for part in folders if part not in ("", ".")), name
 
 
