@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from data_prep.annotations import Annotations
 from data_prep.catalogue.lookup import data_set_named, data_set_of, labels_from_names
 from data_prep.catalogue.video_names import is_normal_label, label_tokens, match_key
-from data_prep.dataset.videos import one_kind
+from data_prep.dataset.videos import Span, one_kind
 from data_prep.sources.faults import Fault, Weight
 from data_prep.sources.lists import TRAIN, ListEntry, VideoList
 from refinevad_jax.data.taxonomy import Taxonomy, fault_of_name, shown
@@ -183,6 +183,22 @@ def split_faults(lists: Sequence[VideoList], taxonomy: Taxonomy | None) -> list[
     return faults
 
 
+def in_classes_of(truth: Annotations, taxonomy: Taxonomy | None) -> Annotations:
+    """A truth whose spans have no category if theirs says no more than "an anomaly".
+
+    Names of ShanghaiTech's videos say `Abnormal`, tables say 1; a taxonomy may have such a class.
+    """
+    if taxonomy is None:
+        return truth
+
+    def stripped(span: Span) -> Span:
+        said = span.category in _ONE and not classes_of(span.category, taxonomy)
+        return dataclasses.replace(span, category=None) if said else span
+
+    spans = {video: tuple(map(stripped, found)) for video, found in truth.spans.items()}
+    return dataclasses.replace(truth, spans=spans)
+
+
 def span_faults(
     truth: Annotations, labels: Mapping[str, str | None], taxonomy: Taxonomy | None
 ) -> list[Fault]:
@@ -288,14 +304,14 @@ def _contradicts_name(
 
 def _overlap(lists: Sequence[VideoList]) -> Fault:
     """Videos that are in two lists, whichever way these write their names."""
-    seen: dict[str, str] = {}
+    seen: dict[str, tuple[int, str]] = {}
     common = []
-    for read in lists:
+    for place, read in enumerate(lists):
         for video, rows in read.videos.items():
             here = f"{read.source}:{rows[0].line}"
-            earlier = seen.setdefault(match_key(video), here)
-            if earlier != here:
-                common.append(f"{here}: video {video} appears twice, first at {earlier}")
+            earlier = seen.setdefault(match_key(video), (place, here))
+            if earlier != (place, here):
+                common.append(f"{here}: video {video} appears twice, first at {earlier[1]}")
     return Fault(
         "videos in two lists",
         tuple(common),
