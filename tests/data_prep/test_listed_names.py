@@ -55,6 +55,8 @@ def crops(stem: str, count: int) -> list[str]:
         (["a_rgb.npy", "b_rgb.npy"], ["a", "b"]),
         (["a__vggish.npy", "b__vggish.npy"], ["a", "b"]),
         (["a_RGB.npy", "b_rgb.npy"], ["a_RGB", "b_rgb"]),
+        (["a.mp4_i3d.npy", "b.mp4_i3d.npy"], ["a", "b"]),
+        (["a.npy.npy", "b.txt.npy"], ["a", "b"]),
         (["a_i3d.npy", "b.npy"], ["a_i3d", "b"]),
         (["x_i3d.avi", "y_i3d.avi"], ["x_i3d", "y_i3d"]),
         # Folders
