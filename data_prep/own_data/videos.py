@@ -26,6 +26,7 @@ from refinevad_jax.encoders.video_files import (
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import file_sha256
 
+_SPLIT = re.compile("train(ing)?|val(id|idation)?|dev|test(ing)?", re.IGNORECASE)
 _NO = re.compile(r"no[nt]?[\s_-]*(?P<what>\w.*)", re.IGNORECASE)
 
 
@@ -151,6 +152,11 @@ def _in_folders(root: pathlib.Path, found: Found) -> Iterator[Row]:
     for path in sorted(root.iterdir()):
         if path.is_dir() and not path.name.startswith(".") and path.name not in labels:
             found.notes.append(f"{path}: no video in this folder, so it is not a label")
+    if labels and all(_SPLIT.fullmatch(label) for label in labels):
+        found.problems.append(
+            f"{root}: the folders {', '.join(sorted(labels))} are splits, not labels; write the "
+            "labels to a CSV file video,label and give it as --labels"
+        )
     for file in searched.videos:
         label, *inner = file.relative_to(root).parts
         if inner:
@@ -224,6 +230,9 @@ def _csv_rows(path: pathlib.Path, found: Found) -> Iterator[tuple[int, tuple[str
                     f"--labels={path}: the first line is {first.strip()[:80]!r}; expected the "
                     "header video,label or video,label,source"
                 )
+            unread = [cell for cell in header if cell not in ("", "video", "label", "source")]
+            if unread:
+                found.notes.append(f"{path}: columns that are not read: {', '.join(unread)}")
         elif len(cells) != len(header):
             found.problems.append(
                 f"{path}:{reader.line_num}: {len(cells)} columns, the header has {len(header)}"
