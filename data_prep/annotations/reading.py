@@ -80,8 +80,8 @@ _PER_VIDEO = (".txt", ".csv", ".tsv", ".eaf", ".json", ".xml")
 def _read_directory(path: pathlib.Path) -> Annotations:
     if files := sorted(path.glob("*.mat")):
         return read_mat_files(files, str(path))
-    if files := sorted(path.glob("*.npy")):
-        vectors = {file.name: load_array(file) for file in files}
+    if files := sorted(path.rglob("*.npy")):
+        vectors = {file.relative_to(path).as_posix(): load_array(file) for file in files}
         return read_vectors(vectors, str(path), "0/1 vectors in .npy files")
     files = sorted(f for f in path.glob("*") if f.suffix.lower() in _PER_VIDEO and f.is_file())
     if not files:

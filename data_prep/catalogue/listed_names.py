@@ -185,8 +185,9 @@ def _read_own(
             names[i] = ones[i]
             if len(endings) == 1 and frees[i]:
                 ending = found[i].ending
-                stem = ones[i].stem.removesuffix(ending)
-                names[i] = dataclasses.replace(ones[i], stem=stem, ending=ending)
+                if ending:
+                    stem = strip_video_path(ones[i].stem.removesuffix(ending))
+                    names[i] = dataclasses.replace(ones[i], stem=stem, ending=ending)
         read.append(names)
     return read
 

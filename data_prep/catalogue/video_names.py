@@ -10,7 +10,7 @@ from data_prep.catalogue import ucf_crime, xd_violence
 from refinevad_jax.encoders.video_files import spelled, without_suffix
 
 _FILES = r"\.(npy|npz|txt|csv|mat|h5|hdf5|safetensors|pt|pth|pkl|pickle)"
-_FILE_SUFFIX = re.compile(rf"(?<=.){_FILES}$", re.IGNORECASE)
+_FILE_SUFFIX = re.compile(rf"(?<=.)({_FILES})+$", re.IGNORECASE)
 
 
 def is_video_path(path: str) -> bool:
@@ -21,7 +21,8 @@ def is_video_path(path: str) -> bool:
 def strip_video_path(path: str) -> str:
     r"""A path without the suffixes of files, its folders divided by `/`.
 
-    `G:\UCF\a.mp4` gives `G:/UCF/a`, `./a.mp4.npy` gives `a`; `clip.2024-01-05` loses nothing.
+    `G:\UCF\a.mp4` gives `G:/UCF/a`, `./a.mp4.npy` and `a.npy.npy` give `a`;
+    `clip.2024-01-05` loses nothing.
     """
     folders, name = split_path(path)
     stem = _FILE_SUFFIX.sub("", name)
@@ -29,8 +30,8 @@ def strip_video_path(path: str) -> str:
 
 
 def split_path(path: str) -> tuple[tuple[str, ...], str]:
-    """The folders and the last part of a path, in Unicode's composed form."""
-    *folders, name = re.split(r"[/\\]", spelled(path.strip()))
+    """The folders and the last part of a path, in Unicode's composed form; `a/b/` ends in b."""
+    *folders, name = re.split(r"[/\\]", spelled(path.strip().rstrip("/\\")))
     return tuple(part for part in folders if part not in ("", ".")), name
 
 

@@ -69,7 +69,6 @@ def check_features(
         if (usable := tuple(path for path in files if path in shapes))
     }
     if not videos:
-        section.problem("no usable file", "not one feature file could be read")
         return section, {}
     try:
         layout = choose_layout("auto", shapes)

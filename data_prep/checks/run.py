@@ -16,7 +16,7 @@ from data_prep.checks.findings import Section
 from data_prep.checks.lists import check_list
 from data_prep.checks.truth import check_truth
 from data_prep.sources.features import FeatureFolder
-from data_prep.sources.labels import Taxonomy, in_words_of, split_faults
+from data_prep.sources.labels import Taxonomy, in_classes_of, in_words_of, split_faults
 from data_prep.sources.lists import VideoList, read_lists
 from data_prep.sources.recorded import clocks_of, overruled_flags, read_records
 from data_prep.sources.truth import (
@@ -92,7 +92,7 @@ def run_checks(
             frames_per_segment=frames_per_segment,
         )
 
-    truths = [settled(truth) for truth in truths]
+    truths = [in_classes_of(settled(truth), taxonomy) for truth in truths]
     sections = [check_list(released, taxonomy) for released in read]
     together = Section("all lists")
     together.add(split_faults(read, taxonomy))

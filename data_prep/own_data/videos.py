@@ -26,7 +26,7 @@ from refinevad_jax.encoders.video_files import (
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import file_sha256
 
-_SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
+_SPLIT = re.compile("train(ing)?|val(id|idation)?|dev|test(ing)?", re.IGNORECASE)
 _NO = re.compile(r"no[nt]?[\s_-]*(?P<what>\w.*)", re.IGNORECASE)
 
 
@@ -225,6 +225,9 @@ def _csv_rows(path: pathlib.Path, found: Found) -> Iterator[tuple[int, tuple[str
                     f"--labels={path}: the first line is {first.strip()[:80]!r}; expected the "
                     "header video,label or video,label,source"
                 )
+            unread = [cell for cell in header if cell not in ("", "video", "label", "source")]
+            if unread:
+                found.notes.append(f"{path}: columns that are not read: {', '.join(unread)}")
         elif len(cells) != len(header):
             found.problems.append(
                 f"{path}:{reader.line_num}: {len(cells)} columns, the header has {len(header)}"
@@ -268,7 +271,7 @@ def _choose_normal(rows: Sequence[Row], given: str, found: Found) -> list[str]:
     counts = collections.Counter(row.label for row in rows)
     labels = sorted(counts)
     listed = ", ".join(map(shown, labels))
-    if len(labels) > 1 and {label.lower() for label in labels} <= _SPLITS:
+    if len(labels) > 1 and all(map(_SPLIT.fullmatch, labels)):
         found.problems.append(
             f"{listed} are splits, not labels; give the folder of one of them, which is then "
             "divided anew, or a table of all videos: --labels=FILE"

@@ -185,6 +185,17 @@ class FeatureFolder:
         self.notes.append(f"{path.relative_to(self.root)} for {row.path}")
         return path
 
+    def like(self, row: ListEntry) -> str:
+        """A file whose name or folder begins with the name of a row, in words; "" without one."""
+        stem = folded(_last(strip_video_path(row.path)))
+        begins = re.compile(rf"{re.escape(stem)}(?![^\W_])").match
+        for file in self.files:
+            if begins(folded(file.path.name)) or folded(file.path.parent.name) == stem:
+                return (
+                    f" (but {file.path.relative_to(self.root)})" if file.path != self.root else ""
+                )
+        return ""
+
     def _at_path(self, written: str) -> pathlib.Path | None:
         """The file at a path, or at its longest ending: lists hold their authors' folders."""
         parts = [part for part in re.split(r"[/\\]", written) if part not in ("", ".")]
@@ -266,6 +277,7 @@ def find_listed(
         row = _without_file(rows, files) if every_row else None if files else rows[0]
         if row is not None:
             place = f"{read.source}:{row.line}: no file of {row.path} below {folder.root}"
+            place += "" if files or missing else folder.like(row)
             (incomplete if files else missing).append(place)
         if files:
             found[video] = files

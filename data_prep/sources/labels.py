@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from data_prep.annotations import Annotations
 from data_prep.catalogue.lookup import data_set_named, data_set_of, labels_from_names
 from data_prep.catalogue.video_names import is_normal_label, label_tokens, match_key
-from data_prep.dataset.videos import one_kind
+from data_prep.dataset.videos import Span, one_kind
 from data_prep.sources.faults import Fault, Weight
-from data_prep.sources.lists import TRAIN, VideoList
+from data_prep.sources.lists import TRAIN, ListEntry, VideoList
 from refinevad_jax.data.taxonomy import Taxonomy, fault_of_name, shown
 from refinevad_jax.errors import UserError
 
@@ -92,17 +92,17 @@ def label_faults(read: VideoList, taxonomy: Taxonomy | None) -> list[Fault]:
                 break
             if row.label != rows[0].label:
                 first = f"{rows[0].label!r} in line {rows[0].line}"
-                differing.append(f"{place} is {row.label!r} here, {first}")
+                differing.append(f"{place} is {row.label!r} here, {first}{_written(row, rows[0])}")
                 break
             if (row.crop or 0) in crops:  # crop 0 of Roc-Ng's files carries no number
                 of_crop = "" if row.crop is None else f", crop {row.crop}"
-                twice.append(f"{place}{of_crop} appears twice")
+                twice.append(f"{place}{of_crop} appears twice{_written(row, rows[0])}")
                 break
             crops.add(row.crop or 0)
         label = rows[0].label
         if label is None:
             continue
-        if _contradicts_name(video, from_names[video], label, normal_by(taxonomy)):
+        if _contradicts_name(video, from_names[video], label, taxonomy):
             named.append(f"{read.source}:{rows[0].line}: video {video} is labelled {label}")
         if taxonomy is not None:
             unknown.setdefault(label, []).append(f"{read.source}:{rows[0].line}: video {video}")
@@ -183,6 +183,22 @@ def split_faults(lists: Sequence[VideoList], taxonomy: Taxonomy | None) -> list[
     return faults
 
 
+def in_classes_of(truth: Annotations, taxonomy: Taxonomy | None) -> Annotations:
+    """A truth whose spans have no category if theirs says no more than "an anomaly".
+
+    Names of ShanghaiTech's videos say `Abnormal`, tables say 1; a taxonomy may have such a class.
+    """
+    if taxonomy is None:
+        return truth
+
+    def stripped(span: Span) -> Span:
+        said = span.category in _ONE and not classes_of(span.category, taxonomy)
+        return dataclasses.replace(span, category=None) if said else span
+
+    spans = {video: tuple(map(stripped, found)) for video, found in truth.spans.items()}
+    return dataclasses.replace(truth, spans=spans)
+
+
 def span_faults(
     truth: Annotations, labels: Mapping[str, str | None], taxonomy: Taxonomy | None
 ) -> list[Fault]:
@@ -253,6 +269,13 @@ def twin_faults(
     ]
 
 
+def _written(row: ListEntry, first: ListEntry) -> str:
+    """How two rows of one video write it, if they are not of two crops."""
+    if row.path == first.path or row.crop != first.crop:
+        return ""
+    return f" ({row.path} and {first.path} have one name)"
+
+
 def _fault_of(label: str, taxonomy: Taxonomy) -> str:
     try:
         taxonomy.multi_hot(label)
@@ -262,29 +285,33 @@ def _fault_of(label: str, taxonomy: Taxonomy) -> str:
     return ""
 
 
-def _contradicts_name(video: str, stated: str | None, label: str, is_normal: IsNormal) -> bool:
+def _contradicts_name(
+    video: str, stated: str | None, label: str, taxonomy: Taxonomy | None
+) -> bool:
     """Whether a label cannot be meant for a video whose name states another."""
     if stated is None:
         return False
-    if is_normal_label(stated) != is_normal(label):
+    if is_normal_label(stated) != normal_by(taxonomy)(label):
         return True
     data_set = data_set_named(data_set_of(video))
     if is_normal_label(stated) or data_set is None or not data_set.names_state_category:
         return False
+    if taxonomy is not None and _fault_of(stated, taxonomy):
+        return False  # own classes of videos that are named like a release's
     tokens = [{token.lower() for token in label_tokens(text)} for text in (stated, label)]
     return tokens[0] != tokens[1]
 
 
 def _overlap(lists: Sequence[VideoList]) -> Fault:
     """Videos that are in two lists, whichever way these write their names."""
-    seen: dict[str, str] = {}
+    seen: dict[str, tuple[int, str]] = {}
     common = []
-    for read in lists:
+    for place, read in enumerate(lists):
         for video, rows in read.videos.items():
             here = f"{read.source}:{rows[0].line}"
-            earlier = seen.setdefault(match_key(video), here)
-            if earlier != here:
-                common.append(f"{here}: video {video} appears twice, first at {earlier}")
+            earlier = seen.setdefault(match_key(video), (place, here))
+            if earlier != (place, here):
+                common.append(f"{here}: video {video} appears twice, first at {earlier[1]}")
     return Fault(
         "videos in two lists",
         tuple(common),

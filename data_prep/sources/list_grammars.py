@@ -24,6 +24,7 @@ _LABELS = re.compile(r"labels?|class([ _-]?name)?|category|target|anomaly|abnorm
 _RECORDING = "source"  # the recording that a video is a piece of
 # Those of a truth, which data_prep.annotations reads.
 _TIMES = re.compile(r"(start|end|begin|stop|onset|offset|from|to|glance)(_.*)?|segments?|events?")
+_SPLIT = re.compile(r"split|subset|partition|phase")
 _SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing")
 _WORD = re.compile(r"[^\s,;|]+").fullmatch
 _FEWEST_FRAMES = 16  # of one segment: what is below is no number of frames
@@ -52,7 +53,12 @@ def read_rows(
     if content.lstrip()[:1] in ("{", "["):
         return _read_json(content, path, split)
     _refuse_classes(lines, path)
-    return _read_table(lines, path) or _read_divided(lines) or _read_label_first(lines)
+    return (
+        _read_table(lines, path, split)
+        or _read_divided(lines)
+        or _read_label_first(lines)
+        or _read_counted(lines)
+    )
 
 
 def is_file(text: str) -> bool:
@@ -86,7 +92,28 @@ def _refuse_classes(lines: Sequence[Line], path: pathlib.Path) -> None:
         )
 
 
-def _read_table(lines: Sequence[Line], path: pathlib.Path) -> Rows | None:
+def _of_split(value: str, split: str) -> bool:
+    """Whether a word means a split: `training` means `train`."""
+    return value.lower()[:3] == split.lower()[:3]
+
+
+def _chosen(
+    rows: Sequence[Row], splits: Mapping[int, str], split: str, path: pathlib.Path
+) -> tuple[list[Row], tuple[str, ...]]:
+    """The rows of one split, and how they were chosen; all, if it is not known which is wanted.
+
+    splits: what each row states, by its line. Raises UserError if none is of the split.
+    """
+    stated = sorted(set(splits.values()))
+    if not split or not splits or any(value.lower() not in _SPLITS for value in stated):
+        return list(rows), ()
+    found = [row for row in rows if _of_split(splits.get(row[0], ""), split)]
+    if not found:
+        raise UserError(f"{path}: no row of {split!r} in it; its rows are of {', '.join(stated)}")
+    return found, (f"{len(found)} of {len(rows)} rows are of the split {split}",)
+
+
+def _read_table(lines: Sequence[Line], path: pathlib.Path, split: str) -> Rows | None:
     """A table whose header has a column of names and one of labels, among others."""
     delimiter = next((mark for mark in "\t;,|" if mark in lines[0][1]), None)
     if delimiter is None:
@@ -101,8 +128,10 @@ def _read_table(lines: Sequence[Line], path: pathlib.Path) -> Rows | None:
     if name is None or label is None or usual or any(map(_TIMES.fullmatch, columns)):
         return None
     recording = columns.index(_RECORDING) if _RECORDING in columns else None
+    part = next((i for i, one in enumerate(columns) if _SPLIT.fullmatch(one)), None)
     rows: list[Row] = []
     recordings: dict[int, str] = {}
+    splits: dict[int, str] = {}
     for line in lines[1:]:
         cells = [cell.strip() for cell in _cells(line, path, delimiter)]
         if len(cells) != len(header) or not (cells[name] and cells[label]):
@@ -113,8 +142,12 @@ def _read_table(lines: Sequence[Line], path: pathlib.Path) -> Rows | None:
         rows.append((line[0], cells[name], _label(cells[label], f"{path}:{line[0]}")))
         if recording is not None:
             recordings[line[0]] = cells[recording]
-    others = [cell for i, cell in enumerate(header) if i not in (name, label, recording)]
-    notes = (f"columns that are not read: {', '.join(others)}",) if others else ()
+        if part is not None:
+            splits[line[0]] = cells[part]
+    rows, notes = _chosen(rows, splits, split, path)
+    used = (name, label, recording, *([part] if notes else []))
+    others = [cell for i, cell in enumerate(header) if cell and i not in used]
+    notes += (f"columns that are not read: {', '.join(others)}",) if others else ()
     return Rows(f"table of {header[name]} and {header[label]}", rows, notes, recordings)
 
 
@@ -154,6 +187,20 @@ def _read_label_first(lines: Sequence[Line]) -> Rows | None:
     return None
 
 
+def _read_counted(lines: Sequence[Line]) -> Rows | None:
+    """`path frames label`, as recognisers of actions have it; spans end after they begin."""
+    parts = [(i, line.rsplit(maxsplit=2)) for i, line in lines]
+    if not all(
+        len(p) == 3 and p[1].isdecimal() and p[2] in ("0", "1") and (is_file(p[0]) or _WORD(p[0]))
+        for _, p in parts
+    ):
+        return None
+    if min(int(frames) for _, (_, frames, _) in parts) < _FEWEST_FRAMES:
+        return None
+    rows: list[Row] = [(i, name, _label(label, f"line {i}")) for i, (name, _, label) in parts]
+    return Rows("path, frames and label per line", rows, ("the frames of each line are not read",))
+
+
 def _read_json(content: str, path: pathlib.Path, split: str) -> Rows | None:
     """Names, or names with labels: a list, a mapping, JSON lines, or one of these per split."""
     try:
@@ -164,21 +211,33 @@ def _read_json(content: str, path: pathlib.Path, split: str) -> Rows | None:
         except (ValueError, RecursionError):
             return None  # data_prep.annotations says what is wrong
     if isinstance(value, dict) and value and all(key.lower() in _SPLITS for key in value):
-        if split not in value:
+        key = next((key for key in value if split and _of_split(key, split)), "")
+        if not key:
             names = ", ".join(value)
             asked = f"no {split!r} among them" if split else "one list is needed"
             raise UserError(f"{path}: it holds the lists {names}; {asked}: save each to a file")
-        value = value[split]
+        value = value[key]
     entries = _json_entries(value, path)
     if not entries:
         return None
+    splits = {}
+    if all(isinstance(one, dict) for one in (value.values() if isinstance(value, dict) else value)):
+        each = list(value.values() if isinstance(value, dict) else value)
+        splits = {i: str(one.get(_key(one, _SPLIT), "")) for i, one in enumerate(each, 1)}
+    entries, notes = _chosen(entries, splits, split, path)
     stated = any(label is not None for _, _, label in entries)
-    return Rows("JSON of names and labels" if stated else "JSON of names", entries)
+    return Rows("JSON of names and labels" if stated else "JSON of names", entries, notes)
 
 
 def _json_entries(value: Any, path: pathlib.Path) -> list[Row]:
     """Rows of a JSON list or mapping, [] if it is something else."""
-    if isinstance(value, dict):
+    if isinstance(value, dict) and all(map(_are_files, value.values())):
+        pairs = [(name, label) for label, names in value.items() for name in names]
+    elif isinstance(value, list) and all(isinstance(one, list) and len(one) == 2 for one in value):
+        if not all(isinstance(one, str) and is_file(one) for one, _ in value):
+            return []
+        pairs = [tuple(one) for one in value]
+    elif isinstance(value, dict):
         if not all(isinstance(label, str) or label in (0, 1) for label in value.values()):
             if not all(isinstance(one, dict) and _key(one, _LABELS) for one in value.values()):
                 return []
@@ -204,6 +263,11 @@ def _json_entries(value: Any, path: pathlib.Path) -> list[Row]:
             raise UserError(f"{place}: a name and a label are expected, not {name!r:.40}")
         rows.append((i, name, None if label is None else _label(label, place)))
     return rows
+
+
+def _are_files(value: Any) -> bool:
+    """Whether a value is a list of files."""
+    return isinstance(value, list) and all(isinstance(one, str) and is_file(one) for one in value)
 
 
 def _key(entry: Mapping[str, Any], kind: re.Pattern[str]) -> str:

@@ -28,6 +28,7 @@ from data_prep.sources.features import (
     read_shapes,
 )
 from data_prep.sources.labels import (
+    in_classes_of,
     in_words_of,
     label_faults,
     normal_by,
@@ -305,6 +306,7 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
             segments=segments,
             frames_per_segment=request.frames_per_segment,
         )
+        truth = in_classes_of(truth, request.taxonomy)
         listed_labels = {video.video_id: video.label for video in listed}
         tell(span_faults(truth, listed_labels, request.taxonomy))
         videos = add_truth(videos, truth, info, counts, segments)

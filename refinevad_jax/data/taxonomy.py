@@ -6,6 +6,7 @@ released lists write them: `RoadAccidents` (UCF-Crime), `B2-B6-G` (XD-Violence),
 
 import dataclasses
 import difflib
+import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
@@ -100,6 +101,9 @@ class Taxonomy:
         known = {name.lower(): name for name in (*self.categories, *self.display_names)}
         known |= {name.lower(): name for name in self.normal}
         bare = token.strip(" \t\"'.,;").removesuffix(".0").lower()
+        denied = re.fullmatch(r"no[nt]?[ _-]?(.+)", bare)
+        if denied and difflib.get_close_matches(denied[1], known, n=1):
+            return " (if it means normal, write it under 'normal' in the taxonomy)"
         found = difflib.get_close_matches(bare, known, n=1)
         return f" (did you mean {known[found[0]]!r}?)" if found else ""
 

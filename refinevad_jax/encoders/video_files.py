@@ -1,5 +1,6 @@
 """Which files are videos: by their suffix or, if that does not tell, by opening them."""
 
+import collections
 import dataclasses
 import os
 import pathlib
@@ -8,6 +9,7 @@ import unicodedata
 import urllib.parse
 from collections.abc import Iterator, Sequence
 
+from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
 from refinevad_jax.encoders.video import SUFFIXES, Video, import_av
 from refinevad_jax.errors import UserError
 
@@ -20,7 +22,9 @@ _OTHERS = (
     ".md5 .py .ipynb .sh .bat .ps1 .exe .db .sqlite .lock .bak .mp3 .wav .flac .aac .m4a .opus"
 )
 _DRAWN = ("ansi", "bintext", "idf", "xbin")  # FFmpeg's codecs that draw text files
+_PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 _MOST_NAMED = 10
+_MOST_ALIKE = 5  # files of one folder, suffix and reason that are named one by one
 _OTHER = "not a video"
 # `.264` and `.265` inside a name are as likely a part of it: Movie.x.264.mp4.
 _INNER = [suffix for suffix in SUFFIXES if suffix not in (".264", ".265")]
@@ -152,9 +156,33 @@ def holds_video(path: pathlib.Path) -> bool:
 
 
 def left_out_note(left_out: dict[pathlib.Path, str], folder: pathlib.Path) -> str:
-    """Which files were left out and why, for a message: their number and the first of them."""
-    named = [f"{_below(path, folder)} ({why})" for path, why in sorted(left_out.items())]
-    return f"{len(named)} left out: {some(named)}"
+    """Which files were left out and why, for a message: their number and the first of them.
+
+    Many of one kind in one folder, as the frames of a video, are one entry.
+    """
+    kinds = collections.Counter((path.parent, path.suffix, why) for path, why in left_out.items())
+    named = []
+    for path, why in sorted(left_out.items()):
+        count = kinds[path.parent, path.suffix, why]
+        if count <= _MOST_ALIKE:
+            named.append(f"{_below(path, folder)} ({why})")
+        else:
+            every = _below(path.with_name(f"*{path.suffix}"), folder)
+            named.append(f"{every} ({count} files, {why})")
+    named = list(dict.fromkeys(named))
+    return f"{len(left_out)} left out: {some(named)}{_advice(left_out)}"
+
+
+def _advice(left_out: dict[pathlib.Path, str]) -> str:
+    """How to use pictures, if there are enough for a video."""
+    pictures = [path for path in sorted(left_out) if path.suffix.lower() in _PICTURES]
+    if len(pictures) < FRAMES_PER_SEGMENT:
+        return ""
+    return (
+        f"; pictures are not read: make a video of each folder of frames, as in ffmpeg -framerate "
+        f"25 -pattern_type glob -i '{pictures[0].parent.name}/*{pictures[0].suffix}' "
+        f"{pictures[0].parent.name}.mp4"
+    )
 
 
 def some(names: Sequence[str]) -> str:

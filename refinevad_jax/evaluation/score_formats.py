@@ -65,7 +65,7 @@ def read_content(path: pathlib.Path) -> tuple[dict[str, np.ndarray] | np.ndarray
 def content_sha256(path: pathlib.Path) -> str:
     """SHA-256 of a file of scores, or of the names and digests of a folder's files."""
     if path.is_dir():
-        return json_sha256({file.name: file_sha256(file) for file in _files(path)})
+        return json_sha256({_below(file, path): file_sha256(file) for file in _files(path)})
     return file_sha256(path)
 
 
@@ -82,12 +82,16 @@ def _refuse_pickles(path: pathlib.Path) -> None:
 
 
 def _files(folder: pathlib.Path) -> list[pathlib.Path]:
-    files = [path for path in sorted(folder.iterdir()) if path.is_file()]
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     return [path for path in files if path.suffix.lower() in (".npy", ".json", *TABLES)]
 
 
+def _below(path: pathlib.Path, folder: pathlib.Path) -> str:
+    return path.relative_to(folder).as_posix()
+
+
 def _read_folder(folder: pathlib.Path) -> tuple[dict[str, np.ndarray], list[str]]:
-    """One video per file, named by the file."""
+    """One video per file, named by the file and its folders."""
     if (folder / "metrics.json").exists():
         raise UserError(f"{folder}: an evaluation, which is done: its numbers are in metrics.json")
     found: dict[str, np.ndarray] = {}
@@ -98,15 +102,17 @@ def _read_folder(folder: pathlib.Path) -> tuple[dict[str, np.ndarray], list[str]
             if len(content) != 1:
                 raise UserError(f"{path}: scores of {len(content)} videos; a file holds one here")
             (content,) = content.values()
-        if path.stem in found:
+        name = _below(path.with_suffix(""), folder)
+        if name in found:
             raise UserError(f"{path}: another file there has the same name; keep one of them")
-        found[path.stem] = content
+        found[name] = content
     if not found:
         raise UserError(
             f"{folder}: a folder without a file per video, .npy, .json or {', '.join(TABLES)}; "
             "name the file of scores"
         )
-    others = sorted(path.name for path in folder.iterdir() if path not in files)
+    known = {*files, *(parent for file in files for parent in file.parents)}
+    others = sorted(_below(path, folder) for path in folder.rglob("*") if path not in known)
     left = f"left out of the folder: {', '.join(others[:4])}{', ...' if others[4:] else ''}"
     return found, [left] if others else []
 

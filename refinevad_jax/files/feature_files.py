@@ -5,6 +5,7 @@ file, `features.h5/Abuse028`. The kind of a file is told by its bytes, not by it
 one video.
 """
 
+import collections
 import contextlib
 import csv
 import dataclasses
@@ -30,6 +31,8 @@ UNSAFE = (".pt", ".pth", ".pkl", ".pickle")  # found, to say how to convert them
 CROP_COUNTS = (1, 5, 10)
 _WIDTHS = (128, 256, 384, 400, 512, 768, 1024, 1280, 2048, 4096)  # D of the encoders of the field
 _NAMED = ("features", "feature", "feats", "feat")  # the array that is meant, of several
+# Arrays that several videos have, each of its own.
+_MODALITIES = ("rgb", "flow", "audio", "visual", "text", "i3d", "clip", "c3d", "swin", "vggish")
 _ROW_NUMBERS = ("", "index", "unnamed: 0", "row", "segment", "snippet", "clip", "frame", "id")
 _SHAPES = "(T, D), (T, crops, D) or (crops, T, D)"
 _MAX_MEMBERS = 100_000
@@ -263,9 +266,12 @@ def _videos(path: pathlib.Path) -> list[str]:
         groups.setdefault(name.rpartition("/")[0], []).append(name)
     for group, names in groups.items():
         one = _meant({name: headers[name] for name in names}) if group else None
-        found += [group] if one else names
-    ends = [name.rpartition("/")[2] for name in found]
-    if len(set(ends)) < len(ends) and any("/" in name for name in found):
+        # A group is a video if its array is called as those of all others; Fire/v1 is in a class.
+        end = one and one.rpartition("/")[2]
+        alone = all(within == [f"{other}/{end}"] for other, within in groups.items())
+        found += [group] if end and (end.lower() in _NAMED or alone) else names
+    ends = collections.Counter(name.rpartition("/")[2].lower() for name in found if "/" in name)
+    if any(ends[word] > 1 for word in _MODALITIES):
         raise UserError(
             f"{path}: it holds {_and_more(found)}; name the features of each video 'features'"
         )

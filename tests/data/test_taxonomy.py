@@ -52,6 +52,8 @@ def test_unreadable_labels_are_refused(label):
 def test_an_unknown_label_is_answered_with_the_known_ones():
     with pytest.raises(UserError, match=r"'Looting'.*Abuse, Arrest.*Normal, A for normal"):
         UCF_CRIME.multi_hot("Looting")
+    with pytest.raises(UserError, match=r"'NonFighting' \(if it means normal, write it under"):
+        UCF_CRIME.multi_hot("NonFighting")
 
 
 def test_a_span_has_one_category_or_several():

@@ -271,6 +271,33 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         {"train.csv": rows(*TRAIN, "x\ay,Fight"), "f/x\ay.npy": X},
         REFUSED,
     ),
+    "own classes, named like a release's": (
+        {
+            "train.csv": rows(*TRAIN, "Fighting001,Fight", "Shooting002,Fire"),
+            "f/Fighting001.npy": features("y"),
+            "f/Shooting002.npy": features("x", length=5),
+        },
+        TAKEN,
+    ),
+    "one file for both splits": (
+        {"train.csv": rows(*TRAIN, *TEST), "test.csv": rows(*TRAIN, *TEST)},
+        REFUSED,
+    ),
+    "a column of splits": (
+        {
+            f"{split}.csv": rows(
+                *(f"{row},train" for row in TRAIN),
+                *(f"{row},testing" for row in TEST),
+                header="video,label,subset",
+            )
+            for split in ("train", "test")
+        },
+        TAKEN,
+    ),
+    "a truth of any anomaly": (
+        {"truth.txt": rows(*(row.replace("Fire", "Abnormal") for row in TRUTH), header="")},
+        TAKEN,
+    ),
     "a label that the name contradicts": (
         {
             "train.csv": rows(*TRAIN, "Normal_Videos001_x264,Fight"),

@@ -55,6 +55,8 @@ def crops(stem: str, count: int) -> list[str]:
         (["a_rgb.npy", "b_rgb.npy"], ["a", "b"]),
         (["a__vggish.npy", "b__vggish.npy"], ["a", "b"]),
         (["a_RGB.npy", "b_rgb.npy"], ["a_RGB", "b_rgb"]),
+        (["a.mp4_i3d.npy", "b.mp4_i3d.npy"], ["a", "b"]),
+        (["a.npy.npy", "b.txt.npy"], ["a", "b"]),
         (["a_i3d.npy", "b.npy"], ["a_i3d", "b"]),
         (["x_i3d.avi", "y_i3d.avi"], ["x_i3d", "y_i3d"]),
         # Folders
@@ -63,6 +65,7 @@ def crops(stem: str, count: int) -> list[str]:
         (["D:\\v\\normal\\1.avi", "D:\\v\\fight\\1.avi"], ["normal/1", "fight/1"]),
         (["./a/1.npy", "a/1.npy", "b/1.npy"], ["a/1", "a/1", "b/1"]),
         (["1.mp4", "sub/1.mp4", "sub/2.mp4"], ["1", "sub/1", "2"]),
+        (["frames/v1/", "frames\\v2\\"], ["v1", "v2"]),
         (["x/Abuse028_x264.npy", "y/Abuse028_x264__1.npy"], ["Abuse028_x264"] * 2),
         (["x/Abuse028.npy", "y/Abuse028.npy"], ["x/Abuse028", "y/Abuse028"]),
         # Suffixes

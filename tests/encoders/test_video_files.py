@@ -53,6 +53,15 @@ def test_without_suffix(name: str, expected: str) -> None:
     assert without_suffix(name) == expected
 
 
+def test_frames_of_a_video_are_one_entry(tmp_path: pathlib.Path) -> None:
+    frames = {tmp_path / f"v/{i:03d}.jpg": "not a video" for i in range(16)}
+    assert left_out_note(frames | {tmp_path / "a.txt": "not a video"}, tmp_path) == (
+        "17 left out: a.txt (not a video), v/*.jpg (16 files, not a video); pictures are not read: "
+        "make a video of each folder of frames, as in ffmpeg -framerate 25 -pattern_type glob -i "
+        "'v/*.jpg' v.mp4"
+    )
+
+
 def test_a_folder_is_searched_and_what_is_left_out_is_said(
     content: bytes, tmp_path: pathlib.Path
 ) -> None:

@@ -90,12 +90,14 @@ def test_formats(tmp_path: pathlib.Path, name: str, content: str | bytes, note: 
     assert bool(others) == bool(note) and note in " ".join(others)
 
 
-@pytest.mark.parametrize("suffix", [".npy", ".txt", ".json", ".csv"])
+@pytest.mark.parametrize("suffix", [".npy", ".txt", ".json", ".csv", "/of.npy"])
 def test_a_folder_with_a_file_per_video(tmp_path: pathlib.Path, suffix: str) -> None:
     folder = tmp_path / "scores"
-    folder.mkdir()
+    within = folder / "fight" if suffix.startswith("/") else folder
+    suffix = suffix.removeprefix("/of")
+    within.mkdir(parents=True)
     for video, values in LISTS.items():
-        path = folder / f"{video}{suffix}"
+        path = within / f"{video}{suffix}"
         if suffix == ".npy":
             np.save(path, values)
         else:

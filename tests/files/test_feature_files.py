@@ -179,6 +179,23 @@ def test_videos_in_one_file(tmp_path: pathlib.Path, name: str, pack: Callable[..
     assert {feature_files.file_of(path) for path in paths} == {tmp_path / name}
 
 
+@pytest.mark.parametrize(
+    ("arrays", "expected"),
+    [
+        (["Fight/1", "Fight/2", "NonFight/1"], ["Fight/1", "Fight/2", "NonFight/1"]),
+        (["Fight/1", "Fire/2"], ["Fight/1", "Fire/2"]),
+        (["v1/x", "v2/x"], ["v1", "v2"]),
+        (["train/v1/features", "test/v2/features"], ["test/v2", "train/v1"]),
+    ],
+)
+def test_classes_in_one_file(
+    tmp_path: pathlib.Path, arrays: list[str], expected: list[str]
+) -> None:
+    path = tmp_path / "all.npz"
+    path.write_bytes(npz(**dict.fromkeys(arrays, X)))
+    assert sorted(feature_paths(path)) == [path / name for name in expected]
+
+
 def test_which_array_belongs_to_which_video(tmp_path: pathlib.Path) -> None:
     for video in ("v1", "v2"):
         (tmp_path / f"{video}.npz").write_bytes(npz(rgb=X, flow=X))

@@ -103,11 +103,11 @@ def test_csv(clip: pathlib.Path, tmp_path: pathlib.Path) -> None:
         (lambda root: (root / "normal").rename(root / "calm"), "no label is normal by its name"),
         (lambda root: shutil.rmtree(root / "normal"), "no label is normal by its name"),
         (
-            lambda root: (
-                (root / "normal").rename(root / "val"),
-                (root / "fight").rename(root / "Train"),
-            ),
-            "are splits, not labels",
+            lambda root: [
+                (root / old).rename(root / new)
+                for old, new in (("normal", "val"), ("fight", "Train"))
+            ],
+            "Train, val are splits, not labels",
         ),
         (lambda root: shutil.rmtree(root / "fight"), "all videos are normal"),
         (lambda root: (root / "normal" / "2.mp4").unlink(), "1 normal video; training needs 2"),

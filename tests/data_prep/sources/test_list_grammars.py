@@ -36,6 +36,20 @@ FLAGS = [("a.mp4", "Abnormal"), ("b.mp4", "Normal")]
         ('[{"path":"a.mp4","labels":["Fighting","Abuse"]}]', [("a.mp4", "Fighting,Abuse")], ""),
         ('["a.mp4", "b.mp4"]', [("a.mp4", None), ("b.mp4", None)], ""),
         ('{"test": ["b.mp4"], "train": {"a.mp4": "Fighting", "b.mp4": "Normal"}}', FIGHT, ""),
+        ('{"Fighting": ["a.mp4"], "Normal": ["b.mp4"]}', FIGHT, ""),
+        ('[["a.mp4", "Fighting"], ["b.mp4", "Normal"]]', FIGHT, ""),
+        ("a.mp4 120 1\nb.mp4 90 0\n", FLAGS, "frames of each line"),
+        (
+            "path,label,subset\nz.mp4,Normal,testing\na.mp4,Fighting,training\n",
+            FIGHT[:1],
+            "1 of 2 rows",
+        ),
+        (
+            '{"z": {"label": "x", "split": "Test"}, '
+            '"a.mp4": {"label": "Fighting", "split": "train"}}',
+            FIGHT[:1],
+            "1 of 2 rows",
+        ),
         ("a.mp4|120|[]\nb.mp4|300|[20, 40, -1, -1]\n", [("a", None), ("b", None)], ""),
         # Of these, the first word is part of the name.
         ("Camera 1.mp4\nCamera 2.mp4\n", [("Camera 1.mp4", None), ("Camera 2.mp4", None)], ""),
@@ -56,6 +70,7 @@ def test_lists(tmp_path: pathlib.Path, text: str, rows: list, note: str) -> None
         ("a.mp4 1\nb.mp4 2\nc.mp4 3\n", "txt:1: the numbers 1 to 3 may be classes"),
         ("a.npy 0\nb.npy 5\n", "the numbers 0 to 5 may be classes"),
         ("id,path,label\n1,a.mp4,3\n", "txt:2: 3 may be a class"),
+        ("path,label,split\na.mp4,Fight,train\n", "no row of 'val' in it; its rows are of train"),
         ("id,path,label\n1,a.mp4\n", "txt:2: '1,a.mp4' is not 'id,path,label'"),
         ('{"train": ["a.mp4"], "test": ["b.mp4"]}', "the lists train, test; no 'val' among them"),
         ('[{"video": 3, "label": "x"}]', "entry 1: a name and a label are expected"),
