@@ -28,6 +28,7 @@ TIMES_NAMES = (
     *("temporal coordinates", "segment", "interval", "span", "timestamp", "range", "times"),
     *("anomalies", "annotations", "instances", "temporal annotations", "anomaly spans", "time"),
     *("abnormal frames", "anomaly frames", "anomalous frames", "frame range", "frame ranges"),
+    *("time range", "time ranges", "time interval", "time intervals", "time span", "time spans"),
     *("anomaly segments", "abnormal segments", "anomaly intervals", "temporal label", "z"),
 )
 FRAME_NAMES = (
@@ -49,7 +50,7 @@ _STARTS = frozenset(
 _ENDS = frozenset(
     (
         *("end", "ends", "stop", "stops", "ending", "offset", "to", "until", "till"),
-        *("out", "tmax", "last", "finish", "exit", "through", "et"),
+        *("out", "tmax", "last", "finish", "exit", "through", "et", "ed"),
     )
 )
 _DURATIONS = frozenset(("duration", "dur", "length", "len"))
@@ -63,6 +64,8 @@ _OTHER = frozenset(
 _OF_VIDEO = frozenset(
     ("video", "total", "media", "movie", "file", "clip", "observation", "recording")
 )
+# Of them those that surely mean one video.
+_ONE_VIDEO = _OF_VIDEO - {"total", "observation"}
 _SCALES = {
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
     **dict.fromkeys(("ms", "msec", "msecs", "millis", "millisecond", "milliseconds"), 1e-3),
@@ -121,7 +124,8 @@ class Columns:
         frame: the number of one frame per row.
         time: the time of a row that is START or STOP.
         status: says START or STOP.
-        num_frames, fps: of the video.
+        flag: says whether the row is anomalous, beside labels.
+        num_frames, fps, video_duration: of the video.
     """
 
     video: str | None = None
@@ -136,6 +140,8 @@ class Columns:
     status: str | None = None
     num_frames: str | None = None
     fps: str | None = None
+    video_duration: Column | None = None
+    flag: str | None = None
 
     @property
     def has_events(self) -> bool:
@@ -148,9 +154,10 @@ class Columns:
 
     def used(self) -> set[str]:
         """The names of all columns that are read."""
-        timed = [self.start, self.end, self.duration, self.times, self.time]
+        timed = [self.start, self.end, self.duration, self.times, self.time, self.video_duration]
         timed += [column for pair in self.more for column in pair]
         named = (self.video, *self.labels, self.frame, self.status, self.num_frames, self.fps)
+        named += (self.flag,)
         return {c.name for c in timed if c} | {name for name in named if name}
 
 
@@ -167,6 +174,11 @@ def words_of(name: str) -> list[str]:
     return words
 
 
+def is_flag_name(name: str) -> bool:
+    """Whether a column of this name may say 0 or 1 for normal or anomalous."""
+    return bool({"anomaly", "anomalous", "abnormal"} & set(words_of(name)))
+
+
 def understand(names: Sequence[str], filled: Iterable[str] = ()) -> Columns:
     """What the columns of these names mean.
 
@@ -178,9 +190,13 @@ def understand(names: Sequence[str], filled: Iterable[str] = ()) -> Columns:
     words = {name: words_of(name) for name in names if name}
     start, end, *more = _pairs(words, set(filled))
     times, durations = _best(words, TIMES_NAMES), []
+    of_video = None
     for name, parts in words.items():
         if _DURATIONS & set(parts) and not _OF_VIDEO & set(parts):
             durations.append(_column(name, parts))
+        elif _DURATIONS & set(parts) and _ONE_VIDEO & set(parts):
+            column = _column(name, parts)
+            of_video = of_video or (column if column.unit in ("", "seconds") else None)
     own = [d for d in durations if start and d.unit == start.unit] or durations
     taken = {column.name for column in (start, end, *more) if column}
     rest = {name: parts for name, parts in words.items() if name not in taken}
@@ -218,6 +234,7 @@ def understand(names: Sequence[str], filled: Iterable[str] = ()) -> Columns:
         status=status if not start else None,
         num_frames=_best(rest, NUM_FRAMES_NAMES),
         fps=_best(rest, FPS_NAMES),
+        video_duration=of_video,
     )
 
 

@@ -17,7 +17,7 @@ from data_prep.annotations.table_files import read_table, read_unnamed
 from data_prep.annotations.text import read_text
 from data_prep.annotations.vectors import (
     concatenation_message,
-    parse_values,
+    parse_mask,
     read_packed,
     read_vectors,
 )
@@ -90,9 +90,16 @@ def _read_directory(path: pathlib.Path) -> Annotations:
             "name the annotation file"
         )
     texts = {file: read_lines(file) for file in files}
-    masks = {file.stem: parse_values(text.split()) for file, text in texts.items()}
-    if all(masks.values()):
-        vectors = {name: np.array(values) for name, values in masks.items()}
+    masks = {file: parse_mask(text) for file, text in texts.items()}
+    if any(masks.values()):
+        vectors = {file.stem: np.array(values) for file, values in masks.items() if values}
+        if len(vectors) < len(files):
+            one = next(file for file in files if masks[file])
+            other = next(file for file in files if not masks[file])
+            raise UserError(
+                f"{other}: not one 0 or 1 (or 0 or 255) per frame, as {one.name} has; write all "
+                "files of the folder in one way"
+            )
         return read_vectors(vectors, str(path), "0/1 values in text files, one file per video")
     return joined([_read_content(text, file) for file, text in texts.items()], str(path))
 

@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from data_prep.annotations.columns import Column, Columns, understand
+from data_prep.annotations.columns import TIER_NAMES, Column, Columns, is_flag_name, understand
 from data_prep.annotations.frames import FrameRow, read_frame_rows
-from data_prep.annotations.labels import category_word, is_normal_word, listed
+from data_prep.annotations.labels import category_word, flag_of, is_normal_word, listed
 from data_prep.annotations.record import Annotations, Builder, Stretch
 from data_prep.annotations.times import Time, find_time, is_blank, pairs_of, read_time
 from data_prep.dataset.videos import Span
@@ -59,7 +59,7 @@ def read_rows(
     """
     timed = [row for _, row in rows if any(find_time(value) for value in row.values())]
     filled = [name for name in names if all(not is_blank(row.get(name)) for row in timed)]
-    columns = understand(names, filled)
+    columns = _with_flag(understand(names, filled), rows, names, filled)
     if columns.times and not any(pairs_of(row.get(columns.times.name)) for _, row in rows):
         columns = dataclasses.replace(columns, times=None)
     if not rows or not (columns.has_events or columns.frame):
@@ -79,7 +79,11 @@ def read_rows(
     if columns.frame and not columns.has_events:
         return _read_frames(rows, columns, source, kind, stem, (*notes, *_as_note(ignored)))
     events = list(_events(rows, columns, stem))
-    unit, reason = _unit_of(events, columns, source)
+    if columns.times and (
+        moments := sum(_is_moment(row.get(columns.times.name)) for _, row in rows)
+    ):
+        notes.append(f"marks at a single moment are no spans and were left out: {moments}")
+    unit, reason, question = _unit_of(events, columns, source)
     builder = Builder(f"{kind} ({_in_words(unit)})", source, unit=unit)
     found = _add(events, rows, columns, unit, builder)
     anomalous = [event for event in events if event.start and not is_normal_word(event.label)]
@@ -90,7 +94,55 @@ def read_rows(
         f"events: {found}, videos: {len({event.video for event in events})}, from "
         f"{_described(columns)}, in {_in_words(unit)}{named}{ignored}",
     )
-    return builder.build(notes=tuple(notes), unit_reason=reason)
+    return builder.build(
+        notes=tuple(notes),
+        unit_reason=reason,
+        unit_fixed=_fixed(events, columns),
+        unit_question=question,
+    )
+
+
+def _with_flag(
+    columns: Columns, rows: Sequence[Row], names: Sequence[str], filled: Sequence[str]
+) -> Columns:
+    """The columns, with one that says 0 or 1 apart from the one that names the class.
+
+    Raises UserError for a row whose class is no word for normal and whose label is 0, if the name
+    of that column does not say what the numbers are.
+    """
+    for name in [n for n in names if n and (is_flag_name(n) or n in columns.labels[:1])]:
+        flags = {place: flag_of(row.get(name)) for place, row in rows}
+        blank = all(is_blank(row.get(name)) for _, row in rows)
+        if blank or not all(
+            flags[place] is not None or is_blank(row.get(name)) for place, row in rows
+        ):
+            continue
+        other = understand([n for n in names if n != name], filled)
+        if not other.labels or not set(other.labels) - set(TIER_NAMES):
+            continue
+        if is_flag_name(name):
+            return dataclasses.replace(other, flag=name)
+        for place, row in rows:
+            label = label_of(row, other)
+            if flags[place] is False and label and not is_normal_word(label):
+                raise UserError(
+                    f"{place}: {row[name]} in '{name}' and {label[:40]!r} in '{other.labels[0]}'; "
+                    f"name '{name}' is_anomaly if 0 means normal, or leave the column out"
+                )
+        return other
+    return columns
+
+
+def _fixed(events: Sequence[_Event], columns: Columns) -> str:
+    """Why the numbers cannot be in another unit, see Annotations.unit_fixed."""
+    first = columns.start or columns.times or columns.time
+    if first and first.unit and first.scale != 1:
+        return f"the column is called '{first.name}'"
+    clocks = (
+        time.text for event in events for time in (event.start, event.end) if time and time.clock
+    )
+    text = next(clocks, "")
+    return f"times are written as {text}" if text else ""
 
 
 def _as_note(ignored: str) -> tuple[str, ...]:
@@ -139,6 +191,14 @@ def _rate(row: Mapping[str, Any], columns: Columns, place: str) -> float | None:
     return found.value if found and not found.clock and found.value > 0 else None
 
 
+def _duration(row: Mapping[str, Any], columns: Columns, place: str) -> float | None:
+    column = columns.video_duration
+    if column is None or is_blank(row.get(column.name)):
+        return None
+    found = read_time(row[column.name], place, column.name)
+    return found.value * (1.0 if found.clock else column.scale) or None
+
+
 def _video_of(row: Mapping[str, Any], columns: Columns, stem: str, place: str) -> str:
     if columns.video is None:
         return stem
@@ -156,6 +216,8 @@ def _video_of(row: Mapping[str, Any], columns: Columns, stem: str, place: str) -
 
 def label_of(row: Mapping[str, Any], columns: Columns) -> str | None:
     """The label of a row, None if all of its label columns are empty."""
+    if columns.flag and flag_of(row.get(columns.flag)) is False:
+        return "normal"
     for name in columns.labels:
         value = row.get(name)
         if isinstance(value, str) and value[:1] == "{":
@@ -180,6 +242,8 @@ def _events(rows: Sequence[Row], columns: Columns, stem: str) -> Iterator[_Event
         if columns.times is not None:
             name = columns.times.name
             pairs = pairs_of(row.get(name))
+            if pairs is None and _is_moment(row.get(name)):
+                continue
             if pairs is None:
                 raise UserError(f"{place}: {str(row[name])[:60]!r} in '{name}' is no list of times")
             for first, second, own in pairs:
@@ -196,6 +260,11 @@ def _events(rows: Sequence[Row], columns: Columns, stem: str) -> Iterator[_Event
         ]
         # A row with several pairs leaves those empty that it does not need.
         yield from [event for event in found if event.start] or found[:1]
+
+
+def _is_moment(cell: Any) -> bool:
+    """Whether a cell holds a single time, `[4.0]`: a mark in VIA, no event."""
+    return re.fullmatch(r"\[[0-9.]+\]", str(cell).strip()) is not None
 
 
 def _event(
@@ -249,25 +318,26 @@ def _state_events(rows: Sequence[Row], columns: Columns, stem: str) -> Iterator[
         raise UserError(f"{place}: {label} of {video} starts and never stops; add the STOP")
 
 
-def _unit_of(events: Sequence[_Event], columns: Columns, source: str) -> tuple[str, str]:
-    """The unit of the times, and why if the columns, the times and the file do not say it."""
+def _unit_of(events: Sequence[_Event], columns: Columns, source: str) -> tuple[str, str, str]:
+    """The unit of the times, why if nothing says it, and unit_question of Annotations."""
     column = columns.start or columns.times or columns.time
     assert column is not None  # there are events
     times = [time for event in events for time in (event.start, event.end) if time]
     if any(time.clock for time in times):
-        return "seconds", ""
+        return "seconds", "", ""
     if column.unit:
-        return column.unit, ""
+        return column.unit, "", ""
     if stated := re.findall("seconds|frames", source.rpartition("/")[2]):
-        return stated[-1], ""
+        return stated[-1], "", ""
     if all(time.whole for time in times):
-        return "frames", f"all numbers in '{column.name}' are whole"
+        return "frames", f"all numbers in '{column.name}' are whole", ""
+    reason, question = f"some numbers in '{column.name}' have a decimal point", ""
     if all(time.text.endswith(".0") for time in times) and len(times) < 2 * len(events):
-        raise UserError(
-            f"{source}: are the times in '{column.name}' frames or seconds? All are written as "
-            f"{times[0].text}; name the columns {column.name}_frame or {column.name}_s"
+        question = (
+            f"are the times in '{column.name}' frames or seconds? All are written as "
+            f"{times[0].text}; give --unit=frames or --unit=seconds"
         )
-    return "seconds", f"some numbers in '{column.name}' have a decimal point"
+    return "seconds", reason, question
 
 
 def _add(
@@ -278,9 +348,7 @@ def _add(
     builder: Builder,
 ) -> int:
     """Gives the events to the builder. Returns how many there are."""
-    facts = {
-        place: (_count(row, columns, place), _rate(row, columns, place)) for place, row in rows
-    }
+    cells = dict(rows)
     found = 0
     for event in events:
         label, spans = category_word(event.label), None
@@ -292,8 +360,16 @@ def _add(
         elif event.start is not None:
             spans = [_span(event, columns, unit)]
             found += 1
-        count, rate = facts[event.place]
-        builder.add(event.video, spans, place=event.place, label=label, num_frames=count, fps=rate)
+        row = cells[event.place]
+        builder.add(
+            event.video,
+            spans,
+            place=event.place,
+            label=label,
+            num_frames=_count(row, columns, event.place),
+            fps=_rate(row, columns, event.place),
+            duration=_duration(row, columns, event.place),
+        )
     return found
 
 

@@ -315,6 +315,11 @@ def _misfit(lines: Lines, source: str) -> str:
         return f"{source}: subtitles; write a table with columns video, start, end, label"
     if lines and all(len(fields) == 1 or _classes(fields) for _, fields in lines):
         return f"{source}, line {lines[0][0]}: names without times; give a list of videos as --list"
+    if lines and _is_unknown_header(lines):
+        return (
+            f"{source}, line {lines[0][0]}: no temporal annotation is known by such names of "
+            "columns; call them video, start, end, label"
+        )
     most, best, failing = 0, "", lines[0][0] if lines else 1
     for name, parse in {**TIMED, **GRAMMARS}.items():
         fits = [parse(fields) or _normal_row(fields) for _, fields in lines]
@@ -335,10 +340,22 @@ def _misfit(lines: Lines, source: str) -> str:
     )
 
 
+def _is_unknown_header(lines: Lines) -> bool:
+    """Whether the first line alone has no numbers, and as many fields as all others."""
+    timed = [any(find_time(field) for field in fields[1:]) for _, fields in lines]
+    sizes = {len(fields) for _, fields in lines}
+    return len(lines) > 1 and not timed[0] and all(timed[1:]) and len(sizes) == 1 and sizes != {1}
+
+
 def _build(grammar: str, rows: list[Row], lines: Lines, source: str) -> Annotations:
     rows = _mend_msad(rows)
     times = [time for row in rows for start, end, _ in row.events for time in (start, end)]
     seconds = not all(time.whole for time in times)
+    clock = next((time.text for time in times if time.clock), "")
+    # Who states a number of frames counts in frames, and so do the released files.
+    whole = any(row.spans or row.events for row in rows) and not any(row.num_frames for row in rows)
+    own = not data_set_of_all([strip_video_path(row.path) for row in rows])
+    reason = "some numbers have a decimal point" if seconds else "all numbers are whole"
     builder = Builder(
         f"{grammar} (seconds)" if seconds else grammar,
         source,
@@ -363,12 +380,16 @@ def _build(grammar: str, rows: list[Row], lines: Lines, source: str) -> Annotati
         if not spans and not silent and not is_normal_label(label or ""):
             spans = None
         builder.add(row.path, spans, place=place, label=label, num_frames=row.num_frames)
-    notes = ["the times have decimals or colons, so they are seconds"] if seconds else []
+    notes = []
     if several := builder.several():
         notes.append(
             f"videos with several rows, which are read together: {len(several)}, first {several[0]}"
         )
-    return builder.build(notes=tuple(notes))
+    return builder.build(
+        notes=tuple(notes),
+        unit_reason=reason if own and (seconds or whole) and not clock else "",
+        unit_fixed=f"times are written as {clock}" if clock else "",
+    )
 
 
 def _span(start: Time, end: Time, label: str | None, seconds: bool) -> Span | Stretch:

@@ -116,7 +116,8 @@ def pairs_of(value: Any) -> list[tuple[Any, Any, str | None]] | None:
             except (ValueError, RecursionError):
                 return None
         else:
-            found = [_PAIR.fullmatch(part.strip()) for part in re.split("[;|]", text) if part]
+            parts = re.split(r"[;|]|,\s+(?=[^,]*[0-9]\s*[-–~])", text)
+            found = [_PAIR.fullmatch(part.strip()) for part in parts if part]
             return [(m["start"], m["end"], m["label"]) for m in found if m] if all(found) else None
     if not isinstance(value, list):
         return None

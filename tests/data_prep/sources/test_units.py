@@ -329,10 +329,9 @@ def test_spans_at_the_very_beginning_of_all_videos(
     made.package()
     assert "of their videos; if they are percent of the video, divide" in capsys.readouterr().err
     made.video("a", 200)
-    # One event further on, a text of one video, a unit that the user states.
+    # One event further on, a unit that the user states.
     for content, options in (
         (late | {"c": [[10, 20], [900, 990]]}, {}),
-        ("a Fight 4 60\n", {}),
         (late, {"unit": "frames"}),
         ({"a": [[0.2, 30.0]]}, {}),
     ):
