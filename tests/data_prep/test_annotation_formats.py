@@ -29,6 +29,32 @@ def frames(truth: Annotations) -> dict[str, list[tuple]]:
 AB = {"a": [(15, 30, "fight")], "b": []}
 # Tables with a header. 10 frames per second.
 TABLES = {
+    "a flag beside classes": (
+        "video,start,end,is_anomaly,class\na,1.5,3,1,fight\nb,0.5,9,0,walk\n",
+        AB,
+    ),
+    "class numbers beside names": (
+        "video,start,end,label,class\na,1.5,3,1,fight\nb,0.5,9,0,normal\n",
+        AB,
+    ),
+    "the video's duration, as seconds": (  # 100 frames in 20 s
+        "video,video_duration,start,end\na,20,1.6,3\na,0:20,4,5\n",
+        {"a": [(8, 15), (20, 25)]},
+    ),
+    "ranges with commas": (
+        'video,time range\na,"0:01 - 0:03, 0:05 - 0:07"\n',
+        {"a": [(10, 30), (50, 70)]},
+    ),
+    "ELAN without header, milliseconds": (
+        "tier\t\t1500\t3000\t1500\tfight\n",
+        {"cam1": AB["a"]},
+    ),
+    "Audacity with frequencies": ("1.5\t3.0\tfight\n\\\t100\t2000\n", {"cam1": AB["a"]}),
+    "VIA 3 CSV with a mark at a moment": (
+        "# CSV_HEADER = metadata_id,file_list,temporal_coordinates,metadata\n"
+        '"1","[""a.mp4""]","[1.5,3.0]","{""1"":""fight""}"\n"2","[""a.mp4""]","[4.0]","{}"\n',
+        {"a": AB["a"]},
+    ),
     "BORIS, tabular, with frames": (
         "Observation id,Time offset (s),Behavior,Behavior type,Time,Media file name,FPS (frame/s)\n"
         "o,0,fight,START,1.5,a.mp4,10\no,0,fight,STOP,3,a.mp4,10\n",
@@ -218,6 +244,19 @@ def test_rows_without_header(tmp_path, name):
 EVENT = {"start": 1.5, "end": 3.0, "label": "fight"}
 LS = {"id": 1, "file_upload": "0a1b2c3d-a.mp4", "data": {"video": "/data/upload/1/0a1b2c3d-a.mp4"}}
 JSONS = {
+    "start and end of HC-STVG": ({"a": {"st_time": 1.5, "ed_time": 3, "img_num": 90}}, {"a": [(15, 30)]}),
+    "ActivityNet with a class for normal": (
+        {"database": {"a": {"annotations": [{"segment": [1.5, 3], "label": "fight"}, {"segment": [3, 4], "label": "Normal"}]}, "b": {"annotations": [{"segment": [1, 2], "label": "Normal"}]}}},
+        AB,
+    ),
+    "COCO, class folders with equal names": (
+        {"images": [{"id": 10 * f + i, "file_name": f"{folder}/1/{i}.jpg"} for f, folder in enumerate("xy") for i in range(4)], "annotations": [{"image_id": 11}]},
+        {"x/1": [], "y/1": [(1, 2)]},
+    ),
+    "COCO, objects whose action is normal": (
+        {"images": [{"id": i, "file_name": f"a/{i}.jpg"} for i in range(40)], "annotations": [{"image_id": i, "attributes": {"action": "fight" if 15 <= i < 30 else "normal"}} for i in range(40)]},
+        {"a": [(15, 30)]},
+    ),
     "by class": ({"fight": [{"video": "a", "start": 1.5, "end": 3}], "theft": [{"video": "c", "start": 0.5, "end": 1}]}, {"a": AB["a"], "c": [(5, 10, "theft")]}),
     "VERA, an entry per event": ([{"video": "a", "temporal_label": [15, 30], "length": 90}, {"video": "a", "temporal_label": [40, 50], "length": 90}], {"a": [(15, 30), (40, 50)]}),
     "COCO with an attribute of images": (
@@ -326,6 +365,23 @@ CVAT = (
     + "".join(f'<box frame="{i}" outside="{int(i == 30)}"/>' for i in range(15, 31))
     + "</track></annotations>"
 )
+CVAT_NORMAL = (
+    "<annotations><meta><task><id>1</id><source>a.mp4</source></task></meta>"
+    '<track id="0" label="fight">'
+    + "".join(
+        f'<box frame="{i}" outside="0"><attribute name="x">{"" if 15 <= i < 30 else "normal"}</attribute></box>'
+        for i in range(40)
+    )
+    + "</track></annotations>"
+)
+CVAT_VIDEO_IMAGES = (
+    "<annotations><meta><task><id>1</id><source>a.mp4</source></task></meta>"
+    + "".join(
+        f'<image id="{i}" name="frame_{i:06d}">{"<tag label=" + chr(34) + "fight" + chr(34) + "/>" if 15 <= i < 30 else ""}</image>'
+        for i in range(40)
+    )
+    + "</annotations>"
+)
 BOX = '<box label="fight"/>'
 CVAT_IMAGES = (
     "<annotations>"
@@ -339,7 +395,9 @@ ANVIL = (
 )
 
 
-@pytest.mark.parametrize("content", [ELAN, CVAT, CVAT_IMAGES, ANVIL])
+@pytest.mark.parametrize(
+    "content", [ELAN, CVAT, CVAT_NORMAL, CVAT_IMAGES, CVAT_VIDEO_IMAGES, ANVIL]
+)
 def test_xml(tmp_path, content):
     assert frames(read(tmp_path, content, "cam1.eaf")) == {"a": AB["a"]}
 
@@ -348,6 +406,10 @@ def test_folders_with_a_file_per_video(tmp_path):
     for folder, files, expected in (
         ("masks", {"a.txt": "0\n1\n1\n0\n", "b.txt": "0 0 0"}, {"a": [(1, 3)], "b": []}),
         ("bytes", {"a.txt": "0\n255\n255\n", "b.txt": "0.0\n0.0"}, {"a": [(1, 3)], "b": []}),
+        ("commas", {"a.txt": "0,1,1,0,0", "b.txt": "[0, 0, 0]"}, {"a": [(1, 3)], "b": []}),
+        ("numbered", {"a.txt": "0 0\n1 1\n2 1\n3 0\n4 0\n", "b.txt": "00000"}, {"a": [(1, 3)], "b": []}),
+        ("words", {"a.txt": "label\nFalse\nTrue\nTrue\n", "b.txt": "label\n0\n"}, {"a": [(1, 3)], "b": []}),
+        ("mixed", {"a.csv": "start,end\n1.5,3\n", "c.csv": "start,end\n2,5\n"}, {"a": [(15, 30)], "c": [(20, 50)]}),
         ("audacity", {"a.txt": "1.5\t3.0\tfight\n", "c.txt": "0.5\t1.0\tx\n"}, {"a": AB["a"], "c": [(5, 10, "x")]}),
         ("frames", {"a.csv": "frame,label\n0,0\n1,1\n2,1\n3,0\n"}, {"a": [(1, 3)]}),
     ):  # fmt: skip
@@ -391,6 +453,8 @@ def test_what_was_read_is_said(tmp_path):
 
 
 BAD = {
+    "0 beside a class": ("video,start,end,label,class\na,1.5,3,0,fight\n", "line 2: 0 in 'label' and 'fight' in 'class'; name"),
+    "unknown columns": ("Datei;Beginn;Ende\na.mp4;1,5;3,0\n", "line 1: no temporal annotation is known by such names"),
     "image without video": ("image,label\n1.jpg,x\n", "the image '1.jpg' names no video and frame"),
     "whole videos": ('[{"data": {"video": "a.mp4"}, "annotations": [{"result": [{"value": {"choices": ["x"]}}]}]}]', "labels of the whole video"),
     "a frame twice": ("video,frame,label\na,3,1\na,3,0\n", "frame 3 of a is anomalous in one row and normal"),
