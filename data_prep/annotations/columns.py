@@ -41,6 +41,8 @@ NUM_FRAMES_NAMES = (
 )
 FPS_NAMES = ("fps", "frame rate", "video fps", "fps frame s", "frames per second", "rate")
 
+UNIT_NAMES = ("unit", "units", "time unit", "time units")
+
 _STARTS = frozenset(
     (
         *("start", "starts", "begin", "begins", "beginning", "onset", "from", "tmin"),
@@ -124,6 +126,7 @@ class Columns:
         frame: the number of one frame per row.
         time: the time of a row that is START or STOP.
         status: says START or STOP.
+        unit: says in what unit the times are.
         flag: says whether the row is anomalous, beside labels.
         num_frames, fps, video_duration: of the video.
     """
@@ -142,6 +145,7 @@ class Columns:
     fps: str | None = None
     video_duration: Column | None = None
     flag: str | None = None
+    unit: str | None = None
 
     @property
     def has_events(self) -> bool:
@@ -157,8 +161,23 @@ class Columns:
         timed = [self.start, self.end, self.duration, self.times, self.time, self.video_duration]
         timed += [column for pair in self.more for column in pair]
         named = (self.video, *self.labels, self.frame, self.status, self.num_frames, self.fps)
-        named += (self.flag,)
+        named += (self.flag, self.unit)
         return {c.name for c in timed if c} | {name for name in named if name}
+
+
+def in_unit(columns: Columns, word: str) -> Columns | None:
+    """The columns with the unit that a word names, None if it names none."""
+    unit = _column(f"x {word}", ["", word.strip().lower()])
+    if not unit.unit:
+        return None
+    return dataclasses.replace(
+        columns,
+        **{
+            name: dataclasses.replace(column, unit=unit.unit, scale=unit.scale, surely=True)
+            for name in ("start", "end", "duration", "times", "time")
+            if (column := getattr(columns, name)) and not column.surely
+        },
+    )
 
 
 def words_of(name: str) -> list[str]:
@@ -196,7 +215,9 @@ def understand(names: Sequence[str], filled: Iterable[str] = ()) -> Columns:
             durations.append(_column(name, parts))
         elif _DURATIONS & set(parts) and _ONE_VIDEO & set(parts):
             column = _column(name, parts)
-            of_video = of_video or (column if column.unit in ("", "seconds") else None)
+            # A length without a unit may be in frames.
+            named = column.unit == "seconds" or (not column.unit and "duration" in parts)
+            of_video = of_video or (column if named else None)
     own = [d for d in durations if start and d.unit == start.unit] or durations
     taken = {column.name for column in (start, end, *more) if column}
     rest = {name: parts for name, parts in words.items() if name not in taken}
@@ -233,7 +254,8 @@ def understand(names: Sequence[str], filled: Iterable[str] = ()) -> Columns:
         time=_column(moment, words[moment]) if moment and status and not start else None,
         status=status if not start else None,
         num_frames=_best(rest, NUM_FRAMES_NAMES),
-        fps=_best(rest, FPS_NAMES),
+        fps=_best(rest, FPS_NAMES)
+        or next((n for n, p in rest.items() if "fps" in p or {"frame", "rate"} <= set(p)), None),
         video_duration=of_video,
     )
 

@@ -100,13 +100,9 @@ def _has_more(entry: list[Any]) -> bool:
     """Whether a list of events has something else than two numbers in one."""
     return any(
         isinstance(e, dict | str)
-        or (isinstance(e, list) and (len(e) == 3 or any(_is_word(v) for v in e)))
+        or (isinstance(e, list) and (len(e) == 3 or any(isinstance(v, str) for v in e)))
         for e in entry
     )
-
-
-def _is_word(value: Any) -> bool:
-    return isinstance(value, str) and not re.fullmatch(r"[-0-9.]*", value.strip())
 
 
 def _paired(videos: Mapping[str, list[Any]]) -> dict[str, list[list[Any]]]:

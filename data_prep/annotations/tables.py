@@ -12,7 +12,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from data_prep.annotations.columns import TIER_NAMES, Column, Columns, is_flag_name, understand
+from data_prep.annotations.columns import (
+    TIER_NAMES,
+    UNIT_NAMES,
+    Column,
+    Columns,
+    in_unit,
+    is_flag_name,
+    understand,
+    words_of,
+)
 from data_prep.annotations.frames import FrameRow, read_frame_rows
 from data_prep.annotations.labels import category_word, flag_of, is_normal_word, listed
 from data_prep.annotations.record import Annotations, Builder, Stretch
@@ -60,6 +69,7 @@ def read_rows(
     timed = [row for _, row in rows if any(find_time(value) for value in row.values())]
     filled = [name for name in names if all(not is_blank(row.get(name)) for row in timed)]
     columns = _with_flag(understand(names, filled), rows, names, filled)
+    columns = _with_unit(columns, rows, names)
     if columns.times and not any(pairs_of(row.get(columns.times.name)) for _, row in rows):
         columns = dataclasses.replace(columns, times=None)
     if not rows or not (columns.has_events or columns.frame):
@@ -133,6 +143,22 @@ def _with_flag(
     return columns
 
 
+def _with_unit(columns: Columns, rows: Sequence[Row], names: Sequence[str]) -> Columns:
+    """The columns in the unit that a column `unit` states. Raises UserError if it is not known."""
+    name = next((n for n in names if " ".join(words_of(n)) in UNIT_NAMES), None)
+    stated = {str(row[name]): place for place, row in rows if name and not is_blank(row.get(name))}
+    if not stated or name in columns.used():
+        return columns
+    (word, place), *others = stated.items()
+    found = in_unit(columns, word)
+    if found is None or others:
+        raise UserError(
+            f"{others[0][1] if others else place}: {(others or [(word, '')])[0][0][:40]!r} in "
+            f"'{name}'; one of frames, s, ms, min or percent is known, the same in all rows"
+        )
+    return dataclasses.replace(found, unit=name)
+
+
 def _fixed(events: Sequence[_Event], columns: Columns) -> str:
     """Why the numbers cannot be in another unit, see Annotations.unit_fixed."""
     first = columns.start or columns.times or columns.time
@@ -187,8 +213,14 @@ def _count(row: Mapping[str, Any], columns: Columns, place: str) -> int | None:
 def _rate(row: Mapping[str, Any], columns: Columns, place: str) -> float | None:
     if not columns.fps or is_blank(row.get(columns.fps)):
         return None
-    found = find_time(row[columns.fps])
-    return found.value if found and not found.clock and found.value > 0 else None
+    text = str(row[columns.fps]).strip().lower()
+    ratio = re.fullmatch(r"([0-9]+)/([1-9][0-9]*)", text)  # as ffprobe writes it
+    if ratio:
+        return int(ratio[1]) / int(ratio[2]) or None
+    found = find_time(re.sub(r"\s*(fps|hz)$", "", text))
+    if found is None or found.clock or found.value < 0:
+        raise UserError(f"{place}: {text[:40]!r} in '{columns.fps}' is no rate; write 25 or 29.97")
+    return found.value or None
 
 
 def _duration(row: Mapping[str, Any], columns: Columns, place: str) -> float | None:

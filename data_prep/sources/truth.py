@@ -295,7 +295,12 @@ def count_faults(
             "and times in frames"
         )
         return [Fault("truth per segment", tuple(told), advice, Weight.REFUSED)]
-    known = {video: counts.get(video, segments[video] * frames_per_segment) for video in both}
+    known = {
+        video: counts.get(video, segments.get(video, 0) * frames_per_segment)
+        for video in stated
+        if video in counts or video in both
+    }
+    both = [*known]
     far = [v for v in both if abs(stated[v] - known[v]) >= 2 * frames_per_segment]
     least = max(((stated[v] - 1) / known[v] for v in both), default=0.0)
     most = min(((stated[v] + 1) / known[v] for v in both), default=0.0)

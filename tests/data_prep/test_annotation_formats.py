@@ -41,6 +41,18 @@ TABLES = {
         "video,video_duration,start,end\na,20,1.6,3\na,0:20,4,5\n",
         {"a": [(8, 15), (20, 25)]},
     ),
+    "a length that may be in frames": (
+        "video,video_length,start,end\na,999,1.5,3\n",
+        {"a": [(15, 30)]},
+    ),
+    "a rate as ffprobe writes it": (
+        "video,start,end,avg_frame_rate\na,1.5,3,20/1\nb,1.5,3,20 fps\n",
+        {"a": [(30, 60)], "b": [(30, 60)]},
+    ),
+    "a column with the unit": (
+        "video,start,end,unit\na,1500,3000,ms\nb,,,\n",
+        {"a": [(15, 30)], "b": []},
+    ),
     "ranges with commas": (
         'video,time range\na,"0:01 - 0:03, 0:05 - 0:07"\n',
         {"a": [(10, 30), (50, 70)]},
@@ -244,6 +256,11 @@ def test_rows_without_header(tmp_path, name):
 EVENT = {"start": 1.5, "end": 3.0, "label": "fight"}
 LS = {"id": 1, "file_upload": "0a1b2c3d-a.mp4", "data": {"video": "/data/upload/1/0a1b2c3d-a.mp4"}}
 JSONS = {
+    "strings as times": ({"a": [["1.5", "3.0"]], "b": []}, {"a": [(15, 30)], "b": []}),
+    "frames and duration of the video": ({"a": {"num_frames": 100, "duration": 5, "events": [[1.5, 3.0]]}}, {"a": [(30, 60)]}),
+    "a rate in the metadata": ({"a": {"metadata": {"fps": 20}, "events": [[1.5, 3.0]]}}, {"a": [(30, 60)]}),
+    "a rate for all videos": ({"fps": 20, "videos": [{"name": "a", "events": [[1.5, 3.0]]}]}, {"a": [(30, 60)]}),
+    "a unit for all videos": ({"time_unit": "ms", "annotations": {"a": [[1500, 3000]], "b": []}}, {"a": [(15, 30)], "b": []}),
     "start and end of HC-STVG": ({"a": {"st_time": 1.5, "ed_time": 3, "img_num": 90}}, {"a": [(15, 30)]}),
     "ActivityNet with a class for normal": (
         {"database": {"a": {"annotations": [{"segment": [1.5, 3], "label": "fight"}, {"segment": [3, 4], "label": "Normal"}]}, "b": {"annotations": [{"segment": [1, 2], "label": "Normal"}]}}},
@@ -453,6 +470,9 @@ def test_what_was_read_is_said(tmp_path):
 
 
 BAD = {
+    "no rate": ("video,start,end,fps\na,1.5,3,fast\n", "'fast' in 'fps' is no rate"),
+    "no unit": ("video,start,end,unit\na,1,3,jiffies\n", "'jiffies' in 'unit'; one of frames"),
+    "two units": ("video,start,end,unit\na,1,3,s\nb,1,3,ms\n", "line 3: 'ms' in 'unit'"),
     "0 beside a class": ("video,start,end,label,class\na,1.5,3,0,fight\n", "line 2: 0 in 'label' and 'fight' in 'class'; name"),
     "unknown columns": ("Datei;Beginn;Ende\na.mp4;1,5;3,0\n", "line 1: no temporal annotation is known by such names"),
     "image without video": ("image,label\n1.jpg,x\n", "the image '1.jpg' names no video and frame"),
