@@ -1,7 +1,6 @@
 """JSON grammars of temporal annotation, told apart by their keys."""
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from data_prep.annotations.exports import find_export
 from data_prep.annotations.json_tables import read_entries
 from data_prep.annotations.labels import is_normal_word
 from data_prep.annotations.record import LARGEST_FRAME, Annotations, Builder, Stretch, to_span
+from data_prep.annotations.times import unit_in_name
 from data_prep.annotations.vectors import read_vectors, spans_of_vector
 from data_prep.catalogue.video_names import is_normal_label, strip_video_path
 from data_prep.dataset.videos import Span
@@ -299,10 +299,10 @@ def _read_intervals(videos: Mapping[str, Any], source: str) -> Annotations:
             raise UserError(
                 f"{source}, {video}: {pairs!r:.80} is not a list of [start, end] with start < end"
             )
-    stated = re.findall("seconds|frames", source.rpartition("/")[2])
+    stated = unit_in_name(source)
     values = [value for pairs in videos.values() for pair in pairs for value in pair]
     whole = all(isinstance(value, int) for value in values)
-    unit = stated[-1] if stated else "frames" if whole else "seconds"
+    unit = stated or ("frames" if whole else "seconds")
     reason = "all numbers are whole" if whole else "some numbers have a decimal point"
     builder = Builder(f"JSON {{video: spans}} ({unit})", source, unit=unit)
     for video, pairs in videos.items():

@@ -152,9 +152,11 @@ class Annotations:
                 if whole:
                     stretches[video] = tuple(Stretch(s.start, s.end, s.category) for s in whole)
                     del spans[video]
+        old = "shares of the video" if self.unit == "ratio" else self.unit
         return dataclasses.replace(
             self,
-            grammar=self.grammar.replace(f"({self.unit})", f"({unit})"),
+            grammar=self.grammar.replace(f"({old})", f"({unit})"),
+            notes=tuple(note.replace(f", in {old}", f", in {unit}") for note in self.notes),
             unit=unit,
             unit_reason=reason,
             unit_question="",
@@ -464,10 +466,10 @@ def joined(parts: Sequence[Annotations], source: str) -> Annotations:
         return dataclasses.replace(parts[0], source=source)
     files: dict[str, str] = {}
     for part in parts:
-        for video in part.video_ids:
-            if files.setdefault(video, part.source) != part.source:
+        for path in (part.paths.get(video, video) for video in part.video_ids):
+            if files.setdefault(path, part.source) != part.source:
                 raise UserError(
-                    f"{source}: {video} is in {files[video]} and in {part.source}; a folder has a "
+                    f"{source}: {path} is in {files[path]} and in {part.source}; a folder has a "
                     "file per video, otherwise name the annotation file"
                 )
     parts = _in_one_unit(parts)
@@ -485,7 +487,7 @@ def joined(parts: Sequence[Annotations], source: str) -> Annotations:
     for part in parts:
         for video in part.video_ids:
             builder.add(
-                video,
+                part.paths.get(video, video),
                 part.stretches.get(video, part.spans.get(video)),
                 place=part.source,
                 label=part.labels.get(video),

@@ -25,7 +25,14 @@ from data_prep.annotations.columns import (
 from data_prep.annotations.frames import FrameRow, read_frame_rows
 from data_prep.annotations.labels import category_word, flag_of, is_normal_word, listed
 from data_prep.annotations.record import Annotations, Builder, Stretch
-from data_prep.annotations.times import Time, find_time, is_blank, pairs_of, read_time
+from data_prep.annotations.times import (
+    Time,
+    find_time,
+    is_blank,
+    pairs_of,
+    read_time,
+    unit_in_name,
+)
 from data_prep.dataset.videos import Span
 from refinevad_jax.errors import UserError
 
@@ -359,8 +366,8 @@ def _unit_of(events: Sequence[_Event], columns: Columns, source: str) -> tuple[s
         return "seconds", "", ""
     if column.unit:
         return column.unit, "", ""
-    if stated := re.findall("seconds|frames", source.rpartition("/")[2]):
-        return stated[-1], "", ""
+    if stated := unit_in_name(source):
+        return stated, "", ""
     if all(time.whole for time in times):
         return "frames", f"all numbers in '{column.name}' are whole", ""
     reason, question = f"some numbers in '{column.name}' have a decimal point", ""

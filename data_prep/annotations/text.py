@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from data_prep.annotations.labels import category_word, is_normal_word
 from data_prep.annotations.record import Annotations, Builder, Stretch
-from data_prep.annotations.times import Time, find_time, with_points
+from data_prep.annotations.times import Time, find_time, unit_in_name, with_points
 from data_prep.annotations.vectors import find_mask_rows, read_vectors
 from data_prep.catalogue.lookup import data_set_of_all, label_from_name
 from data_prep.catalogue.video_names import is_normal_label, is_video_path, strip_video_path
@@ -350,7 +350,8 @@ def _is_unknown_header(lines: Lines) -> bool:
 def _build(grammar: str, rows: list[Row], lines: Lines, source: str) -> Annotations:
     rows = _mend_msad(rows)
     times = [time for row in rows for start, end, _ in row.events for time in (start, end)]
-    seconds = not all(time.whole for time in times)
+    stated = unit_in_name(source)
+    seconds = not all(time.whole for time in times) or stated == "seconds"
     clock = next((time.text for time in times if time.clock), "")
     # Who states a number of frames counts in frames, and so do the released files.
     whole = any(row.spans or row.events for row in rows) and not any(row.num_frames for row in rows)
@@ -368,6 +369,8 @@ def _build(grammar: str, rows: list[Row], lines: Lines, source: str) -> Annotati
         spans: Sequence[Span | Stretch] | None = row.spans
         if row.events:
             spans = [_span(*event, seconds) for event in row.events]
+        elif spans and seconds:
+            spans = [Stretch(span.start, span.end, span.category) for span in row.spans or ()]
         if row.events and row.label is not None:
             label = category_word(row.label)
         if row.spans == () and is_normal_word(row.label) and not is_normal_label(label):
@@ -387,7 +390,7 @@ def _build(grammar: str, rows: list[Row], lines: Lines, source: str) -> Annotati
         )
     return builder.build(
         notes=tuple(notes),
-        unit_reason=reason if own and (seconds or whole) and not clock else "",
+        unit_reason=reason if own and (seconds or whole) and not (clock or stated) else "",
         unit_fixed=f"times are written as {clock}" if clock else "",
     )
 

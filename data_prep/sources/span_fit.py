@@ -24,6 +24,8 @@ _MOST_RATES = 3.0
 _EARLY = 0.05
 # Likewise of a video with few frames per second.
 _EARLY_OF_SLOW = 0.2
+# Videos that do not all do the same by chance.
+_MANY = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -272,6 +274,9 @@ def _early(
     # What fits as seconds lies within the first of as many parts as there are frames in a second.
     slowest = min((rate for _, _, rate in numbers), default=_USUAL_RATE)
     early = max(_EARLY, min(1 / slowest, _EARLY_OF_SLOW)) if unit == "frames" else _EARLY
+    # Shares of many short clips: no second ends later than one.
+    if unit == "seconds" and len(numbers) >= _MANY and all(end <= 1 for end, _, _ in numbers):
+        early = 1.0
     if latest >= early or not larger:
         return []
     cures = "; ".join(f"if they are {name}, {_UNITS[name][1]}" for name in larger)

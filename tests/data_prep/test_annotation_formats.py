@@ -426,12 +426,16 @@ def test_folders_with_a_file_per_video(tmp_path):
         ("commas", {"a.txt": "0,1,1,0,0", "b.txt": "[0, 0, 0]"}, {"a": [(1, 3)], "b": []}),
         ("numbered", {"a.txt": "0 0\n1 1\n2 1\n3 0\n4 0\n", "b.txt": "00000"}, {"a": [(1, 3)], "b": []}),
         ("words", {"a.txt": "label\nFalse\nTrue\nTrue\n", "b.txt": "label\n0\n"}, {"a": [(1, 3)], "b": []}),
+        ("nothing", {"a.csv": "start,end\n1.5,3\n", "b.csv": "start,end\n", "._a.csv": "\0"}, {"a": [(15, 30)], "b": []}),
+        ("empty", {"a.txt": "1.5\t3.0\tfight\n", "b.txt": ""}, AB),
+        ("subfolders", {"x/1.txt": "1.5\t3\n", "y/1.txt": "2.5\t3\n"}, {"x/1": [(15, 30)], "y/1": [(25, 30)]}),
         ("mixed", {"a.csv": "start,end\n1.5,3\n", "c.csv": "start,end\n2,5\n"}, {"a": [(15, 30)], "c": [(20, 50)]}),
         ("audacity", {"a.txt": "1.5\t3.0\tfight\n", "c.txt": "0.5\t1.0\tx\n"}, {"a": AB["a"], "c": [(5, 10, "x")]}),
         ("frames", {"a.csv": "frame,label\n0,0\n1,1\n2,1\n3,0\n"}, {"a": [(1, 3)]}),
     ):  # fmt: skip
         (tmp_path / folder).mkdir()
         for name, content in files.items():
+            (tmp_path / folder / name).parent.mkdir(exist_ok=True)
             (tmp_path / folder / name).write_text(content)
         assert frames(read_annotations(tmp_path / folder)) == expected, folder
 
@@ -444,6 +448,17 @@ def test_masks_of_other_kinds(tmp_path):
         np.save(folder / "a.npy", array)
         assert frames(read_annotations(folder)) == {"a": [(1, 3)]}
         assert read_annotations(folder).num_frames == {"a": 4}
+
+
+def test_what_lies_beside_masks_is_named(tmp_path):
+    np.save(tmp_path / "a.npy", [0, 1])
+    (tmp_path / "c.txt").write_text("0\n1\n")
+    assert read_annotations(tmp_path).notes == ("files beside them that were not read: c.txt",)
+
+
+def test_the_name_of_a_text_states_its_unit(tmp_path):
+    truth = read(tmp_path, "a fight 2 3\nb Normal -1 -1\n", "truth_seconds.txt")
+    assert (frames(truth), truth.unit_reason) == ({"a": [(20, 30, "fight")], "b": []}, "")
 
 
 def test_excel_writes_unicode_text(tmp_path):

@@ -352,6 +352,11 @@ def test_few_frames_per_second(made: Set, capsys: pytest.CaptureFixture[str]) ->
     assert "in the first 7.5 % of their videos; if they are seconds" in capsys.readouterr().err
 
 
+def test_shares_of_many_short_clips(made: Set, capsys: pytest.CaptureFixture[str]) -> None:
+    made.truth({"a": [[0.2, 0.5]], "c": [[0.1, 0.9]], "d": [[0.5, 1.0]]}).package()
+    assert "if they are shares of the video, multiply them" in capsys.readouterr().err
+
+
 def test_frames_of_another_rate_are_named(made: Set, capsys: pytest.CaptureFixture[str]) -> None:
     made.truth("video,start_frame,end_frame,fps\na,15,45,30\n", "truth.csv")
     assert made.package()["a"] == [(15, 45)]
