@@ -21,6 +21,12 @@ LABEL_NAMES = (
     *("metadata", "class id", "category id", "label id", "is anomaly", "anomalous", "abnormal"),
     *("trial type", "kind", "incident", "incident type", "gt", "ground truth", "target", "y"),
 )
+_CLASS_WORDS = frozenset(
+    (
+        *("class", "category", "crime", "type", "event", "behavior", "behaviour", "action"),
+        *("activity", "label", "tag", "kind", "incident"),
+    )
+)
 TIER_NAMES = ("tier", "tier name", "track")
 STATUS_NAMES = ("behavior type", "behaviour type", "status")
 TIMES_NAMES = (
@@ -191,6 +197,11 @@ def words_of(name: str) -> list[str]:
         match = _GLUED.fullmatch(word)
         words += match.groups() if match else [word]
     return words
+
+
+def is_class_name(name: str) -> bool:
+    """Whether a column of this name has words for classes, not sentences or names of tiers."""
+    return bool(_CLASS_WORDS & set(words_of(name)))
 
 
 def is_flag_name(name: str) -> bool:

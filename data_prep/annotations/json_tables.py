@@ -22,6 +22,8 @@ from refinevad_jax.errors import UserError
 _WRAPPERS = ("database", "videos", "annotations", "data", "events", "items", "samples")
 # Where an entry may keep facts about its video.
 _DETAILS = {"metadata", "meta", "info", "video_info"}
+# What else a file may have beside its entries, without events.
+_ASIDE = {*_DETAILS, "licenses", "license", "categories", "classes", "labels", "taxonomy"}
 
 
 def read_entries(content: Any, source: str, stem: str) -> Annotations | None:
@@ -52,13 +54,18 @@ def _unwrapped(content: Any) -> Any:
     if isinstance(content, dict):
         for key in _WRAPPERS:
             if isinstance(content.get(key), list | dict) and not any(
-                isinstance(value, list | dict) for other, value in content.items() if other != key
+                isinstance(value, list | dict)
+                for other, value in content.items()
+                if other != key and other not in _ASIDE
             ):
                 beside = {
                     k: v for k, v in content.items() if k != key and understand([k]).video == k
                 }
                 if beside:
                     return [{**beside, key: content[key]}]
+                details = [content[k] for k in sorted(_DETAILS & set(content) - {key})]
+                for detail in filter(lambda one: isinstance(one, dict), details):
+                    content = {**detail, **content}
                 common = {k: v for k, v in content.items() if k != key and _is_common(k)}
                 return _with_facts(content[key], common) if common else content[key]
     return content

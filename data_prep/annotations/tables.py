@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from data_prep.annotations.columns import (
-    TIER_NAMES,
     UNIT_NAMES,
     Column,
     Columns,
     in_unit,
+    is_class_name,
     is_flag_name,
     understand,
     words_of,
@@ -122,30 +122,33 @@ def read_rows(
 def _with_flag(
     columns: Columns, rows: Sequence[Row], names: Sequence[str], filled: Sequence[str]
 ) -> Columns:
-    """The columns, with one that says 0 or 1 apart from the one that names the class.
+    """The columns, with one that says 0 or 1, or has numbers, apart from one that names the class.
 
-    Raises UserError for a row whose class is no word for normal and whose label is 0, if the name
-    of that column does not say what the numbers are.
+    Raises UserError for a row with 0 and a class that is no word for normal, if the column may have
+    the numbers of the classes.
     """
     for name in [n for n in names if n and (is_flag_name(n) or n in columns.labels[:1])]:
-        flags = {place: flag_of(row.get(name)) for place, row in rows}
-        blank = all(is_blank(row.get(name)) for _, row in rows)
-        if blank or not all(
-            flags[place] is not None or is_blank(row.get(name)) for place, row in rows
-        ):
+        cells = {place: row.get(name) for place, row in rows if not is_blank(row.get(name))}
+        flags = {place: flag_of(cell) for place, cell in cells.items()}
+        numbers = name in columns.labels and all(str(cell).isdigit() for cell in cells.values())
+        if not cells or (None in flags.values() and not numbers):
             continue
         other = understand([n for n in names if n != name], filled)
-        if not other.labels or not set(other.labels) - set(TIER_NAMES):
+        if not other.labels or not is_class_name(other.labels[0]):
             continue
-        if is_flag_name(name):
+        if is_flag_name(name) and None not in flags.values():
             return dataclasses.replace(other, flag=name)
-        for place, row in rows:
-            label = label_of(row, other)
-            if flags[place] is False and label and not is_normal_word(label):
-                raise UserError(
-                    f"{place}: {row[name]} in '{name}' and {label[:40]!r} in '{other.labels[0]}'; "
-                    f"name '{name}' is_anomaly if 0 means normal, or leave the column out"
-                )
+        words = {place: label_of(row, other) or "" for place, row in rows if place in cells}
+        pairs = {(str(cells[place]), word) for place, word in words.items()}
+        one_to_one = len(pairs) == len({word for _, word in pairs}) == len({n for n, _ in pairs})
+        events = [p for p, flag in flags.items() if flag is False and not is_normal_word(words[p])]
+        if events and not one_to_one:
+            return dataclasses.replace(other, flag=name) if None not in flags.values() else columns
+        if events and words[events[0]]:
+            raise UserError(
+                f"{events[0]}: {cells[events[0]]} in '{name}' and {words[events[0]][:40]!r} in "
+                f"'{other.labels[0]}'; call '{name}' is_anomaly if 0 means normal, or leave it out"
+            )
         return other
     return columns
 

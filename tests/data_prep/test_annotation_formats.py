@@ -33,6 +33,18 @@ TABLES = {
         "video,start,end,is_anomaly,class\na,1.5,3,1,fight\nb,0.5,9,0,walk\n",
         AB,
     ),
+    "a flag beside sentences": (
+        "video,start,end,label,description\na,1.5,3,1,two men\nb,0,9,0,a dog\n",
+        {"a": [(15, 30)], "b": []},
+    ),
+    "labels of 0 and 1 beside actions": (
+        "video,start,end,label,action\na,1.5,3,1,fight\nb,0,9,0,walk\nc,0,9,0,sit\n",
+        {**AB, "c": []},
+    ),
+    "numbers of classes beside names": (
+        "video,start,end,label,class\na,1.5,3,2,fight\nb,2,3,3,normal\n",
+        AB,
+    ),
     "class numbers beside names": (
         "video,start,end,label,class\na,1.5,3,1,fight\nb,0.5,9,0,normal\n",
         AB,
@@ -259,6 +271,7 @@ JSONS = {
     "strings as times": ({"a": [["1.5", "3.0"]], "b": []}, {"a": [(15, 30)], "b": []}),
     "frames and duration of the video": ({"a": {"num_frames": 100, "duration": 5, "events": [[1.5, 3.0]]}}, {"a": [(30, 60)]}),
     "a rate in the metadata": ({"a": {"metadata": {"fps": 20}, "events": [[1.5, 3.0]]}}, {"a": [(30, 60)]}),
+    "a rate in a block of facts": ({"info": {"fps": 20, "by": "x"}, "annotations": [{"video": "a", "start": 1.5, "end": 3}]}, {"a": [(30, 60)]}),
     "a rate for all videos": ({"fps": 20, "videos": [{"name": "a", "events": [[1.5, 3.0]]}]}, {"a": [(30, 60)]}),
     "a unit for all videos": ({"time_unit": "ms", "annotations": {"a": [[1500, 3000]], "b": []}}, {"a": [(15, 30)], "b": []}),
     "start and end of HC-STVG": ({"a": {"st_time": 1.5, "ed_time": 3, "img_num": 90}}, {"a": [(15, 30)]}),
@@ -488,7 +501,7 @@ BAD = {
     "no rate": ("video,start,end,fps\na,1.5,3,fast\n", "'fast' in 'fps' is no rate"),
     "no unit": ("video,start,end,unit\na,1,3,jiffies\n", "'jiffies' in 'unit'; one of frames"),
     "two units": ("video,start,end,unit\na,1,3,s\nb,1,3,ms\n", "line 3: 'ms' in 'unit'"),
-    "0 beside a class": ("video,start,end,label,class\na,1.5,3,0,fight\n", "line 2: 0 in 'label' and 'fight' in 'class'; name"),
+    "0 beside a class": ("video,start,end,label,class\na,1.5,3,0,fight\n", "line 2: 0 in 'label' and 'fight' in 'class'; call"),
     "unknown columns": ("Datei;Beginn;Ende\na.mp4;1,5;3,0\n", "line 1: no temporal annotation is known by such names"),
     "image without video": ("image,label\n1.jpg,x\n", "the image '1.jpg' names no video and frame"),
     "whole videos": ('[{"data": {"video": "a.mp4"}, "annotations": [{"result": [{"value": {"choices": ["x"]}}]}]}]', "labels of the whole video"),
