@@ -70,7 +70,7 @@ def _image_rows(
     images = []
     for place, row in _rows(lines, index + 1, names, delimiter, source):
         label = label_of(row, columns) or ("1" if via else None)
-        marked = label is not None and (not via or row["region_count"] not in ("", "0"))
+        marked = label is not None and (not via or row.get("region_count") not in (None, "", "0"))
         images.append(Image(str(row[column]), (label,) if label and marked else (), place))
     return images
 

@@ -98,6 +98,10 @@ TABLES = {
         'a_00.jpg,1,0,0,"{}"\na_01.jpg,1,2,0,"{""x"":""fight""}"\na_01.jpg,1,2,1,"{""x"":""fight""}"\n',
         {"a": [(1, 2, "fight")]},
     ),
+    "VIA 2 CSV, a row cut short": (
+        'filename,region_count,region_attributes\na_00.jpg,0,"{}"\na_01.jpg\n',
+        {"a": []},
+    ),
     "two pairs": (
         "video,label,start1,end1,start2,end2\na,fight,1.5,3,4,5\nb,normal,,,,\n",
         {"a": [(15, 30, "fight"), (40, 50, "fight")], "b": []},
