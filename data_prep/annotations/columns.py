@@ -21,6 +21,12 @@ LABEL_NAMES = (
     *("metadata", "class id", "category id", "label id", "is anomaly", "anomalous", "abnormal"),
     *("trial type", "kind", "incident", "incident type", "gt", "ground truth", "target", "y"),
 )
+_CLASS_WORDS = frozenset(
+    (
+        *("class", "category", "crime", "type", "event", "behavior", "behaviour", "action"),
+        *("activity", "label", "tag", "kind", "incident"),
+    )
+)
 TIER_NAMES = ("tier", "tier name", "track")
 STATUS_NAMES = ("behavior type", "behaviour type", "status")
 TIMES_NAMES = (
@@ -28,6 +34,7 @@ TIMES_NAMES = (
     *("temporal coordinates", "segment", "interval", "span", "timestamp", "range", "times"),
     *("anomalies", "annotations", "instances", "temporal annotations", "anomaly spans", "time"),
     *("abnormal frames", "anomaly frames", "anomalous frames", "frame range", "frame ranges"),
+    *("time range", "time ranges", "time interval", "time intervals", "time span", "time spans"),
     *("anomaly segments", "abnormal segments", "anomaly intervals", "temporal label", "z"),
 )
 FRAME_NAMES = (
@@ -40,6 +47,8 @@ NUM_FRAMES_NAMES = (
 )
 FPS_NAMES = ("fps", "frame rate", "video fps", "fps frame s", "frames per second", "rate")
 
+UNIT_NAMES = ("unit", "units", "time unit", "time units")
+
 _STARTS = frozenset(
     (
         *("start", "starts", "begin", "begins", "beginning", "onset", "from", "tmin"),
@@ -49,7 +58,7 @@ _STARTS = frozenset(
 _ENDS = frozenset(
     (
         *("end", "ends", "stop", "stops", "ending", "offset", "to", "until", "till"),
-        *("out", "tmax", "last", "finish", "exit", "through", "et"),
+        *("out", "tmax", "last", "finish", "exit", "through", "et", "ed"),
     )
 )
 _DURATIONS = frozenset(("duration", "dur", "length", "len"))
@@ -63,6 +72,8 @@ _OTHER = frozenset(
 _OF_VIDEO = frozenset(
     ("video", "total", "media", "movie", "file", "clip", "observation", "recording")
 )
+# Of them those that surely mean one video.
+_ONE_VIDEO = _OF_VIDEO - {"total", "observation"}
 _SCALES = {
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
     **dict.fromkeys(("ms", "msec", "msecs", "millis", "millisecond", "milliseconds"), 1e-3),
@@ -121,7 +132,9 @@ class Columns:
         frame: the number of one frame per row.
         time: the time of a row that is START or STOP.
         status: says START or STOP.
-        num_frames, fps: of the video.
+        unit: says in what unit the times are.
+        flag: says whether the row is anomalous, beside labels.
+        num_frames, fps, video_duration: of the video.
     """
 
     video: str | None = None
@@ -136,6 +149,9 @@ class Columns:
     status: str | None = None
     num_frames: str | None = None
     fps: str | None = None
+    video_duration: Column | None = None
+    flag: str | None = None
+    unit: str | None = None
 
     @property
     def has_events(self) -> bool:
@@ -148,10 +164,26 @@ class Columns:
 
     def used(self) -> set[str]:
         """The names of all columns that are read."""
-        timed = [self.start, self.end, self.duration, self.times, self.time]
+        timed = [self.start, self.end, self.duration, self.times, self.time, self.video_duration]
         timed += [column for pair in self.more for column in pair]
         named = (self.video, *self.labels, self.frame, self.status, self.num_frames, self.fps)
+        named += (self.flag, self.unit)
         return {c.name for c in timed if c} | {name for name in named if name}
+
+
+def in_unit(columns: Columns, word: str) -> Columns | None:
+    """The columns with the unit that a word names, None if it names none."""
+    unit = _column(f"x {word}", ["", word.strip().lower()])
+    if not unit.unit:
+        return None
+    return dataclasses.replace(
+        columns,
+        **{
+            name: dataclasses.replace(column, unit=unit.unit, scale=unit.scale, surely=True)
+            for name in ("start", "end", "duration", "times", "time")
+            if (column := getattr(columns, name)) and not column.surely
+        },
+    )
 
 
 def words_of(name: str) -> list[str]:
@@ -167,6 +199,16 @@ def words_of(name: str) -> list[str]:
     return words
 
 
+def is_class_name(name: str) -> bool:
+    """Whether a column of this name has words for classes, not sentences or names of tiers."""
+    return bool(_CLASS_WORDS & set(words_of(name)))
+
+
+def is_flag_name(name: str) -> bool:
+    """Whether a column of this name may say 0 or 1 for normal or anomalous."""
+    return bool({"anomaly", "anomalous", "abnormal"} & set(words_of(name)))
+
+
 def understand(names: Sequence[str], filled: Iterable[str] = ()) -> Columns:
     """What the columns of these names mean.
 
@@ -178,9 +220,15 @@ def understand(names: Sequence[str], filled: Iterable[str] = ()) -> Columns:
     words = {name: words_of(name) for name in names if name}
     start, end, *more = _pairs(words, set(filled))
     times, durations = _best(words, TIMES_NAMES), []
+    of_video = None
     for name, parts in words.items():
         if _DURATIONS & set(parts) and not _OF_VIDEO & set(parts):
             durations.append(_column(name, parts))
+        elif _DURATIONS & set(parts) and _ONE_VIDEO & set(parts):
+            column = _column(name, parts)
+            # A length without a unit may be in frames.
+            named = column.unit == "seconds" or (not column.unit and "duration" in parts)
+            of_video = of_video or (column if named else None)
     own = [d for d in durations if start and d.unit == start.unit] or durations
     taken = {column.name for column in (start, end, *more) if column}
     rest = {name: parts for name, parts in words.items() if name not in taken}
@@ -217,7 +265,9 @@ def understand(names: Sequence[str], filled: Iterable[str] = ()) -> Columns:
         time=_column(moment, words[moment]) if moment and status and not start else None,
         status=status if not start else None,
         num_frames=_best(rest, NUM_FRAMES_NAMES),
-        fps=_best(rest, FPS_NAMES),
+        fps=_best(rest, FPS_NAMES)
+        or next((n for n, p in rest.items() if "fps" in p or {"frame", "rate"} <= set(p)), None),
+        video_duration=of_video,
     )
 
 

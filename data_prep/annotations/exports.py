@@ -4,8 +4,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from data_prep.annotations.columns import understand, words_of
+from data_prep.annotations.columns import understand
 from data_prep.annotations.images import Image, read_images
+from data_prep.annotations.labels import is_marked_normal
 from data_prep.annotations.record import Annotations
 from data_prep.annotations.tables import Row, read_rows
 from data_prep.catalogue.video_names import is_video_path
@@ -59,8 +60,8 @@ def _read_coco(content: dict[str, Any], source: str) -> Annotations:
             )
         label = names.get(entry.get("category_id"), str(entry.get("category_id", "1")))
         # An attribute such as `anomaly: false` says which objects do not count.
-        stated = _flag(entry.get("attributes"))
-        marks.setdefault(entry["image_id"], []).append("normal" if stated is False else label)
+        normal = is_marked_normal(entry.get("attributes") or {})
+        marks.setdefault(entry["image_id"], []).append("normal" if normal else label)
     images = []
     for number, entry in enumerate(content["images"], 1):
         attributes = entry.get("attributes") or {}
@@ -76,24 +77,14 @@ def _read_coco(content: dict[str, Any], source: str) -> Annotations:
         video = videos.get(entry.get("video_id")) or entry.get("video") or attributes.get("video")
         place = f"{source}, image {number}"
         labels = tuple(marks.pop(entry["id"], ()))
-        stated = _flag(attributes)
-        if stated is not None or (named := understand(list(attributes)).labels):
-            own = "1" if stated else "normal" if stated is False else str(attributes[named[0]])
-            labels = labels if stated and labels else (own,)
+        normal = is_marked_normal(attributes)
+        if normal is not None or (named := understand(list(attributes)).labels):
+            own = "normal" if normal else "1" if normal is False else str(attributes[named[0]])
+            labels = labels if normal is False and labels else (own,)
         images.append(Image(str(entry["file_name"]), labels, place, str(video or ""), frame))
     for image in marks:
         raise UserError(f"{source}: annotations of image {image!r}, which is not in 'images'")
     return read_images(images, source, "COCO JSON")
-
-
-def _flag(attributes: Any) -> bool | None:
-    """What an attribute such as `anomaly` says; None if there is none, or if it is a word."""
-    for name, value in (attributes or {}).items():
-        if {"anomaly", "anomalous", "abnormal"} & set(words_of(name)):
-            text = str(value).lower()
-            if text in ("1", "true", "yes", "0", "false", "no"):
-                return text in ("1", "true", "yes")
-    return None
 
 
 # --- VIA ---
@@ -124,7 +115,7 @@ def _read_via(content: dict[str, Any], source: str) -> Annotations:
         seen.add(file)
         rows.append((place, _row(file, entry["z"][0], entry["z"][1], label)))
     rows += [(f"{source}, file {file}", _row(file)) for file in files.values() if file not in seen]
-    notes = [f"{stills} marks at a single moment are no spans and were left out"] if stills else []
+    notes = [f"marks at a single moment are no spans and were left out: {stills}"] * bool(stills)
     return _of_rows(rows, source, "VIA 3 JSON", notes)
 
 

@@ -78,7 +78,8 @@ def read_frame_rows(
         said.append("frames that are not listed count as normal")
     count = sum(len(frames) for frames in videos.values())
     return builder.build(
-        notes=(f"frames: {count}, videos: {len(videos)}; {'; '.join(said)}", *notes)
+        unit_fixed="there is a row per frame",
+        notes=(f"frames: {count}, videos: {len(videos)}; {'; '.join(said)}", *notes),
     )
 
 

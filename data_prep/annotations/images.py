@@ -44,6 +44,8 @@ def read_images(
     rows = []
     for image in images:
         video, frame = image.video, image.frame
+        if video and frame is None and (own := re.search("([0-9]{1,10})[^0-9]*$", image.name)):
+            frame = int(own.group(1))
         if not video or frame is None:
             named, number = _from_name(image)
             video, frame = video or named, number if frame is None else frame
@@ -62,12 +64,12 @@ def read_images(
 
 
 def _from_name(image: Image) -> tuple[str, int]:
-    """Video and frame of `video1/frame_000123.jpg` and `video1_000123.jpg`."""
+    """Path of the video and frame of `x/video1/frame_000123.jpg` and `x/video1_000123.jpg`."""
     *folders, file = re.split(r"[/\\]", image.name.strip())
     stem = _ROBOFLOW.sub("", re.sub(r"\.(jpe?g|png|bmp|webp|tiff?)$", "", file, flags=re.I))
     match = _FRAME.fullmatch(stem)
     video = _VIDEO_ENDING.sub("", match.group(1)) if match else ""
-    video = video or (folders[-1] if folders else "")
+    video = "/".join([*folders, video] if video else folders)
     if match is None or not video:
         raise UserError(
             f"{image.place}: the image {image.name[:80]!r} names no video and frame; name images "

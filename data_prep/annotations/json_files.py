@@ -1,14 +1,15 @@
 """JSON grammars of temporal annotation, told apart by their keys."""
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from data_prep.annotations.columns import understand
 from data_prep.annotations.exports import find_export
 from data_prep.annotations.json_tables import read_entries
+from data_prep.annotations.labels import is_normal_word
 from data_prep.annotations.record import LARGEST_FRAME, Annotations, Builder, Stretch, to_span
+from data_prep.annotations.times import unit_in_name
 from data_prep.annotations.vectors import read_vectors, spans_of_vector
 from data_prep.catalogue.video_names import is_normal_label, strip_video_path
 from data_prep.dataset.videos import Span
@@ -20,10 +21,6 @@ _KNOWN = (
     "COCO, VIA and Label Studio, "
     '{"video": [[start, end]]} and [{"video": "a", "start": 1.5, "end": 3.0, "label": "x"}]'
 )
-
-
-# Seconds of a video; more frames per second than that makes are no rate.
-_SHORTEST = 1e-3
 
 
 def read_json(content: Any, source: str, stem: str = "") -> Annotations:
@@ -103,13 +100,9 @@ def _has_more(entry: list[Any]) -> bool:
     """Whether a list of events has something else than two numbers in one."""
     return any(
         isinstance(e, dict | str)
-        or (isinstance(e, list) and (len(e) == 3 or any(_is_word(v) for v in e)))
+        or (isinstance(e, list) and (len(e) == 3 or any(isinstance(v, str) for v in e)))
         for e in entry
     )
-
-
-def _is_word(value: Any) -> bool:
-    return isinstance(value, str) and not re.fullmatch(r"[-0-9.]*", value.strip())
 
 
 def _paired(videos: Mapping[str, list[Any]]) -> dict[str, list[list[Any]]]:
@@ -250,34 +243,44 @@ def _read_frame_labels(videos: Mapping[str, Any], source: str) -> Annotations:
         spans = spans_of_vector(labels, place)
         label = "Abnormal" if spans else "Normal"
         builder.add(name, spans, place=place, label=label, num_frames=len(labels))
-    return builder.build(frames_from_segments=True)
+    return builder.build(frames_from_segments=True, unit_fixed="there is a value per frame")
 
 
 def _read_activitynet(videos: Mapping[str, Any], source: str) -> Annotations:
     """ActivityNet ground truth: segments in seconds; the `v_` before an id is the format's own."""
     builder = Builder("ActivityNet JSON (seconds)", source, unit="seconds")
     prefixed = all(name.startswith("v_") for name in videos)
-    durations: dict[str, float] = {}
     for name, entry in videos.items():
         place = f"{source}, {name}"
-        stretches = []
+        video = strip_video_path(name.removeprefix("v_") if prefixed else name)
+        stretches: list[Stretch] = []
+        normal = False
         for annotation in entry["annotations"]:
             label = _text(annotation.get("label", ""), place)
+            if is_normal_word(label):
+                builder.add_normal_part(video, place)
+                normal = True
+                continue
             stretches += _stretches([annotation["segment"]], place, label or None)
         categories = {stretch.category for stretch in stretches}
         duration = _real(entry.get("duration_second", entry.get("duration", 0)), place)
         frames = _whole(entry["duration_frame"], place) if "duration_frame" in entry else None
         fps = _real(entry["fps"], place) if "fps" in entry else None
-        if duration and duration < _SHORTEST:
-            raise UserError(f"{place}: a duration of {duration} seconds; correct the number")
         stated = categories.pop() if len(categories) == 1 else None
         if "label" in entry:
             stated = _text(entry["label"], place)
-        video = strip_video_path(name.removeprefix("v_") if prefixed else name)
-        builder.add(video, stretches, place=place, label=stated, num_frames=frames, fps=fps)
-        if duration > 0:
-            durations[video] = duration
-    return builder.build(durations=durations)
+        if normal and not stretches:
+            stated = "Normal"
+        builder.add(
+            video,
+            stretches,
+            place=place,
+            label=stated,
+            num_frames=frames,
+            fps=fps,
+            duration=duration or None,
+        )
+    return builder.build()
 
 
 def _read_intervals(videos: Mapping[str, Any], source: str) -> Annotations:
@@ -288,14 +291,18 @@ def _read_intervals(videos: Mapping[str, Any], source: str) -> Annotations:
     otherwise.
     """
     for video, pairs in videos.items():
+        if pairs is None:
+            raise UserError(
+                f"{source}, {video}: null; write [] for a normal video, or leave it out"
+            )
         if not isinstance(pairs, list) or not all(_is_interval(pair) for pair in pairs):
             raise UserError(
                 f"{source}, {video}: {pairs!r:.80} is not a list of [start, end] with start < end"
             )
-    stated = re.findall("seconds|frames", source.rpartition("/")[2])
+    stated = unit_in_name(source)
     values = [value for pairs in videos.values() for pair in pairs for value in pair]
     whole = all(isinstance(value, int) for value in values)
-    unit = stated[-1] if stated else "frames" if whole else "seconds"
+    unit = stated or ("frames" if whole else "seconds")
     reason = "all numbers are whole" if whole else "some numbers have a decimal point"
     builder = Builder(f"JSON {{video: spans}} ({unit})", source, unit=unit)
     for video, pairs in videos.items():

@@ -6,7 +6,13 @@ Whatever names the entries have, they become the rows of a table (tables.py).
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from data_prep.annotations.columns import LABEL_NAMES, TIMES_NAMES, understand, words_of
+from data_prep.annotations.columns import (
+    LABEL_NAMES,
+    TIMES_NAMES,
+    UNIT_NAMES,
+    understand,
+    words_of,
+)
 from data_prep.annotations.record import Annotations
 from data_prep.annotations.tables import Row, read_rows
 from data_prep.annotations.times import find_time, is_blank, pairs_of
@@ -14,6 +20,10 @@ from refinevad_jax.errors import UserError
 
 # A file may hold its entries under one of these keys, beside what holds for all of them.
 _WRAPPERS = ("database", "videos", "annotations", "data", "events", "items", "samples")
+# Where an entry may keep facts about its video.
+_DETAILS = {"metadata", "meta", "info", "video_info"}
+# What else a file may have beside its entries, without events.
+_ASIDE = {*_DETAILS, "licenses", "license", "categories", "classes", "labels", "taxonomy"}
 
 
 def read_entries(content: Any, source: str, stem: str) -> Annotations | None:
@@ -44,13 +54,36 @@ def _unwrapped(content: Any) -> Any:
     if isinstance(content, dict):
         for key in _WRAPPERS:
             if isinstance(content.get(key), list | dict) and not any(
-                isinstance(value, list | dict) for other, value in content.items() if other != key
+                isinstance(value, list | dict)
+                for other, value in content.items()
+                if other != key and other not in _ASIDE
             ):
                 beside = {
                     k: v for k, v in content.items() if k != key and understand([k]).video == k
                 }
-                return [{**beside, key: content[key]}] if beside else content[key]
+                if beside:
+                    return [{**beside, key: content[key]}]
+                details = [content[k] for k in sorted(_DETAILS & set(content) - {key})]
+                for detail in filter(lambda one: isinstance(one, dict), details):
+                    content = {**detail, **content}
+                common = {k: v for k, v in content.items() if k != key and _is_common(k)}
+                return _with_facts(content[key], common) if common else content[key]
     return content
+
+
+def _is_common(key: str) -> bool:
+    """Whether what stands beside all entries holds for each of them: their rate or their unit."""
+    return understand([key]).fps == key or " ".join(words_of(key)) in UNIT_NAMES
+
+
+def _with_facts(entries: Any, facts: Mapping[str, Any]) -> Any:
+    """The entries of a file, each with these facts unless it states its own."""
+    if isinstance(entries, list):
+        return [{**facts, **entry} if isinstance(entry, dict) else entry for entry in entries]
+    return {
+        video: {**facts, **entry} if isinstance(entry, dict) else {**facts, "events": entry}
+        for video, entry in entries.items()
+    }
 
 
 def _rows(content: Any, source: str) -> Iterator[Row]:
@@ -104,6 +137,9 @@ def _of_video(video: str, entry: Any, place: str) -> Iterator[Row]:
 
 def _of_entry(entry: Mapping[str, Any], place: str) -> Iterator[Row]:
     """The rows of an object: itself, or its facts with each event of a list in it."""
+    for key in _DETAILS & set(entry):
+        if isinstance(entry[key], dict):
+            entry = {**{k: v for k, v in entry[key].items() if k not in entry}, **entry}
     both = understand([k for k, v in entry.items() if isinstance(v, list)])
     if both.start and both.end:  # a list of starts and one of ends
         starts, ends = entry[both.start.name], entry[both.end.name]
@@ -120,7 +156,12 @@ def _of_entry(entry: Mapping[str, Any], place: str) -> Iterator[Row]:
             continue
         if events and not any(isinstance(event, list | dict) for event in events):
             events = [events]
-        facts = {k: v for k, v in entry.items() if k != key and not isinstance(v, list | dict)}
+        # A duration beside a list of events is the video's.
+        facts = {
+            f"video_{k}" if words_of(k)[:1] == ["duration"] else k: v
+            for k, v in entry.items()
+            if k != key and not isinstance(v, list | dict)
+        }
         labels = next(
             (
                 v

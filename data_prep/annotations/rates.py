@@ -129,6 +129,22 @@ class Rates:
         found["flag"] = self._flag or 0.0
         return {name: rate for name, rate in found.items() if rate}
 
+    def of_other_frames(self, videos: Iterable[str]) -> list[str]:
+        """A note for videos whose frame numbers are of another rate than the frames encoded."""
+        told = []
+        for video in videos:
+            clock, rate = self._clocks.get(match_key(video)), self._fps.get(match_key(video))
+            if clock and rate and self._differ(rate, clock.rate):
+                told.append(f"{video}: {rate:.4g} frames per second, not {clock.rate:.4g}")
+        if not told:
+            return []
+        return [
+            "frame numbers are taken as they are, though the annotations state another rate than "
+            f"extraction recorded ({'; '.join(told[:3])}"
+            f"{f'; {len(told)} videos in all' if len(told) > 3 else ''}); if they are of another "
+            "encoding of the videos, write times in seconds"
+        ]
+
     @staticmethod
     def _differ(one: float, other: float, duration: float = 0.0) -> bool:
         """Whether two rates differ by more than rounding, of themselves or of the duration."""

@@ -1,27 +1,31 @@
 """Finds out what kind of file an annotation is and has it read."""
 
 import codecs
+import dataclasses
 import json
 import pathlib
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from data_prep.annotations.columns import understand
 from data_prep.annotations.csv_files import read_csv
 from data_prep.annotations.json_files import read_json
 from data_prep.annotations.mat import read_mat_files
 from data_prep.annotations.pipes import read_pipes
-from data_prep.annotations.record import Annotations, joined
+from data_prep.annotations.record import Annotations, Builder, joined
 from data_prep.annotations.table_files import read_table, read_unnamed
 from data_prep.annotations.text import read_text
 from data_prep.annotations.vectors import (
     concatenation_message,
-    parse_values,
+    parse_mask,
     read_packed,
     read_vectors,
 )
 from data_prep.annotations.xml_files import read_xml
+from refinevad_jax.encoders.video_files import some
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.arrays import load_array, read_header
 from refinevad_jax.files.kinds import refuse_others
@@ -47,20 +51,20 @@ def read_annotations(path: pathlib.Path) -> Annotations:
     if suffix == ".npy":
         read_header(path)  # explains why an object array is refused
         raise UserError(concatenation_message(str(path)))
-    return _read_content(read_lines(path), path)
+    return _read_content(read_lines(path), path, path.stem)
 
 
-def _read_content(content: str, path: pathlib.Path) -> Annotations:
-    """The annotations of a text of any kind."""
+def _read_content(content: str, path: pathlib.Path, stem: str) -> Annotations:
+    """The annotations of a text of any kind; stem: the name of the video if it names none."""
     source, start = str(path), content.lstrip()
     if (piped := read_pipes(content, source)) is not None:
         return piped
     if start[:1] in ("{", "["):
-        return read_json(parse_json(content, path), source, path.stem)
+        return read_json(parse_json(content, path), source, stem)
     if start[:1] == "<":
-        return read_xml(content, source, path.stem)
-    found = read_csv(content, source) or read_table(content, source, path.stem)
-    found = found or read_unnamed(content, source, path.stem)
+        return read_xml(content, source, stem)
+    found = read_csv(content, source) or read_table(content, source, stem)
+    found = found or read_unnamed(content, source, stem)
     if found is not None:
         return found
     first = start.split("\n", 1)[0].strip()
@@ -78,23 +82,61 @@ _PER_VIDEO = (".txt", ".csv", ".tsv", ".eaf", ".json", ".xml")
 
 
 def _read_directory(path: pathlib.Path) -> Annotations:
+    """The files of a folder and its subfolders, whose names are part of those of the videos."""
+    found = [f for f in sorted(path.rglob("*")) if f.is_file()]
+    found = [f for f in found if not any(part[:1] == "." for part in f.relative_to(path).parts)]
+    texts = {f: f.relative_to(path).as_posix() for f in found if f.suffix.lower() in _PER_VIDEO}
     if files := sorted(path.glob("*.mat")):
-        return read_mat_files(files, str(path))
-    if files := sorted(path.rglob("*.npy")):
+        return _beside(read_mat_files(files, str(path)), [*texts.values()])
+    if files := [f for f in found if f.suffix.lower() == ".npy"]:
         vectors = {file.relative_to(path).as_posix(): load_array(file) for file in files}
-        return read_vectors(vectors, str(path), "0/1 vectors in .npy files")
-    files = sorted(f for f in path.glob("*") if f.suffix.lower() in _PER_VIDEO and f.is_file())
-    if not files:
+        masks = read_vectors(vectors, str(path), "0/1 vectors in .npy files")
+        return _beside(masks, [*texts.values()])
+    if not texts:
         raise UserError(
             f"{path}: a folder without .mat, .npy, {', '.join(_PER_VIDEO[:-1])} or .xml files; "
             "name the annotation file"
         )
-    texts = {file: read_lines(file) for file in files}
-    masks = {file.stem: parse_values(text.split()) for file, text in texts.items()}
-    if all(masks.values()):
-        vectors = {name: np.array(values) for name, values in masks.items()}
+    return _read_texts({name: (file, read_lines(file)) for file, name in texts.items()}, path)
+
+
+def _beside(truth: Annotations, others: list[str]) -> Annotations:
+    """The truth, with a note of what else lies in its folder."""
+    note = f"files beside them that were not read: {some(others)}"
+    return dataclasses.replace(truth, notes=(*truth.notes, note)) if others else truth
+
+
+def _read_texts(files: Mapping[str, tuple[pathlib.Path, str]], path: pathlib.Path) -> Annotations:
+    """Files with their texts, by their names in a folder: masks, or events of a video each."""
+    masks = {name: parse_mask(text) for name, (_, text) in files.items()}
+    if any(masks.values()):
+        vectors = {name: np.array(values) for name, values in masks.items() if values}
+        if len(vectors) < len(files):
+            other = next(file for name, (file, _) in files.items() if not masks[name])
+            raise UserError(
+                f"{other}: not one 0 or 1 (or 0 or 255) per frame, as {next(iter(vectors))} has; "
+                "write all files of the folder in one way"
+            )
         return read_vectors(vectors, str(path), "0/1 values in text files, one file per video")
-    return joined([_read_content(text, file) for file, text in texts.items()], str(path))
+    parts, empty = [], []
+    for name, (file, text) in files.items():
+        stem = name.removesuffix(file.suffix)
+        if len(files) > 1 and _is_empty(text):
+            builder = Builder("file without events", str(file))
+            builder.add(stem, (), place=str(file), label="Normal")
+            parts.append(builder.build())
+            empty.append(name)
+        else:
+            parts.append(_read_content(text, file, stem))
+    truth = joined(parts, str(path))
+    note = f"files without an event, whose videos are normal: {some(empty)}"
+    return dataclasses.replace(truth, notes=(*truth.notes, note)) if empty else truth
+
+
+def _is_empty(text: str) -> bool:
+    """Whether a file has nothing, or the names of columns alone."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return not lines or (len(lines) == 1 and understand(re.split("[,;\t]", lines[0])).has_events)
 
 
 def read_lines(path: pathlib.Path) -> str:

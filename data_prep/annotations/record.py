@@ -20,6 +20,10 @@ from refinevad_jax.errors import UserError
 
 # Frame numbers are stored as int32 in a dataset folder.
 LARGEST_FRAME = 2**31 - 1
+# Seconds of a video; more frames per second than that makes are no rate.
+SHORTEST = 1e-3
+# What the rows of a video have to agree in, in words.
+_FACTS = {"num_frames": "frames", "fps": "frames per second", "duration": "seconds"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +71,9 @@ class Annotations:
             of the video).
         unit_reason: why they are taken for that, if the file may mean another unit; "" if the
             grammar says it.
+        unit_fixed: why the numbers cannot be in another unit, as "times are written as 0:05"; "" if
+            they may be.
+        unit_question: what the user has to say before the numbers can be read; "" for nothing.
         points: single annotated frames per video (GlanceVAD's clicks); they are not truth.
         frames_from_segments: num_frames is 16 T of some feature release, not the video's length.
         notes: what a reader should know, one line each.
@@ -84,6 +91,8 @@ class Annotations:
     stretches: dict[str, tuple[Stretch, ...]] = dataclasses.field(default_factory=dict)
     unit: str = "frames"
     unit_reason: str = ""
+    unit_fixed: str = ""
+    unit_question: str = ""
     points: dict[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
     frames_from_segments: bool = False
     notes: tuple[str, ...] = ()
@@ -125,7 +134,14 @@ class Annotations:
         return {match_key(video): spans for video, spans in self.spans.items()}
 
     def in_unit(self, unit: str, reason: str) -> "Annotations":
-        """The same numbers, read in another unit, "frames" or "seconds", for a reason in words."""
+        """The same numbers, read in another unit, "frames" or "seconds", for a reason in words.
+
+        Raises UserError if the file itself says another unit number by number.
+        """
+        if self.unit_fixed and unit != self.unit:
+            raise UserError(
+                f"{self.source}: --unit={unit} cannot be, for {self.unit_fixed}; leave the flag out"
+            )
         spans, stretches = dict(self.spans), dict(self.stretches)
         if unit == "frames":
             for video, found in self.stretches.items():
@@ -136,11 +152,14 @@ class Annotations:
                 if whole:
                     stretches[video] = tuple(Stretch(s.start, s.end, s.category) for s in whole)
                     del spans[video]
+        old = "shares of the video" if self.unit == "ratio" else self.unit
         return dataclasses.replace(
             self,
-            grammar=self.grammar.replace(f"({self.unit})", f"({unit})"),
+            grammar=self.grammar.replace(f"({old})", f"({unit})"),
+            notes=tuple(note.replace(f", in {old}", f", in {unit}") for note in self.notes),
             unit=unit,
             unit_reason=reason,
+            unit_question="",
             spans=self._ordered(spans),
             stretches=stretches,
         )
@@ -168,8 +187,11 @@ class Annotations:
             fps: frames per second of videos for which nothing else tells them.
             clocks: by match_key, of videos whose times are known.
 
-        Raises UserError for the first video whose frames or fps are not known.
+        Raises UserError for the first video whose frames or fps are not known, and if the unit is
+        a question.
         """
+        if self.unit_question:
+            raise UserError(f"{self.source}: {self.unit_question}")
         rates = Rates(
             self.source,
             {match_key(video): n for video, n in self.num_frames.items()},
@@ -202,7 +224,11 @@ class Annotations:
             spans=self._ordered(spans),
             stretches={},
             fps=rates.chosen(self.video_ids),
-            notes=(*self.notes, *rates.overruled(self.video_ids)),
+            notes=(
+                *self.notes,
+                *rates.overruled(self.stretches),
+                *rates.of_other_frames(video for video, found in self.spans.items() if found),
+            ),
         )
 
 
@@ -226,6 +252,7 @@ class _Entry:
         labels: {label: place of its first row}.
         num_frames: if a row states it.
         fps: likewise.
+        duration: in seconds; likewise.
         rows: those read so far, without their places.
     """
 
@@ -237,6 +264,7 @@ class _Entry:
     labels: dict[str, str] = dataclasses.field(default_factory=dict)
     num_frames: int | None = None
     fps: float | None = None
+    duration: float | None = None
     rows: list[Any] = dataclasses.field(default_factory=list)
 
 
@@ -267,6 +295,7 @@ class Builder:
         label: str | None = None,
         num_frames: int | None = None,
         fps: float | None = None,
+        duration: float | None = None,
     ) -> None:
         """Adds a row of a video.
 
@@ -277,6 +306,7 @@ class Builder:
             label: label string; None if the row states none, which leaves that of the name.
             num_frames: of the video.
             fps: likewise.
+            duration: in seconds; likewise.
         """
         video = strip_video_path(path)
         if not video.rpartition("/")[2]:
@@ -290,8 +320,10 @@ class Builder:
             raise UserError(f"{place}: {num_frames} frames for {video}; correct the number")
         if fps is not None and not 0 < fps <= LARGEST_FRAME:
             raise UserError(f"{place}: {fps} frames per second for {video}; correct the numbers")
+        if duration is not None and not SHORTEST <= duration <= LARGEST_FRAME:
+            raise UserError(f"{place}: a duration of {duration} seconds; correct the number")
         entry = self._entries.setdefault(video, _Entry(path, place))
-        row = (kept, label, num_frames, fps)
+        row = (kept, label, num_frames, fps, duration)
         if row in entry.rows:
             self._repeated.append(video)
             return
@@ -309,7 +341,7 @@ class Builder:
 
     def _merge(self, entry: _Entry, video: str, row: tuple[Any, ...], place: str) -> None:
         """Adds a checked row to what the earlier rows of its video state."""
-        spans, label, num_frames, fps = row
+        spans, label, *facts = row
         if spans is not None:
             entry.spans = [*(entry.spans or ()), *spans]
             entry.spanned = entry.spanned or (place if spans else "")
@@ -330,10 +362,9 @@ class Builder:
                 f"{place}: {video} has the label {last} here and {first} in {self._short(at)}; "
                 f"{cure}"
             )
-        for name, value in (("num_frames", num_frames), ("fps", fps)):
+        for (name, what), value in zip(_FACTS.items(), facts, strict=True):
             earlier = getattr(entry, name)
             if None not in (value, earlier) and value != earlier:
-                what = "frames" if name == "num_frames" else "frames per second"
                 raise UserError(
                     f"{place}: {video} has {value} {what} here and {earlier} in "
                     f"{self._short(entry.place)}; correct one of them"
@@ -363,8 +394,9 @@ class Builder:
         *,
         points: dict[str, tuple[int, ...]] | None = None,
         frames_from_segments: bool = False,
-        durations: dict[str, float] | None = None,
         unit_reason: str = "",
+        unit_fixed: str = "",
+        unit_question: str = "",
         notes: tuple[str, ...] = (),
     ) -> Annotations:
         """The finished record; arguments as its attributes.
@@ -412,10 +444,12 @@ class Builder:
             # Several classes have no common one; they are those of the spans.
             labels={v: next(iter(e.labels)) for v, e in entries.items() if len(e.labels) == 1},
             fps={v: e.fps for v, e in entries.items() if e.fps is not None},
-            durations={ids.get(v, v): seconds for v, seconds in (durations or {}).items()},
+            durations={v: e.duration for v, e in entries.items() if e.duration is not None},
             stretches=stretches,
             unit=self._unit,
             unit_reason=unit_reason,
+            unit_fixed=unit_fixed,
+            unit_question=unit_question,
             points=points,
             frames_from_segments=frames_from_segments,
             notes=notes,
@@ -432,12 +466,13 @@ def joined(parts: Sequence[Annotations], source: str) -> Annotations:
         return dataclasses.replace(parts[0], source=source)
     files: dict[str, str] = {}
     for part in parts:
-        for video in part.video_ids:
-            if files.setdefault(video, part.source) != part.source:
+        for path in (part.paths.get(video, video) for video in part.video_ids):
+            if files.setdefault(path, part.source) != part.source:
                 raise UserError(
-                    f"{source}: {video} is in {files[video]} and in {part.source}; a folder has a "
+                    f"{source}: {path} is in {files[path]} and in {part.source}; a folder has a "
                     "file per video, otherwise name the annotation file"
                 )
+    parts = _in_one_unit(parts)
     units = {part.unit for part in parts if part.stretches}
     spanned = [part for part in parts if any(part.spans.values())]
     if len(units) > 1 or (units and spanned):
@@ -448,22 +483,39 @@ def joined(parts: Sequence[Annotations], source: str) -> Annotations:
             f"{other.unit or 'frames'}; write all files of the folder in one unit"
         )
     grammars = list(dict.fromkeys(part.grammar for part in parts))
-    builder = Builder(", ".join(grammars), source, unit=units.pop() if units else "")
+    builder = Builder(", ".join(grammars), source, unit=units.pop() if units else "frames")
     for part in parts:
         for video in part.video_ids:
             builder.add(
-                video,
+                part.paths.get(video, video),
                 part.stretches.get(video, part.spans.get(video)),
                 place=part.source,
                 label=part.labels.get(video),
                 num_frames=part.num_frames.get(video),
                 fps=part.fps.get(video),
+                duration=part.durations.get(video),
             )
     notes = [f"{len(parts)} files with {len(files)} videos read as one"]
     notes += [
         f"{part.source.rpartition('/')[2]}: {note}" for part in parts[:1] for note in part.notes
     ]
-    return builder.build(notes=tuple(notes))
+    reasons = [part.unit_reason for part in parts if part in spanned or part.stretches]
+    return builder.build(
+        unit_reason=reasons[0] if reasons and all(reasons) else "",
+        unit_fixed=next((part.unit_fixed for part in parts if part.unit_fixed), ""),
+        unit_question=next((part.unit_question for part in parts if part.unit_question), ""),
+        notes=tuple(notes),
+    )
+
+
+def _in_one_unit(parts: Sequence[Annotations]) -> Sequence[Annotations]:
+    """The parts; whole numbers that were taken for frames are seconds if those of others are."""
+    seconds = [part for part in parts if part.unit == "seconds" and part.stretches]
+    guessed = [part for part in parts if part.unit == "frames" and any(part.spans.values())]
+    if not seconds or not guessed or not all(part.unit_reason for part in guessed):
+        return parts
+    reason = seconds[0].unit_reason
+    return [part.in_unit("seconds", reason) if part in guessed else part for part in parts]
 
 
 def category_of(label: str | None) -> str | None:

@@ -70,7 +70,7 @@ def _image_rows(
     images = []
     for place, row in _rows(lines, index + 1, names, delimiter, source):
         label = label_of(row, columns) or ("1" if via else None)
-        marked = label is not None and (not via or row["region_count"] not in ("", "0"))
+        marked = label is not None and (not via or row.get("region_count") not in (None, "", "0"))
         images.append(Image(str(row[column]), (label,) if label and marked else (), place))
     return images
 
@@ -91,13 +91,14 @@ def _is_header(names: Sequence[str], columns: Columns, delimiter: str | None) ->
 def read_unnamed(content: str, source: str, stem: str) -> Annotations | None:
     """Reads rows without header and without video: `start end label` of one video.
 
-    Audacity writes `start, end, label`; ELAN `tier, participant, begin, end, duration, annotation`,
-    each time in one to three formats. None if the content is something else.
+    Audacity writes `start, end, label`, and lines of frequencies that begin with a back-slash. ELAN
+    writes `tier, participant, begin, end, duration, annotation`, each time in one to three formats.
+    None if the content is something else.
     """
     lines = [
         line
         for line in content.splitlines()
-        if line.strip() and line.lstrip()[:2] not in ('#"', '"#')
+        if line.strip() and line.lstrip()[:2] not in ('#"', '"#') and line[0] != "\\"
     ]
     delimiter = "\t" if lines and all("\t" in line for line in lines) else None
     fields = [_split(line, delimiter) for line in lines]
@@ -114,7 +115,10 @@ def read_unnamed(content: str, source: str, stem: str) -> Annotations | None:
     if len(timed) not in (2 * formats, 3 * formats) or not _fit(cells, timed, formats):
         return None
     words = [i for i in range(width) if i not in timed and any(row[i] for row in cells)]
-    names = {begin: "start", end: "end"}
+    elan = not first_is_time and len(timed) == 3 * formats
+    # ELAN has no frames: its whole numbers are milliseconds.
+    whole = all("".join(row[i] for i in (begin, end)).isdigit() for row in cells)
+    names = {begin: "start_ms", end: "end_ms"} if elan and whole else {begin: "start", end: "end"}
     if words and all(is_video_path(row[words[-1]]) for row in cells):
         names[words.pop()] = "file"
     if words:

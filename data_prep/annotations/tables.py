@@ -12,11 +12,27 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from data_prep.annotations.columns import Column, Columns, understand
+from data_prep.annotations.columns import (
+    UNIT_NAMES,
+    Column,
+    Columns,
+    in_unit,
+    is_class_name,
+    is_flag_name,
+    understand,
+    words_of,
+)
 from data_prep.annotations.frames import FrameRow, read_frame_rows
-from data_prep.annotations.labels import category_word, is_normal_word, listed
+from data_prep.annotations.labels import category_word, flag_of, is_normal_word, listed
 from data_prep.annotations.record import Annotations, Builder, Stretch
-from data_prep.annotations.times import Time, find_time, is_blank, pairs_of, read_time
+from data_prep.annotations.times import (
+    Time,
+    find_time,
+    is_blank,
+    pairs_of,
+    read_time,
+    unit_in_name,
+)
 from data_prep.dataset.videos import Span
 from refinevad_jax.errors import UserError
 
@@ -59,7 +75,8 @@ def read_rows(
     """
     timed = [row for _, row in rows if any(find_time(value) for value in row.values())]
     filled = [name for name in names if all(not is_blank(row.get(name)) for row in timed)]
-    columns = understand(names, filled)
+    columns = _with_flag(understand(names, filled), rows, names, filled)
+    columns = _with_unit(columns, rows, names)
     if columns.times and not any(pairs_of(row.get(columns.times.name)) for _, row in rows):
         columns = dataclasses.replace(columns, times=None)
     if not rows or not (columns.has_events or columns.frame):
@@ -79,7 +96,11 @@ def read_rows(
     if columns.frame and not columns.has_events:
         return _read_frames(rows, columns, source, kind, stem, (*notes, *_as_note(ignored)))
     events = list(_events(rows, columns, stem))
-    unit, reason = _unit_of(events, columns, source)
+    if columns.times and (
+        moments := sum(_is_moment(row.get(columns.times.name)) for _, row in rows)
+    ):
+        notes.append(f"marks at a single moment are no spans and were left out: {moments}")
+    unit, reason, question = _unit_of(events, columns, source)
     builder = Builder(f"{kind} ({_in_words(unit)})", source, unit=unit)
     found = _add(events, rows, columns, unit, builder)
     anomalous = [event for event in events if event.start and not is_normal_word(event.label)]
@@ -90,7 +111,74 @@ def read_rows(
         f"events: {found}, videos: {len({event.video for event in events})}, from "
         f"{_described(columns)}, in {_in_words(unit)}{named}{ignored}",
     )
-    return builder.build(notes=tuple(notes), unit_reason=reason)
+    return builder.build(
+        notes=tuple(notes),
+        unit_reason=reason,
+        unit_fixed=_fixed(events, columns),
+        unit_question=question,
+    )
+
+
+def _with_flag(
+    columns: Columns, rows: Sequence[Row], names: Sequence[str], filled: Sequence[str]
+) -> Columns:
+    """The columns, with one that says 0 or 1, or has numbers, apart from one that names the class.
+
+    Raises UserError for a row with 0 and a class that is no word for normal, if the column may have
+    the numbers of the classes.
+    """
+    for name in [n for n in names if n and (is_flag_name(n) or n in columns.labels[:1])]:
+        cells = {place: row.get(name) for place, row in rows if not is_blank(row.get(name))}
+        flags = {place: flag_of(cell) for place, cell in cells.items()}
+        numbers = name in columns.labels and all(str(cell).isdigit() for cell in cells.values())
+        if not cells or (None in flags.values() and not numbers):
+            continue
+        other = understand([n for n in names if n != name], filled)
+        if not other.labels or not is_class_name(other.labels[0]):
+            continue
+        if is_flag_name(name) and None not in flags.values():
+            return dataclasses.replace(other, flag=name)
+        words = {place: label_of(row, other) or "" for place, row in rows if place in cells}
+        pairs = {(str(cells[place]), word) for place, word in words.items()}
+        one_to_one = len(pairs) == len({word for _, word in pairs}) == len({n for n, _ in pairs})
+        events = [p for p, flag in flags.items() if flag is False and not is_normal_word(words[p])]
+        if events and not one_to_one:
+            return dataclasses.replace(other, flag=name) if None not in flags.values() else columns
+        if events and words[events[0]]:
+            raise UserError(
+                f"{events[0]}: {cells[events[0]]} in '{name}' and {words[events[0]][:40]!r} in "
+                f"'{other.labels[0]}'; call '{name}' is_anomaly if 0 means normal, or leave it out"
+            )
+        return other
+    return columns
+
+
+def _with_unit(columns: Columns, rows: Sequence[Row], names: Sequence[str]) -> Columns:
+    """The columns in the unit that a column `unit` states. Raises UserError if it is not known."""
+    name = next((n for n in names if " ".join(words_of(n)) in UNIT_NAMES), None)
+    stated = {str(row[name]): place for place, row in rows if name and not is_blank(row.get(name))}
+    if not stated or name in columns.used():
+        return columns
+    (word, place), *others = stated.items()
+    found = in_unit(columns, word)
+    if found is None or others:
+        raise UserError(
+            f"{others[0][1] if others else place}: {(others or [(word, '')])[0][0][:40]!r} in "
+            f"'{name}'; one of frames, s, ms, min or percent is known, the same in all rows"
+        )
+    return dataclasses.replace(found, unit=name)
+
+
+def _fixed(events: Sequence[_Event], columns: Columns) -> str:
+    """Why the numbers cannot be in another unit, see Annotations.unit_fixed."""
+    first = columns.start or columns.times or columns.time
+    if first and first.unit and first.scale != 1:
+        return f"the column is called '{first.name}'"
+    clocks = (
+        time.text for event in events for time in (event.start, event.end) if time and time.clock
+    )
+    text = next(clocks, "")
+    return f"times are written as {text}" if text else ""
 
 
 def _as_note(ignored: str) -> tuple[str, ...]:
@@ -135,8 +223,22 @@ def _count(row: Mapping[str, Any], columns: Columns, place: str) -> int | None:
 def _rate(row: Mapping[str, Any], columns: Columns, place: str) -> float | None:
     if not columns.fps or is_blank(row.get(columns.fps)):
         return None
-    found = find_time(row[columns.fps])
-    return found.value if found and not found.clock and found.value > 0 else None
+    text = str(row[columns.fps]).strip().lower()
+    ratio = re.fullmatch(r"([0-9]+)/([1-9][0-9]*)", text)  # as ffprobe writes it
+    if ratio:
+        return int(ratio[1]) / int(ratio[2]) or None
+    found = find_time(re.sub(r"\s*(fps|hz)$", "", text))
+    if found is None or found.clock or found.value < 0:
+        raise UserError(f"{place}: {text[:40]!r} in '{columns.fps}' is no rate; write 25 or 29.97")
+    return found.value or None
+
+
+def _duration(row: Mapping[str, Any], columns: Columns, place: str) -> float | None:
+    column = columns.video_duration
+    if column is None or is_blank(row.get(column.name)):
+        return None
+    found = read_time(row[column.name], place, column.name)
+    return found.value * (1.0 if found.clock else column.scale) or None
 
 
 def _video_of(row: Mapping[str, Any], columns: Columns, stem: str, place: str) -> str:
@@ -156,6 +258,8 @@ def _video_of(row: Mapping[str, Any], columns: Columns, stem: str, place: str) -
 
 def label_of(row: Mapping[str, Any], columns: Columns) -> str | None:
     """The label of a row, None if all of its label columns are empty."""
+    if columns.flag and flag_of(row.get(columns.flag)) is False:
+        return "normal"
     for name in columns.labels:
         value = row.get(name)
         if isinstance(value, str) and value[:1] == "{":
@@ -180,6 +284,8 @@ def _events(rows: Sequence[Row], columns: Columns, stem: str) -> Iterator[_Event
         if columns.times is not None:
             name = columns.times.name
             pairs = pairs_of(row.get(name))
+            if pairs is None and _is_moment(row.get(name)):
+                continue
             if pairs is None:
                 raise UserError(f"{place}: {str(row[name])[:60]!r} in '{name}' is no list of times")
             for first, second, own in pairs:
@@ -196,6 +302,11 @@ def _events(rows: Sequence[Row], columns: Columns, stem: str) -> Iterator[_Event
         ]
         # A row with several pairs leaves those empty that it does not need.
         yield from [event for event in found if event.start] or found[:1]
+
+
+def _is_moment(cell: Any) -> bool:
+    """Whether a cell holds a single time, `[4.0]`: a mark in VIA, no event."""
+    return re.fullmatch(r"\[[0-9.]+\]", str(cell).strip()) is not None
 
 
 def _event(
@@ -249,25 +360,26 @@ def _state_events(rows: Sequence[Row], columns: Columns, stem: str) -> Iterator[
         raise UserError(f"{place}: {label} of {video} starts and never stops; add the STOP")
 
 
-def _unit_of(events: Sequence[_Event], columns: Columns, source: str) -> tuple[str, str]:
-    """The unit of the times, and why if the columns, the times and the file do not say it."""
+def _unit_of(events: Sequence[_Event], columns: Columns, source: str) -> tuple[str, str, str]:
+    """The unit of the times, why if nothing says it, and unit_question of Annotations."""
     column = columns.start or columns.times or columns.time
     assert column is not None  # there are events
     times = [time for event in events for time in (event.start, event.end) if time]
     if any(time.clock for time in times):
-        return "seconds", ""
+        return "seconds", "", ""
     if column.unit:
-        return column.unit, ""
-    if stated := re.findall("seconds|frames", source.rpartition("/")[2]):
-        return stated[-1], ""
+        return column.unit, "", ""
+    if stated := unit_in_name(source):
+        return stated, "", ""
     if all(time.whole for time in times):
-        return "frames", f"all numbers in '{column.name}' are whole"
+        return "frames", f"all numbers in '{column.name}' are whole", ""
+    reason, question = f"some numbers in '{column.name}' have a decimal point", ""
     if all(time.text.endswith(".0") for time in times) and len(times) < 2 * len(events):
-        raise UserError(
-            f"{source}: are the times in '{column.name}' frames or seconds? All are written as "
-            f"{times[0].text}; name the columns {column.name}_frame or {column.name}_s"
+        question = (
+            f"are the times in '{column.name}' frames or seconds? All are written as "
+            f"{times[0].text}; give --unit=frames or --unit=seconds"
         )
-    return "seconds", f"some numbers in '{column.name}' have a decimal point"
+    return "seconds", reason, question
 
 
 def _add(
@@ -278,9 +390,7 @@ def _add(
     builder: Builder,
 ) -> int:
     """Gives the events to the builder. Returns how many there are."""
-    facts = {
-        place: (_count(row, columns, place), _rate(row, columns, place)) for place, row in rows
-    }
+    cells = dict(rows)
     found = 0
     for event in events:
         label, spans = category_word(event.label), None
@@ -292,8 +402,16 @@ def _add(
         elif event.start is not None:
             spans = [_span(event, columns, unit)]
             found += 1
-        count, rate = facts[event.place]
-        builder.add(event.video, spans, place=event.place, label=label, num_frames=count, fps=rate)
+        row = cells[event.place]
+        builder.add(
+            event.video,
+            spans,
+            place=event.place,
+            label=label,
+            num_frames=_count(row, columns, event.place),
+            fps=_rate(row, columns, event.place),
+            duration=_duration(row, columns, event.place),
+        )
     return found
 
 

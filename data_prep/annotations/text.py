@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from data_prep.annotations.labels import category_word, is_normal_word
 from data_prep.annotations.record import Annotations, Builder, Stretch
-from data_prep.annotations.times import Time, find_time, with_points
+from data_prep.annotations.times import Time, find_time, unit_in_name, with_points
 from data_prep.annotations.vectors import find_mask_rows, read_vectors
 from data_prep.catalogue.lookup import data_set_of_all, label_from_name
 from data_prep.catalogue.video_names import is_normal_label, is_video_path, strip_video_path
@@ -316,6 +316,11 @@ def _misfit(lines: Lines, source: str) -> str:
         return f"{source}: subtitles; write a table with columns video, start, end, label"
     if lines and all(len(fields) == 1 or _classes(fields) for _, fields in lines):
         return f"{source}, line {lines[0][0]}: names without times; give a list of videos as --list"
+    if lines and _is_unknown_header(lines):
+        return (
+            f"{source}, line {lines[0][0]}: no temporal annotation is known by such names of "
+            "columns; call them video, start, end, label"
+        )
     most, best, failing = 0, "", lines[0][0] if lines else 1
     for name, parse in {**TIMED, **GRAMMARS}.items():
         fits = [parse(fields) or _normal_row(fields) for _, fields in lines]
@@ -336,10 +341,23 @@ def _misfit(lines: Lines, source: str) -> str:
     )
 
 
+def _is_unknown_header(lines: Lines) -> bool:
+    """Whether the first line alone has no numbers, and as many fields as all others."""
+    timed = [any(find_time(field) for field in fields[1:]) for _, fields in lines]
+    sizes = {len(fields) for _, fields in lines}
+    return len(lines) > 1 and not timed[0] and all(timed[1:]) and len(sizes) == 1 and sizes != {1}
+
+
 def _build(grammar: str, rows: list[Row], lines: Lines, source: str) -> Annotations:
     rows = _mend_msad(rows)
     times = [time for row in rows for start, end, _ in row.events for time in (start, end)]
-    seconds = not all(time.whole for time in times)
+    stated = unit_in_name(source)
+    seconds = not all(time.whole for time in times) or stated == "seconds"
+    clock = next((time.text for time in times if time.clock), "")
+    # Who states a number of frames counts in frames, and so do the released files.
+    whole = any(row.spans or row.events for row in rows) and not any(row.num_frames for row in rows)
+    own = not data_set_of_all([strip_video_path(row.path) for row in rows])
+    reason = "some numbers have a decimal point" if seconds else "all numbers are whole"
     builder = Builder(
         f"{grammar} (seconds)" if seconds else grammar,
         source,
@@ -352,6 +370,8 @@ def _build(grammar: str, rows: list[Row], lines: Lines, source: str) -> Annotati
         spans: Sequence[Span | Stretch] | None = row.spans
         if row.events:
             spans = [_span(*event, seconds) for event in row.events]
+        elif spans and seconds:
+            spans = [Stretch(span.start, span.end, span.category) for span in row.spans or ()]
         if row.events and row.label is not None:
             label = category_word(row.label)
         if row.spans == () and is_normal_word(row.label) and not is_normal_label(label):
@@ -364,12 +384,16 @@ def _build(grammar: str, rows: list[Row], lines: Lines, source: str) -> Annotati
         if not spans and not silent and not is_normal_label(label or ""):
             spans = None
         builder.add(row.path, spans, place=place, label=label, num_frames=row.num_frames)
-    notes = ["the times have decimals or colons, so they are seconds"] if seconds else []
+    notes = []
     if several := builder.several():
         notes.append(
             f"videos with several rows, which are read together: {len(several)}, first {several[0]}"
         )
-    return builder.build(notes=tuple(notes))
+    return builder.build(
+        notes=tuple(notes),
+        unit_reason=reason if own and (seconds or whole) and not (clock or stated) else "",
+        unit_fixed=f"times are written as {clock}" if clock else "",
+    )
 
 
 def _span(start: Time, end: Time, label: str | None, seconds: bool) -> Span | Stretch:

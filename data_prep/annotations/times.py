@@ -38,6 +38,11 @@ class Time:
     text: str
 
 
+def unit_in_name(source: str) -> str:
+    """The last of the words `seconds` and `frames` in a file's name, "" if it has neither."""
+    return next(reversed(re.findall("seconds|frames", source.rpartition("/")[2])), "")
+
+
 def with_points(field: str) -> str:
     """A number with a decimal comma as `12.5`, where no comma separates fields; others as is."""
     return re.sub(r"^(-?[0-9]+),([0-9]+)$", r"\1.\2", field)
@@ -116,7 +121,8 @@ def pairs_of(value: Any) -> list[tuple[Any, Any, str | None]] | None:
             except (ValueError, RecursionError):
                 return None
         else:
-            found = [_PAIR.fullmatch(part.strip()) for part in re.split("[;|]", text) if part]
+            parts = re.split(r"[;|]|,\s+(?=[^,]*[0-9]\s*[-–~])", text)
+            found = [_PAIR.fullmatch(part.strip()) for part in parts if part]
             return [(m["start"], m["end"], m["label"]) for m in found if m] if all(found) else None
     if not isinstance(value, list):
         return None

@@ -40,12 +40,35 @@ def spans_of_vector(labels: Any, place: str) -> list[Span]:
     return [Span(start, end) for start, end in truth_runs(vector).tolist()]
 
 
+_WORDS = {"true": "1", "false": "0"}
+
+
 def parse_values(texts: Sequence[str]) -> list[int] | None:
     """The values of a mask written as text, 0 and 1 or 0 and 255; None if it is not one."""
     if not all(re.fullmatch(r"(0|1|255)(\.0*(e\+00)?)?|1\.0*e\+00|2\.550*e\+02", t) for t in texts):
         return None
     values = [int(float(text)) for text in texts]
     return values if values and not {1, 255} <= set(values) else None
+
+
+def parse_mask(text: str) -> list[int] | None:
+    """The values of a text file of one video, None if it is something else.
+
+    Between white space, commas or brackets, or one after another; as True and False; below a
+    header; or behind the number of their frame.
+    """
+    lines = [re.findall(r"[^\s,;\[\]]+", line) for line in text.split("\n")]
+    lines = [fields for fields in lines if fields]
+    if len(lines) > 1 and len(lines[0]) == 1 and re.fullmatch("[A-Za-z_ ]+", lines[0][0]):
+        lines = lines if lines[0][0].lower() in _WORDS else lines[1:]
+    if len(lines) > 4 and all(len(fields) == 2 for fields in lines):
+        numbers = [fields[0] for fields in lines]
+        if any(numbers == [str(i + first) for i in range(len(lines))] for first in (0, 1)):
+            lines = [fields[1:] for fields in lines]
+    fields = [_WORDS.get(field.lower(), field) for line in lines for field in line]
+    if len(fields) == 1 and re.fullmatch("[01]{5,}", fields[0]):
+        fields = [*fields[0]]
+    return parse_values(fields)
 
 
 def find_mask_rows(
@@ -85,7 +108,7 @@ def read_vectors(vectors: Mapping[str, np.ndarray], source: str, grammar: str) -
         builder.add(video, spans, place=place, label=label, num_frames=np.size(vector))
     # True frame counts are multiples of 16 only by chance.
     in_segments = all(np.size(vector) % 16 == 0 for vector in vectors.values())
-    return builder.build(frames_from_segments=in_segments)
+    return builder.build(frames_from_segments=in_segments, unit_fixed="there is a value per frame")
 
 
 def read_packed(path: pathlib.Path) -> Annotations:

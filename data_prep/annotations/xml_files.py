@@ -7,6 +7,7 @@ import defusedxml.common
 import defusedxml.ElementTree as Tree
 
 from data_prep.annotations.images import Image, read_images
+from data_prep.annotations.labels import is_marked_normal
 from data_prep.annotations.record import Annotations
 from data_prep.annotations.tables import Row, read_rows
 from refinevad_jax.errors import UserError, as_damaged
@@ -60,27 +61,37 @@ def _read_elan(root: Any, source: str, stem: str) -> Annotations:
 
 
 def _read_cvat(root: Any, source: str, stem: str) -> Annotations:
-    """CVAT: a track is anomalous from its first box to the frame where it is outside."""
-    images = [
-        Image(
-            image.get("name"),
-            tuple(mark.get("label") for mark in image),
-            f"{source}, image {image.get('id')}",
-        )
-        for image in root.iterfind("image")
-    ]
-    if images:
-        return read_images(images, source, "CVAT XML")
+    """CVAT: a track is anomalous from its first box to the frame where it is outside.
+
+    Boxes with an attribute such as `action: normal` count as outside.
+    """
     tasks = {task.findtext("id"): task for task in root.iter("task")}
     names = {
         key: task.findtext("source") or task.findtext("name") or stem for key, task in tasks.items()
     }
     alone = next(iter(names.values()), root.findtext("meta/source") or stem)
+    images = [
+        Image(
+            image.get("name"),
+            tuple("normal" if _is_normal(mark) else mark.get("label") for mark in image),
+            f"{source}, image {image.get('id')}",
+            # Frames of a video that CVAT itself took apart have no name of their own.
+            names.get(image.get("task_id"), alone)
+            if re.fullmatch("frame_[0-9]+", image.get("name"))
+            else "",
+        )
+        for image in root.iterfind("image")
+    ]
+    if images:
+        return read_images(images, source, "CVAT XML")
     rows: list[Row] = []
     for track in root.iterfind("track"):
         video = names.get(track.get("task_id"), alone)
         place = f"{source}, track {track.get('id')} of {video}"
-        shapes = sorted((int(shape.get("frame")), shape.get("outside") == "1") for shape in track)
+        shapes = sorted(
+            (int(shape.get("frame")), shape.get("outside") == "1" or _is_normal(shape))
+            for shape in track
+        )
         start = last = None
         for number, (frame, outside) in enumerate(shapes, 1):
             if start is None and not outside:
@@ -97,6 +108,12 @@ def _read_cvat(root: Any, source: str, stem: str) -> Annotations:
     seen = {row["video"] for _, row in rows}
     rows += [(f"{source}, {v}", {"video": v}) for v in names.values() if v not in seen]
     return read_rows(rows, ["video", "start_frame", "end_frame", "label"], source, "CVAT XML")
+
+
+def _is_normal(mark: Any) -> bool:
+    """Whether the attributes of a box or tag say that it is normal."""
+    named = {entry.get("name"): entry.text for entry in mark.iterfind("attribute")}
+    return bool(is_marked_normal(named))
 
 
 def _read_anvil(root: Any, source: str, stem: str) -> Annotations:

@@ -20,8 +20,7 @@ from data_prep.sources.labels import Taxonomy, in_classes_of, in_words_of, split
 from data_prep.sources.lists import VideoList, read_lists
 from data_prep.sources.recorded import clocks_of, overruled_flags, read_records
 from data_prep.sources.truth import (
-    IN_SEGMENTS,
-    counted_in_segments,
+    count_faults,
     read_frame_counts,
     settle_truth,
 )
@@ -77,8 +76,7 @@ def run_checks(
         for what, videos in overruled_flags(recorded, counts, fps).items():
             section.remark_of("flag overruled", videos, what)
         for annotated in truths:
-            short = counted_in_segments(annotated, segments)
-            section.problem_of("truth per segment", short, IN_SEGMENTS)
+            section.add(count_faults(annotated, lengths, segments, frames_per_segment))
         of_features.append(section)
 
     def settled(truth: Annotations) -> Annotations:

@@ -423,6 +423,6 @@ def hash_input(path: pathlib.Path | None) -> dict[str, str] | None:
     if path is None:
         return None
     if path.is_dir():
-        files = [file for file in path.iterdir() if file.is_file()]
+        files = [file for file in path.rglob("*") if file.is_file()]
         return {"folder": path.name, **hash_files(files, path, digests_of(files))}
     return {"file": path.name, "sha256": file_sha256(path)}

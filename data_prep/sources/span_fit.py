@@ -22,6 +22,10 @@ _USUAL_RATE = 25.0
 _MOST_RATES = 3.0
 # The share of a video that is its very beginning.
 _EARLY = 0.05
+# Likewise of a video with few frames per second.
+_EARLY_OF_SLOW = 0.2
+# Videos that do not all do the same by chance.
+_MANY = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +90,7 @@ def fit_spans(
     unit: str,
     rates: Mapping[str, float],
     early_from: int,
+    fixed: bool = False,
 ) -> Fit:
     """Compares spans with the videos that they are of.
 
@@ -96,6 +101,7 @@ def fit_spans(
         rates: frames per second of the videos, if known.
         early_from: spans that all lie at the very beginning are a fault if so many videos have
             some.
+        fixed: whether the numbers cannot be in another unit.
     """
     outside: dict[str, list[str]] = {"lost": [], "some": [], "late": [], "slightly": []}
     lost, missed = [], []
@@ -119,7 +125,7 @@ def fit_spans(
     wrong = len(missed) + len(outside["some"]) + len(outside["late"])
     # What a few videos have says nothing of the unit.
     readings = _readings(known, extents, unit, rates) if 2 * wrong > len(known) else []
-    if 2 * len(missed) <= len(known):
+    if fixed or 2 * len(missed) <= len(known):
         readings = [name for name in readings if name == _OTHER_RATE]
     advice = _advice(readings)
     faults = [
@@ -148,7 +154,7 @@ def fit_spans(
             "cut when they are read",
             Weight.NOTED,
         ),
-        *([] if len(known) < early_from else _early(known, extents, unit, rates)),
+        *([] if fixed or len(known) < early_from else _early(known, extents, unit, rates)),
     ]
     return Fit(tuple(fault for fault in faults if fault.places), tuple(lost), tuple(missed), advice)
 
@@ -265,7 +271,13 @@ def _early(
     larger = [name for name in _LARGER[unit] if _fits(name, numbers)]
     ends = {video: max(span.end for span in found) for video, found in spans.items()}
     latest = max((ends[video] / extents[video].length for video in spans), default=1.0)
-    if latest >= _EARLY or not larger:
+    # What fits as seconds lies within the first of as many parts as there are frames in a second.
+    slowest = min((rate for _, _, rate in numbers), default=_USUAL_RATE)
+    early = max(_EARLY, min(1 / slowest, _EARLY_OF_SLOW)) if unit == "frames" else _EARLY
+    # Shares of many short clips: no second ends later than one.
+    if unit == "seconds" and len(numbers) >= _MANY and all(end <= 1 for end, _, _ in numbers):
+        early = 1.0
+    if latest >= early or not larger:
         return []
     cures = "; ".join(f"if they are {name}, {_UNITS[name][1]}" for name in larger)
     told = tuple(

@@ -98,7 +98,14 @@ def fit_of(
     guessed, one is enough to ask; if the user states the unit, there is nothing to ask.
     """
     early_from = len(spans) + 1 if _is_stated(truth) else 1 if truth.unit_reason else 3
-    return fit_spans(spans, extents, unit=truth.unit, rates=truth.fps, early_from=early_from)
+    return fit_spans(
+        spans,
+        extents,
+        unit=truth.unit,
+        rates=truth.fps,
+        early_from=early_from,
+        fixed=bool(truth.unit_fixed),
+    )
 
 
 def _is_stated(truth: Annotations) -> bool:
@@ -150,8 +157,7 @@ def add_truth(
     # The segments of another feature release say nothing about these files.
     stated = {} if annotations.frames_from_segments else _by_key(annotations.num_frames)
     rates = _by_key(annotations.fps)
-    if short := counted_in_segments(annotations, _by_key(segments)):
-        raise UserError(f"{annotations.source}: {IN_SEGMENTS}: {_names(short)}")
+    tell(count_faults(annotations, counts, _by_key(segments), info.frames_per_segment))
     notes = list(annotations.notes)
     if annotations.unit_reason:
         notes.append(f"spans are read as {describe_unit(annotations)}")
@@ -261,20 +267,65 @@ def untold_faults(
     ]
 
 
-IN_SEGMENTS = (
-    "as many values, or frames, as the features have segments; give one value per frame, and times "
-    "in frames"
-)
+def count_faults(
+    annotations: Annotations,
+    counts: Mapping[str, int],
+    segments: Mapping[str, int],
+    frames_per_segment: int,
+) -> list[Fault]:
+    """Videos whose stated numbers of frames are all wrong in the same way.
 
+    They are as many as the features have segments, or the same share of the known frames: values of
+    every second frame, of each second, of ten crops end to end, frames of another rate.
 
-def counted_in_segments(annotations: Annotations, segments: Mapping[str, int]) -> list[str]:
-    """The videos whose stated number of frames is T; [] if that is not so of all that have both.
-
-    segments: T by match_key.
+    Args:
+        annotations: they state the numbers.
+        counts: n by match_key of the videos for which it is known.
+        segments: T by match_key.
+        frames_per_segment: frames of a segment.
     """
+    source = annotations.source
     stated = {match_key(video): n for video, n in annotations.num_frames.items()}
     both = [video for video in stated if segments.get(video, 0) > 1]
-    return both if all(stated[video] == segments[video] for video in both) else []
+    near = [video for video in both if abs(stated[video] - segments[video]) <= 1]
+    if both and near == both and frames_per_segment > 1:
+        told = [f"{source}, {v}: {stated[v]} frames, T = {segments[v]}" for v in both]
+        advice = (
+            "as many values, or frames, as the features have segments; give one value per frame, "
+            "and times in frames"
+        )
+        return [Fault("truth per segment", tuple(told), advice, Weight.REFUSED)]
+    known = {
+        video: counts.get(video, segments.get(video, 0) * frames_per_segment)
+        for video in stated
+        if video in counts or video in both
+    }
+    both = [*known]
+    far = [v for v in both if abs(stated[v] - known[v]) >= 2 * frames_per_segment]
+    least = max(((stated[v] - 1) / known[v] for v in both), default=0.0)
+    most = min(((stated[v] + 1) / known[v] for v in both), default=0.0)
+    if len(both) < _TOO_MANY or len(far) < len(both) or least > _ROUNDED * most:
+        return []
+    told = [
+        f"{source}, {video}: {stated[video]} frames, the video has {known[video]}" for video in both
+    ]
+    advice = (
+        f"all videos have {(least + most) / 2:.3g} times their frames there; give one value per "
+        "frame, or times in seconds"
+    )
+    certain = all(video in counts for video in both)
+    return [
+        Fault(
+            "frames of another rate",
+            tuple(told),
+            advice if certain else f"{advice}, or --frames_per_segment of the features",
+            Weight.REFUSED if certain else Weight.WARNED,
+        )
+    ]
+
+
+# So many videos have the same share of frames by no chance, if the shares differ by no more.
+_TOO_MANY, _ROUNDED = 2, 1.02
 
 
 _Number = TypeVar("_Number", int, float)

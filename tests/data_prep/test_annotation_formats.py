@@ -29,6 +29,56 @@ def frames(truth: Annotations) -> dict[str, list[tuple]]:
 AB = {"a": [(15, 30, "fight")], "b": []}
 # Tables with a header. 10 frames per second.
 TABLES = {
+    "a flag beside classes": (
+        "video,start,end,is_anomaly,class\na,1.5,3,1,fight\nb,0.5,9,0,walk\n",
+        AB,
+    ),
+    "a flag beside sentences": (
+        "video,start,end,label,description\na,1.5,3,1,two men\nb,0,9,0,a dog\n",
+        {"a": [(15, 30)], "b": []},
+    ),
+    "labels of 0 and 1 beside actions": (
+        "video,start,end,label,action\na,1.5,3,1,fight\nb,0,9,0,walk\nc,0,9,0,sit\n",
+        {**AB, "c": []},
+    ),
+    "numbers of classes beside names": (
+        "video,start,end,label,class\na,1.5,3,2,fight\nb,2,3,3,normal\n",
+        AB,
+    ),
+    "class numbers beside names": (
+        "video,start,end,label,class\na,1.5,3,1,fight\nb,0.5,9,0,normal\n",
+        AB,
+    ),
+    "the video's duration, as seconds": (  # 100 frames in 20 s
+        "video,video_duration,start,end\na,20,1.6,3\na,0:20,4,5\n",
+        {"a": [(8, 15), (20, 25)]},
+    ),
+    "a length that may be in frames": (
+        "video,video_length,start,end\na,999,1.5,3\n",
+        {"a": [(15, 30)]},
+    ),
+    "a rate as ffprobe writes it": (
+        "video,start,end,avg_frame_rate\na,1.5,3,20/1\nb,1.5,3,20 fps\n",
+        {"a": [(30, 60)], "b": [(30, 60)]},
+    ),
+    "a column with the unit": (
+        "video,start,end,unit\na,1500,3000,ms\nb,,,\n",
+        {"a": [(15, 30)], "b": []},
+    ),
+    "ranges with commas": (
+        'video,time range\na,"0:01 - 0:03, 0:05 - 0:07"\n',
+        {"a": [(10, 30), (50, 70)]},
+    ),
+    "ELAN without header, milliseconds": (
+        "tier\t\t1500\t3000\t1500\tfight\n",
+        {"cam1": AB["a"]},
+    ),
+    "Audacity with frequencies": ("1.5\t3.0\tfight\n\\\t100\t2000\n", {"cam1": AB["a"]}),
+    "VIA 3 CSV with a mark at a moment": (
+        "# CSV_HEADER = metadata_id,file_list,temporal_coordinates,metadata\n"
+        '"1","[""a.mp4""]","[1.5,3.0]","{""1"":""fight""}"\n"2","[""a.mp4""]","[4.0]","{}"\n',
+        {"a": AB["a"]},
+    ),
     "BORIS, tabular, with frames": (
         "Observation id,Time offset (s),Behavior,Behavior type,Time,Media file name,FPS (frame/s)\n"
         "o,0,fight,START,1.5,a.mp4,10\no,0,fight,STOP,3,a.mp4,10\n",
@@ -47,6 +97,10 @@ TABLES = {
         "filename,file_size,region_count,region_id,region_attributes\n"
         'a_00.jpg,1,0,0,"{}"\na_01.jpg,1,2,0,"{""x"":""fight""}"\na_01.jpg,1,2,1,"{""x"":""fight""}"\n',
         {"a": [(1, 2, "fight")]},
+    ),
+    "VIA 2 CSV, a row cut short": (
+        'filename,region_count,region_attributes\na_00.jpg,0,"{}"\na_01.jpg\n',
+        {"a": []},
     ),
     "two pairs": (
         "video,label,start1,end1,start2,end2\na,fight,1.5,3,4,5\nb,normal,,,,\n",
@@ -222,6 +276,25 @@ def test_rows_without_header(tmp_path, name):
 EVENT = {"start": 1.5, "end": 3.0, "label": "fight"}
 LS = {"id": 1, "file_upload": "0a1b2c3d-a.mp4", "data": {"video": "/data/upload/1/0a1b2c3d-a.mp4"}}
 JSONS = {
+    "strings as times": ({"a": [["1.5", "3.0"]], "b": []}, {"a": [(15, 30)], "b": []}),
+    "frames and duration of the video": ({"a": {"num_frames": 100, "duration": 5, "events": [[1.5, 3.0]]}}, {"a": [(30, 60)]}),
+    "a rate in the metadata": ({"a": {"metadata": {"fps": 20}, "events": [[1.5, 3.0]]}}, {"a": [(30, 60)]}),
+    "a rate in a block of facts": ({"info": {"fps": 20, "by": "x"}, "annotations": [{"video": "a", "start": 1.5, "end": 3}]}, {"a": [(30, 60)]}),
+    "a rate for all videos": ({"fps": 20, "videos": [{"name": "a", "events": [[1.5, 3.0]]}]}, {"a": [(30, 60)]}),
+    "a unit for all videos": ({"time_unit": "ms", "annotations": {"a": [[1500, 3000]], "b": []}}, {"a": [(15, 30)], "b": []}),
+    "start and end of HC-STVG": ({"a": {"st_time": 1.5, "ed_time": 3, "img_num": 90}}, {"a": [(15, 30)]}),
+    "ActivityNet with a class for normal": (
+        {"database": {"a": {"annotations": [{"segment": [1.5, 3], "label": "fight"}, {"segment": [3, 4], "label": "Normal"}]}, "b": {"annotations": [{"segment": [1, 2], "label": "Normal"}]}}},
+        AB,
+    ),
+    "COCO, class folders with equal names": (
+        {"images": [{"id": 10 * f + i, "file_name": f"{folder}/1/{i}.jpg"} for f, folder in enumerate("xy") for i in range(4)], "annotations": [{"image_id": 11}]},
+        {"x/1": [], "y/1": [(1, 2)]},
+    ),
+    "COCO, objects whose action is normal": (
+        {"images": [{"id": i, "file_name": f"a/{i}.jpg"} for i in range(40)], "annotations": [{"image_id": i, "attributes": {"action": "fight" if 15 <= i < 30 else "normal"}} for i in range(40)]},
+        {"a": [(15, 30)]},
+    ),
     "by class": ({"fight": [{"video": "a", "start": 1.5, "end": 3}], "theft": [{"video": "c", "start": 0.5, "end": 1}]}, {"a": AB["a"], "c": [(5, 10, "theft")]}),
     "VERA, an entry per event": ([{"video": "a", "temporal_label": [15, 30], "length": 90}, {"video": "a", "temporal_label": [40, 50], "length": 90}], {"a": [(15, 30), (40, 50)]}),
     "COCO with an attribute of images": (
@@ -248,7 +321,7 @@ JSONS = {
     "one event": ({"a": EVENT}, {"a": AB["a"]}),
     "events": ({"a": {"fps": 20, "events": [EVENT]}, "b": {"events": []}}, {"a": [(30, 60, "fight")], "b": []}),
     "segments": ([{"video": "a", "label": "fight", "segments": [[1.5, 3.0]]}, {"video": "b", "label": "normal", "segments": []}], AB),
-    "timestamps": ({"a": {"duration": 9, "timestamps": [[1, 3]], "labels": ["fight"]}}, {"a": [(10, 30, "fight")]}),
+    "timestamps": ({"a": {"duration": 10, "timestamps": [[1, 3]], "labels": ["fight"]}}, {"a": [(10, 30, "fight")]}),
     "clock": ([{"file": "a.mp4", "begin": "00:01.5", "stop": "00:03", "type": "fight"}], {"a": AB["a"]}),
     "frames by name": ([{"video": "a", "start_frame": 15, "end_frame": 30, "class": "fight"}], {"a": AB["a"]}),
     "a list per column": ({"video": ["a", "b"], "start": [1.5, None], "end": [3.0, None], "label": ["fight", "normal"]}, AB),
@@ -330,6 +403,23 @@ CVAT = (
     + "".join(f'<box frame="{i}" outside="{int(i == 30)}"/>' for i in range(15, 31))
     + "</track></annotations>"
 )
+CVAT_NORMAL = (
+    "<annotations><meta><task><id>1</id><source>a.mp4</source></task></meta>"
+    '<track id="0" label="fight">'
+    + "".join(
+        f'<box frame="{i}" outside="0"><attribute name="x">{"" if 15 <= i < 30 else "normal"}</attribute></box>'
+        for i in range(40)
+    )
+    + "</track></annotations>"
+)
+CVAT_VIDEO_IMAGES = (
+    "<annotations><meta><task><id>1</id><source>a.mp4</source></task></meta>"
+    + "".join(
+        f'<image id="{i}" name="frame_{i:06d}">{"<tag label=" + chr(34) + "fight" + chr(34) + "/>" if 15 <= i < 30 else ""}</image>'
+        for i in range(40)
+    )
+    + "</annotations>"
+)
 BOX = '<box label="fight"/>'
 CVAT_IMAGES = (
     "<annotations>"
@@ -343,7 +433,9 @@ ANVIL = (
 )
 
 
-@pytest.mark.parametrize("content", [ELAN, CVAT, CVAT_IMAGES, ANVIL])
+@pytest.mark.parametrize(
+    "content", [ELAN, CVAT, CVAT_NORMAL, CVAT_IMAGES, CVAT_VIDEO_IMAGES, ANVIL]
+)
 def test_xml(tmp_path, content):
     assert frames(read(tmp_path, content, "cam1.eaf")) == {"a": AB["a"]}
 
@@ -352,11 +444,19 @@ def test_folders_with_a_file_per_video(tmp_path):
     for folder, files, expected in (
         ("masks", {"a.txt": "0\n1\n1\n0\n", "b.txt": "0 0 0"}, {"a": [(1, 3)], "b": []}),
         ("bytes", {"a.txt": "0\n255\n255\n", "b.txt": "0.0\n0.0"}, {"a": [(1, 3)], "b": []}),
+        ("commas", {"a.txt": "0,1,1,0,0", "b.txt": "[0, 0, 0]"}, {"a": [(1, 3)], "b": []}),
+        ("numbered", {"a.txt": "0 0\n1 1\n2 1\n3 0\n4 0\n", "b.txt": "00000"}, {"a": [(1, 3)], "b": []}),
+        ("words", {"a.txt": "label\nFalse\nTrue\nTrue\n", "b.txt": "label\n0\n"}, {"a": [(1, 3)], "b": []}),
+        ("nothing", {"a.csv": "start,end\n1.5,3\n", "b.csv": "start,end\n", "._a.csv": "\0"}, {"a": [(15, 30)], "b": []}),
+        ("empty", {"a.txt": "1.5\t3.0\tfight\n", "b.txt": ""}, AB),
+        ("subfolders", {"x/1.txt": "1.5\t3\n", "y/1.txt": "2.5\t3\n"}, {"x/1": [(15, 30)], "y/1": [(25, 30)]}),
+        ("mixed", {"a.csv": "start,end\n1.5,3\n", "c.csv": "start,end\n2,5\n"}, {"a": [(15, 30)], "c": [(20, 50)]}),
         ("audacity", {"a.txt": "1.5\t3.0\tfight\n", "c.txt": "0.5\t1.0\tx\n"}, {"a": AB["a"], "c": [(5, 10, "x")]}),
         ("frames", {"a.csv": "frame,label\n0,0\n1,1\n2,1\n3,0\n"}, {"a": [(1, 3)]}),
     ):  # fmt: skip
         (tmp_path / folder).mkdir()
         for name, content in files.items():
+            (tmp_path / folder / name).parent.mkdir(exist_ok=True)
             (tmp_path / folder / name).write_text(content)
         assert frames(read_annotations(tmp_path / folder)) == expected, folder
 
@@ -369,6 +469,17 @@ def test_masks_of_other_kinds(tmp_path):
         np.save(folder / "a.npy", array)
         assert frames(read_annotations(folder)) == {"a": [(1, 3)]}
         assert read_annotations(folder).num_frames == {"a": 4}
+
+
+def test_what_lies_beside_masks_is_named(tmp_path):
+    np.save(tmp_path / "a.npy", [0, 1])
+    (tmp_path / "c.txt").write_text("0\n1\n")
+    assert read_annotations(tmp_path).notes == ("files beside them that were not read: c.txt",)
+
+
+def test_the_name_of_a_text_states_its_unit(tmp_path):
+    truth = read(tmp_path, "a fight 2 3\nb Normal -1 -1\n", "truth_seconds.txt")
+    assert (frames(truth), truth.unit_reason) == ({"a": [(20, 30, "fight")], "b": []}, "")
 
 
 def test_excel_writes_unicode_text(tmp_path):
@@ -386,8 +497,8 @@ def test_what_was_read_is_said(tmp_path):
     assert truth.unit_reason == "all numbers in 'start' are whole"
     text = read(tmp_path, "a x 1.5 2\na x 1.5 2\na y 2 3\nb normal 0 9\n")
     assert text.grammar == "name (class start end)+ (seconds)"
+    assert text.unit_reason == "some numbers have a decimal point"
     assert text.notes == (
-        "the times have decimals or colons, so they are seconds",
         "videos with several rows, which are read together: 1, first a",
         "rows labelled normal with times are normal parts: videos 1, first b",
         "rows that repeat an earlier row exactly and count once: 1, first of a",
@@ -395,6 +506,11 @@ def test_what_was_read_is_said(tmp_path):
 
 
 BAD = {
+    "no rate": ("video,start,end,fps\na,1.5,3,fast\n", "'fast' in 'fps' is no rate"),
+    "no unit": ("video,start,end,unit\na,1,3,jiffies\n", "'jiffies' in 'unit'; one of frames"),
+    "two units": ("video,start,end,unit\na,1,3,s\nb,1,3,ms\n", "line 3: 'ms' in 'unit'"),
+    "0 beside a class": ("video,start,end,label,class\na,1.5,3,0,fight\n", "line 2: 0 in 'label' and 'fight' in 'class'; call"),
+    "unknown columns": ("Datei;Beginn;Ende\na.mp4;1,5;3,0\n", "line 1: no temporal annotation is known by such names"),
     "image without video": ("image,label\n1.jpg,x\n", "the image '1.jpg' names no video and frame"),
     "whole videos": ('[{"data": {"video": "a.mp4"}, "annotations": [{"result": [{"value": {"choices": ["x"]}}]}]}]', "labels of the whole video"),
     "a frame twice": ("video,frame,label\na,3,1\na,3,0\n", "frame 3 of a is anomalous in one row and normal"),
@@ -431,5 +547,5 @@ BAD = {
 def test_bad_input(tmp_path, name):
     content, message = BAD[name]
     with pytest.raises(UserError, match=message) as caught:
-        read(tmp_path, content)
+        read(tmp_path, content).in_frames(fps=10)
     assert str(tmp_path / "cam1.txt") in str(caught.value) and "\n" not in str(caught.value)

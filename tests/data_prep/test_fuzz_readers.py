@@ -54,6 +54,11 @@ SEEDS = [path.read_bytes()[:3000] for path in FIXTURES] + [
     b"file;start_time;end_time;class\na.mp4;1,5;0:03;x\na.mp4;PT5S;6s;y\nb.mp4;;;normal\n",
     b"video,frame,label\na,0,0\na,1,1\na,2,1\n",
     b"a.mp4 fight 1.5-3\nb.mp4: [4, 5]\nc.mp4 none\n",
+    b"video,video_duration,start,end,unit,is_anomaly,class,fps\na,9,1500,3000,ms,1,x,30000/1001\n",
+    b'{"fps": 25, "time_unit": "ms", "annotations": {"a": [["1500", "3000"]], "b": []}}',
+    b'{"images": [{"id": 1, "file_name": "x/a_1.jpg"}], "annotations": [{"image_id": 1, '
+    b'"attributes": {"action": "normal"}}]}',
+    b"tier\t\t1500\t3000\t1500\tx\n",
     b"a 0 1 1 0\nb 0 0 0 0\n",
     b'[{"video": "a", "start_ms": 1500, "end_ms": 3000, "label": "x"}]',
     b'{"a": [[1.5, 3, "x"]], "b": []}',

@@ -107,7 +107,7 @@ def test_csv(clip: pathlib.Path, tmp_path: pathlib.Path) -> None:
                 (root / old).rename(root / new)
                 for old, new in (("normal", "val"), ("fight", "Train"))
             ],
-            "Train, val are splits, not labels",
+            "'Train', 'val' are splits, not labels",
         ),
         (lambda root: shutil.rmtree(root / "fight"), "all videos are normal"),
         (lambda root: (root / "normal" / "2.mp4").unlink(), "1 normal video; training needs 2"),

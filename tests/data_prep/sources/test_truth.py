@@ -71,5 +71,5 @@ def test_annotations_of_other_videos_are_refused(tmp_path):
 def test_one_value_per_segment_is_refused(tmp_path):
     info, videos = videos_of(tmp_path, "a.npy,Abuse", "n.npy,Normal")
     short = annotations({"a": (Span(1, 2),), "n": ()}, num_frames={"a": 4, "n": 4})
-    with pytest.raises(UserError, match=r"truth.txt: as many values, or frames, as .*: a, n"):
+    with pytest.raises(UserError, match=r"truth.txt, a: 4 frames, T = 4; as many values, or"):
         add_truth(videos, short, info, {}, {"a": 4, "n": 4})

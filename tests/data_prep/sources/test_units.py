@@ -307,6 +307,87 @@ def test_a_unit_that_is_given_counts(made: Set, truth: Any, unit: str, spans: An
     assert made.truth(truth).package(unit=unit)["a"] == spans
 
 
+def test_a_text_is_asked_about_too(made: Set) -> None:
+    made.truth("a Fight 1 3\nc Fight 2 3\n", "truth.txt")
+    for read in (made.package, made.check):
+        with pytest.raises(UserError, match="are whole, so they may be frames or, with --fps=25"):
+            read(fps=25.0)
+    assert made.truth("a 90 Fight 1 3\n", "truth.txt").package(fps=25.0)["a"] == [(1, 3)]
+
+
+@pytest.mark.parametrize(
+    ("truth", "unit", "reason"),
+    [
+        ("video,start_ms,end_ms\na,1000,2000\n", "frames", "the column is called 'start_ms'"),
+        ("video,start,end\na,0:01,0:02\n", "frames", "times are written as 0:01"),
+        ("a Fight 0:01 0:02\n", "frames", "times are written as 0:01"),
+        ("a 0 1 1 0 0\nb 0 0 0 0 0\n", "seconds", "there is a value per frame"),
+    ],
+)
+def test_a_unit_that_cannot_be_is_refused(made: Set, truth: str, unit: str, reason: str) -> None:
+    made.truth(truth, "truth.txt")
+    for read in (made.package, made.check):
+        with pytest.raises(UserError, match=f"--unit={unit} cannot be, for {reason}; leave"):
+            read(unit=unit)
+
+
+def test_a_unit_answers_what_numbers_leave_open(made: Set) -> None:
+    made.truth("video,start,end\na,1.0,2.0\nb,,\n", "truth.csv")
+    with pytest.raises(UserError, match=r"written as 1\.0; give --unit=frames or --unit=seconds"):
+        made.package(fps=25.0)
+    assert made.package(unit="seconds")["a"] == [(25, 50)]
+    assert made.package(unit="frames")["a"] == [(1, 2)]
+
+
+def test_clock_times_that_miss_the_video_are_not_said_to_be_frames(made: Set) -> None:
+    made.truth("video,start,end\na,0:10,0:20\n", "truth.csv")
+    with pytest.raises(UserError, match="lie outside the video") as caught:
+        made.package()
+    assert "--unit" not in str(caught.value)
+
+
+def test_few_frames_per_second(made: Set, capsys: pytest.CaptureFixture[str]) -> None:
+    made.video("a", segment_seconds=PAUSE)
+    made.truth({"a": [[4, 6]]}).package()
+    assert "in the first 7.5 % of their videos; if they are seconds" in capsys.readouterr().err
+
+
+def test_shares_of_many_short_clips(made: Set, capsys: pytest.CaptureFixture[str]) -> None:
+    made.truth({"a": [[0.2, 0.5]], "c": [[0.1, 0.9]], "d": [[0.5, 1.0]]}).package()
+    assert "if they are shares of the video, multiply them" in capsys.readouterr().err
+
+
+def test_frames_of_another_rate_are_named(made: Set, capsys: pytest.CaptureFixture[str]) -> None:
+    made.truth("video,start_frame,end_frame,fps\na,15,45,30\n", "truth.csv")
+    assert made.package()["a"] == [(15, 45)]
+    err = capsys.readouterr().err
+    assert "recorded (a: 30 frames per second, not 25)" in err and "seconds become" not in err
+
+
+@pytest.mark.parametrize(
+    ("frames", "words"),
+    [
+        (40, r"truth\.json, a: 40 frames, the video has 80; all videos have 0.5 times"),
+        (160, r"truth\.json, a: 160 frames, the video has 80; all videos have 2 times"),
+        (6, r"truth\.json, a: 6 frames, T = 5; as many values, or frames"),
+        (81, ""),
+    ],
+)
+def test_masks_with_too_few_or_too_many_values(made: Set, frames: int, words: str) -> None:
+    made.truth({name: [int(name != "b")] + [0] * (frames - 1) for name in LABELS})
+    lists, features = [made.root / "test.csv"], made.root / "f"
+    sections = run_checks(
+        lists=lists, features=features, **{"annotations": [made.root / "truth.json"]}
+    )
+    found = {f.kind for s in sections for f in s.findings}
+    assert bool(found & {"frames of another rate", "truth per segment"}) == bool(words)
+    if not words:
+        assert made.package()["a"] == [(0, 1)]
+        return
+    with pytest.raises(UserError, match=words):
+        made.package()
+
+
 def test_spans_at_the_very_beginning_of_all_videos(
     made: Set, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -329,10 +410,9 @@ def test_spans_at_the_very_beginning_of_all_videos(
     made.package()
     assert "of their videos; if they are percent of the video, divide" in capsys.readouterr().err
     made.video("a", 200)
-    # One event further on, a text of one video, a unit that the user states.
+    # One event further on, a unit that the user states.
     for content, options in (
         (late | {"c": [[10, 20], [900, 990]]}, {}),
-        ("a Fight 4 60\n", {}),
         (late, {"unit": "frames"}),
         ({"a": [[0.2, 30.0]]}, {}),
     ):
