@@ -54,6 +54,26 @@ def test_an_unknown_label_is_answered_with_the_known_ones():
         UCF_CRIME.multi_hot("Looting")
 
 
+@pytest.mark.parametrize(
+    ("label", "hint"),
+    [
+        ("Fightt", "'Fight'"),
+        ("fights", "'Fight'"),
+        ("Normol", "'Normal'"),
+        ("NonFight", ""),
+        ("no fight", ""),
+        ("Abnormal", ""),
+        ("anomaly", ""),
+        ("anomalous", ""),
+    ],
+)
+def test_no_opposite_is_proposed(label, hint):
+    with pytest.raises(UserError) as caught:
+        Taxonomy("own", ("Fight",), ("Fight",)).multi_hot(label)
+    assert ("did you mean " + hint in str(caught.value)) == bool(hint)
+    assert ("did you mean" in str(caught.value)) == bool(hint)
+
+
 @hypothesis.given(st.sets(st.integers(0, 5)), st.randoms())
 def test_any_set_of_categories_in_any_order_is_read_back(chosen, random):
     tokens = [XD_VIOLENCE.categories[index] for index in sorted(chosen)]

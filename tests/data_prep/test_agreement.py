@@ -243,6 +243,46 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
             ("a header with blanks", "  ", "file label"),
         )
     },
+    **{
+        f"one category, {positive} and {negative}": (
+            {
+                "train.csv": rows(
+                    *(f"{v},{positive if v[0] == 'a' else negative}" for v in NAMES[:6])
+                ),
+                "test.csv": rows(
+                    *(f"{v},{positive if v[0] == 'b' else negative}" for v in NAMES[6:])
+                ),
+                "truth.txt": None,
+                "taxonomy.json": json.dumps({"categories": ["Fight"]}),
+            },
+            done,
+        )
+        for positive, negative, done in (
+            ("True", "False", TAKEN),
+            ("abnormal", "normal", TAKEN),
+            ("Anomaly", "Normal_Videos_event", TAKEN),
+            ("1", "no", TAKEN),
+            ("Fight", "0", TAKEN),
+            ("Fight", "NonFight", REFUSED),
+            ("Fight", "A", REFUSED),
+            ("2", "1", REFUSED),
+        )
+    },
+    "one table with the splits of its rows": (
+        {
+            f"{split}.csv": rows(
+                *(f"{row.replace(',', ',training,')},{number}" for number, row in enumerate(TRAIN)),
+                *(f"{row.replace(',', ',Test,')},{number}" for number, row in enumerate(TEST)),
+                header="video,split,label,number",
+            )
+            for split in ("train", "test")
+        },
+        TAKEN,
+    ),
+    "a table of another split": (
+        {"test.csv": rows(*(row.replace(",", ",val,") for row in TEST), header="video,set,label")},
+        REFUSED,
+    ),
     # Splits
     "no normal training videos": ({"train.csv": rows(*TRAIN[:4])}, REFUSED),
     "no anomalous training videos": ({"train.csv": rows(*TRAIN[4:])}, REFUSED),
