@@ -4,6 +4,7 @@ A case is a small data set with some of its files changed. To extend the table, 
 changed files, and what packaging does about them.
 """
 
+import io
 import json
 import pathlib
 import random
@@ -123,6 +124,13 @@ def replaced(lines: list[str], old: str, new: str) -> str:
 
 def odd(name: str, values: Any) -> dict[str, Any]:
     return {f"f/{name}.npy": values}
+
+
+def packed(**others: str) -> bytes:
+    """All features in one file; others: videos that have those of another one."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **{name: features(others.get(name, name)) for name in NAMES})
+    return buffer.getvalue()
 
 
 X = features("x", length=4)
@@ -327,6 +335,34 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "one axis": (odd("a1", X[:, 0]), REFUSED),
     "no rows": (odd("a1", X[:0]), REFUSED),
     "text": (odd("a1", np.array([["a"]])), REFUSED),
+    **{
+        f"{what} in one file": (
+            {f"f/{name}.npy": None for name in NAMES} | {"f/all.npz": content},
+            done,
+        )
+        for what, content, done in (
+            ("all videos", packed(), TAKEN),
+            ("the same features twice", packed(a2="a1"), WARNED),
+            ("the same features of both lists", packed(b1="a1"), WARNED),
+        )
+    },
+    "axes (1, D, T)": (
+        {f"f/{name}.npy": features(name, length=1024, width=32)[None] for name in NAMES},
+        WARNED,
+    ),
+    "crops last": (
+        {f"f/{name}.npy": np.stack([features(name)] * 10, 2) for name in NAMES},
+        REFUSED,
+    ),
+    "crops within files of crops": (
+        {f"f/{name}.npy": None for name in NAMES}
+        | {
+            f"f/{name}__{crop}.npy": np.stack([features(name) + crop] * 5, 1)
+            for name in NAMES
+            for crop in range(5)
+        },
+        REFUSED,
+    ),
     "0 and 1 as bool": (odd("a1", X > 0), REFUSED),
     "another number of crops": (
         {"f/a1.npy": np.stack([X + i for i in range(5)], axis=1)},
