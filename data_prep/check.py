@@ -21,6 +21,7 @@ from absl import flags
 from data_prep.catalogue.lookup import built_in_taxonomies, load_taxonomy
 from data_prep.checks.findings import num_problems, render, to_dict
 from data_prep.checks.run import run_checks
+from data_prep.sources.features import LAYOUTS
 from data_prep.sources.lists import split_of
 from data_prep.sources.truth import UNITS
 from refinevad_jax.errors import UserError
@@ -72,6 +73,9 @@ UNIT = flags.DEFINE_enum(
 VALUES = flags.DEFINE_enum(
     "values", "sample", ["none", "sample", "all"], "how many rows of each feature file to read"
 )
+LAYOUT = flags.DEFINE_enum(
+    "layout", "auto", LAYOUTS, "axis of the crops in feature files of three axes"
+)
 OUTPUT = flags.DEFINE_string("output", "", "JSON file for the whole report")
 
 
@@ -96,6 +100,7 @@ def main() -> None:
         fps=FPS.value,
         unit=UNIT.value,
         values=VALUES.value,
+        layout=LAYOUT.value,
     )
     if OUTPUT.value:
         write_json(pathlib.Path(OUTPUT.value), to_dict(sections))

@@ -37,6 +37,9 @@ TAXONOMY = Taxonomy(
 # `Normal_Videos586_x264` in training, `Normal_Videos_003_x264` in testing; some releases shorten.
 NORMAL_NAME = r"Normal(?:_Videos_?)?(\d{3})(?:_x264)?"
 
+# The folders of the videos: `Training_Normal_Videos_Anomaly`, `Normal_Videos_event`.
+NORMAL_FOLDER = r"(?:(?:Testing|Training)[_-])?Normal[_-]Videos(?:[_-].*)?"
+
 # Roc-Ng's archive drops the last segment of 9 of the 20 test videos whose frames are a multiple of
 # 16; no rule tells which.
 _ROC_NG_SHORTER = frozenset(

@@ -38,7 +38,9 @@ def split_path(path: str) -> tuple[tuple[str, ...], str]:
 def is_normal_label(label: str | None) -> bool:
     """Whether a label string means "no anomaly" in any of the released lists; None does not."""
     text = (label or "").strip()
-    return text.lower() == "normal" or text in ("A", "0", "0.0")
+    if text in ("A", "0", "0.0") or text.lower() in ("normal", "false"):
+        return True
+    return re.fullmatch(ucf_crime.NORMAL_FOLDER, text, re.IGNORECASE) is not None
 
 
 def label_tokens(label: str) -> list[str]:

@@ -50,12 +50,13 @@ def check_features(
     *,
     frames_per_segment: int,
     values: str,
+    layout: str = "auto",
 ) -> tuple[Section, dict[str, int]]:
     """Everything that the files below a folder say by themselves and beside lists.
 
     folder: whose files; lists: whose videos are looked for; without a list all files are checked.
     frames: n by match_key. values: "none" reads headers only, "sample" some rows of each file,
-    "all" everything.
+    "all" everything. layout: one of sources.features.LAYOUTS.
 
     Returns the section, and T of every video by match_key. Raises UserError if the folder holds no
     feature file.
@@ -71,7 +72,7 @@ def check_features(
     if not videos:
         return section, {}
     try:
-        layout = choose_layout("auto", shapes)
+        layout = choose_layout(layout, shapes)
     except UserError as error:
         section.problem("layout", str(error))
         layout = "time_first"
@@ -162,6 +163,13 @@ def _compare_shapes(videos: Files, shapes: Shapes, section: Section) -> None:
     ]
     if why := transposed(shapes):
         section.problem("looks transposed", why)
+    stacked = [
+        f"{path}: {shapes[path]}"
+        for files in videos.values()
+        for path in files
+        if len(files) > 1 and len(shapes[path]) > 2
+    ]
+    section.problem_of("crops in files of crops", stacked, "(T, D) is expected", "file")
     section.problem_of("widths differ", odd_width, f"not D = {width}", "file")
     section.problem_of("shapes differ", unequal, "between crops")
 

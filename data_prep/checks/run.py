@@ -39,6 +39,7 @@ def run_checks(
     fps: float | None = None,
     unit: str = "",
     values: str = "sample",
+    layout: str = "auto",
     splits: Sequence[str] = (),
     taxonomy: Taxonomy | None = None,
 ) -> list[Section]:
@@ -71,7 +72,12 @@ def run_checks(
     of_features = []
     if folder is not None:
         section, segments = check_features(
-            folder, read, frames, frames_per_segment=frames_per_segment, values=values
+            folder,
+            read,
+            frames,
+            frames_per_segment=frames_per_segment,
+            values=values,
+            layout=layout,
         )
         for what, videos in overruled_flags(recorded, counts, fps).items():
             section.remark_of("flag overruled", videos, what)

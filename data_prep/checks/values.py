@@ -11,11 +11,11 @@ import tqdm
 from data_prep.checks.findings import Section
 from data_prep.sources.features import in_crops
 from data_prep.sources.labels import twin_faults
+from data_prep.sources.recorded import content_of, digests_of
 from refinevad_jax.data.normalization import are_unit
 from refinevad_jax.errors import UserError
-from refinevad_jax.files.feature_files import file_of, load_file
+from refinevad_jax.files.feature_files import load_file
 from refinevad_jax.files.half import DEGRADED, LOST, NOT_FINITE, TOO_LARGE, to_half
-from refinevad_jax.files.hashes import file_sha256
 
 SAMPLED_ROWS = 8
 _CURES = {
@@ -86,7 +86,8 @@ def check_values(
         )
     # Contents are read a second time only of files with equal rows.
     alike = [path for group in by_content.values() if len(group) > 1 for path in group]
-    section.add(twin_faults({path: _content(path) for path in alike}, sources))
+    contents = {path: content_of(path, digest) for path, digest in digests_of(alike).items()}
+    section.add(twin_faults(contents, sources))
 
 
 def _features(path: pathlib.Path, layout: str, *, whole: bool) -> np.ndarray:
@@ -96,10 +97,3 @@ def _features(path: pathlib.Path, layout: str, *, whole: bool) -> np.ndarray:
         places = np.linspace(0, features.shape[1] - 1, SAMPLED_ROWS).astype(int)
         features = features[:, places]
     return features
-
-
-def _content(path: pathlib.Path) -> str:
-    """A digest of a feature file, or of one array of a file of several."""
-    if file_of(path) == path:
-        return file_sha256(path)
-    return hashlib.sha256(load_file(path).tobytes()).hexdigest()

@@ -425,6 +425,11 @@ def choose_layout(layout: str, shapes: Mapping[pathlib.Path, tuple[int, ...]]) -
     fits = [len(size) == 1 and min(size) in CROP_COUNTS for size in sizes]
     if fits[0] == fits[1]:
         example = next(path for path, shape in shapes.items() if len(shape) == 3)
+        if not fits[0] and {shape[2] for shape in stacked} <= set(CROP_COUNTS):
+            raise UserError(
+                f"{example}: shape {shapes[example]}; the last axis looks like the crops; save "
+                "them as (T, crops, D), in NumPy array.swapaxes(1, 2)"
+            )
         problem = "both of the first two axes" if fits[0] else "neither of the first two axes"
         raise UserError(
             f"{example}: shape {shapes[example]}; {problem} can be the crops in all files; pass "

@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 
 from data_prep.annotations import Annotations
+from data_prep.annotations.labels import category_word
 from data_prep.catalogue.lookup import data_set_named, data_set_of, labels_from_names
 from data_prep.catalogue.video_names import is_normal_label, label_tokens, match_key
 from data_prep.dataset.videos import Span, one_kind
@@ -13,8 +14,6 @@ from data_prep.sources.faults import Fault, Weight
 from data_prep.sources.lists import TRAIN, ListEntry, VideoList
 from refinevad_jax.data.taxonomy import Taxonomy, fault_of_name, shown
 from refinevad_jax.errors import UserError
-
-_ZERO, _ONE = ("0", "0.0", "Normal"), ("1", "1.0", "Abnormal")
 
 IsNormal = Callable[[str | None], bool]
 
@@ -48,18 +47,18 @@ def classes_of(label: str, taxonomy: Taxonomy | None) -> list[str]:
 
 
 def in_words_of(read: VideoList, taxonomy: Taxonomy) -> VideoList:
-    """A list of labels 0 and 1 alone, in the words of the taxonomy if it has one category.
+    """A list whose labels are 0 and 1, True and False or such words, in those of the taxonomy.
 
-    What was read as what is a note of the list.
+    A word for "anomalous" names a category only if there is one. What was read as what is a note of
+    the list.
     """
-    labels = sorted({label for label in read.labels.values() if label is not None})
-    if not set(labels) <= {*_ZERO, *_ONE} or not set(labels) & {*_ONE}:
-        return read
     words = {}
-    for label in labels:
-        if label in _ZERO and not taxonomy.is_normal(label):
-            words[label] = taxonomy.normal[0] if taxonomy.normal else label
-        if label in _ONE and len(taxonomy.categories) == 1 and not classes_of(label, taxonomy):
+    for label in sorted({label for label in read.labels.values() if label is not None}):
+        if not _fault_of(label, taxonomy):
+            continue
+        if _is_no(label) and taxonomy.normal and not _is_numbered(taxonomy):
+            words[label] = taxonomy.normal[0]
+        elif category_word(label) is None and len(taxonomy.categories) == 1:
             words[label] = taxonomy.categories[0]
     if not words:
         return read
@@ -71,6 +70,16 @@ def in_words_of(read: VideoList, taxonomy: Taxonomy) -> VideoList:
     return dataclasses.replace(
         read, entries=tuple(rows), notes=(*read.notes, f"the labels were read: {said}")
     )
+
+
+def _is_no(label: str) -> bool:
+    """Whether a label means normal whatever the classes are; `A` may be one of them."""
+    return label.lower() == "no" or (is_normal_label(label) and label != "A")
+
+
+def _is_numbered(taxonomy: Taxonomy) -> bool:
+    """Whether categories are numbers, so that 0 may be one that was forgotten."""
+    return len(taxonomy.categories) > 1 and all(name.isdecimal() for name in taxonomy.categories)
 
 
 def label_faults(read: VideoList, taxonomy: Taxonomy | None) -> list[Fault]:
@@ -192,8 +201,10 @@ def in_classes_of(truth: Annotations, taxonomy: Taxonomy | None) -> Annotations:
         return truth
 
     def stripped(span: Span) -> Span:
-        said = span.category in _ONE and not classes_of(span.category, taxonomy)
-        return dataclasses.replace(span, category=None) if said else span
+        word = span.category
+        if word is None or category_word(word) is not None or classes_of(word, taxonomy):
+            return span
+        return dataclasses.replace(span, category=None)
 
     spans = {video: tuple(map(stripped, found)) for video, found in truth.spans.items()}
     return dataclasses.replace(truth, spans=spans)
@@ -280,8 +291,8 @@ def _fault_of(label: str, taxonomy: Taxonomy) -> str:
     try:
         taxonomy.multi_hot(label)
     except UserError as error:
-        flag = "; 0 and 1 name no category: write it for each video" if label in _ONE else ""
-        return f"{error}{flag}"
+        named = category_word(label) is not None
+        return f"{error}{'' if named else '; it names no category: write that of each video'}"
     return ""
 
 

@@ -22,7 +22,7 @@ from data_prep.catalogue.lookup import (
 from data_prep.catalogue.video_names import is_normal_label, match_key, strip_video_path
 from data_prep.dataset.videos import Video, check_ids, read_label, span_array
 from data_prep.sources.faults import tell
-from data_prep.sources.labels import label_faults
+from data_prep.sources.labels import in_words_of, label_faults
 from data_prep.sources.lists import ListEntry, VideoList, read_list
 from data_prep.sources.package import hash_input
 from data_prep.sources.truth import add_truth, describe_truth, read_frame_counts, settle_truth
@@ -81,6 +81,8 @@ def read_listed(
     missing, damaged or contradictory.
     """
     read = read_list(path)
+    if taxonomy:
+        read = in_words_of(read, load_taxonomy(taxonomy))
     counts = read_frame_counts(frame_counts, read.paths)
     truth = settle_truth(
         read_annotations(annotations).called(read.paths),

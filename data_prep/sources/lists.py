@@ -20,17 +20,12 @@ from data_prep.catalogue.listed_names import VideoName, merged_note, read_names_
 from data_prep.catalogue.lookup import data_set_of_all, labels_from_names
 from data_prep.catalogue.video_names import is_normal_label
 from data_prep.sources.faults import Fault, Weight
-from data_prep.sources.list_grammars import Row, Rows, is_file, read_rows
+from data_prep.sources.list_grammars import HEADERS, Row, Rows, is_file, read_rows
 from refinevad_jax.errors import UserError
 
 TRAIN = "train"  # the split that a network learns from
 _FLAGS = "path and 0 (normal) or 1 per line"
 _FLAG = re.compile(r"(?P<name>.*[^\s,;])(?P<mark>\s*[,;]\s*|\s+)(?P<flag>[01](?:\.0)?)[,;\s]*")
-_HEADERS = {
-    (name, label)
-    for name in ("path", "video", "video_name", "video_path", "filename", "file", "name", "clip")
-    for label in ("label", "class", "category")
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,11 +174,11 @@ def _read_grammar(content: str, lines: Sequence[tuple[int, str]], path: pathlib.
     delimiter = next((mark for mark in ",;\t" if mark in unquoted), ",")
     first = _fields(*lines[0], path, delimiter)
     columns = [field.lower() for field in first[:2]]
-    if columns[0] == "path" or columns == ["video-id"] or tuple(columns) in _HEADERS:
+    if columns[0] == "path" or columns == ["video-id"] or tuple(columns) in HEADERS:
         return _read_csv(lines[1:], path, delimiter, first)
     if len(first) > 1 and is_file(first[0]) and delimiter != "\t":
         return _read_csv(lines, path, delimiter, ["path", "label"])
-    if tuple(lines[0][1].lower().split()) in _HEADERS:
+    if tuple(lines[0][1].lower().split()) in HEADERS:
         parts = [(number, line.rsplit(None, 1)) for number, line in lines[1:]]
         if all(len(part) == 2 for _, part in parts):
             rows: list[Row] = [(number, name, label) for number, (name, label) in parts]
@@ -202,7 +197,7 @@ def is_comment(line: str) -> bool:
 def _read_flags(lines: Sequence[tuple[int, str]]) -> list[Row]:
     """Rows of a path or name and 0 or 1, if every line is one, below a header or not; else []."""
     parts = [_FLAG.fullmatch(line) for _, line in lines]
-    if parts[0] is None and tuple(re.split(r"[\s,;]+", lines[0][1].lower())) in _HEADERS:
+    if parts[0] is None and tuple(re.split(r"[\s,;]+", lines[0][1].lower())) in HEADERS:
         lines, parts = lines[1:], parts[1:]
     rows: list[Row] = []
     for (number, _), part in zip(lines, parts, strict=True):

@@ -40,6 +40,7 @@ from data_prep.sources.lists import VideoList, crop_row_faults, read_lists
 from data_prep.sources.recorded import (
     agreeing_records,
     clocks_of,
+    content_of,
     digests_of,
     name_encoder,
     overruled_flags,
@@ -232,8 +233,8 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
     layouts = [choose_layout(request.layout, of_one) for of_one in of_folders]
     digests = [digests_of(of_one) for of_one in of_folders]
     sources = {path: lists[video.split].source for video in listed for path in video.files[0]}
-    alone = {path: digest for path, digest in digests[0].items() if file_of(path) == path}
-    tell(twin_faults(alone, sources))
+    contents = {path: content_of(path, digest) for path, digest in digests[0].items()}
+    tell(twin_faults(contents, sources))
     for read in lists.values():
         files = {video.video_id: video.files[0] for video in listed if video.split == read.split}
         tell(crop_faults(files, shapes, layouts[0], read))

@@ -4,6 +4,7 @@ Records that contradict each other, or the files beside which they lie, are faul
 refuses the first one, checks list all.
 """
 
+import hashlib
 import math
 import pathlib
 import sys
@@ -14,7 +15,7 @@ from data_prep.sources.truth import warn
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, NAMES
 from refinevad_jax.encoders.record import FeatureRecord, read_record
 from refinevad_jax.errors import UserError
-from refinevad_jax.files.feature_files import file_of
+from refinevad_jax.files.feature_files import file_of, load_file
 from refinevad_jax.files.hashes import file_sha256, json_sha256
 
 # Feature archives of the field take tens of GB: above this, file contents are not hashed.
@@ -47,6 +48,16 @@ def digests_of(files: Collection[pathlib.Path]) -> dict[pathlib.Path, str]:
         return {}
     digests = {file: file_sha256(file) for file in set(holding.values())}
     return {path: digests[file] for path, file in holding.items()}
+
+
+def content_of(path: pathlib.Path, digest: str) -> str:
+    """SHA-256 of a feature file, or of one array of a file of several.
+
+    digest: what digests_of gives.
+    """
+    if file_of(path) == path:
+        return digest
+    return hashlib.sha256(load_file(path).tobytes()).hexdigest()
 
 
 def find_disagreements(records: Records) -> list[str]:

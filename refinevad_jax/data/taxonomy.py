@@ -17,6 +17,7 @@ from refinevad_jax.errors import UserError
 
 # File systems allow 255 bytes; suffixes are added.
 MAX_BYTES = 240
+_OPPOSITES = ("abnormal", "anomal")  # of normal, though they look alike
 # Control characters, halves of surrogate pairs, and what ends a line.
 _REFUSED = ("Cc", "Cs", "Zl", "Zp")
 
@@ -101,9 +102,14 @@ class Taxonomy:
         known = {name.lower(): name for name in (*self.categories, *self.display_names)}
         known |= {name.lower(): name for name in self.normal}
         bare = token.strip(" \t\"'.,;").removesuffix(".0").lower()
+        classes = [low for low, name in known.items() if not self.is_normal(name)]
         denied = re.fullmatch(r"no[nt]?[ _-]?(.+)", bare)
-        if denied and difflib.get_close_matches(denied[1], known, n=1):
+        if denied and difflib.get_close_matches(denied[1], classes, n=1):
             return " (if it means normal, write it under 'normal' in the taxonomy)"
+        if bare.startswith(_OPPOSITES):
+            known = {low: name for low, name in known.items() if not self.is_normal(low)}
+        # `nonfight` is no misspelling of `fight`, but its opposite.
+        known = {low: name for low, name in known.items() if bare == low or not bare.endswith(low)}
         found = difflib.get_close_matches(bare, known, n=1)
         return f" (did you mean {known[found[0]]!r}?)" if found else ""
 

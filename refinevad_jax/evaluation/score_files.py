@@ -12,7 +12,7 @@ import numpy as np
 
 from refinevad_jax.data.bags import Bag, BagsInfo
 from refinevad_jax.errors import UserError
-from refinevad_jax.evaluation.score_formats import read_content
+from refinevad_jax.evaluation.score_formats import is_name_of_scores, read_content
 from refinevad_jax.evaluation.score_lengths import (
     expected_lengths,
     named,
@@ -138,7 +138,8 @@ def _load(path: pathlib.Path, columns: int) -> tuple[_Given, list[str]]:
         )
     if content.keys() >= JOINED:
         return _joined_by_name(path, content, columns), notes
-    if len(content) == 1 and next(iter(content)) in ("arr_0", "scores"):  # np.savez of one array
+    name = next(iter(content), "")
+    if len(content) == 1 and (name == "arr_0" or is_name_of_scores(name)):  # np.savez of one array
         return _Given({}, next(iter(content.values()))), notes
     return _Given(content), notes
 
@@ -327,7 +328,7 @@ def _check_values(
         ),
         ("have NaN or infinite scores", lambda array: not np.isfinite(array).all()),
         (
-            "have probabilities outside [0, 1]",
+            f"have {columns} numbers per score, read as probabilities, outside [0, 1]",
             lambda array: array.ndim == 2 and (array.min() < 0 or array.max() > 1),
         ),
     ]

@@ -19,6 +19,7 @@ from refinevad_jax.files.arrays import load_array, load_packed
 from refinevad_jax.files.feature_files import load_arrays
 from refinevad_jax.files.hashes import file_sha256, json_sha256
 from refinevad_jax.files.kinds import kind_of, refuse_others
+from refinevad_jax.metrics.truth import FRAMES_PER_SEGMENT
 
 TABLES = (".csv", ".tsv", ".txt")
 CONTAINERS = (".mat", ".h5", ".hdf5", ".safetensors")
@@ -29,13 +30,16 @@ _NAMES = re.compile(r"(video|clip|file)[ _-]?(name|id|path)?")
 _OTHER_NAMES = re.compile(r"name|path"), re.compile(r"id")
 _SCORES = re.compile(
     r"(anomaly|abnormal|frame|segment|pred|predicted)?[ _-]?(scores?|prob|probability|probs)"
-    r"|pred(iction)?s?|values?|p"
 )
+_OTHER_SCORES = re.compile(r"pred(iction)?s?|values?|p")  # beside scores, they are decisions
 _WRAPPERS = re.compile(r"scores?|results?|videos?|data|predictions?", re.IGNORECASE)
+_FRAMES = re.compile(r"(start[ _-]?)?frames?([ _-]?(id|idx|index|no|nr|num|number))?")
 _PLACES = re.compile(
-    r"(frame|segment|snippet|clip|window|time|start|second)s?([ _-]?(id|idx|index|no|nr|number|s))?"
-    r"|index|idx|t|i|position|step"
+    rf"{_FRAMES.pattern}|(segment|snippet|clip|window|time|start|second)s?"
+    r"([ _-]?(id|idx|index|no|nr|number|s))?|index|idx|t|i|position|step"
 )
+_GAP = 1.5  # usual steps; the times of frames vary by less
+_LAST_FRAME = 10**8
 
 
 def read_content(path: pathlib.Path) -> tuple[dict[str, np.ndarray] | np.ndarray, list[str]]:
@@ -79,6 +83,11 @@ def _refuse_pickles(path: pathlib.Path) -> None:
             f"trust it, save its dict of arrays in Python with F = open({str(path)!r}, 'rb'); "
             f"numpy.savez({str(path.with_suffix('.npz'))!r}, **{load})"
         )
+
+
+def is_name_of_scores(name: str) -> bool:
+    """Whether a name of an array, column or key says that it is scores."""
+    return any(kind.fullmatch(name.lower()) for kind in (_SCORES, _OTHER_SCORES))
 
 
 def _files(folder: pathlib.Path) -> list[pathlib.Path]:
@@ -143,15 +152,30 @@ def _read_json(path: pathlib.Path) -> tuple[dict[str, np.ndarray] | np.ndarray, 
         (value,) = value.values()
     if isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
         return _json_rows(value, path)
-    if isinstance(value, dict):
-        entries = {
-            name: next((v for k, v in one.items() if _SCORES.fullmatch(k.lower())), None)
-            if isinstance(one, dict)
-            else one
-            for name, one in value.items()
-        }
-        return {name: _numbers(one, f"{path}, {name}") for name, one in entries.items()}, []
-    return _numbers(value, str(path)), []
+    if not isinstance(value, dict):
+        return _numbers(value, str(path)), []
+    if value and all(map(_is_by_place, value.values())):
+        rows = [
+            (video, float(at), _numbers([score], f"{path}, {video}").tolist(), f"{path}, {video}")
+            for video, one in value.items()
+            for at, score in one.items()
+        ]
+        return _by_video(rows, in_frames=True)
+    found = {}
+    for name, one in value.items():
+        if isinstance(one, dict):
+            key = next(filter(is_name_of_scores, one), None)
+            if key is None:
+                words = ", ".join(one)[:80]
+                raise UserError(f"{path}, {name}: keys {words}; 'scores' is needed")
+            one = one[key]
+        found[name] = np.atleast_1d(_numbers(one, f"{path}, {name}"))
+    return found, []
+
+
+def _is_by_place(one: Any) -> bool:
+    """Whether a value is `{"0": score, "1": score}`."""
+    return isinstance(one, dict) and bool(one) and all(map(_is_number, one))
 
 
 def _json_rows(
@@ -171,7 +195,8 @@ def _json_rows(
             raise UserError(f"{where}: scores of shape {scores.shape}; give one list of numbers")
         at = None if place is None else float(_numbers(one[columns[place]], where))
         rows.append((one[columns[name]], at, scores.tolist(), where))
-    return _by_video(rows)
+    in_frames = place is not None and _FRAMES.fullmatch(columns[place].lower()) is not None
+    return _by_video(rows, in_frames=in_frames)
 
 
 def _numbers(value: Any, where: str) -> np.ndarray:
@@ -236,8 +261,9 @@ def _named_columns(
         at = None if place is None else _score(row[place], path, number, row)
         where = f"{path}:{number}"
         found.append((row[name], at, [_score(row[score], path, number, row)], where))
-    others = [cell for i, cell in enumerate(header) if i not in (name, place, score)]
-    by_video, notes = _by_video(found)
+    others = [cell for i, cell in enumerate(header) if cell and i not in (name, place, score)]
+    in_frames = place is not None and _FRAMES.fullmatch(header[place].lower()) is not None
+    by_video, notes = _by_video(found, in_frames=in_frames)
     if others:
         notes.append(f"columns that are not read: {', '.join(others)}")
     return by_video, notes
@@ -260,18 +286,21 @@ def _columns(header: Sequence[str]) -> tuple[int | None, int | None, int | None]
 
     found = (first(kind) for kind in (_NAMES, *_OTHER_NAMES))
     name = next((place for place in found if place is not None), None)
-    score = first(_SCORES, name)
+    found = (first(kind, name) for kind in (_SCORES, _OTHER_SCORES))
+    score = next((place for place in found if place is not None), None)
     return name, first(_PLACES, name, score), score
 
 
 def _by_video(
-    rows: Iterable[tuple[str, float | None, list[float], str]],
+    rows: Iterable[tuple[str, float | None, list[float], str]], *, in_frames: bool
 ) -> tuple[dict[str, np.ndarray], list[str]]:
     """Scores of each video in the order of their places, if there are any.
 
-    rows: video, place, scores, and where the row is. Raises UserError for a place that is repeated.
+    rows: video, place, scores, and where the row is; in_frames: whether places are numbers of
+    frames. Raises UserError for a place that is repeated, or if some are missing.
     """
     grouped: dict[str, list[tuple[float | None, list[float]]]] = {}
+    where_of: dict[str, str] = {}
     seen: set[tuple[str, float]] = set()
     for video, at, scores, where in rows:
         if at is not None and ((video, at) in seen or not math.isfinite(at)):
@@ -279,15 +308,60 @@ def _by_video(
         if at is not None:
             seen.add((video, at))
         grouped.setdefault(video, []).append((at, scores))
-    unsorted, found = [], {}
+        where_of.setdefault(video, where)
+    unsorted, moved, found = [], [], {}
     for video, parts in grouped.items():
         places = [at for at, _ in parts if at is not None]
         if places != sorted(places):
             unsorted.append(video)
             parts.sort(key=lambda part: part[0] or 0.0)
-        found[video] = np.array([score for _, scores in parts for score in scores])
-    note = f"the rows of {len(unsorted)} videos were sorted by time ({', '.join(unsorted[:3])})"
-    return found, [note] if unsorted else []
+            places.sort()
+        values = np.array([score for _, scores in parts for score in scores])
+        if len(places) > 1 and len(places) == len(values):
+            _refuse_gaps(places, f"{where_of[video]}: {video}")
+            given = values
+            values = _on_frames(given, places) if in_frames else given
+            if len(values) > len(given):
+                moved.append(f"{video} {places[0]:g}, {places[1]:g}, ...")
+        found[video] = values
+    notes = [
+        f"{what} ({', '.join(videos[:3])})"
+        for videos, what in (
+            (unsorted, f"the rows of {len(unsorted)} videos were sorted by time"),
+            (moved, f"scores of {len(moved)} videos were repeated for frames without a row"),
+        )
+        if videos
+    ]
+    return found, notes
+
+
+def _refuse_gaps(places: Sequence[float], where: str) -> None:
+    """Raises UserError if a place is missing: all scores behind it would be taken for earlier."""
+    steps = np.diff(places)
+    step = float(np.sort(steps)[(len(steps) - 1) // 2])  # the median, the lower of two
+    if (steps > _GAP * step).any():
+        i = int(np.argmax(steps > _GAP * step))
+        raise UserError(
+            f"{where} has a score at {places[i]:g} and the next at {places[i + 1]:g}, others are "
+            f"{step:g} apart; give a score for each place"
+        )
+    if places[-1] > _LAST_FRAME:
+        raise UserError(f"{where} has a score at {places[-1]:g}; no video is as long")
+
+
+def _on_frames(values: np.ndarray, places: Sequence[float]) -> np.ndarray:
+    """Scores [L] at frames that are equally apart, also for those before and between them.
+
+    One per segment stays as it is. Up to one step, the first frame may be counted from 1, or be the
+    last of its step.
+    """
+    steps = np.diff(places)
+    step = int(steps[0])
+    if (steps != step).any():
+        return values
+    if places[0] > step:
+        values = np.concatenate([np.full(int(places[0] // step), values[0]), values])
+    return values if step == FRAMES_PER_SEGMENT else np.repeat(values, step)
 
 
 def _refuse_numbered(rows: Sequence[tuple[int, list[str]]], path: pathlib.Path) -> None:

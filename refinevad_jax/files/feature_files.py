@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import math
 import pathlib
+import re
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,6 +35,10 @@ _NAMED = ("features", "feature", "feats", "feat")  # the array that is meant, of
 # Arrays that several videos have, each of its own.
 _MODALITIES = ("rgb", "flow", "audio", "visual", "text", "i3d", "clip", "c3d", "swin", "vggish")
 _ROW_NUMBERS = ("", "index", "unnamed: 0", "row", "segment", "snippet", "clip", "frame", "id")
+_NO_FEATURES = re.compile(
+    r"((start|end|frame)[ _-]?)?(time|timestamp|sec|second|ms)s?|(start|end)([ _-]?frame)?|labels?|"
+    r"class|category|target|(is[ _-]?)?(anomaly|anomalous|abnormal)"
+)
 _SHAPES = "(T, D), (T, crops, D) or (crops, T, D)"
 _MAX_MEMBERS = 100_000
 
@@ -42,7 +47,7 @@ AXES, INTEGERS, VECTOR, OTHERS, HEADING = (
     "whole numbers are read as they are; scale them first if they are quantised",
     "one vector is read as one segment",
     "other arrays in the file are not read",
-    "headings and row numbers of tables were left out",
+    "headings, row numbers, times and labels of tables were left out",
 )
 
 
@@ -130,22 +135,26 @@ def load_arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def transposed(shapes: Mapping[pathlib.Path, tuple[int, ...]]) -> str:
-    """Why files of one folder look like (D, T), in words; "" if they do not."""
-    flat = {shape for shape in shapes.values() if len(shape) == 2}
-    first, last = ({shape[axis] for shape in flat} for axis in (0, 1))
-    example = next((path for path, shape in shapes.items() if len(shape) == 2), None)
+    """Why files of one folder look like (D, T), or (crops, D, T), in words; "" if they do not."""
+    crops = {shape[:-2] for shape in shapes.values()}
+    first, last = ({shape[axis] for shape in shapes.values()} for axis in (-2, -1))
     if (
         len(shapes) < 2
-        or example is None
         or len(first) != 1
-        or len(flat) != len(set(shapes.values()))
+        or not (crops == {()} or crops <= {(count,) for count in CROP_COUNTS})
     ):
         return ""
     (width,) = first
     if (len(last) > 1 and width >= min(_WIDTHS)) or (width in _WIDTHS and last.isdisjoint(_WIDTHS)):
+        example = next(iter(shapes))
+        axis, found, meant, cure = (
+            ("first", "(D, T)", "(T, D)", "array.T")
+            if crops == {()}
+            else ("second", "(crops, D, T)", "(crops, T, D)", "array.swapaxes(1, 2)")
+        )
         return (
-            f"{example}: shape {shapes[example]}; the first axis is {width} in all files, as D is: "
-            "they look like (D, T); save them as (T, D), in NumPy array.T"
+            f"{example}: shape {shapes[example]}; the {axis} axis is {width} in all files, as D "
+            f"is: they look like {found}; save them as {meant}, in NumPy {cure}"
         )
     return ""
 
@@ -172,7 +181,8 @@ def _canonical(path: pathlib.Path, header: Header, others: Sequence[str]) -> Fea
         shape = tuple(size for size in shape if size > 1)
         shape = (1,) * (2 - len(shape)) + shape
     if len(shape) > 3:
-        axes = (2, 3) if len(shape) == 4 and shape[2] == shape[3] != shape[1] else (1, 2)
+        channels_first = shape[-2] == shape[-1] != shape[1]
+        axes = tuple(range(2, len(shape)) if channels_first else range(1, len(shape) - 1))
         raise UserError(
             f"{what}; expected {_SHAPES}: take the mean over height and width first, if it is a "
             f"map per segment, as in array.mean(axis={axes})"
@@ -279,7 +289,7 @@ def _videos(path: pathlib.Path) -> list[str]:
 
 
 def _open_text(path: pathlib.Path, name: str) -> dict[str, Any]:
-    """Numbers of a text file or table; HEADING beside them if headings were left out."""
+    """Numbers of a text file or table; HEADING beside them if columns were left out."""
     try:
         with path.open(encoding="utf-8-sig") as file:
             first = next((line.strip() for line in file if line.strip()), "")
@@ -302,10 +312,14 @@ def _open_text(path: pathlib.Path, name: str) -> dict[str, Any]:
             f"{path}: {reason}; text of features has one row of numbers per segment, copy or write "
             "the file again"
         ) from error
+    if not is_table:
+        return {"": array}
+    names = [heading.strip().lower() for heading in headings]
     steps = np.diff(array[:, 0])
-    if is_table and headings[0].strip().lower() in _ROW_NUMBERS and (steps == steps[:1]).all():
-        array = array[:, 1:]
-    return {"": array} | ({HEADING: array} if is_table else {})
+    kept = [i for i, name in enumerate(names) if not _NO_FEATURES.fullmatch(name)]
+    if names[0] in _ROW_NUMBERS and (steps == steps[:1]).all():
+        kept = [i for i in kept if i]
+    return {"": array[:, kept], HEADING: array}
 
 
 def _are_headings(cells: Sequence[str]) -> bool:

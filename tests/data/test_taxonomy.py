@@ -63,6 +63,26 @@ def test_a_span_has_one_category_or_several():
             XD_VIOLENCE.span_index(label)
 
 
+@pytest.mark.parametrize(
+    ("label", "hint"),
+    [
+        ("Fightt", "'Fight'"),
+        ("fights", "'Fight'"),
+        ("Normol", "'Normal'"),
+        ("NonFight", ""),
+        ("no fight", ""),
+        ("Abnormal", ""),
+        ("anomaly", ""),
+        ("anomalous", ""),
+    ],
+)
+def test_no_opposite_is_proposed(label, hint):
+    with pytest.raises(UserError) as caught:
+        Taxonomy("own", ("Fight",), ("Fight",)).multi_hot(label)
+    assert ("did you mean " + hint in str(caught.value)) == bool(hint)
+    assert ("did you mean" in str(caught.value)) == bool(hint)
+
+
 @hypothesis.given(st.sets(st.integers(0, 5)), st.randoms())
 def test_any_set_of_categories_in_any_order_is_read_back(chosen, random):
     tokens = [XD_VIOLENCE.categories[index] for index in sorted(chosen)]

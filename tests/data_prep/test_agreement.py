@@ -4,6 +4,7 @@ A case is a small data set with some of its files changed. To extend the table, 
 changed files, and what packaging does about them.
 """
 
+import io
 import json
 import pathlib
 import random
@@ -125,6 +126,13 @@ def odd(name: str, values: Any) -> dict[str, Any]:
     return {f"f/{name}.npy": values}
 
 
+def packed(**others: str) -> bytes:
+    """All features in one file; others: videos that have those of another one."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **{name: features(others.get(name, name)) for name in NAMES})
+    return buffer.getvalue()
+
+
 X = features("x", length=4)
 CASES: dict[str, tuple[dict[str, Any], str]] = {
     "as it is": ({}, TAKEN),
@@ -243,6 +251,46 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
             ("a header with blanks", "  ", "file label"),
         )
     },
+    **{
+        f"one category, {positive} and {negative}": (
+            {
+                "train.csv": rows(
+                    *(f"{v},{positive if v[0] == 'a' else negative}" for v in NAMES[:6])
+                ),
+                "test.csv": rows(
+                    *(f"{v},{positive if v[0] == 'b' else negative}" for v in NAMES[6:])
+                ),
+                "truth.txt": None,
+                "taxonomy.json": json.dumps({"categories": ["Fight"]}),
+            },
+            done,
+        )
+        for positive, negative, done in (
+            ("True", "False", TAKEN),
+            ("abnormal", "normal", TAKEN),
+            ("Anomaly", "Normal_Videos_event", TAKEN),
+            ("1", "no", TAKEN),
+            ("Fight", "0", TAKEN),
+            ("Fight", "NonFight", REFUSED),
+            ("Fight", "A", REFUSED),
+            ("2", "1", REFUSED),
+        )
+    },
+    "one table with the splits of its rows": (
+        {
+            f"{split}.csv": rows(
+                *(f"{row.replace(',', ',training,')},{number}" for number, row in enumerate(TRAIN)),
+                *(f"{row.replace(',', ',Test,')},{number}" for number, row in enumerate(TEST)),
+                header="video,split,label,number",
+            )
+            for split in ("train", "test")
+        },
+        TAKEN,
+    ),
+    "a table of another split": (
+        {"test.csv": rows(*(row.replace(",", ",val,") for row in TEST), header="video,set,label")},
+        REFUSED,
+    ),
     # Splits
     "no normal training videos": ({"train.csv": rows(*TRAIN[:4])}, REFUSED),
     "no anomalous training videos": ({"train.csv": rows(*TRAIN[4:])}, REFUSED),
@@ -314,6 +362,34 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "one axis": (odd("a1", X[:, 0]), REFUSED),
     "no rows": (odd("a1", X[:0]), REFUSED),
     "text": (odd("a1", np.array([["a"]])), REFUSED),
+    **{
+        f"{what} in one file": (
+            {f"f/{name}.npy": None for name in NAMES} | {"f/all.npz": content},
+            done,
+        )
+        for what, content, done in (
+            ("all videos", packed(), TAKEN),
+            ("the same features twice", packed(a2="a1"), WARNED),
+            ("the same features of both lists", packed(b1="a1"), WARNED),
+        )
+    },
+    "axes (1, D, T)": (
+        {f"f/{name}.npy": features(name, length=1024, width=32)[None] for name in NAMES},
+        WARNED,
+    ),
+    "crops last": (
+        {f"f/{name}.npy": np.stack([features(name)] * 10, 2) for name in NAMES},
+        REFUSED,
+    ),
+    "crops within files of crops": (
+        {f"f/{name}.npy": None for name in NAMES}
+        | {
+            f"f/{name}__{crop}.npy": np.stack([features(name) + crop] * 5, 1)
+            for name in NAMES
+            for crop in range(5)
+        },
+        REFUSED,
+    ),
     "0 and 1 as bool": (odd("a1", X > 0), REFUSED),
     "another number of crops": (
         {"f/a1.npy": np.stack([X + i for i in range(5)], axis=1)},

@@ -75,6 +75,10 @@ def npy(array: Any) -> bytes:
         ("s.json", json.dumps([{"video": v, "scores": s} for v, s in LISTS.items()]), ""),
         ("s.json", json.dumps(SCORES), ""),
         ("s.json", "\n".join(map(json.dumps, SCORES)), ""),
+        ("s.json", json.dumps({v: dict(enumerate(s)) for v, s in LISTS.items()}), ""),
+        ("s.csv", "video,pred,score\n" + lines("{v}", "1", "{s}"), "not read: pred"),
+        ("s.csv", ",video,score\n" + lines("7", "{v}", "{s}"), ""),
+        ("s.npz", npz(pred=JOINED), "names no video"),
         ("s.npz", npz(**{v: x[None] for v, x in WANTED.items()}), ""),
         ("s.npz", npz(**{v: x[:, None] for v, x in WANTED.items()}), ""),
         ("s.npy", npy(JOINED[None]), "names no video"),
@@ -112,6 +116,40 @@ def test_a_folder_with_a_file_per_video(tmp_path: pathlib.Path, suffix: str) -> 
     assert content_sha256(folder) != before
 
 
+def test_a_folder_with_class_folders(tmp_path: pathlib.Path) -> None:
+    for i, video in enumerate(("Fight/1", "Normal/1")):
+        (tmp_path / video).parent.mkdir()
+        (tmp_path / f"{video}.txt").write_text(f"0.{i}\n0.5\n")
+    found, _ = read_content(tmp_path)
+    assert isinstance(found, dict)
+    assert {name: values.tolist() for name, values in found.items()} == {
+        "Fight/1": [0, 0.5],
+        "Normal/1": [0.1, 0.5],
+    }
+
+
+@pytest.mark.parametrize(
+    ("frames", "expected"),
+    [
+        ([0, 1, 2], [1, 2, 3]),
+        ([1, 2, 3], [1, 2, 3]),
+        ([3, 4, 5], [1, 1, 1, 1, 2, 3]),
+        ([0, 2, 4], [1, 1, 2, 2, 3, 3]),
+        ([2, 4, 6], [1, 1, 2, 2, 3, 3]),
+        ([6, 8, 10], [1] * 8 + [2, 2, 3, 3]),
+        ([0, 16, 32], [1, 2, 3]),
+        ([0, 0.64, 1.28], [1, 2, 3]),
+    ],
+)
+def test_scores_of_some_frames(tmp_path: pathlib.Path, frames: list[float], expected: Any) -> None:
+    path = tmp_path / "s.csv"
+    rows = [f"v,{frame},{i}" for i, frame in enumerate(frames, 1)]
+    path.write_text("\n".join(["video,frame,score", *rows]))
+    found, notes = read_content(path)
+    assert isinstance(found, dict) and found["v"].tolist() == expected
+    assert bool(notes) == (len(expected) > 3)
+
+
 def test_containers(tmp_path: pathlib.Path) -> None:
     from safetensors.numpy import save_file
 
@@ -125,6 +163,13 @@ def test_containers(tmp_path: pathlib.Path) -> None:
     [
         ("s.csv", lines("{v}", "{i}", "{s}"), "count up in every video: .* video,frame,score"),
         ("s.csv", "video,frame,score\nv1,0,0.5\nv1,0,0.6\n", "csv:3: place 0 of v1 appears twice"),
+        (
+            "s.csv",
+            "video,frame,score\nv1,0,1\nv1,1,1\nv1,3,1",
+            "at 1 and the next at 3, others are",
+        ),
+        ("s.csv", "video,frame,score\nv1,0,1\nv1,1000000000,1", "no video is as long"),
+        ("s.json", '{"v1": {"label": 1}}', "v1: keys label; 'scores' is needed"),
         ("s.csv", "video,frame,score\nv1,0\n", "csv:2: 2 cells, the header has 3"),
         ("s.csv", "video,frame,score\nv1,0,high\n", "csv:2: 'v1, 0, high' is not video,score"),
         ("s.csv", "clip,when,loss\nv1,0,2\n", r"columns clip, when, loss; name them video, frame"),

@@ -95,6 +95,8 @@ COUNTED = ",".join(map(str, range(8)))
         ("a.csv", table(",", COUNTED), "headings"),
         ("a.csv", table(",", f",{COUNTED}", numbered=1), "headings"),
         ("a.csv", table(",", f"frame,{HEADER}", numbered=16), "headings"),
+        ("a.csv", table(",", f"start_time,{HEADER}", numbered=7), "headings"),
+        ("a.csv", table(",", f"Label,{HEADER}", numbered=1), "headings"),
     ],
 )
 def test_formats(tmp_path: pathlib.Path, name: str, content: bytes, remark: str) -> None:
@@ -127,6 +129,8 @@ GZIP = b"\x1f\x8b\x08"
         ("a.npy", npy(X[:0]), "no segments (shape (0, 8))"),
         ("a.npy", npy(np.ones((5, 7, 7, 8))), "array.mean(axis=(1, 2))"),
         ("a.npy", npy(np.ones((5, 8, 7, 7))), "array.mean(axis=(2, 3))"),
+        ("a.npy", npy(np.ones((5, 8, 2, 7, 7))), "array.mean(axis=(2, 3, 4))"),
+        ("a.npy", npy(np.ones((5, 2, 7, 7, 8))), "array.mean(axis=(1, 2, 3))"),
         ("a.npy", npy(X) + npy(X), "bytes more than shape (70, 8) float32 takes"),
         ("a.npy", npy(X)[:300], "cut short"),
         ("a.npy", npy(np.array([{}, X], object)), "numpy.load(f, allow_pickle=True).tolist()"),
@@ -230,6 +234,8 @@ def test_hdf5(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "all.h5/v1": {"v1": X, "v2": X},
         "all.h5/v1 ": {"v1/features": X, "v1/summary": X.T, "v2/features": X},
         "all.h5/Abuse/v1": {"Abuse/v1": X, "Abuse/v2": X},
+        "all.h5/Abuse/v3": {"Abuse/v3": X, "Normal/v4": X, "Normal/v5": X},
+        "all.h5/v1  ": {"v1/rgb": X, "v2/rgb": X},
     }
     for expected, content in layouts.items():
         with h5py.File(path, "w") as file:
@@ -261,6 +267,9 @@ def test_hdf5(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ([(3, 6), (3, 5)], False),
         ([(1024, 9)], False),
         ([(10, 9, 1024), (10, 70, 1024)], False),
+        ([(9, 10, 1024), (70, 10, 1024)], False),
+        ([(10, 1024, 9), (10, 1024, 70)], True),
+        ([(1, 1024, 32), (1, 1024, 32)], True),
     ],
 )
 def test_transposed(shapes: list[tuple[int, ...]], found: bool) -> None:

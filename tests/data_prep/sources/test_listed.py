@@ -40,6 +40,20 @@ def test_an_own_list(tmp_path: pathlib.Path) -> None:
     assert found.provenance["annotations"]["file"] == "truth.txt"
 
 
+@pytest.mark.parametrize("words", [("1", "0"), ("True", "False"), ("Abnormal", "Normal")])
+@pytest.mark.parametrize("form", ["video,label\na,{0}\nc,{1}\n", "a.mp4 {0}\nc.mp4 {1}\n"])
+def test_labels_that_name_no_category(
+    tmp_path: pathlib.Path, words: tuple[str, str], form: str
+) -> None:
+    (tmp_path / "one.json").write_text('{"categories": ["fight"]}')
+    truth = "a fight 16 48\nc Normal -1 -1\n"
+    found = listed(tmp_path, form.format(*words), truth, taxonomy=str(tmp_path / "one.json"))
+    assert [bag.labels.tolist() for bag in found.bags] == [[True], [False]]
+    assert any("the labels were read" in note for note in found.notes)
+    found = listed(tmp_path, form.format(*words), "a 16 48\n")
+    assert [bag.anomalous for bag in found.bags] == [True, False]
+
+
 def test_what_is_not_known_is_said(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
