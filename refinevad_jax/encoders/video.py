@@ -30,6 +30,7 @@ LIVE_TIMEOUT_S = 10.0
 _HOPELESS = 1000
 _FASTEST = 240.0  # frames per second that a header may state and be believed before it is measured
 _WRONG = 3.0  # a stated rate that is off by such a factor is wrong
+_LATE_S = 1.0  # pictures may begin so long after the sound unsaid
 _MEASURED_FRAMES = 16  # with as many a rate can be measured
 _LOOK_AHEAD = 8  # frames of a file that tell whether its stamps are those of decoding
 _LAG_WAIT = 2  # frames that a live source waits for to judge a time stamp
@@ -114,6 +115,7 @@ class Video(contextlib.AbstractContextManager["Video"]):
         self.fps = self._stated_fps if self._believed else DEFAULT_FPS
         self._stated_seconds = self._stated_length()
         self._clock = Clock(1 / self.fps, end=self._stated_end(), wait=_LAG_WAIT if live else 4)
+        self._begins = (self._container.start_time or 0) / self._av.time_base
         self._first = 0.0  # the first time stamp
         self._read_to = 0  # bytes of the file
         self._notes: list[str] = []  # what is known at the end alone
@@ -419,6 +421,11 @@ class Video(contextlib.AbstractContextManager["Video"]):
             )
         if not self._is_file:
             return found
+        late = self._first - self._begins
+        if late > max(_LATE_S, 2.5 * self._clock.step):
+            found.append(
+                f"the first picture is at {late:.2f} s of the file; seconds count from there"
+            )
         clock, step, length = self._clock, self._clock.step, self._stated_seconds
         end = clock.now + step
         missing = self._promised - self.num_frames
