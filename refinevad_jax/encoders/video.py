@@ -8,6 +8,7 @@ import collections
 import contextlib
 import dataclasses
 import errno
+import itertools
 import math
 import pathlib
 import re
@@ -59,9 +60,11 @@ LIVE_TIMEOUT_S = 10.0
 _HOPELESS = 1000
 _FASTEST = 240.0  # frames per second that a header may state and be believed before it is measured
 _WRONG = 3.0  # a stated rate that is off by such a factor is wrong
+_LATE_S = 1.0  # pictures may begin so long after the sound unsaid
 _MEASURED_FRAMES = 16  # with as many a rate can be measured
+_LOOK_AHEAD = 8  # frames of a file that tell whether its stamps are those of decoding
 _LAG_WAIT = 2  # frames that a live source waits for to judge a time stamp
-_HEAD_BYTES = 12  # tell one kind of file, and where it begins
+_HEAD_BYTES = 16  # tell one kind of file, and where it begins
 _MOST_BYTES = 2**28
 _PIPED = "MPEG-TS, Matroska or FLV can be read while they are written"
 # Errors of a disk or of what holds it, not of the video on it.
@@ -128,15 +131,21 @@ class Video(contextlib.AbstractContextManager["Video"]):
             self.close()
             raise
         self._is_playlist = self._container.format.name in ("hls", "dash")
+        self._has_times = self._knows_times()
+        self._by_arrival = live and not self._has_times and not self.is_recording
         self._stream.thread_type = "SLICE" if live else "AUTO"
         self.codec: str = self._stream.codec_context.name.removeprefix("lib")
         self.pixel_format: str | None = self._stream.codec_context.pix_fmt
         self._promised = int(self._stream.frames or 0) if self._is_file else 0
-        self._stated_fps = float(self._stream.average_rate or self._stream.guessed_rate or 0)
+        rates = [self._stream.average_rate, self._stream.guessed_rate]
+        if not self._has_times:  # the first is then FFmpeg's default
+            rates.reverse()
+        self._stated_fps = float(rates[0] or rates[1] or 0)
         self._believed = 0 < self._stated_fps <= _FASTEST
         self.fps = self._stated_fps if self._believed else DEFAULT_FPS
         self._stated_seconds = self._stated_length()
         self._clock = Clock(1 / self.fps, end=self._stated_end(), wait=_LAG_WAIT if live else 4)
+        self._begins = (self._container.start_time or 0) / self._av.time_base
         self._first = 0.0  # the first time stamp
         self._read_to = 0  # bytes of the file
         self._notes: list[str] = []  # what is known at the end alone
@@ -145,6 +154,8 @@ class Video(contextlib.AbstractContextManager["Video"]):
         # Datagrams get lost on the way, and the frames after them are damaged.
         is_rtsp = re.match("rtsps?:", self.source, re.IGNORECASE)
         options = {"rtsp_flags": "prefer_tcp"} if is_rtsp else {}
+        if not self._live:  # all of a playlist, and no waiting for more of it
+            options |= {"live_start_index": "0", "m3u8_hold_counters": "2"}
         if self._live and not kind and is_pipe(self.source):
             self._pipe = Pipe(self.source, LIVE_TIMEOUT_S)
             return self._av.open(self._pipe)
@@ -176,8 +187,8 @@ class Video(contextlib.AbstractContextManager["Video"]):
         if getattr(error, "errno", None) in _DISK:
             return self._unreadable(reason)
         return (
-            f"{self.source}: no readable video ({reason}); it is damaged, cut short or of an "
-            "unknown kind: copy it again, convert it to .mp4, or leave it out"
+            f"{self.source}: no readable video ({reason}); it is damaged, cut short, still being "
+            "written or of an unknown kind: copy it again, convert it to .mp4, or leave it out"
         )
 
     def _unreadable(self, reason: str) -> str:
@@ -205,6 +216,12 @@ class Video(contextlib.AbstractContextManager["Video"]):
         raise UserError(
             f"{shown(self.source)}: holds {', '.join(kinds)} but no decodable pictures; {cure}"
         )
+
+    def _knows_times(self) -> bool:
+        """Whether this kind of source has time stamps, other than counts of its frames."""
+        kind = self._container.format
+        timeless = kind.flags & self._av.format.Flags.no_timestamps.value
+        return not (timeless or kind.name.endswith("_pipe"))
 
     def _may_jump(self) -> bool:
         """Whether this kind of source has a clock that may be set, as transport streams have."""
@@ -255,6 +272,8 @@ class Video(contextlib.AbstractContextManager["Video"]):
     def warnings(self) -> list[str]:
         """What went wrong while decoding, one sentence per kind, with counts."""
         clock, found = self._clock, []
+        if self._by_arrival:
+            found.append("no time stamps: seconds are those of arrival")
         if self.num_errors:
             found.append(f"{counted(self.num_errors, 'packet')} could not be decoded")
         if self.num_corrupt:
@@ -274,12 +293,12 @@ class Video(contextlib.AbstractContextManager["Video"]):
         Raises it also if the disk fails that a file lies on.
         """
         waiting: collections.deque[Any] = collections.deque()
-        for picture in self._pictures():
+        for picture, stamp in self._stamped():
             if not self.num_frames and not waiting:
-                self._first = picture.time or 0.0
+                self._first = stamp or 0.0
             waiting.append(picture)
             length = float((picture.duration or 0) * (picture.time_base or 0))
-            for seconds in self._clock.add(picture.time, length):
+            for seconds in self._clock.add(stamp, length):
                 yield self._frame(waiting.popleft(), seconds)
         for seconds in self._clock.close():
             yield self._frame(waiting.popleft(), seconds)
@@ -295,6 +314,27 @@ class Video(contextlib.AbstractContextManager["Video"]):
             )
         self._settle_rate()
         self._notes += self._remarks()
+
+    def _stamped(self) -> Iterator[tuple[Any, float | None]]:
+        """Pictures with their time stamps.
+
+        AVI, ASF and MXF may know no other times than those of decoding, which rise while pictures
+        with B frames between them come in another order. A live source that has no times at all,
+        such as a camera that sends JPEG pictures, has those of arrival.
+        """
+        pictures = self._pictures()
+        if self._by_arrival:
+            yield from ((picture, time.monotonic()) for picture in pictures)
+            return
+        head = list(itertools.islice(pictures, _LOOK_AHEAD if self._is_file else 0))
+        by_decoding = _falls([one.pts for one in head]) > 1 and not _falls(
+            [one.dts for one in head]
+        )
+        for picture in itertools.chain(head, pictures):
+            stamp = picture.time
+            if by_decoding:
+                stamp = None if picture.dts is None else float(picture.dts * picture.time_base)
+            yield picture, stamp
 
     def _frame(self, picture: Any, seconds: float) -> Frame:
         self.num_frames += 1
@@ -382,7 +422,8 @@ class Video(contextlib.AbstractContextManager["Video"]):
     def _settle_rate(self) -> None:
         """Replaces a rate that the header does not state, or that the time stamps contradict."""
         clock = self._clock
-        if clock.num_missing == self.num_frames:
+        timeless = not self._has_times and not self._by_arrival
+        if timeless or clock.num_missing == self.num_frames:
             self._notes.append(
                 f"no time stamps: seconds are counted at {self.fps:g} frames per second"
             )
@@ -410,6 +451,11 @@ class Video(contextlib.AbstractContextManager["Video"]):
             )
         if not self._is_file:
             return found
+        late = self._first - self._begins
+        if late > max(_LATE_S, 2.5 * self._clock.step):
+            found.append(
+                f"the first picture is at {late:.2f} s of the file; seconds count from there"
+            )
         clock, step, length = self._clock, self._clock.step, self._stated_seconds
         end = clock.now + step
         missing = self._promised - self.num_frames
@@ -442,6 +488,12 @@ class Video(contextlib.AbstractContextManager["Video"]):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _falls(stamps: list[int | None]) -> int:
+    """How often a time stamp is not later than the one before it."""
+    known = [stamp for stamp in stamps if stamp is not None]
+    return sum(later <= before for before, later in itertools.pairwise(known))
 
 
 def counted(count: int, noun: str) -> str:

@@ -1,12 +1,15 @@
 """A live source that breaks off is no source that has ended, and may come back."""
 
+import io
 import os
 import pathlib
 import re
 import threading
+import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from refinevad_jax.detection import live_source
 from refinevad_jax.detection.live_source import LiveSegment, LiveSource
@@ -155,3 +158,28 @@ def test_what_does_not_come_back(stream: pathlib.Path) -> None:
         for source in (str(stream), server.address):
             with pytest.raises(UserError, match="does not come back after its end; leave the flag"):
                 segments(source, 5.0)
+
+
+def test_a_camera_without_time_stamps_has_those_of_arrival(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """JPEG pictures one after the other, 100 per second, of which FFmpeg would make 25."""
+    pipe, picture = tmp_path / "pipe", io.BytesIO()
+    os.mkfifo(pipe)
+    Image.fromarray(np.full((48, 64, 3), 90, np.uint8)).save(picture, "JPEG")
+    one = f"--b\r\nContent-Type: image/jpeg\r\nContent-Length: {picture.tell()}\r\n\r\n".encode()
+
+    def write() -> None:
+        with pipe.open("wb", buffering=0) as file:
+            for _ in range(80):
+                file.write(one + picture.getvalue() + b"\r\n")
+                time.sleep(0.01)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    found: list[LiveSegment] = []
+    with LiveSource(str(pipe)) as live, pytest.raises(SourceLostError):
+        found.extend(live.segments(1))
+    writer.join()
+    assert found[-1].segment.seconds[-1] < 0.9 * 79 / 25
+    assert "no time stamps: seconds are those of arrival" in capsys.readouterr().err

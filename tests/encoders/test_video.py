@@ -241,6 +241,8 @@ def test_of_two_video_streams_not_the_preview(tmp_path: pathlib.Path, suffix: st
         frames = list(video)
     assert len(frames) == 48 and frames[0].pixels.shape == (48, 64, 3)
     assert "2 video streams; stream 1 was read (64 x 48, h264)" in video.warnings
+    late = "the first picture is at 20.00 s of the file; seconds count from there"
+    assert (late in video.warnings) == (suffix == "mp4")  # in Matroska both begin there
 
 
 def test_rates_that_no_video_has_are_measured(tmp_path: pathlib.Path) -> None:
@@ -273,8 +275,33 @@ def test_without_stamps_the_rate_is_said(tmp_path: pathlib.Path) -> None:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
         container.mux(stream.encode())
     with Video(path) as video:
-        assert list(video)[-1].seconds == pytest.approx(19 / 25)
-    assert video.warnings == ["no time stamps: seconds are counted at 25 frames per second"]
+        assert list(video)[-1].seconds == pytest.approx(19 / 30)  # the pictures state it
+    assert video.warnings == ["no time stamps: seconds are counted at 30 frames per second"]
+
+
+@pytest.mark.parametrize("suffix", ["avi", "asf", "mxf"])
+def test_stamps_of_decoding(tmp_path: pathlib.Path, suffix: str) -> None:
+    """H.264 with B frames where a container knows no times of presentation."""
+    path = tmp_path / f"b.{suffix}"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, width=64, height=48)
+        stream.codec_context.options = {"bf": "3", "b_strategy": "0", "g": "25"}
+        for pixels in pictures(64):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+    with Video(path) as video:
+        seconds = [frame.seconds for frame in video]
+    np.testing.assert_allclose(seconds, np.arange(64) / 25, atol=1e-3)
+    assert video.fps == 25 and not video.warnings
+
+
+def test_a_playlist_without_an_end_is_read_from_its_start(joined: pathlib.Path) -> None:
+    pieces = "".join("#EXTINF:0.1,\na.ts\n#EXT-X-DISCONTINUITY\n" for _ in range(5))
+    path = joined / "a.m3u8"
+    path.write_text(f"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n{pieces}")
+    with Video(path) as video:
+        assert len(list(video)) == 5 * 96
+    assert any("its playlist has no further piece" in one for one in video.warnings)
 
 
 @pytest.mark.parametrize(
