@@ -10,6 +10,7 @@ it is measured. `benchmarks.pages` writes the table of docs/performance.md from 
 everything runs at toy sizes, to try the command; the page then has no table.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -62,10 +63,8 @@ def run_part(name: str, path: pathlib.Path, seconds: float, cache: str) -> str:
     except subprocess.TimeoutExpired:
         return f"cut off after {seconds:.0f} s"
     finally:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         child.wait()
 
 

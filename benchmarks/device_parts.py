@@ -38,8 +38,10 @@ from benchmarks.made_up import (
     made_up_videos,
     test_lengths,
 )
+from benchmarks.random_encoders import random_i3d, random_vit
 from configs import ucf
 from refinevad_jax.data.bags import Bag
+from refinevad_jax.data.batches import TrainingBags
 from refinevad_jax.data.hold_out import hold_out
 from refinevad_jax.encoders import clip, i3d
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
@@ -256,11 +258,11 @@ def _in_words(error: Exception) -> str:
 
 
 def epochs(size: Sizes) -> Numbers:
-    """A whole run from the bags in memory to its last checkpoint, with an empty and a full cache."""
+    """A whole run from the bags in memory to its last checkpoint, the cache empty, then full."""
     bags = made_up_videos([size.config.data.num_segments] * size.videos, size.channels())
     for cache in ("empty", "filled"):
         with tempfile.TemporaryDirectory() as folder, Compiling() as compiling:
-            total = clocked(lambda: _whole_run(size, bags, pathlib.Path(folder)))  # noqa: B023
+            total = clocked(lambda: _whole_run(size, bags, pathlib.Path(folder)))
         yield {
             f"{cache}_cache": {
                 "epochs": size.config.train.num_epochs,
@@ -288,17 +290,14 @@ def seeds(size: Sizes) -> Numbers:
     bags = made_up_bags(size.videos, segments, size.channels(), most)
     one, largest = 0.0, 0
     for count in size.seeds:
-        some = dataclasses.replace(
-            bags, normal=bags.normal[:count], anomalous=bags.anomalous[:count]
+        first, seconds = _steps_of_seeds(
+            size,
+            dataclasses.replace(bags, normal=bags.normal[:count], anomalous=bags.anomalous[:count]),
         )
-        program = Program(size.config, some)
-        first = clocked(lambda: program.run(size.steps))  # noqa: B023
-        turns = [clocked(lambda: program.run(size.steps)) for _ in range(size.turns)]  # noqa: B023
-        seconds = records.middle([turn / size.steps for turn in turns], 6)
         one = one or seconds
         yield {
             f"{count}_seeds": {
-                "seconds_a_step": seconds,
+                "seconds_a_step": round(seconds, 6),
                 "over_one": round(seconds / one, 3),
                 "first_dispatch_s": round(first, 1),
                 # A process's peak is never reset.
@@ -306,8 +305,15 @@ def seeds(size: Sizes) -> Numbers:
             }
         }
         largest = max(largest, count)
-        del program
         gc.collect()
+
+
+def _steps_of_seeds(size: Sizes, bags: TrainingBags) -> tuple[float, float]:
+    """Seconds of the first dispatch, which compiles, and of a step."""
+    program = Program(size.config, bags)
+    first = clocked(lambda: program.run(size.steps))
+    turns = [clocked(lambda: program.run(size.steps)) for _ in range(size.turns)]
+    return first, float(np.median(turns)) / size.steps
 
 
 def score(size: Sizes) -> Numbers:
@@ -335,112 +341,45 @@ def score(size: Sizes) -> Numbers:
     }
 
 
-# Output channels of the units of every Inception module, in the order of its branches.
-_INCEPTION = {
-    "Mixed_3b": (64, 96, 128, 16, 32, 32),
-    "Mixed_3c": (128, 128, 192, 32, 96, 64),
-    "Mixed_4b": (192, 96, 208, 16, 48, 64),
-    "Mixed_4c": (160, 112, 224, 24, 64, 64),
-    "Mixed_4d": (128, 128, 256, 24, 64, 64),
-    "Mixed_4e": (112, 144, 288, 32, 64, 64),
-    "Mixed_4f": (256, 160, 320, 32, 128, 128),
-    "Mixed_5b": (256, 160, 320, 32, 128, 128),
-    "Mixed_5c": (384, 192, 384, 48, 128, 128),
-}
-
-
-def random_i3d(thinner: int = 1) -> i3d.Weights:
-    """Weights of I3D's shapes without its package; every width is divided."""
-    shapes, width = {}, 192 // thinner
-    stem = {
-        "Conv3d_1a_7x7": (7, 3, 64),
-        "Conv3d_2b_1x1": (1, 64, 64),
-        "Conv3d_2c_3x3": (3, 64, 192),
-    }
-    for name, (taps, given, made) in stem.items():
-        given = given if given == 3 else given // thinner
-        shapes[name] = (taps, taps, taps, given, made // thinner)
-    for name, widths in _INCEPTION.items():
-        one, *pairs, pooled = (max(1, made // thinner) for made in widths)
-        shapes[f"{name}/Branch_0/Conv3d_0a_1x1"] = (1, 1, 1, width, one)
-        for branch, (inner, made) in enumerate((pairs[:2], pairs[2:]), 1):
-            shapes[f"{name}/Branch_{branch}/Conv3d_0a_1x1"] = (1, 1, 1, width, inner)
-            shapes[f"{name}/Branch_{branch}/Conv3d_0b_3x3"] = (3, 3, 3, inner, made)
-        shapes[f"{name}/Branch_3/Conv3d_0b_1x1"] = (1, 1, 1, width, pooled)
-        width = one + pairs[1] + pairs[3] + pooled
-    rng = np.random.default_rng(0)
-    return {
-        name: (
-            jnp.asarray(rng.standard_normal(shape, np.float32) / np.prod(shape[:-1]) ** 0.5),
-            jnp.zeros(shape[-1]),
-        )
-        for name, shape in shapes.items()
-    }
-
-
 def i3d_frames(size: Sizes) -> Numbers:
-    """I3D of random weights on pixels of the host: frames per second, by segments of a call."""
-    weights, encode = random_i3d(size.thinner), i3d.compiled()
+    """I3D of random weights: frames per second, by segments of a call."""
+    weights, compiled = random_i3d(size.thinner), i3d.compiled()
+
+    def encode(pixels: np.ndarray) -> np.ndarray:
+        return np.asarray(compiled(weights, pixels))
+
     for batch in size.batches:
-        shape = (batch, FRAMES_PER_SEGMENT, size.pixels, size.pixels, 3)
-        pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-        rates = _rates(size, lambda: np.asarray(encode(weights, pixels)), batch * shape[1])  # noqa: B023
+        rates = _rates(size, encode, (batch, FRAMES_PER_SEGMENT, size.pixels, size.pixels, 3))
         yield {f"batch_{batch}": rates | {"peak_gb": peak_gb()}}
-
-
-def _rates(size: Sizes, run: Callable[[], Any], frames: int) -> dict[str, float]:
-    """Frames per second of a call, and the seconds of its first one."""
-    first = clocked(run)
-    rates = [frames / clocked(run) for _ in range(size.turns)]
-    return {"frames_per_s": records.middle(rates, 1), "first_s": round(first, 2)}
 
 
 def clip_frames(size: Sizes) -> Numbers:
     """CLIP ViT-L/14 of random weights in PyTorch, by frames of a call and precision of products."""
     if not TORCH:
-        yield {"not_run": NO_TORCH}
+        yield {"torch": NO_TORCH}
         return
     import torch
 
     device = "cuda" if on_gpu() else "cpu"
-    network = random_vit(size.thinner).to(device)
+    encode = functools.partial(clip.encode, random_vit(size.thinner).to(device))
     for precision in ("highest", "high", "bfloat16"):  # "highest" is what extraction runs
         torch.set_float32_matmul_precision("highest" if precision == "highest" else "high")
-        half = torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16")
         for batch in size.batches:
-            pixels = np.random.default_rng(0).integers(0, 256, (batch, 1, 224, 224, 3), np.uint8)
-            with half:
-                rates = _rates(size, lambda: clip.encode(network, pixels), batch)  # noqa: B023
+            with torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
+                rates = _rates(size, encode, (batch, 1, 224, 224, 3))
             yield {f"{precision}_batch_{batch}": rates}
     if device == "cuda":
         yield {"torch_peak_gb": round(torch.cuda.max_memory_allocated() / 1e9, 2)}
 
 
-def random_vit(thinner: int = 1) -> Any:
-    """The image tower of CLIP ViT-L/14 by PyTorch's own layers, with encode_image as open_clip."""
-    import torch
-    from torch import nn
-
-    width, layers = 1024 // thinner, 24 // thinner or 1
-
-    class Tower(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.patches = nn.Conv2d(3, width, 14, 14, bias=False)
-            self.tokens = nn.Parameter(torch.randn(1, 257, width) / 32)
-            self.first, self.last = nn.LayerNorm(width), nn.LayerNorm(width)
-            layer = nn.TransformerEncoderLayer(
-                width, 16, 4 * width, 0.0, "gelu", batch_first=True, norm_first=True
-            )
-            self.layers = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
-            self.projection = nn.Linear(width, 768, bias=False)
-
-        def encode_image(self, pixels: Any) -> Any:
-            patches = self.patches(pixels).flatten(2).transpose(1, 2)
-            tokens = nn.functional.pad(patches, (0, 0, 1, 0)) + self.tokens
-            return self.projection(self.last(self.layers(self.first(tokens))[:, 0]))
-
-    return Tower().eval()
+def _rates(
+    size: Sizes, encode: Callable[[np.ndarray], np.ndarray], shape: tuple[int, ...]
+) -> dict[str, float]:
+    """Frames per second from pixels to features, both on the host, and the first call's seconds."""
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    first = clocked(lambda: encode(pixels))
+    rates = [shape[0] * shape[1] / clocked(lambda: encode(pixels)) for _ in range(size.turns)]
+    return {"frames_per_s": records.middle(rates, 1), "first_s": round(first, 2)}
 
 
 def resume(_: Sizes) -> Numbers:
