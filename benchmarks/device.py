@@ -3,8 +3,9 @@
   python -m benchmarks.device --minutes=8
   python -m benchmarks.device --part=seeds --part=score      # these again, into the same file
 
-Needs jax with CUDA, flax, optax, orbax-checkpoint, NumPy, absl-py, ml-collections, and PyTorch for
-what compares with it; no data, no network, no weights. Every part is a process of its own with a
+Needs jax with CUDA, flax, optax, orbax-checkpoint, NumPy, absl-py and ml-collections (both plain
+Python: a folder of PYTHONPATH will do), and PyTorch for what compares with it; no data, no network
+connection, no weights. Every part is a process of its own with a
 share of the time; what a part leaves goes to those after it. The file holds every number as soon as
 it is measured. `benchmarks.pages` writes the table of docs/performance.md from it. Without a GPU
 everything runs at toy sizes, to try the command; the page then has no table.
