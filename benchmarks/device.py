@@ -5,10 +5,10 @@
 
 Needs jax with CUDA, flax, optax, orbax-checkpoint, NumPy, absl-py and ml-collections (both plain
 Python: a folder of PYTHONPATH will do), and PyTorch for what compares with it; no data, no network
-connection, no weights. Every part is a process of its own with a
-share of the time; what a part leaves goes to those after it. The file holds every number as soon as
-it is measured. `benchmarks.pages` writes the table of docs/performance.md from it. Without a GPU
-everything runs at toy sizes, to try the command; the page then has no table.
+connection, no weights. Every part is a process of its own with a share of the time; what a part
+leaves goes to those after it. The file holds every number as soon as it is measured, and
+`benchmarks.pages` writes the table of docs/performance.md from it. Without a GPU everything runs at
+toy sizes, to try the command; the page then has no table.
 """
 
 import contextlib
