@@ -1,18 +1,18 @@
 """Made-up bags, data sets, runs and training programs, for benchmarks."""
 
 import pathlib
+from collections.abc import Iterable
 
+import jax
 import numpy as np
 from ml_collections import ConfigDict
 
 from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
-from data_prep.dataset.videos import Span, Video
-from data_prep.dataset.write import write_dataset
-from refinevad_jax.data.bags import BagsInfo, Modality
+from refinevad_jax.data.bags import Bag, BagsInfo, Modality
 from refinevad_jax.data.batches import TrainingBags
 from refinevad_jax.model.model_config import ModelConfig
 from refinevad_jax.model.refinevad import create
-from refinevad_jax.runs.checkpoints import Checkpoints, fresh_state
+from refinevad_jax.runs.checkpoints import Checkpoints, TrainState, fresh_state
 from refinevad_jax.runs.run import Run, write_run
 from refinevad_jax.training.dispatch import Dispatch
 from refinevad_jax.training.members import stack
@@ -29,18 +29,48 @@ def test_lengths(num_videos: int = NUM_TEST) -> np.ndarray:
     return np.clip(rng.lognormal(4.9, 0.9, num_videos), 10, 4000).astype(int)
 
 
-def write_data(folder: pathlib.Path, num_channels: int, lengths: dict[str, list[int]]) -> BagsInfo:
-    """The data set "made_up" below a folder: random features, half of the videos anomalous.
-
-    lengths: segments of the videos of every split.
-    """
-    info = BagsInfo(
+def made_up_info(num_channels: int) -> BagsInfo:
+    """What a data set of random features says of itself."""
+    return BagsInfo(
         name="made_up",
         taxonomy=UCF_CRIME,
         modalities=(Modality("visual", num_channels),),
         encoder="random",
         simulated=True,
     )
+
+
+def made_up_videos(lengths: Iterable[int], num_channels: int) -> list[Bag]:
+    """Bags of random features in memory, without truth; every second one is anomalous.
+
+    lengths: segments of each.
+    """
+    rng, categories, bags = np.random.default_rng(0), UCF_CRIME.categories, []
+    for i, length in enumerate(lengths):
+        bags.append(
+            Bag(
+                video_id=f"{i:05d}",
+                label=categories[i // 2 % len(categories)] if i % 2 else UCF_CRIME.normal[0],
+                labels=np.arange(len(categories)) == (i // 2 % len(categories) if i % 2 else -1),
+                features=rng.standard_normal((1, length, num_channels), np.float32).astype("f2"),
+                num_frames=16 * length,
+                fps=30.0,
+                spans=np.zeros((0, 3), np.int32),
+                has_truth=False,
+            )
+        )
+    return bags
+
+
+def write_data(folder: pathlib.Path, num_channels: int, lengths: dict[str, list[int]]) -> BagsInfo:
+    """The data set "made_up" below a folder: random features, half of the videos anomalous.
+
+    lengths: segments of the videos of every split.
+    """
+    from data_prep.dataset.videos import Span, Video
+    from data_prep.dataset.write import write_dataset
+
+    info = made_up_info(num_channels)
     videos = []
     for split, sizes in lengths.items():
         for i, length in enumerate(sizes):
@@ -117,6 +147,11 @@ class Program:
         self.state = self.dispatch.place(stack(states))
         self.metrics: dict[str, np.ndarray] = {}
         self._step = 0
+
+    def resume(self, state: TrainState) -> None:
+        """Goes on from the state of one seed."""
+        state = jax.tree.map(np.asarray, state)
+        self.state, self._step = self.dispatch.place(stack([state])), int(state.step)
 
     def run(self, count: int) -> None:
         """Runs the next `count` steps in one dispatch."""

@@ -7,7 +7,7 @@ mask is carried. Axis letters: B videos, T segments, D channels, H width, C cate
 import math
 import multiprocessing
 import pathlib
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -101,7 +101,7 @@ class RefineVAD(nn.Module):
         )
         hidden = gelu(self.gate[1](gelu(self.gate[0](log[..., None]))))
         edge = torch.sigmoid(self.gate[2](hidden)) * (x.shape[-1] / self.folding)
-        channel = torch.arange(x.shape[-1])
+        channel = torch.arange(x.shape[-1], device=x.device)
         count = edge.floor()
         once, twice = channel < count, channel < 2 * count
         ramp = x.shape[-1] / 16
@@ -119,7 +119,7 @@ class RefineVAD(nn.Module):
     def forward(self, x: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
         """Features [B, T, D] and labels [B, C]; gives what the losses read."""
         x = self.projection_norm(self.projection(self.shift(x)))
-        x = self.dropout(x + positions(x.shape[1], x.shape[2]))
+        x = self.dropout(x + positions(x.shape[1], x.shape[2], x.device))
         for block in self.blocks:
             x = block(x)
         x = self.output_norm(x)
@@ -145,9 +145,10 @@ class RefineVAD(nn.Module):
         }
 
 
-def positions(length: int, width: int) -> torch.Tensor:
+def positions(length: int, width: int, device: torch.device) -> torch.Tensor:
     """Sine and cosine in turn. [T, H]."""
-    angle = torch.arange(length)[:, None] * 10000.0 ** (-torch.arange(0, width, 2) / width)
+    rates = 10000.0 ** (-torch.arange(0, width, 2, device=device) / width)
+    angle = torch.arange(length, device=device)[:, None] * rates
     return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)[:, :width]
 
 
@@ -163,7 +164,7 @@ def loss(out: dict[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
     alpha = out["weights"] * out["probs"]
     largest = alpha.amax(-1, keepdim=True).clamp_min(1e-12)
     alpha = (alpha / largest * out["probs"].amax(-1, keepdim=True)).detach()
-    time = (torch.arange(length) + 0.5) / length
+    time = (torch.arange(length, device=scores.device) + 0.5) / length
     distance = (time[None, :, None] - out["mean"][:, None]) / out["sigma"][:, None]
     target = torch.einsum("btc,bc->bt", torch.exp(-0.5 * distance**2), alpha).clamp(0, 1)
     return mil + 0.1 * ((scores - target) ** 2).mean() + 0.2 * category
@@ -204,53 +205,90 @@ def set_parameters(model: RefineVAD, params: Any) -> None:
                 module.bias.copy_(torch.from_numpy(np.array(values["bias"])))  # type: ignore[operator]
 
 
-class Trainer:
-    """AdamW with clipping, on bags in memory or, as published loops, in one .npy file per video."""
+# How PyTorch runs a step: as written, compiled, compiled and recorded as CUDA graphs.
+MODES = {"eager": "", "compile": "default", "compile_graphs": "reduce-overhead"}
 
-    def __init__(self, config: Any, bags: Any, folder: pathlib.Path) -> None:
+
+class Trainer:
+    """AdamW with clipping, on bags in memory or, as published loops, in one .npy file per video.
+
+    device: where the network and the bags in memory are. config.train.precision="bfloat16" is
+    autocast; float32 products may use TF32 where the device has it, as those of JAX.
+    """
+
+    def __init__(
+        self, config: Any, bags: Any, folder: pathlib.Path | None, device: str = "cpu"
+    ) -> None:
+        """folder: for the files; None if only memory is asked for."""
         channels, categories = bags.features.shape[-1], bags.labels.shape[-1]
-        self.network = RefineVAD(channels, categories, config.model)
+        torch.set_float32_matmul_precision("high")
+        self._device = torch.device(device)
+        self.network = RefineVAD(channels, categories, config.model).to(self._device)
         rate = config.optimizer.learning_rate
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), rate, weight_decay=1e-2)
+        fused = True if device == "cuda" else None
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), rate, weight_decay=1e-2, fused=fused
+        )
         self._bags, self._folder, self._rng = bags, folder, np.random.default_rng(0)
+        self._features = torch.from_numpy(bags.features[:, 0]).to(self._device)
+        self._labels = torch.from_numpy(bags.labels).float().to(self._device)
         self._half = config.train.batch_size // 2
-        for video, rows in enumerate(bags.features[:, 0]):
+        self._bfloat16 = config.train.precision == "bfloat16"
+        self._losses = {"eager": self._loss}
+        for video, rows in enumerate(bags.features[:, 0] if folder else ()):
             np.save(folder / f"{video}.npy", rows)
 
-    def run(self, count: int, *, files: bool) -> tuple[float, float]:
+    def run(self, count: int, *, files: bool, mode: str = "eager") -> tuple[float, float]:
         """So many steps on random videos, half normal, half anomalous: clock and processor."""
-        return records.timed(lambda: self._run(count, files=files))
+        if mode not in self._losses:
+            self._losses[mode] = torch.compile(self._loss, mode=MODES[mode])
+        return records.timed(lambda: self._run(count, files, mode))
 
-    def _run(self, count: int, *, files: bool) -> None:
-        for _ in range(count):
-            lists = self._bags.normal[0], self._bags.anomalous[0]
-            videos = np.concatenate([self._rng.choice(rows, self._half) for rows in lists])
+    def _run(self, count: int, files: bool, mode: str) -> float:
+        lists = self._bags.normal[0], self._bags.anomalous[0]
+        drawn = np.stack(
+            [
+                np.concatenate([self._rng.choice(rows, self._half) for rows in lists])
+                for _ in range(count)
+            ]
+        )
+        for videos, rows in zip(drawn, torch.from_numpy(drawn).to(self._device), strict=True):
             if files:
-                features = np.stack([np.load(self._folder / f"{video}.npy") for video in videos])
+                loaded = np.stack([np.load(self._folder / f"{video}.npy") for video in videos])
+                features = torch.from_numpy(loaded).to(self._device)
             else:
-                features = self._bags.features[videos, 0]
-            self._step(features, self._bags.labels[videos])
+                features = self._features[rows]
+            value = self._step(features.float(), self._labels[rows], mode)
+        return value.item()  # on a GPU it waits for all steps
 
-    def _step(self, features: np.ndarray, labels: np.ndarray) -> float:
-        """One update on float16 features [B, T, D] and labels [B, C]."""
-        x = torch.from_numpy(features).float()
-        y = torch.from_numpy(labels).float()
-        value = loss(self.network(x, y), y)
+    def _step(self, x: torch.Tensor, y: torch.Tensor, mode: str) -> torch.Tensor:
+        """One update on features [B, T, D] and labels [B, C]."""
+        if mode == "compile_graphs":
+            torch.compiler.cudagraph_mark_step_begin()
+        value = self._losses[mode](x, y)
         self.optimizer.zero_grad()
         value.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
-        return value.item()
+        return value.detach()
+
+    def _loss(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
+            found = self.network(x, y)
+        return loss({name: value.float() for name, value in found.items()}, y)
+
+    def peak_gb(self) -> float:
+        """The most memory of the GPU that tensors have taken; 0 without one."""
+        return torch.cuda.max_memory_allocated() / 1e9 if self._device.type == "cuda" else 0.0
 
     def plain_loss(self, params: Any, videos: np.ndarray) -> float:
         """The loss of the JAX network's parameters without dropout, to compare with its own."""
         set_parameters(self.network, params)
         self.network.eval()
         with torch.no_grad():
-            y = torch.from_numpy(self._bags.labels[videos]).float()
-            value = loss(
-                self.network(torch.from_numpy(self._bags.features[videos, 0]).float(), y), y
-            )
+            rows = torch.from_numpy(videos).to(self._device)
+            y = self._labels[rows]
+            value = loss(self.network(self._features[rows].float(), y), y)
         self.network.train()
         return value.item()
 
@@ -258,37 +296,51 @@ class Trainer:
 class Worker:
     """A Trainer in another process: threads of one library do not slow those of another."""
 
-    def __init__(self, config: Any, bags: Any, folder: pathlib.Path) -> None:
+    def __init__(
+        self, config: Any, bags: Any, folder: pathlib.Path | None, device: str = "cpu"
+    ) -> None:
         self._pool = ProcessPoolExecutor(
             1,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_start,
-            initargs=(config, bags, folder),
+            initargs=(config, bags, folder, device),
         )
 
-    def run(self, count: int, *, files: bool) -> tuple[float, float]:
+    def run(self, count: int, *, files: bool, mode: str = "eager") -> tuple[float, float]:
         """As of Trainer."""
-        return self._pool.submit(_run, count, files=files).result()
+        return self.begin(count, files=files, mode=mode).result()
+
+    def begin(self, count: int, *, files: bool, mode: str) -> Future[tuple[float, float]]:
+        """The same, without waiting for it."""
+        return self._pool.submit(_run, count, files=files, mode=mode)
 
     def plain_loss(self, params: Any, videos: np.ndarray) -> float:
         """As of Trainer."""
         return self._pool.submit(_plain_loss, params, videos).result()
 
+    def peak_gb(self) -> float:
+        """As of Trainer."""
+        return self._pool.submit(_peak_gb).result()
+
     def close(self) -> None:
         """Ends the process."""
-        self._pool.shutdown()
+        self._pool.shutdown(cancel_futures=True)
 
 
 _trainers: list[Trainer] = []
 
 
-def _start(config: Any, bags: Any, folder: pathlib.Path) -> None:
-    _trainers.append(Trainer(config, bags, folder))
+def _start(config: Any, bags: Any, folder: pathlib.Path | None, device: str) -> None:
+    _trainers.append(Trainer(config, bags, folder, device))
 
 
-def _run(count: int, *, files: bool) -> tuple[float, float]:
-    return _trainers[0].run(count, files=files)
+def _run(count: int, *, files: bool, mode: str) -> tuple[float, float]:
+    return _trainers[0].run(count, files=files, mode=mode)
 
 
 def _plain_loss(params: Any, videos: np.ndarray) -> float:
     return _trainers[0].plain_loss(params, videos)
+
+
+def _peak_gb() -> float:
+    return _trainers[0].peak_gb()

@@ -8,8 +8,6 @@ from typing import Any
 import jax
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from refinevad_jax.errors import UserError, as_damaged
 from refinevad_jax.files.staged import write_bytes
@@ -22,6 +20,8 @@ def write_weights(path: pathlib.Path, params: Any, step: int) -> None:
 
     params: nested dict of arrays. Raises OSError if the file cannot be written.
     """
+    from safetensors.numpy import save
+
     arrays = {name: np.ascontiguousarray(value) for name, value in _flat(params).items()}
     # One entry, because safetensors writes several in an order that changes.
     facts = {"step": step, "sha256": digest(params)}
@@ -33,6 +33,8 @@ def read_weights(path: pathlib.Path, shapes: Any) -> tuple[Any, int]:
 
     Raises UserError if the file is damaged or of another network.
     """
+    from safetensors import SafetensorError, safe_open
+
     what = f"{path}: damaged; bring the file back from where it was published"
     with as_damaged(what, OSError, SafetensorError, RecursionError):
         with safe_open(path, framework="numpy") as file:
