@@ -111,14 +111,15 @@ def propose_events(
         kept = list(range(len(runs)))
     shares = _shares(category_probs, runs)
     events = []
-    for i in kept:
+    for i, (start, end) in zip(kept, edges[runs[kept]].tolist(), strict=True):
         named = np.flatnonzero(shares[i])
-        if threshold is not None and named.size:
-            named = shares[i].argmax(keepdims=True)
-        for category in named.tolist() or [-1]:
-            share = shares[i, category] if named.size and threshold is None else 1.0
-            start, end = edges[runs[i]].tolist()
-            events.append(Event(start, end, category, float(worth[i] * share)))
+        if threshold is None and named.size:
+            values = (worth[i] * shares[i, named]).tolist()
+            found = zip(named.tolist(), values, strict=True)
+            events += [Event(start, end, category, value) for category, value in found]
+        else:
+            category = int(shares[i].argmax()) if named.size else -1
+            events.append(Event(start, end, category, float(worth[i])))
     if threshold is not None:
         return sorted(events, key=lambda event: event.start)
     return sorted(events, key=lambda event: (-event.score, event.start, event.category))
