@@ -25,7 +25,11 @@ SHIFT_COLOR = "#4d4d4d"
 DPI = 150
 # No random ids: the same figure gives the same bytes. Text stays text in SVG, so that it can be
 # searched and read aloud, and a $ in a video's name is not a formula.
-STYLE = {"svg.hashsalt": "refinevad_jax", "svg.fonttype": "none", "text.parse_math": False}
+STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "refinevad_jax",
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+}
 
 
 def _in_style(draw: Callable[..., None]) -> Callable[..., None]:
