@@ -5,10 +5,10 @@
 
 The untrained network of configs/ucf.py scores made-up videos of the lengths of that split. In turn
 with it: the same videos one by one at their own length, padded to a multiple of 32, as loops with a
-batch of 1 do, and one large matrix product. Then three commands as a user types them, each in its
-own process, first with an empty and then with a filled compilation cache: `evaluate` of the
-whole split, `detect` of ten minutes of features, and the import of the package. The last line is
-JSON.
+batch of 1 do, and one large matrix product. Then commands as a user types them, each in its own
+process, first with an empty and then with a filled compilation cache: `evaluate` of the whole
+split, `detect` of ten minutes of features, `compare` of that evaluation with itself, ten times, and
+the import of the package. The last line is JSON.
 """
 
 import os
@@ -40,6 +40,7 @@ NUM_CHANNELS = flags.DEFINE_integer(
 )
 NUM_VIDEOS = flags.DEFINE_integer("num_videos", 290, "Videos to score.", lower_bound=4)
 REPEATS = flags.DEFINE_integer("repeats", 3, "Turns; the median counts.", lower_bound=1)
+NUM_COMPARED = 10
 TEN_MINUTES = 10 * 60 * 30 // 16  # segments at 30 frames per second
 
 
@@ -112,9 +113,11 @@ def commands(folder: pathlib.Path, workdir: pathlib.Path) -> dict[str, Any]:
     features = np.random.default_rng(1).standard_normal((TEN_MINUTES, NUM_CHANNELS.value))
     np.save(folder / "ten_minutes.npy", features.astype(np.float16))
     detect = [f"--input={folder / 'ten_minutes.npy'}", f"--output={folder / 'found'}"]
+    runs = [f"run{number}={workdir}" for number in range(NUM_COMPARED)]
     calls = {
         "evaluate": ["-m", "refinevad_jax.evaluate", f"--workdir={workdir}"],
         "detect": ["-m", "refinevad_jax.detect", f"--workdir={workdir}", *detect],
+        "compare": ["-m", "refinevad_jax.compare", *runs, f"--output={folder / 'compare.html'}"],
         "import_package": ["-c", "import refinevad_jax"],
         "import_jax": ["-c", "import jax"],
         "import_analysis": ["-c", "import refinevad_jax.analysis"],

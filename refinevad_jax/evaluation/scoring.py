@@ -4,7 +4,8 @@ Axis letters: V videos of a split, N crops, T segments, C categories.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -100,10 +101,15 @@ def top_k_mean(values: np.ndarray, divisor: int) -> np.ndarray:
 
 
 class Scorer:
-    """A jitted forward pass; each padded length and number of rows is compiled once."""
+    """A jitted forward pass; each padded length and number of rows is compiled once.
+
+    A thread compiles the next program while the present one runs. The longest videos come first:
+    they run long enough for all others to be compiled.
+    """
 
     def __init__(self, graphdef: nnx.GraphDef[Any], *, pooling: Pooling) -> None:
         self._pooling = pooling
+        self._compiled: set[tuple[int, int, int]] = set()
 
         def forward(params: Any, features: jax.Array, valid: jax.Array) -> dict[str, jax.Array]:
             found = nnx.merge(graphdef, params)(features.astype(jnp.float32), valid).readout()
@@ -131,19 +137,40 @@ class Scorer:
         progress: called with the number of videos just finished.
         """
         crops: list[list[dict[str, np.ndarray]]] = [[] for _ in bags]
-        for rows in batched_rows(bags, num_segments):
-            features, valid = pad_rows(bags, rows, columns, num_segments)
-            outputs = jax.device_get(self.forward(params, features, valid))
-            for row, (video, _) in enumerate(rows.members):
-                length = int(valid[row].sum())
-                crops[video].append(
-                    {
-                        name: value[row, :length] if name in PER_SEGMENT else value[row]
-                        for name, value in outputs.items()
-                    }
-                )
-            progress(sum(crop == 0 for _, crop in rows.members))
+        calls = list(batched_rows(bags, num_segments))
+        compiler = ThreadPoolExecutor(1)
+        try:
+            programs = self._compile(compiler, params, [rows.shape(columns) for rows in calls])
+            for rows in calls:
+                features, valid = pad_rows(bags, rows, columns, num_segments)
+                if rows.shape(columns) in programs:
+                    programs[rows.shape(columns)].result()
+                outputs = jax.device_get(self.forward(params, features, valid))
+                for row, (video, _) in enumerate(rows.members):
+                    length = int(valid[row].sum())
+                    crops[video].append(
+                        {
+                            name: value[row, :length] if name in PER_SEGMENT else value[row]
+                            for name, value in outputs.items()
+                        }
+                    )
+                progress(sum(crop == 0 for _, crop in rows.members))
+        finally:
+            compiler.shutdown(cancel_futures=True)
         return [self._of_crops(found, calibration) for found in crops]
+
+    def _compile(
+        self, compiler: ThreadPoolExecutor, params: Any, shapes: Sequence[tuple[int, int, int]]
+    ) -> dict[tuple[int, int, int], Future[None]]:
+        """Starts to compile, in order, what was not compiled before; `forward` then finds it."""
+
+        def compiled(shape: tuple[int, int, int]) -> None:
+            features = jax.ShapeDtypeStruct(shape, jnp.float16)
+            self.forward.lower(params, features, jax.ShapeDtypeStruct(shape[:2], bool)).compile()
+            self._compiled.add(shape)
+
+        new = [shape for shape in dict.fromkeys(shapes) if shape not in self._compiled]
+        return {shape: compiler.submit(compiled, shape) for shape in new}
 
     def _of_crops(
         self, crops: list[dict[str, np.ndarray]], calibration: Calibration | None
@@ -178,6 +205,10 @@ class Rows:
     num_rows: int
     length: int
 
+    def shape(self, columns: np.ndarray) -> tuple[int, int, int]:
+        """Of their features."""
+        return self.num_rows, self.length, len(columns)
+
 
 def bucket_length(num_segments: int) -> int:
     """What a video is padded to, so that few lengths are compiled: 32, 48, 64, 96, 128, 192, ...
@@ -195,14 +226,14 @@ def bucket_length(num_segments: int) -> int:
 
 
 def batched_rows(bags: list[Bag], num_segments: int) -> Iterator[Rows]:
-    """Groups all crops of all videos by padded length; one array shape per length."""
+    """Groups all crops of all videos by padded length, longest first; one shape per length."""
     by_length: dict[int, list[tuple[int, int]]] = {}
     for video, bag in enumerate(bags):
         length = num_segments or bucket_length(bag.num_segments)
         by_length.setdefault(length, []).extend(
             (video, crop) for crop in range(bag.features.shape[0])
         )
-    for length, members in sorted(by_length.items()):
+    for length, members in sorted(by_length.items(), reverse=True):
         enough = 1 << (len(members) - 1).bit_length()
         num_rows = min(max(1, SEGMENTS_PER_CALL // length), enough)
         for start in range(0, len(members), num_rows):

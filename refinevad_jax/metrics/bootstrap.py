@@ -10,6 +10,7 @@ groups of seeds and covers both.
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -76,11 +77,19 @@ class VideoCounts:
         if lengths.sum() != len(truth):
             raise ValueError(f"{len(truth)} frames, lengths that sum to {lengths.sum()}")
         video = np.repeat(np.arange(len(lengths)), lengths)
+        # Frames of one segment share a score: one entry per run of equal frames is enough.
+        new = (scores[1:] != scores[:-1]) | (truth[1:] != truth[:-1]) | (video[1:] != video[:-1])
+        starts = np.flatnonzero(np.append(True, new)[: len(scores)])
+        counts = np.diff(starts, append=len(scores))
+        truth, scores, video = truth[starts], scores[starts], video[starts]
         levels = np.unique(scores[truth])
         below = np.searchsorted(levels, scores, side="left")
         places = below + np.searchsorted(levels, scores, side="right")
-        self._positives = _Tally(below[truth], video[truth], len(levels), len(lengths))
-        self._negatives = _Tally(places[~truth], video[~truth], 2 * len(levels) + 1, len(lengths))
+        sizes = len(levels), 2 * len(levels) + 1
+        self._positives, self._negatives = (
+            _Tally(place[kept], video[kept], counts[kept], size, len(lengths))
+            for place, kept, size in zip((below, places), (truth, ~truth), sizes, strict=True)
+        )
 
     def metrics(self, draws: np.ndarray) -> tuple[float, float]:
         """ROC AUC and average precision if video v counts draws[v] times: draws is [V] int64.
@@ -97,9 +106,16 @@ class _Tally:
     """How many frames of each video lie in each place; summed over videos for a draw."""
 
     def __init__(
-        self, places: np.ndarray, videos: np.ndarray, num_places: int, num_videos: int
+        self,
+        places: np.ndarray,
+        videos: np.ndarray,
+        counts: np.ndarray,
+        num_places: int,
+        num_videos: int,
     ) -> None:
-        keys, self._counts = np.unique(places * num_videos + videos, return_counts=True)
+        keys, entries = np.unique(places * num_videos + videos, return_inverse=True)
+        self._counts = np.zeros(len(keys), np.int64)
+        np.add.at(self._counts, entries, counts)
         self._videos = keys % num_videos
         self._ends = np.searchsorted(keys, np.arange(1, num_places + 1) * num_videos)
         # One buffer for all draws: new memory for each would take longer than the sums.
@@ -114,10 +130,16 @@ class _Tally:
         return self._sums[self._ends]
 
 
+@functools.lru_cache(maxsize=4)
 def draw_videos(num_videos: int, num_resamples: int, seed: int = 0) -> np.ndarray:
-    """How often each video is drawn: [num_resamples, num_videos] int64, from the seed alone."""
+    """How often each video is drawn: [num_resamples, num_videos] int64, from the seed alone.
+
+    Read-only: all metrics of all runs on as many videos share it.
+    """
     rng = np.random.default_rng(seed)
-    return rng.multinomial(num_videos, np.full(num_videos, 1 / num_videos), size=num_resamples)
+    draws = rng.multinomial(num_videos, np.full(num_videos, 1 / num_videos), size=num_resamples)
+    draws.flags.writeable = False
+    return draws
 
 
 def once_and_drawn(num_videos: int, num_resamples: int = 1000) -> np.ndarray:

@@ -111,12 +111,13 @@ def anomaly_map_on_draws(
         detections, truth, num_categories, IOU_THRESHOLDS
     ):
         if category:
-            counts = draws[:, ranked.video]
-            place = np.maximum(np.cumsum(counts, axis=1), 1)
+            columns = np.flatnonzero(right.any(axis=0))  # few: at most one per stretch and IoU
+            counts = draws[:, ranked.video[columns]]
+            place = np.maximum(_ranked_up_to(columns, ranked.video, draws), 1)
             sums = np.zeros(len(draws))
-            for columns in map(np.flatnonzero, right):  # few: at most one per stretch
-                hits = counts[:, columns]
-                sums += (np.cumsum(hits, axis=1) / place[:, columns] * hits).sum(axis=1)
+            for row in right[:, columns]:
+                hits = counts[:, row]
+                sums += (np.cumsum(hits, axis=1) / place[:, row] * hits).sum(axis=1)
             mean = sums / len(right)
             stretches = draws[:, truth.video[annotated]].sum(axis=1)
             found.append(
@@ -126,6 +127,19 @@ def anomaly_map_on_draws(
     defined = ~np.isnan(values)
     totals, numbers = np.where(defined, values, 0).sum(axis=0), defined.sum(axis=0)
     return np.divide(totals, numbers, out=np.full(len(draws), np.nan), where=numbers > 0)
+
+
+def _ranked_up_to(columns: np.ndarray, video: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """[R, K] how many detections are drawn up to and with those at columns [K], ascending.
+
+    video: [N] of each detection, by falling score; draws: [R, V].
+    """
+    shape = (draws.shape[1], len(columns) + 1)
+    part = np.searchsorted(columns, np.arange(len(video)))
+    in_parts = np.bincount(video * shape[1] + part, minlength=shape[0] * shape[1])
+    up_to = np.cumsum(in_parts.reshape(shape)[:, :-1], axis=1)
+    # Counts are exact in float64, whose products are far faster than those of integers.
+    return np.asarray(draws.astype(np.float64) @ up_to.astype(np.float64))
 
 
 def _matches(

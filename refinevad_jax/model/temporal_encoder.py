@@ -68,8 +68,14 @@ def masked_attention(
     padded = jnp.pad(query, ((0, 0), (0, num_blocks * block - length), (0, 0), (0, 0)))
     blocks = padded.reshape(batch, num_blocks, block, heads, width).swapaxes(0, 1)
     starts = jnp.arange(num_blocks) * block
+    longest = valid.sum(axis=1).max()
+
+    def attend_within(some: tuple[jax.Array, jax.Array]) -> jax.Array:
+        queries, start = some  # a block of padding alone has no meaning, and costs nothing
+        return jax.lax.cond(start < longest, attend, lambda q, _: jnp.zeros_like(q), queries, start)
+
     # Training computes a block's weights again on the way back: kept, they are T squared.
-    mixed = jax.lax.map(jax.checkpoint(lambda some: attend(*some)), (blocks, starts))
+    mixed = jax.lax.map(jax.checkpoint(attend_within), (blocks, starts))
     return mixed.swapaxes(0, 1).reshape(padded.shape)[:, :length]
 
 

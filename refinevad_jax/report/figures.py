@@ -5,9 +5,10 @@ imported only when a figure is drawn.
 """
 
 import dataclasses
+import functools
 import pathlib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,27 @@ TRUTH_COLOR = "#e08214"
 TRUTH_SHADE = "#fbe3c6"
 EVENT_COLOR = "#1f5a96"
 SHIFT_COLOR = "#4d4d4d"
+DPI = 150
+# No random ids: the same figure gives the same bytes. Text stays text in SVG, so that it can be
+# searched and read aloud, and a $ in a video's name is not a formula.
+STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "refinevad_jax",
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+}
+
+
+def _in_style(draw: Callable[..., None]) -> Callable[..., None]:
+    """Texts take their style when they are made, ticks while they are drawn."""
+
+    @functools.wraps(draw)
+    def drawn(*arguments: Any, **options: Any) -> None:
+        import matplotlib as mpl
+
+        with mpl.rc_context(STYLE):
+            draw(*arguments, **options)
+
+    return drawn
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +82,7 @@ class Panel:
         return len(self.scores) * self.step
 
 
+@_in_style
 def save_score_curve(path: pathlib.Path, panel: Panel) -> None:
     """Draws one video: scores over the shaded truth, the stretches by category, the shift ratio."""
     categories = list(dict.fromkeys(i.category for i in (*panel.truth, *panel.events)))
@@ -88,6 +111,7 @@ def save_score_curve(path: pathlib.Path, panel: Panel) -> None:
     _save(figure, path)
 
 
+@_in_style
 def save_score_grid(path: pathlib.Path, panels: Sequence[Panel]) -> None:
     """Draws a contact sheet of 1 to 12 videos, three per row; shift ratios are left out."""
     columns = min(3, len(panels))
@@ -109,6 +133,7 @@ def save_score_grid(path: pathlib.Path, panels: Sequence[Panel]) -> None:
     _save(figure, path)
 
 
+@_in_style
 def save_curves(path: pathlib.Path, curves: Mapping[str, Any]) -> None:
     """Draws ROC and precision-recall side by side.
 
@@ -128,6 +153,7 @@ def save_curves(path: pathlib.Path, curves: Mapping[str, Any]) -> None:
     _save(figure, path)
 
 
+@_in_style
 def save_class_bars(
     path: pathlib.Path,
     categories: Sequence[str],
@@ -266,21 +292,18 @@ def _shortened(title: str, limit: int) -> str:
 def _figure(width: float, height: float) -> Any:
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
 
 
 def _save(figure: Any, path: pathlib.Path) -> None:
     """Writes the figure in place: path is in a folder that appears whole."""
-    import matplotlib as mpl
-    from matplotlib.text import Text
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    for text in figure.findobj(Text):
-        text.set_parse_math(False)  # a $ in a video's name is not a formula
-    # No date and no random ids: the same figure gives the same bytes. Text stays text in SVG, so
-    # that it can be searched and read aloud.
-    metadata = {"Date": None} if path.suffix == ".svg" else {}
-    style = mpl.rc_context({"svg.hashsalt": "refinevad_jax", "svg.fonttype": "none"})
-    with style, warnings.catch_warnings():
+    with warnings.catch_warnings():
         # Signs that the font lacks are drawn as boxes.
         warnings.filterwarnings("ignore", message="(?s)Glyph .* missing", category=UserWarning)
-        figure.savefig(path, dpi=150, metadata=metadata)
+        if path.suffix == ".png":
+            # Without the second drawing, for the layout alone, of `savefig`.
+            FigureCanvasAgg(figure).print_png(path)
+        else:
+            figure.savefig(path, metadata={"Date": None})
