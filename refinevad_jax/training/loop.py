@@ -127,10 +127,11 @@ class Training:
             make_optimizer(OptimizerConfig.of(config), 1),
             jax.numpy.stack([parameters_key(seed) for seed in seeds]),
         )
-        # Both take seconds to compile: one while bags are read, one while states are.
+        reached = min(max(member.checkpoints.steps(), default=0) for member in members)
+        # Two programs that take seconds to compile, while bags are made and states are restored.
         ahead = ThreadPoolExecutor(max_workers=2)
         self._states: Future[TrainState] | None = None
-        if not any(member.checkpoints.steps() for member in members):
+        if not reached:
             self._states = ahead.submit(self._make_states)
         self._bags = training_bags(
             bags,
@@ -145,13 +146,13 @@ class Training:
         self._abstract = abstract_state(shapes, self._optimizer)
         self._scorer = Scorer(self._graphdef, pooling=Pooling.of(config.loss))
         self._dispatch = Dispatch(config, seeds, self._graphdef, self._optimizer, self._bags)
-        self._compiling: Future[Any] | None = ahead.submit(
-            self._dispatch.compiled_step,
-            jax.tree.map(
+        self._compiling: Future[Any] | None = None
+        if reached < self._num_steps:
+            shapes_of_all = jax.tree.map(
                 lambda leaf: jax.ShapeDtypeStruct((len(seeds), *leaf.shape), leaf.dtype),
                 self._abstract,
-            ),
-        )
+            )
+            self._compiling = ahead.submit(self._dispatch.compiled_step, shapes_of_all)
         ahead.shutdown(wait=False)
         self._describe(len(bags) - len(members[0].held_out), shapes)
 
@@ -176,7 +177,8 @@ class Training:
 
     def run(self) -> None:
         """Trains from the last checkpoint to the end."""
-        print(f"{COMPILING}, then the first step", flush=True)
+        if self._compiling:
+            print(f"{COMPILING}, then the first step", flush=True)
         self._began = time.monotonic()
         state = self._first_state()
         start = int(state.step[0])
