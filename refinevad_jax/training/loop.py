@@ -202,7 +202,8 @@ class Training:
     def _epoch(self, state: TrainState, epoch: int) -> tuple[TrainState, dict[str, np.ndarray]]:
         """Runs the steps of an epoch, or what is left of it. Returns metrics as arrays [S, steps].
 
-        A stop comes between two dispatches, so that the resumed run makes the same dispatches.
+        A stop comes between two dispatches. One program makes them all, so that their lengths
+        change no number; the first has one step.
         """
         parts: list[dict[str, np.ndarray]] = []
         start = first = int(on_host(state.step)[0])
