@@ -62,10 +62,12 @@ def made_up_videos(lengths: Iterable[int], num_channels: int) -> list[Bag]:
     return bags
 
 
-def write_data(folder: pathlib.Path, num_channels: int, lengths: dict[str, list[int]]) -> BagsInfo:
-    """The data set "made_up" below a folder: random features, half of the videos anomalous.
+def write_data(
+    folder: pathlib.Path, num_channels: int, lengths: dict[str, list[int]], *, one_in: int = 2
+) -> BagsInfo:
+    """The data set "made_up" below a folder: random features.
 
-    lengths: segments of the videos of every split.
+    lengths: segments of the videos of every split, of which one in so many is anomalous.
     """
     from data_prep.dataset.videos import Span, Video
     from data_prep.dataset.write import write_dataset
@@ -80,12 +82,15 @@ def write_data(folder: pathlib.Path, num_channels: int, lengths: dict[str, list[
                 return rng.standard_normal((1, length, num_channels), np.float32)
 
             categories = UCF_CRIME.categories
-            spans = (Span(0, 16 * max(1, length // 3)),) if i % 2 else ()
+            anomalous = i % one_in == 1
+            spans = (Span(0, 16 * max(1, length // 3)),) if anomalous else ()
             videos.append(
                 Video(
                     video_id=f"{split}{i:04d}",
                     split=split,
-                    label=categories[i // 2 % len(categories)] if i % 2 else UCF_CRIME.normal[0],
+                    label=categories[i // one_in % len(categories)]
+                    if anomalous
+                    else UCF_CRIME.normal[0],
                     load_features=features,
                     source="random",
                     fps=30.0,

@@ -17,7 +17,8 @@ from orbax.checkpoint import v1 as ocp
 
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import json_sha256
-from refinevad_jax.model.refinevad import abstract
+from refinevad_jax.model.model_config import ModelConfig
+from refinevad_jax.model.refinevad import abstract, create
 from refinevad_jax.runs.run import WEIGHTS, Run
 from refinevad_jax.runs.weights import digest, read_weights
 from refinevad_jax.runtime import commands
@@ -225,6 +226,13 @@ def _fault_of_disk(error: BaseException) -> str:
 def fresh_state(params: Any, optimizer: optax.GradientTransformation) -> TrainState:
     """The state before the first step."""
     return TrainState(jax.numpy.zeros((), jax.numpy.int32), params, optimizer.init(params))
+
+
+def fresh_states(
+    network: ModelConfig, optimizer: optax.GradientTransformation, keys: jax.Array
+) -> TrainState:
+    """The states before the first step for the keys [S] of S seeds, by one program. [S, ...]."""
+    return jax.jit(jax.vmap(lambda key: fresh_state(create(network, key)[1], optimizer)))(keys)
 
 
 def abstract_state(shapes: Any, optimizer: optax.GradientTransformation) -> TrainState:

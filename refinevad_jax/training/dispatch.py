@@ -16,7 +16,7 @@ from refinevad_jax.data.batches import StoredRows, TrainingBags
 from refinevad_jax.data.streaming import BatchStream
 from refinevad_jax.runs.checkpoints import TrainState
 from refinevad_jax.training.placement import from_rows, placement, put
-from refinevad_jax.training.programs import make_programs
+from refinevad_jax.training.programs import MAX_STEPS_PER_DISPATCH, make_programs
 from refinevad_jax.training.step import StepConfig
 
 
@@ -43,6 +43,8 @@ class Dispatch:
         self._bags = bags
         self._seed_numbers = np.array(seeds, np.uint32)
         self._seeds = put(self._seed_numbers, self.places.per_seed)
+        self._batch_size = config.train.batch_size
+        self._compiled: jax.stages.Compiled | None = None
         self.stream = None
         if isinstance(bags.features, StoredRows):
             shape = (len(seeds), config.train.batch_size)
@@ -71,22 +73,51 @@ class Dispatch:
     def run(
         self, state: TrainState, first: int, count: int
     ) -> tuple[TrainState, dict[str, np.ndarray]]:
-        """Runs count steps from step number first on. Returns metrics as arrays [S, count]."""
+        """Runs count steps from step number first on. Returns metrics as arrays [S, count].
+
+        count: at most MAX_STEPS_PER_DISPATCH.
+        """
+        if count > MAX_STEPS_PER_DISPATCH:
+            raise ValueError(f"{count} steps; a dispatch has {MAX_STEPS_PER_DISPATCH} at most")
+        program = self.compiled_step(state)
         if self.resident:
-            state, metrics = self._programs.run_resident(
-                state, self._seeds, self._resident_bags, count
-            )
-            return state, jax.device_get(metrics)
+            state, metrics = program(state, self._seeds, self._resident_bags, np.int32(count))
+            return state, {
+                name: value[:, :count] for name, value in jax.device_get(metrics).items()
+            }
         rows = []
         for step in range(first, first + count):
-            state, metrics = self._programs.run_batch(state, self._seeds, *self.batch(step))
+            state, metrics = program(state, self._seeds, *self.batch(step))
             rows.append(metrics)
         return state, jax.tree.map(lambda *values: np.stack(values, 1), *jax.device_get(rows))
 
     def compiled_step(self, state: TrainState) -> jax.stages.Compiled:
-        """The program of one step with the bags on the device: its cost, memory and text."""
-        run = self._programs.run_resident
-        return run.lower(state, self._seeds, self._resident_bags, 1).compile()
+        """The program of steps, compiled by the first call. state: arrays or shapes, [S, ...].
+
+        The compiler does not know how many steps there will be, and counts operations of one.
+        """
+        if self._compiled is None:
+            places = self.places
+            state = jax.tree.map(
+                lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=places.per_seed),
+                state,
+            )
+            if self.resident:
+                lowered = self._programs.run_resident.lower(
+                    state, self._seeds, self._resident_bags, np.int32(0)
+                )
+            else:
+                rows = (len(self._seed_numbers), self._batch_size)
+                batch = [
+                    jax.ShapeDtypeStruct((*rows, *shape), kind, sharding=places.per_video)
+                    for shape, kind in (
+                        (self._bags.features.shape[2:], np.float16),
+                        (self._bags.labels.shape[1:], bool),
+                    )
+                ]
+                lowered = self._programs.run_batch.lower(state, self._seeds, *batch)
+            self._compiled = lowered.compile()
+        return self._compiled
 
     def probe(self, state: TrainState, step: int) -> dict[str, np.ndarray]:
         """Scores the next batch with and without e_y in v: the gap that only training sees. [S]."""

@@ -4,9 +4,12 @@ One program trains all seeds of a run; what belongs to a seed alone is in member
 S seeds.
 """
 
+import dataclasses
+import functools
 import pathlib
 import sys
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -18,14 +21,14 @@ from refinevad_jax.data.batches import training_bags
 from refinevad_jax.errors import NumericalError, StoppedError
 from refinevad_jax.evaluation.scoring import Pooling, Scorer
 from refinevad_jax.metrics.names import selection_metrics
-from refinevad_jax.model.refinevad import abstract, create
+from refinevad_jax.model.refinevad import abstract
 from refinevad_jax.report.tables import spread
 from refinevad_jax.runs.calibration import drop_later_calibration, write_calibration
 from refinevad_jax.runs.checkpoints import (
     DamagedError,
     TrainState,
     abstract_state,
-    fresh_state,
+    fresh_states,
 )
 from refinevad_jax.runtime import commands, processes
 from refinevad_jax.training import failures
@@ -45,12 +48,11 @@ from refinevad_jax.training.members import (
 )
 from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
 from refinevad_jax.training.placement import on_host
+from refinevad_jax.training.programs import MAX_STEPS_PER_DISPATCH
 from refinevad_jax.training.step import parameters_key
 from refinevad_jax.training.stopping import StopRequest
 from refinevad_jax.training.transfer import transferred
 
-# Steps of one dispatch; a longer epoch takes several.
-MAX_STEPS_PER_DISPATCH = 25
 # Below this the network has hardly begun to learn; a small data set has short epochs.
 FEW_STEPS = 50
 COMPILING = "compiling the training step (up to a minute, seconds if the cache has it)"
@@ -85,16 +87,15 @@ def next_command(config: ConfigDict, workdir: str) -> str:
 
 
 class Clock:
-    """Steps per second and the time left, without the epochs in which programs are compiled."""
+    """Steps per second and the time left, without the epoch in which programs are compiled."""
 
-    def __init__(self, num_steps: int, compiling: int) -> None:
-        """compiling: so many epochs of this call do not count."""
-        self._num_steps, self._compiling = num_steps, compiling
+    def __init__(self, num_steps: int) -> None:
+        self._num_steps = num_steps
+        self._start: float | None = None
 
     def read(self, step: int) -> str:
-        """In words, at the end of an epoch; "" for one that does not count."""
-        if self._compiling:
-            self._compiling -= 1
+        """In words, at the end of an epoch; "" for the first, which does not count."""
+        if self._start is None:
             self._start, self._first = time.monotonic(), step
             return ""
         rate = (step - self._first) / max(time.monotonic() - self._start, 1e-9)
@@ -118,6 +119,20 @@ class Training:
         self._columns = columns
         run = members[0].run
         config = self._config = run.config
+        seeds = [member.seed for member in members]
+        # The state of an optimizer does not depend on the number of steps.
+        self._make_states = functools.partial(
+            fresh_states,
+            run.model_config,
+            make_optimizer(OptimizerConfig.of(config), 1),
+            jax.numpy.stack([parameters_key(seed) for seed in seeds]),
+        )
+        reached = min(max(member.checkpoints.steps(), default=0) for member in members)
+        # Two programs that take seconds to compile, while bags are made and states are restored.
+        ahead = ThreadPoolExecutor(max_workers=2)
+        self._states: Future[TrainState] | None = None
+        if not reached:
+            self._states = ahead.submit(self._make_states)
         self._bags = training_bags(
             bags,
             config.data.num_segments,
@@ -130,27 +145,41 @@ class Training:
         self._optimizer = make_optimizer(OptimizerConfig.of(config), self._num_steps)
         self._abstract = abstract_state(shapes, self._optimizer)
         self._scorer = Scorer(self._graphdef, pooling=Pooling.of(config.loss))
-        seeds = [member.seed for member in members]
         self._dispatch = Dispatch(config, seeds, self._graphdef, self._optimizer, self._bags)
-        self._has_compiled = False
+        self._compiling: Future[Any] | None = None
+        if reached < self._num_steps:
+            shapes_of_all = jax.tree.map(
+                lambda leaf: jax.ShapeDtypeStruct((len(seeds), *leaf.shape), leaf.dtype),
+                self._abstract,
+            )
+            self._compiling = ahead.submit(self._dispatch.compiled_step, shapes_of_all)
+        ahead.shutdown(wait=False)
         self._describe(len(bags) - len(members[0].held_out), shapes)
 
-    def _fresh_state(self, member: Member) -> TrainState:
-        _, params = create(member.run.model_config, parameters_key(member.seed))
-        params, note = transferred(params, member.run)
-        if note and member is self._members[0]:
-            print(f"transfer {note}", flush=True)
-        return fresh_state(params, self._optimizer)
+    def _fresh_states(self) -> TrainState:
+        """The states before the first step; those made ahead are given once, to be donated."""
+        ahead, self._states = self._states, None
+        states = ahead.result() if ahead else self._make_states()
+        if not self._config.transfer.workdir:
+            return states
+        found = []
+        for index, member in enumerate(self._members):
+            params, note = transferred(unstack(states.params, index), member.run)
+            found.append(params)
+            if member is self._members[0]:
+                print(f"transfer {note}", flush=True)
+        return dataclasses.replace(states, params=stack(found))
 
     def _first_state(self) -> TrainState:
         """The state of the last checkpoint, or before the first step."""
         state = restore(self._members, self._abstract)
-        if state is None:
-            state = stack([self._fresh_state(member) for member in self._members])
-        return state
+        return self._fresh_states() if state is None else state
 
     def run(self) -> None:
         """Trains from the last checkpoint to the end."""
+        if self._compiling:
+            print(f"{COMPILING}, then the first step", flush=True)
+        self._began = time.monotonic()
         state = self._first_state()
         start = int(state.step[0])
         if start:
@@ -161,8 +190,7 @@ class Training:
             if processes.primary():
                 drop_later_calibration(member.workdir, start)
         state = self._dispatch.place(state)
-        # After a stop within an epoch the next one is the first with dispatches of all lengths.
-        clock = Clock(self._num_steps, compiling=1 + bool(start % self._steps_per_epoch))
+        clock = Clock(self._num_steps)
         for epoch in range(start // self._steps_per_epoch, self._config.train.num_epochs):
             state, metrics = self._epoch(state, epoch)
             selections = self._finish_epoch(state, metrics, epoch + 1)
@@ -174,7 +202,8 @@ class Training:
     def _epoch(self, state: TrainState, epoch: int) -> tuple[TrainState, dict[str, np.ndarray]]:
         """Runs the steps of an epoch, or what is left of it. Returns metrics as arrays [S, steps].
 
-        A stop comes between two dispatches, so that the resumed run makes the same dispatches.
+        A stop comes between two dispatches. One program makes them all, so that their lengths
+        change no number; the first has one step.
         """
         parts: list[dict[str, np.ndarray]] = []
         start = first = int(on_host(state.step)[0])
@@ -182,7 +211,7 @@ class Training:
         while first < last:
             if processes.any_of(bool(self._stop.signal)):
                 self._save_and_stop(state, parts, start)
-            count = min(last - first, MAX_STEPS_PER_DISPATCH)
+            count = 1 if self._compiling else min(last - first, MAX_STEPS_PER_DISPATCH)
             state, metrics = self._run_steps(state, first, count)
             found = failures.first_failure(metrics, first)
             if found:
@@ -194,15 +223,18 @@ class Training:
     def _run_steps(
         self, state: TrainState, first: int, count: int
     ) -> tuple[TrainState, dict[str, np.ndarray]]:
-        """`Dispatch.run`; the first one of a call says what it waits for and how long it took."""
-        if self._has_compiled:
+        """`Dispatch.run`; the first one of a call waits for its program, and says how long."""
+        if not self._compiling:
             return self._dispatch.run(state, first, count)
-        steps = f"first {count} steps" if count > 1 else "first step"
-        print(f"{COMPILING}, then running the {steps}", flush=True)
+        self._compiling.result()
         start = time.monotonic()
         result = self._dispatch.run(state, first, count)
-        print(f"{steps} done after {time.monotonic() - start:.0f} s, with compiling", flush=True)
-        self._has_compiled = True
+        print(
+            f"first step done: {start - self._began:.0f} s to compile, "
+            f"{time.monotonic() - start:.2f} s to run; an epoch has {self._steps_per_epoch}",
+            flush=True,
+        )
+        self._compiling = None
         return result
 
     def _save_and_stop(

@@ -1,5 +1,7 @@
 """The compiled functions of a run: all of them work on S seeds side by side.
 
+One program trains, however many steps a dispatch makes.
+
 Axis letters: S seeds, V videos, B videos of a batch, N crops, T segments, D channels, C categories.
 """
 
@@ -18,15 +20,20 @@ from refinevad_jax.training import losses, step
 from refinevad_jax.training.placement import SEED, Placement
 from refinevad_jax.training.step import Metrics, StepConfig
 
+# Steps of one dispatch; a longer epoch takes several.
+MAX_STEPS_PER_DISPATCH = 25
+
 
 @dataclasses.dataclass(frozen=True)
 class Programs:
     """Jitted functions. Leaves of state and params have a leading axis S; seeds and steps are [S].
 
     Attributes:
-        run_resident: (state, seeds, bags, num_steps) to (state, metrics [S, num_steps]). Draws its
-            batches from bags on the device: features [V, N, T, D], labels [V, C], and the lists
-            normal and anomalous [S, ...].
+        run_resident: (state, seeds, bags, num_steps) to (state, metrics), each of the metrics
+            [S, MAX_STEPS_PER_DISPATCH] and 0 from num_steps on. Draws its batches from bags on the
+            device: features [V, N, T, D], labels [V, C], and the lists normal and anomalous
+            [S, ...]. num_steps is an argument of the program: int scalar, at most
+            MAX_STEPS_PER_DISPATCH.
         run_batch: (state, seeds, features [S, B, T, D], labels [S, B, C]) to (state, metrics [S]),
             one step on a batch from the host.
         draw: (steps, seeds, normal, anomalous) to the videos and crops [S, B] that both use.
@@ -73,13 +80,23 @@ def make_programs(
         )
 
     def run_resident(
-        state: TrainState, seed: Any, bags: dict[str, jax.Array], num_steps: int
+        state: TrainState, seed: Any, bags: dict[str, jax.Array], num_steps: Any
     ) -> tuple[TrainState, Metrics]:
-        def body(state: TrainState, _: None) -> tuple[TrainState, Metrics]:
+        @jax.jit  # so that it is traced once, for the names of its metrics and for the loop
+        def one(state: TrainState) -> tuple[TrainState, Metrics]:
             videos, crops = draw(state.step, seed, bags["normal"], bags["anomalous"])
             return update(state, seed, bags["features"][videos, crops], bags["labels"][videos])
 
-        return jax.lax.scan(body, state, None, length=num_steps)
+        def body(index: Any, carried: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
+            state, metrics = one(carried[0])
+            return state, {name: carried[1][name].at[index].set(metrics[name]) for name in metrics}
+
+        _, shapes = jax.eval_shape(one, state)
+        empty = {
+            name: jnp.zeros((MAX_STEPS_PER_DISPATCH, *shape.shape), shape.dtype)
+            for name, shape in shapes.items()
+        }
+        return jax.lax.fori_loop(0, num_steps, body, (state, empty))
 
     def probe(params: Any, features: Any, labels: Any) -> Metrics:
         model = nnx.merge(graphdef, params)
@@ -101,7 +118,6 @@ def make_programs(
     return Programs(
         run_resident=jax.jit(
             jax.vmap(run_resident, in_axes=(0, 0, per_bags, None), spmd_axis_name=SEED),
-            static_argnums=3,
             donate_argnums=0,
             out_shardings=outputs,
             compiler_options=compiler_options(),

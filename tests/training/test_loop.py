@@ -181,7 +181,8 @@ def check_printed(lines: list[str], workdir: pathlib.Path) -> None:
     assert lines[4].startswith(f"all loss terms, step by step: {workdir / 'metrics.jsonl'}")
     assert lines[5] == "only 6 steps in all; --config.train.num_epochs=34 makes about 100"
     assert lines[6].startswith("compiling the training step")
-    assert re.fullmatch(r"first 3 steps done after \d+ s, with compiling", lines[7])
+    done = r"first step done: \d+ s to compile, \d+\.\d\d s to run; an epoch has 3"
+    assert re.fullmatch(done, lines[7])
     terms = r"\(mil \d\.\d{4}, smoothing \d\.\d{4}, category \d\.\d{4}\)"
     metrics = terms + r"  video_auc 0\.\d{3}  video_ap 0\.\d{3}  category_accuracy 0\.\d{3}"
     assert re.fullmatch(rf"epoch 1/2  step 3  loss \d\.\d{{4}} {metrics}", lines[8])
@@ -256,7 +257,7 @@ def test_a_finished_run_goes_on_for_more_epochs(
 def test_the_clock_does_not_count_epochs_that_compile(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter([100.0, 102.0, 104.0])
     monkeypatch.setattr(loop.time, "monotonic", lambda: next(now))
-    clock = loop.Clock(400, compiling=1)
+    clock = loop.Clock(400)
     assert clock.read(100) == ""
     assert clock.read(200) == "  50.00 steps/s  4 s left"
     assert clock.read(300) == "  50.00 steps/s  2 s left"
