@@ -4,6 +4,7 @@ Every answer is looked up in DATA_SETS when it is asked for: an edit of a data s
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import pathlib
@@ -45,6 +46,7 @@ def data_set_named(name: str) -> DataSet | None:
 # --- videos ---
 
 
+@functools.lru_cache(maxsize=100_000)  # a list has a row per crop, and names are asked for often
 def _read_name(video_id: str) -> tuple[str, str | None]:
     """(name of the data set, label that the id states), ("", None) if no pattern fits."""
     video_id = video_id.rpartition("/")[2]

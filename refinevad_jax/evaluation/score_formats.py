@@ -20,6 +20,7 @@ from refinevad_jax.files.feature_files import load_arrays
 from refinevad_jax.files.hashes import file_sha256, json_sha256
 from refinevad_jax.files.kinds import kind_of, refuse_others
 from refinevad_jax.metrics.truth import FRAMES_PER_SEGMENT
+from refinevad_jax.runs.evaluations import is_evaluation
 
 TABLES = (".csv", ".tsv", ".txt")
 CONTAINERS = (".mat", ".h5", ".hdf5", ".safetensors")
@@ -101,7 +102,7 @@ def _below(path: pathlib.Path, folder: pathlib.Path) -> str:
 
 def _read_folder(folder: pathlib.Path) -> tuple[dict[str, np.ndarray], list[str]]:
     """One video per file, named by the file and its folders."""
-    if (folder / "metrics.json").exists():
+    if is_evaluation(folder):
         raise UserError(f"{folder}: an evaluation, which is done: its numbers are in metrics.json")
     found: dict[str, np.ndarray] = {}
     files = _files(folder)

@@ -34,9 +34,14 @@ def evaluation_folder(workdir: pathlib.Path, name: str) -> pathlib.Path:
     if not is_published(workdir):
         return workdir / "eval" / name
     folder = pathlib.Path(f"{workdir.resolve().name}-{name}")
-    if folder.exists() and not (folder / "metrics.json").is_file():
+    if folder.exists() and not is_evaluation(folder):
         raise UserError(f"{folder} exists and is not an evaluation; work in another folder")
     return folder
+
+
+def is_evaluation(folder: pathlib.Path) -> bool:
+    """Whether a folder holds an evaluation."""
+    return (folder / "metrics.json").is_file()
 
 
 def write_evaluation(

