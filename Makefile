@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/demo
 
-.PHONY: demo detector test test-faults fuzz audit lock clean
+.PHONY: demo detector test test-paths test-faults fuzz audit lock clean
 
 # First real numbers: features of surveillance fights, trained and measured. Then drawn clips, because
 # they may be shown: from pixels to pages that play.
@@ -32,12 +32,19 @@ detector: .venv/installed
 	$(BIN)/python -m benchmarks.publish --workdir=$(SHIPPED) --about=benchmarks/survfight_card.md \
 	    --output=refinevad_jax/detectors/survfight
 
+# Whole commands, run many times: killed, on a failing disk, on several devices, pasted as printed.
+PATHS := tests/faults/test_kills.py tests/faults/test_disk.py tests/training/test_placement.py \
+    tests/runtime/test_next_lines.py tests/data_prep/own_data/test_own.py
+
 test: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/bandit -q -r refinevad_jax data_prep configs benchmarks -c pyproject.toml
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(PATHS:%=--ignore=%)
+
+test-paths: .venv/installed-dev
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(PATHS)
 
 # Known holes of the dependencies too, where PyPI's advisories can be reached; what could not be
 # looked up is a failure.

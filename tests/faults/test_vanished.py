@@ -67,7 +67,7 @@ def test_files_of_bags_that_go_while_training(
     run = Dispatch.run
 
     def cut(self: Dispatch, state: Any, first: int, count: int) -> Any:
-        if first:
+        if first >= 3:  # the second epoch
             for shard in data.rglob("*.array_record*"):
                 shard.write_bytes(b"")
         return run(self, state, first, count)
