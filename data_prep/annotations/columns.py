@@ -62,7 +62,7 @@ _ENDS = frozenset(
     )
 )
 _DURATIONS = frozenset(("duration", "dur", "length", "len"))
-# Columns with such a word are no times of an event.
+# Columns with such a word are not times of an event.
 _OTHER = frozenset(
     (
         *("comment", "date", "note", "notes", "x", "y", "box", "bbox", "row", "line"),

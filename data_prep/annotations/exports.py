@@ -105,7 +105,9 @@ def _read_via(content: dict[str, Any], source: str) -> Annotations:
         view = str(entry["vid"])
         file = files.get(str(views.get(view, [view])[0]))
         if file is None:
-            raise UserError(f"{place}: vid {view} is no view of a file; export the project again")
+            raise UserError(
+                f"{place}: vid {view} is not a view of a file; export the project again"
+            )
         if len(entry["z"]) != 2:
             stills += bool(entry["z"])
             continue
@@ -115,7 +117,7 @@ def _read_via(content: dict[str, Any], source: str) -> Annotations:
         seen.add(file)
         rows.append((place, _row(file, entry["z"][0], entry["z"][1], label)))
     rows += [(f"{source}, file {file}", _row(file)) for file in files.values() if file not in seen]
-    notes = [f"marks at a single moment are no spans and were left out: {stills}"] * bool(stills)
+    notes = [f"marks at a single moment are not spans and were left out: {stills}"] * bool(stills)
     return _of_rows(rows, source, "VIA 3 JSON", notes)
 
 

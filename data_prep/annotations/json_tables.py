@@ -92,7 +92,7 @@ def _rows(content: Any, source: str) -> Iterator[Row]:
             place = f"{source}, entry {number}"
             if not isinstance(entry, dict):
                 if number > 1 or not isinstance(entry, list):
-                    raise UserError(f"{place}: {str(entry)[:60]!r} is no entry with names")
+                    raise UserError(f"{place}: {str(entry)[:60]!r} is not an entry with names")
                 return
             yield from _of_entry(entry, place)
     elif isinstance(content, dict) and content:
@@ -132,7 +132,7 @@ def _of_video(video: str, entry: Any, place: str) -> Iterator[Row]:
             outer = {} if columns.video and columns.labels else {key: video}
             yield f"{place}, event {number}", {**outer, **found}
     else:
-        raise UserError(f"{place}: {entry!r:.60} is no event; write [start, end, label]")
+        raise UserError(f"{place}: {entry!r:.60} is not an event; write [start, end, label]")
 
 
 def _of_entry(entry: Mapping[str, Any], place: str) -> Iterator[Row]:
@@ -212,4 +212,4 @@ def _event(event: Any, place: str, key: str = "") -> dict[str, Any]:
             names = ("start_time", "end_time") if seconds else ("start", "end")
             label = {"label": words[0]} if words else {}
             return {**dict(zip(names, times, strict=True)), **label}
-    raise UserError(f"{place}: {event!r:.60} is no event; write [start, end, label]")
+    raise UserError(f"{place}: {event!r:.60} is not an event; write [start, end, label]")

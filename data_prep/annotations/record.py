@@ -20,7 +20,7 @@ from refinevad_jax.errors import UserError
 
 # Frame numbers are stored as int32 in a dataset folder.
 LARGEST_FRAME = 2**31 - 1
-# Seconds of a video; more frames per second than that makes are no rate.
+# Seconds; a shorter duration would make a rate that no video has.
 SHORTEST = 1e-3
 # What the rows of a video have to agree in, in words.
 _FACTS = {"num_frames": "frames", "fps": "frames per second", "duration": "seconds"}

@@ -99,7 +99,7 @@ def read_rows(
     if columns.times and (
         moments := sum(_is_moment(row.get(columns.times.name)) for _, row in rows)
     ):
-        notes.append(f"marks at a single moment are no spans and were left out: {moments}")
+        notes.append(f"marks at a single moment are not spans and were left out: {moments}")
     unit, reason, question = _unit_of(events, columns, source)
     builder = Builder(f"{kind} ({_in_words(unit)})", source, unit=unit)
     found = _add(events, rows, columns, unit, builder)
@@ -124,8 +124,8 @@ def _with_flag(
 ) -> Columns:
     """The columns, with one that says 0 or 1, or has numbers, apart from one that names the class.
 
-    Raises UserError for a row with 0 and a class that is no word for normal, if the column may have
-    the numbers of the classes.
+    Raises UserError for a row with 0 and a class that is not a word for normal, if the column may
+    have the numbers of the classes.
     """
     for name in [n for n in names if n and (is_flag_name(n) or n in columns.labels[:1])]:
         cells = {place: row.get(name) for place, row in rows if not is_blank(row.get(name))}
@@ -216,7 +216,7 @@ def _count(row: Mapping[str, Any], columns: Columns, place: str) -> int | None:
         return None
     count = read_time(row[columns.num_frames], place, columns.num_frames).value
     if count != int(count):
-        raise UserError(f"{place}: {count} in '{columns.num_frames}' is no number of frames")
+        raise UserError(f"{place}: {count} in '{columns.num_frames}' is not a number of frames")
     return int(count)
 
 
@@ -229,7 +229,9 @@ def _rate(row: Mapping[str, Any], columns: Columns, place: str) -> float | None:
         return int(ratio[1]) / int(ratio[2]) or None
     found = find_time(re.sub(r"\s*(fps|hz)$", "", text))
     if found is None or found.clock or found.value < 0:
-        raise UserError(f"{place}: {text[:40]!r} in '{columns.fps}' is no rate; write 25 or 29.97")
+        raise UserError(
+            f"{place}: {text[:40]!r} in '{columns.fps}' is not a rate; write 25 or 29.97"
+        )
     return found.value or None
 
 
@@ -287,7 +289,9 @@ def _events(rows: Sequence[Row], columns: Columns, stem: str) -> Iterator[_Event
             if pairs is None and _is_moment(row.get(name)):
                 continue
             if pairs is None:
-                raise UserError(f"{place}: {str(row[name])[:60]!r} in '{name}' is no list of times")
+                raise UserError(
+                    f"{place}: {str(row[name])[:60]!r} in '{name}' is not a list of times"
+                )
             for first, second, own in pairs:
                 start, end = (read_time(value, place, name) for value in (first, second))
                 yield _Event(video, place, start, end, own or label)
@@ -452,7 +456,7 @@ def _read_frames(
     for place, row in rows:
         number = read_time(row.get(columns.frame), place, columns.frame)
         if number.clock or number.value != int(number.value) or number.value < 0:
-            raise UserError(f"{place}: {number.text} in '{columns.frame}' is no frame number")
+            raise UserError(f"{place}: {number.text} in '{columns.frame}' is not a frame number")
         label = label_of(row, columns)
         anomalous = not columns.labels or (bool(label) and not is_normal_word(label))
         video = _video_of(row, columns, stem, place)

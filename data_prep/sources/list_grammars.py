@@ -37,7 +37,7 @@ _SPLITS |= dict.fromkeys(("val", "valid", "validation", "dev"), "val")
 _SPLIT_COLUMNS = ("split", "subset", "set", "partition")
 _WORD = re.compile(r"[^\s,;|]+").fullmatch
 _NUMBER = re.compile(r"-?[0-9.]+").fullmatch
-_FEWEST_FRAMES = 16  # of one segment: what is below is no number of frames
+_FEWEST_FRAMES = 16  # of one segment: what is below is not a number of frames
 
 
 _T = TypeVar("_T")

@@ -325,7 +325,7 @@ def _open_text(path: pathlib.Path, name: str) -> dict[str, Any]:
 def _are_headings(cells: Sequence[str]) -> bool:
     """Whether the first row of a table names its columns: by words, or as 0, 1, 2, ... of Pandas.
 
-    A row of numbers with one damaged cell is no heading.
+    A row of numbers with one damaged cell is not a heading.
     """
     named = [cell.strip() for cell in cells if cell.strip()]
     counted = [[str(start + i) for i in range(len(named))] for start in (0, 1)]

@@ -88,9 +88,7 @@ def kind_of(path: pathlib.Path) -> Kind:
     if head.startswith(_TORCH_LEGACY):
         return _torch(path)
     if len(head) > 2 and head[0] == 0x80 and head[1] in (2, 3, 4, 5):
-        return Kind(
-            "pickle", f"a pickle, {_UNSAFE}", _convert("glob, numpy, pickle", _PICKLE, path)
-        )
+        return Kind("pickle", f"a pickle, {_UNSAFE}", _convert("pickle", _PICKLE, path))
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 10**8 and b'"' in head[9:11]:
         return Kind("safetensors", "a safetensors file", _OTHER)
     for place, mark, kind in _MARKS:

@@ -506,7 +506,7 @@ def test_what_was_read_is_said(tmp_path):
 
 
 BAD = {
-    "no rate": ("video,start,end,fps\na,1.5,3,fast\n", "'fast' in 'fps' is no rate"),
+    "no rate": ("video,start,end,fps\na,1.5,3,fast\n", "'fast' in 'fps' is not a rate"),
     "no unit": ("video,start,end,unit\na,1,3,jiffies\n", "'jiffies' in 'unit'; one of frames"),
     "two units": ("video,start,end,unit\na,1,3,s\nb,1,3,ms\n", "line 3: 'ms' in 'unit'"),
     "0 beside a class": ("video,start,end,label,class\na,1.5,3,0,fight\n", "line 2: 0 in 'label' and 'fight' in 'class'; call"),

@@ -315,7 +315,7 @@ def test_pickles_are_never_opened(tmp_path):
         ("path,label\nx.npy,Abuse\n", "--list"),
         ('{"a": ', "line 1: not JSON"),
         ('{"a": 3}', "known JSON grammar"),
-        ('{"a": [[3, "b"]]}', r"is no event; write \[start, end, label\]"),
+        ('{"a": [[3, "b"]]}', r"is not an event; write \[start, end, label\]"),
         ('{"a": [[3]]}', r"is not a list of \[start, end\]"),
         ('[{"path": "a.npy", "anomaly_span": []}]', "KeyError: 'class_name'"),
         ('{"a": {"num_frames": 3, "labels": [0, 1]}}', "2 labels for num_frames 3"),

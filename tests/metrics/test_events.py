@@ -120,7 +120,7 @@ def test_events_at_a_threshold_are_disjoint_and_cover_every_alarm(values, thresh
 
 
 def test_an_event_at_a_threshold_leaves_out_what_does_not_reach_it():
-    """A short video with one clear peak is no event from end to end."""
+    """A short video with one clear peak is not an event from end to end."""
     scores = [0.15, 0.38, 0.46, 1.0, 1.0, 0.61, 0.2]
     (event,) = propose(scores, threshold=0.5)
     assert (event.start, event.end) == (48, 96)

@@ -263,7 +263,7 @@ def test_files_of_different_width_are_refused(tmp_path):
         ("test_intervals_seconds.json", '{"a": [2, 1]}', "start < end"),
         ("test_intervals_seconds.json", '{"b": [], "a": null}', r"a: null; write \[\]"),
         ("test_intervals_seconds.json", '{"a": [[-1, 2]]}', "starts at 0 or later"),
-        ("test_intervals_seconds.json", '{"a": [[1, "x"]]}', "is no event"),
+        ("test_intervals_seconds.json", '{"a": [[1, "x"]]}', "is not an event"),
         ("test_intervals_seconds.json", '{"a": [[1, NaN]]}', "start < end"),
         ("test_intervals_seconds.json", '{"a": [[1, Infinity]]}', "start < end"),
         ("test_intervals_seconds.json", '{"a": null}', "known JSON grammar"),
