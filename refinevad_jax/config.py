@@ -27,6 +27,11 @@ def default() -> ConfigDict:
     data.selection_fraction = 0.1  # of the videos of every label, when taken from the train split
     data.num_segments = 200  # T in training, by averaging inside equal bins (D, as UR-DMU)
     data.modalities = ()  # names to use; () for all of the data set's
+    # What the network does to its input: "modality", each modality of a segment to length 1, then
+    # its own LayerNorm (D); "training", each channel less its mean, by its deviation, over the
+    # training segments, at most 10 away from 0. Either way a modality of zeros stays without
+    # evidence.
+    data.normalization = "modality"
     data.device_limit_gb = 4.0  # bags above this stay on the host and travel batch by batch
     data.host_limit_gb = 32.0  # splits above this stay in their files and are read batch by batch
 
@@ -109,6 +114,7 @@ def default() -> ConfigDict:
 
 TRANSFER_PARTS = ("motar", "core", "scorer")
 CHOICES = {
+    "data.normalization": ("modality", "training"),
     "model.shift": ("adaptive", "constant", "dead", "none"),
     "model.injection": ("soft", "hard", "none"),
     "model.attention_query": ("video", "segment"),

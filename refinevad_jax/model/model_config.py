@@ -9,6 +9,7 @@ class ModelConfig:
 
     modality_widths: tuple[int, ...]
     num_categories: int
+    normalization: str = "modality"
     width: int = 512
     num_layers: int = 2
     num_heads: int = 4

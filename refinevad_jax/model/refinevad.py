@@ -53,12 +53,19 @@ class Outputs:
         return found
 
 
+# Standardised components beyond it are outliers.
+LARGEST = 10.0
+
+
 class RefineVAD(nnx.Module):
     """Feature bags to anomaly scores and categories."""
 
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
         self.config = config
-        self.modality_norm = ModalityNorm(config.modality_widths, rngs=rngs)
+        if config.normalization == "training":
+            self.modality_norm = TrainingNorm(config.modality_widths)
+        else:
+            self.modality_norm = ModalityNorm(config.modality_widths, rngs=rngs)
         self.motar = Motar(config, rngs=rngs)
         self.core = Core(config, rngs=rngs) if config.has_core else None
         num_inputs = 2 * config.width if config.has_core else config.width
@@ -94,7 +101,8 @@ class RefineVAD(nnx.Module):
         if self.config.score_smoothing:
             beyond = score(self._without_evidence(features), None)[:, 0]
             share = self.config.score_smoothing
-            logits = exponential_smoothing(logits, valid, share=share, beyond=beyond)
+            evident = (features != 0).any(axis=-1)
+            logits = exponential_smoothing(logits, valid, evident, share=share, beyond=beyond)
         if self.config.score_centering:
             logits = center_anomalous(logits, valid, share=self.config.score_centering)
         return Outputs(
@@ -134,6 +142,34 @@ class ModalityNorm(nnx.Module):
             for norm, part in zip(self.norms.values(), parts, strict=True)
         ]
         return jnp.concatenate(normed, axis=-1)
+
+
+class TrainingNorm(nnx.Module):
+    """(x - mean) / deviation per channel, over the training segments; see data/normalization.py.
+
+    Both are kept with the parameters and not learned. Components are clipped to [-10, 10].
+    """
+
+    def __init__(self, widths: tuple[int, ...]) -> None:
+        self.widths = widths
+        self.mean = nnx.Param(jnp.zeros(sum(widths)))
+        self.deviation = nnx.Param(jnp.ones(sum(widths)))
+
+    def __call__(self, features: jax.Array) -> jax.Array:
+        """features: [B, T, D]. Returns [B, T, D], 0 where a modality is without evidence."""
+        mean = jax.lax.stop_gradient(self.mean[...])
+        deviation = jax.lax.stop_gradient(self.deviation[...])
+        scaled = jnp.clip((features - mean) / deviation, -LARGEST, LARGEST)
+        return jnp.where(has_evidence(features, self.widths), scaled, 0.0)
+
+
+def has_evidence(features: jax.Array, widths: tuple[int, ...]) -> jax.Array:
+    """Whether each channel's modality has a value that is not 0. [B, T, D] -> [B, T, D] bool."""
+    ends = [sum(widths[: i + 1]) for i in range(len(widths))]
+    parts = jnp.split(features, ends[:-1], axis=-1)
+    return jnp.concatenate(
+        [jnp.broadcast_to((part != 0).any(-1, keepdims=True), part.shape) for part in parts], -1
+    )
 
 
 def create(config: ModelConfig, key: jax.Array) -> tuple[nnx.GraphDef[RefineVAD], Any]:

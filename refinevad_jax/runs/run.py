@@ -63,6 +63,7 @@ class Run:
         return ModelConfig(
             modality_widths=widths,
             num_categories=self.info.taxonomy.num_categories,
+            normalization=self.config.data.normalization,
             **self.config.model.to_dict() | {"dilations": tuple(self.config.model.dilations)},
         )
 
