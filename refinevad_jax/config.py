@@ -85,12 +85,16 @@ def default() -> ConfigDict:
     train = config.train = ConfigDict()
     train.batch_size = 64  # half normal, half anomalous (S)
     train.num_epochs = 30  # at most (S); an epoch is one pass over the shorter list
+    # Steps at least: the epochs of a short list are then several passes. 0 for one pass each (D).
+    train.min_steps = 0
     train.label_injection_rate = 1.0  # share of videos whose e_y is added to v in training (S)
     train.trainable_prototypes = True  # False freezes E, a row of the ladder
     # Precision of the large matrix products: "float32", or "bfloat16" on a device that is faster in
     # it (D).
     train.precision = "float32"
-    train.selection_metric = "video_auc"  # or "video_ap"; both need video-level labels only
+    # What chooses the checkpoint: "video_auc" or "video_ap" of the selection list, which need
+    # video-level labels only, or "step", the last one, if the number of steps was chosen before.
+    train.selection_metric = "video_auc"
 
     optimizer = config.optimizer = ConfigDict()
     optimizer.learning_rate = 1e-4  # peak (D)
@@ -123,7 +127,7 @@ CHOICES = {
     "loss.mil": ("ranking", "bce"),
     "loss.pooling": ("top_k", "softmax"),
     "loss.smoothing": ("mixture", "difference"),
-    "train.selection_metric": ("video_auc", "video_ap"),
+    "train.selection_metric": ("video_auc", "video_ap", "step"),
     "train.precision": ("float32", "bfloat16"),
 }
 
@@ -156,6 +160,7 @@ RANGES = {
     "loss.category_weight": (0.0, 1e3),
     "train.batch_size": (2, 65_536),
     "train.num_epochs": (1, 1_000_000),
+    "train.min_steps": (0, 100_000_000),
     "train.label_injection_rate": (0.0, 1.0),
     "optimizer.learning_rate": (1e-9, 10.0),
     "optimizer.weight_decay": (0.0, 10.0),

@@ -29,7 +29,9 @@ def make_folds(bags: Sequence[Bag], count: int, seed: int) -> np.ndarray:
 
         def crowding(fold: int, labels: collections.Counter[str] = labels) -> tuple[float, int]:
             """How much of these labels a fold has already, and of all videos."""
-            share = sum(number * have[fold][label] / total[label] for label, number in labels.items())
+            share = sum(
+                number * have[fold][label] / total[label] for label, number in labels.items()
+            )
             return share, have[fold].total()
 
         chosen = min(rng.permutation(count), key=crowding)

@@ -1,6 +1,6 @@
 """Whether feature rows have length 1: encoders and releases differ in it, and networks notice."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -46,14 +46,3 @@ def normalization_of(features: np.ndarray, info: BagsInfo) -> dict[str, str]:
     parts = zip(info.modalities, by_modality(features, info), strict=True)
     units = {modality.name: has_unit_rows(part) for modality, part in parts}
     return {name: name_normalization([unit]) for name, unit in units.items() if unit is not None}
-
-
-def training_statistics(features: np.ndarray, widths: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation of each channel over segments with evidence. features: [V, N, T, D]."""
-    rows = features.reshape(-1, features.shape[-1]).astype(np.float32)
-    means, deviations = [], []
-    for part in np.split(rows, np.cumsum(widths)[:-1], axis=-1):
-        part = part[(part != 0).any(axis=-1)]
-        means.append(part.mean(axis=0))
-        deviations.append(np.maximum(part.std(axis=0), 1e-6))
-    return np.concatenate(means), np.concatenate(deviations)

@@ -1,7 +1,7 @@
-"""Trains a configuration on all folds but one, for every fold, and scores the one left out.
+"""Trains a configuration on all folds of the training videos but one, and scores that one.
 
-All folds and repetitions are trained in one program, as the seeds of a run are. Axis letters:
-R repetitions, V videos.
+All folds and repetitions are trained side by side, as the seeds of a run are. Axis letters:
+R repetitions, K folds, V videos.
 """
 
 import dataclasses
@@ -13,17 +13,19 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from refinevad_jax.data.bags import Bag, BagsInfo
-from refinevad_jax.data.batches import TrainingBags, training_bags
+from refinevad_jax.data.batches import training_bags
 from refinevad_jax.data.folds import make_folds
-from refinevad_jax.data.normalization import training_statistics
 from refinevad_jax.evaluation.scoring import Pooling, Scorer, VideoScores
+from refinevad_jax.metrics.frames import roc_auc
+from refinevad_jax.metrics.videos import category_accuracy
+from refinevad_jax.model.refinevad import abstract
 from refinevad_jax.runs.checkpoints import fresh_states
 from refinevad_jax.runs.run import Run
 from refinevad_jax.training.dispatch import Dispatch
 from refinevad_jax.training.members import unstack
+from refinevad_jax.training.normalization import standardized
 from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
 from refinevad_jax.training.programs import MAX_STEPS_PER_DISPATCH
-from refinevad_jax.model.refinevad import abstract
 from refinevad_jax.training.step import parameters_key
 
 
@@ -32,12 +34,59 @@ class OutOfFold:
     """What networks say of videos that they were not trained on.
 
     Attributes:
-        folds: [R, V] the fold of every video.
-        results: R lists of V.
+        folds: [R, V] int, the fold of every video.
+        results: [R][V], each by the network that did not see the video.
     """
 
     folds: np.ndarray
     results: list[list[VideoScores]]
+
+    def measured(self, labels: np.ndarray, recordings: np.ndarray) -> dict[str, np.ndarray]:
+        """Metrics of each fold that has pairs to compare, by name: [R x K] or fewer.
+
+        "video_auc" is the share of pairs of a normal and an anomalous video in the right order,
+        both of one fold, which one network scored, and of one recording if `compares_within`; with
+        CORE also "category_accuracy". labels: [V, C] bool; recordings: [V] names, "" if none.
+        """
+        anomalous = labels.any(axis=1)
+        within = compares_within(anomalous, recordings)
+        found: dict[str, list[float]] = {"video_auc": [], "category_accuracy": []}
+        for folds, results in zip(self.folds, self.results, strict=True):
+            logits = np.array([result.video_logit for result in results])
+            probs = np.stack([result.category_probs for result in results])
+            for fold in np.unique(folds):
+                chosen = folds == fold
+                groups = recordings[chosen] if within else np.zeros(chosen.sum())
+                auc = auc_within(anomalous[chosen], logits[chosen], groups)
+                if np.isnan(auc):
+                    continue
+                found["video_auc"].append(auc)
+                if probs.size:
+                    accuracy = category_accuracy(probs[chosen], labels[chosen])
+                    found["category_accuracy"].append(accuracy)
+        return {name: np.array(values) for name, values in found.items() if values}
+
+
+def compares_within(anomalous: np.ndarray, recordings: np.ndarray) -> bool:
+    """Whether at least half of the videos lie in recordings that have both kinds.
+
+    Then videos are compared within recordings: what differs between two patients, cameras or films
+    is no event, and with few of them it decides the order of their videos. anomalous: [V] bool.
+    """
+    both = set(recordings[anomalous]) & set(recordings[~anomalous]) - {""}
+    return 2 * np.isin(recordings, list(both)).sum() >= len(recordings)
+
+
+def auc_within(anomalous: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> float:
+    """Area under the ROC curve over the pairs of one group; nan without any. All [V]."""
+    right = pairs = 0.0
+    for group in np.unique(groups):
+        chosen = groups == group
+        count = anomalous[chosen].sum() * (~anomalous[chosen]).sum()
+        if count:
+            right += count * roc_auc(anomalous[chosen], scores[chosen])
+            pairs += count
+    return float(right / pairs) if pairs else float("nan")
 
 
 def out_of_fold(
@@ -48,58 +97,61 @@ def out_of_fold(
     num_folds: int,
     num_repeats: int,
     num_steps: int,
+    progress: Callable[[int], Any] = lambda done: None,
 ) -> OutOfFold:
-    folds = np.stack([make_folds(bags, num_folds, config.seed + i) for i in range(num_repeats)])
+    """Trains num_repeats x num_folds networks and scores every video once per repetition.
+
+    Every repetition draws other folds and first parameters. A fold is scored at the number of
+    segments of training. progress: called with the number of steps just done.
+    Raises UserError as training does.
+    """
+    folds = np.stack(
+        [make_folds(bags, num_folds, config.seed + number) for number in range(num_repeats)]
+    )
     run = Run(config, info, bags[0].features.shape[0])
     columns = run.columns()
-    seeds = range(config.seed, config.seed + num_repeats * num_folds)
     everything = training_bags(bags, config.data.num_segments, columns)
-    kept = [folds[i] != fold for i in range(num_repeats) for fold in range(num_folds)]
+    trained = [own != fold for own in folds for fold in range(num_folds)]
     listed = dataclasses.replace(
         everything,
-        normal=_lists(everything.normal[0], kept, config.seed),
-        anomalous=_lists(everything.anomalous[0], kept, config.seed),
+        normal=_lists(everything.normal[0], trained, config.seed),
+        anomalous=_lists(everything.anomalous[0], trained, config.seed),
     )
+    seeds = range(config.seed, config.seed + len(trained))
     optimizer = make_optimizer(OptimizerConfig.of(config), num_steps)
-    graphdef, _ = abstract(run.model_config)
     keys = jax.numpy.stack([parameters_key(seed) for seed in seeds])
     states = fresh_states(run.model_config, optimizer, keys)
-    if config.data.normalization == "training":
-        states = with_statistics(states, listed, run.model_config.modality_widths)
+    states = standardized(states, listed, run.model_config)
+    graphdef, _ = abstract(run.model_config)
     dispatch = Dispatch(config, seeds, graphdef, optimizer, listed)
     states = dispatch.place(states)
     for first in range(0, num_steps, MAX_STEPS_PER_DISPATCH):
-        states, _ = dispatch.run(states, first, min(MAX_STEPS_PER_DISPATCH, num_steps - first))
+        count = min(MAX_STEPS_PER_DISPATCH, num_steps - first)
+        states, _ = dispatch.run(states, first, count)
+        progress(count)
     scorer = Scorer(graphdef, pooling=Pooling.of(config.loss))
-    results: list[list[Any]] = [[None] * len(bags) for _ in range(num_repeats)]
-    for number in range(len(seeds)):
+    results: list[list[Any]] = [[None] * len(bags) for _ in folds]
+    for number in range(len(trained)):
         repeat, fold = divmod(number, num_folds)
-        params = unstack(states.params, number)
         left_out = np.flatnonzero(folds[repeat] == fold)
         found = scorer(
-            params, [bags[i] for i in left_out], columns=columns, num_segments=config.data.num_segments
+            unstack(states.params, number),
+            [bags[index] for index in left_out],
+            columns=columns,
+            num_segments=config.data.num_segments,
         )
-        for index, scores in zip(left_out, found, strict=True):
-            results[repeat][index] = scores
+        for index, result in zip(left_out, found, strict=True):
+            results[repeat][index] = result
     return OutOfFold(folds, results)
 
 
-def _lists(videos: np.ndarray, kept: Sequence[np.ndarray], seed: int) -> np.ndarray:
-    """Those of a list that each fold is trained on, [S, L]; shorter lists repeat some videos."""
+def _lists(videos: np.ndarray, trained: Sequence[np.ndarray], seed: int) -> np.ndarray:
+    """The videos of one kind that each network is trained on: [R x K, L].
+
+    All networks take the same number of steps over lists of one length: a list that is shorter,
+    because its fold has larger recordings, has some videos twice.
+    """
     rng = np.random.default_rng([seed, 0x11575])
-    lists = [videos[mask[videos]] for mask in kept]
+    lists = [videos[mask[videos]] for mask in trained]
     longest = max(map(len, lists))
-    return np.stack(
-        [np.concatenate([own, rng.permutation(own)[: longest - len(own)]]) for own in lists]
-    )
-
-
-def with_statistics(states: Any, bags: TrainingBags, widths: Sequence[int]) -> Any:
-    """The states [S] with mean and deviation of the segments that each is trained on."""
-    found = [
-        training_statistics(bags.features[np.unique(np.concatenate([n, a]))], widths)
-        for n, a in zip(bags.normal, bags.anomalous, strict=True)
-    ]
-    mean, deviation = (np.stack(values) for values in zip(*found, strict=True))
-    own = states.params["modality_norm"] | {"mean": mean, "deviation": deviation}
-    return dataclasses.replace(states, params=states.params | {"modality_norm": own})
+    return np.stack([np.resize(rng.permutation(own), longest) for own in lists])

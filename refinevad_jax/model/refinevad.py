@@ -62,10 +62,12 @@ class RefineVAD(nnx.Module):
 
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
         self.config = config
-        if config.normalization == "training":
-            self.modality_norm = TrainingNorm(config.modality_widths)
-        else:
-            self.modality_norm = ModalityNorm(config.modality_widths, rngs=rngs)
+        widths = config.modality_widths
+        self.modality_norm: ModalityNorm | TrainingNorm = (
+            TrainingNorm(widths)
+            if config.normalization == "training"
+            else ModalityNorm(widths, rngs=rngs)
+        )
         self.motar = Motar(config, rngs=rngs)
         self.core = Core(config, rngs=rngs) if config.has_core else None
         num_inputs = 2 * config.width if config.has_core else config.width

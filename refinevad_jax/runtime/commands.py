@@ -32,6 +32,7 @@ COMMANDS = {
     "simulate_video": Command("data_prep.simulate_video", "draw the clips of the demo"),
     "package": Command("data_prep.package", "join features, labels and truth into a data set"),
     "convert": Command("data_prep.convert", "write a data set in the formats of other projects"),
+    "tune": Command("refinevad_jax.tune", "fit a configuration to a data set, by its labels alone"),
     "train": Command("refinevad_jax.main", "train on a data set; goes on where it was stopped"),
     "evaluate": Command("refinevad_jax.evaluate", "measure a run, or anybody's scores; a report"),
     "compare": Command("refinevad_jax.compare", "compare evaluations, video by video"),

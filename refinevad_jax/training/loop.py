@@ -30,6 +30,7 @@ from refinevad_jax.runs.checkpoints import (
     abstract_state,
     fresh_states,
 )
+from refinevad_jax.runs.metric_rows import read_rows
 from refinevad_jax.runtime import commands, processes
 from refinevad_jax.training import failures
 from refinevad_jax.training.calibration import FEWEST_VIDEOS, found_on_selection, in_words
@@ -46,6 +47,7 @@ from refinevad_jax.training.members import (
     to_train,
     unstack,
 )
+from refinevad_jax.training.normalization import standardized
 from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
 from refinevad_jax.training.placement import on_host
 from refinevad_jax.training.programs import MAX_STEPS_PER_DISPATCH
@@ -139,7 +141,7 @@ class Training:
             self._columns,
             held_out=[member.held_out for member in members],
         )
-        self._steps_per_epoch = self._bags.steps_per_epoch(config.train.batch_size)
+        self._steps_per_epoch = self._epoch_length()
         self._num_steps = self._steps_per_epoch * config.train.num_epochs
         self._graphdef, shapes = abstract(run.model_config)
         self._optimizer = make_optimizer(OptimizerConfig.of(config), self._num_steps)
@@ -156,10 +158,21 @@ class Training:
         ahead.shutdown(wait=False)
         self._describe(len(bags) - len(members[0].held_out), shapes)
 
+    def _epoch_length(self) -> int:
+        """Steps of an epoch, the same in all calls of a run, also if it grows by epochs."""
+        for row in reversed(read_rows(self._members[0].workdir / "metrics.jsonl")):
+            if "epoch" in row:
+                return row["step"] // row["epoch"]
+        train = self._config.train
+        return max(
+            self._bags.steps_per_epoch(train.batch_size), -(-train.min_steps // train.num_epochs)
+        )
+
     def _fresh_states(self) -> TrainState:
         """The states before the first step; those made ahead are given once, to be donated."""
         ahead, self._states = self._states, None
         states = ahead.result() if ahead else self._make_states()
+        states = standardized(states, self._bags, self._members[0].run.model_config)
         if not self._config.transfer.workdir:
             return states
         found = []
@@ -258,9 +271,9 @@ class Training:
         selections = []
         for index, member in enumerate(self._members):
             own = unstack(state, index)
-            selection = self._select(own.params, member.selection)
+            selection = self._select(own.params, member.selection) | {"step": float(step)}
             rows = _rows(metrics, index, first)
-            last = {"step": step, "epoch": epoch, **selection}
+            last = {**selection, "step": step, "epoch": epoch}
             last |= {name: float(value[index]) for name, value in probe.items()}
             member.record.write([*rows, last])
             member.checkpoints.save(own, selection)
@@ -355,10 +368,9 @@ class Training:
             flush=True,
         )
         if self._num_steps < FEW_STEPS:
-            epochs = -(-2 * FEW_STEPS // self._steps_per_epoch)
             print(
-                f"only {self._num_steps} steps in all; --config.train.num_epochs={epochs} makes "
-                f"about {2 * FEW_STEPS}",
+                f"only {self._num_steps} steps in all; --config.train.min_steps={2 * FEW_STEPS} "
+                "makes more of them",
                 flush=True,
             )
 
@@ -373,7 +385,9 @@ class Training:
         terms = ", ".join(f"{name} {mean[name]:.4f}" for name in term_names(mean))
         step = epoch * self._steps_per_epoch
         chosen = "  ".join(
-            f"{key} {spread([selection[key] for selection in selections])}" for key in selections[0]
+            f"{key} {spread([selection[key] for selection in selections])}"
+            for key in selections[0]
+            if key != "step"
         )
         print(
             f"epoch {epoch}/{self._config.train.num_epochs}  step {step}  "

@@ -1,0 +1,117 @@
+"""What tuning tried as a table, and what it chose as a configuration file."""
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from refinevad_jax import config as config_lib
+from refinevad_jax.data.bags import Bag
+from refinevad_jax.experiments.tuning import Tried, differences
+from refinevad_jax.files.staged import write_text
+from refinevad_jax.report.tables import markdown_table
+
+NOTE = (
+    "Video-level AUC (and category accuracy) of videos that a network was not trained on, mean over "
+    "the folds and repetitions, each fold by itself. Gain: mean difference from what was chosen "
+    "before, on the same folds, ± its standard error. A candidate is taken if its gain is above one "
+    "standard error, the one with the highest AUC if there are several. Level means that this data "
+    "does not tell. Video-level AUC does not see where in a video an event is."
+)
+
+
+def write(
+    folder: pathlib.Path,
+    given: ConfigDict,
+    chosen: ConfigDict,
+    tried: Sequence[Tried],
+    *,
+    bags: Sequence[Bag],
+) -> str:
+    """Writes tune.md and tuned.py into a folder. Returns the text of tune.md."""
+    text = "\n".join(
+        [
+            f"# Tuned on the training videos of {given.data.dataset}",
+            "",
+            _data_in_words(given, bags, tried),
+            "",
+            *_table(tried),
+            "",
+            NOTE,
+            "",
+            "Chosen, against the configuration that was given:",
+            "",
+            *(f"- `{key}` = {_shown(value)}" for key, value in differences(chosen, given).items()),
+            "",
+        ]
+    )
+    write_text(folder / "tune.md", text)
+    write_text(folder / "tuned.py", _file(chosen))
+    return text
+
+
+def _data_in_words(given: ConfigDict, bags: Sequence[Bag], tried: Sequence[Tried]) -> str:
+    anomalous = sum(bag.anomalous for bag in bags)
+    recordings = len({bag.recording or bag.video_id for bag in bags})
+    return (
+        f"{len(bags)} videos of {given.data.train_split!r} ({len(bags) - anomalous} normal, "
+        f"{anomalous} anomalous) in {recordings} recordings; "
+        f"{len(tried[0].metrics['video_auc'])} folds with both kinds."
+    )
+
+
+def _table(tried: Sequence[Tried]) -> list[str]:
+    header = ["candidate", "why", "video AUC", "categories", "gain", "how sure", "taken"]
+    rows = [
+        [
+            one.candidate.name,
+            one.candidate.reason,
+            f"{one.metrics['video_auc'].mean():.4f}",
+            _mean(one.metrics.get("category_accuracy")),
+            "" if one.gain is None else f"{one.gain:+.4f} ± {one.error:.4f}",
+            one.sure,
+            "yes" if one.chosen else "",
+        ]
+        for one in tried
+    ]
+    return markdown_table(header, rows)
+
+
+def _mean(values: np.ndarray | None) -> str:
+    return "" if values is None or np.isnan(values).all() else f"{np.nanmean(values):.3f}"
+
+
+def _file(chosen: ConfigDict) -> str:
+    """The configuration as a Python file that --config reads."""
+    lines = [f"            {key!r}: {_shown(value)}," for key, value in _own(chosen).items()]
+    return "\n".join(
+        [
+            '"""Chosen by refinevad_jax.tune; tune.md beside it says how."""',
+            "",
+            "from ml_collections import ConfigDict",
+            "",
+            "from refinevad_jax import config as config_lib",
+            "",
+            "",
+            "def get_config() -> ConfigDict:",
+            '    """All keys that differ from refinevad_jax/config.py."""',
+            "    config = config_lib.default()",
+            "    config.update_from_flattened_dict(",
+            "        {",
+            *lines,
+            "        }",
+            "    )",
+            "    return config",
+            "",
+        ]
+    )
+
+
+def _own(chosen: ConfigDict) -> dict[str, Any]:
+    return differences(chosen, config_lib.default())
+
+
+def _shown(value: Any) -> str:
+    return repr(tuple(value)) if isinstance(value, list | tuple) else repr(value)

@@ -1,0 +1,276 @@
+"""One rule for every data set: a few candidates, compared by cross-validated video-level AUC.
+
+Only video-level labels of training videos are read. A candidate takes the place of the present
+configuration if it is better by more than one standard error of the difference over the folds; the
+candidates come in rounds, each on top of what the rounds before chose.
+"""
+
+import copy
+import dataclasses
+import hashlib
+import json
+import math
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tqdm
+from ml_collections import ConfigDict
+
+from refinevad_jax.config import flat
+from refinevad_jax.data.bags import Bag, BagsInfo
+from refinevad_jax.data.batches import check_both_kinds
+from refinevad_jax.errors import UserError
+from refinevad_jax.experiments.cross_validation import out_of_fold
+from refinevad_jax.files.staged import write_json
+
+# A run of fewer steps has hardly begun to learn.
+FEWEST_STEPS = 100
+LONGER = 3  # times as many steps
+MOST_EPOCHS = 10  # of the file that is written: looks at the selection list
+ALONE = {
+    "model.shift": "none",
+    "model.num_layers": 0,
+    "model.dilations": (),
+    "model.score_smoothing": 0.0,
+    "model.score_centering": 0.0,
+}
+NEIGHBOURS = {"model.dilations": (1, 2, 4, 8), "model.score_smoothing": 0.06}
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """A configuration to try.
+
+    Attributes:
+        name: in the table.
+        reason: why it may be better, in a sentence.
+        changes: configuration keys to values, on top of what was chosen before.
+    """
+
+    name: str
+    reason: str
+    changes: dict[str, Any]
+
+    def applied(self, config: ConfigDict) -> ConfigDict:
+        """A copy of a configuration with the changes."""
+        own = copy.deepcopy(config)
+        own.update_from_flattened_dict(self.changes)
+        return own
+
+
+@dataclasses.dataclass(frozen=True)
+class Tried:
+    """What cross-validation says of a candidate.
+
+    Attributes:
+        candidate: it.
+        metrics: of every fold, by name, as of `OutOfFold.measured`.
+        gain: mean difference in video AUC from what was chosen before it; None for the first.
+        error: standard error of that difference over the folds.
+        chosen: whether it took the place.
+    """
+
+    candidate: Candidate
+    metrics: dict[str, np.ndarray]
+    gain: float | None = None
+    error: float = 0.0
+    chosen: bool = False
+
+    @property
+    def sure(self) -> str:
+        """How sure the comparison is, in words."""
+        if self.gain is None:
+            return "the start"
+        if abs(self.gain) <= self.error:
+            return "level"
+        better = "better" if self.gain > 0 else "worse"
+        return f"clearly {better}" if abs(self.gain) > 2 * self.error else better
+
+
+def steps_of(config: ConfigDict, bags: Sequence[Bag]) -> int:
+    """The steps that a run of a configuration takes on these videos, when none is held out."""
+    anomalous = sum(bag.anomalous for bag in bags)
+    epoch = max(1, min(anomalous, len(bags) - anomalous) // (config.train.batch_size // 2))
+    return max(epoch * config.train.num_epochs, config.train.min_steps)
+
+
+def start(config: ConfigDict, bags: Sequence[Bag]) -> ConfigDict:
+    """The configuration that the candidates change: at least as many steps as learn anything."""
+    own = copy.deepcopy(config)
+    own.train.min_steps = max(steps_of(config, bags), FEWEST_STEPS)
+    return own
+
+
+def _inputs_and_neighbours(config: ConfigDict) -> list[Candidate]:
+    other = "modality" if config.data.normalization == "training" else "training"
+    inputs = {"data.normalization": other}
+    is_alone = all(flat(config)[key] == value for key, value in ALONE.items())
+    time = dict(NEIGHBOURS if is_alone else ALONE)
+    words = (
+        "Events last long against a segment: neighbours tell."
+        if is_alone
+        else "Events may be as short as a segment: what mixes segments hides them."
+    )
+    name = "neighbours" if is_alone else "segments alone"
+    scaled = {
+        "training": "Channels may differ in scale, and the scale may tell.",
+        "modality": "Lengths of features may say more of the recording than of the event.",
+    }[other]
+    return [
+        Candidate(f"normalization {other}", scaled, inputs),
+        Candidate(name, words, time),
+        Candidate(f"{name}, normalization {other}", "Both.", inputs | time),
+    ]
+
+
+def _steps(config: ConfigDict) -> list[Candidate]:
+    steps = LONGER * config.train.min_steps
+    reason = "A small list is passed in few steps, and may not be learned yet."
+    return [Candidate(f"{steps} steps", reason, {"train.min_steps": steps})]
+
+
+def _single_parts(config: ConfigDict) -> list[Candidate]:
+    model, found = config.model, []
+    if model.score_smoothing or model.score_centering:
+        changes = {"model.score_smoothing": 0.0, "model.score_centering": 0.0}
+        reason = "Scores of neighbours may differ where the network sees both already."
+        found.append(Candidate("raw scores", reason, changes))
+    if model.shift != "none":
+        reason = "Motion between segments may say nothing here."
+        found.append(Candidate("no shift", reason, {"model.shift": "none"}))
+    length = 2 * config.data.num_segments
+    changes = {"data.num_segments": length}
+    if config.eval.num_segments == config.data.num_segments:
+        changes["eval.num_segments"] = length
+    reason = "Finer bins keep short events apart."
+    return [*found, Candidate(f"{length} segments", reason, changes)]
+
+
+class Tuning:
+    """Tries the candidates in order; what was tried before in the same folder is read from it."""
+
+    def __init__(
+        self,
+        config: ConfigDict,
+        info: BagsInfo,
+        bags: list[Bag],
+        folder: pathlib.Path,
+        *,
+        num_folds: int,
+        num_repeats: int,
+    ) -> None:
+        """Raises UserError if the videos are of one kind or too few for the folds."""
+        check_both_kinds(bags)
+        self._labels = np.stack([bag.labels for bag in bags])
+        self._recordings = np.array([bag.recording for bag in bags])
+        anomalous = sum(bag.anomalous for bag in bags)
+        fewest = min(anomalous, len(bags) - anomalous)
+        groups = len({bag.recording or bag.video_id for bag in bags})
+        if min(fewest, groups) < num_folds:
+            raise UserError(
+                f"--folds={num_folds}: the training list has {len(bags) - anomalous} normal and "
+                f"{anomalous} anomalous videos in {groups} recordings; give --folds="
+                f"{max(2, min(fewest, groups))} or package more of them"
+            )
+        self._config, self._info, self._bags, self._folder = config, info, bags, folder
+        self._num_folds, self._num_repeats = num_folds, num_repeats
+
+    def run(self) -> tuple[ConfigDict, list[Tried]]:
+        """The configuration that the rule chooses, and what was tried, in order."""
+        config = start(self._config, self._bags)
+        first = Candidate("as given", "What the others are compared with.", {})
+        tried = [self._try(first, config, None)]
+        present = tried[0]
+        for candidates in (_inputs_and_neighbours, _steps, _single_parts):
+            found = [self._try(one, config, present) for one in candidates(config)]
+            better = [one for one in found if one.gain is not None and one.gain > one.error]
+            best = max(better, key=lambda one: one.metrics["video_auc"].mean(), default=None)
+            if best is not None:
+                index = found.index(best)
+                found[index] = present = dataclasses.replace(best, chosen=True)
+                config = best.candidate.applied(config)
+            tried += found
+        return finished(config, self._bags), tried
+
+    def _try(self, candidate: Candidate, config: ConfigDict, present: Tried | None) -> Tried:
+        own = candidate.applied(config)
+        metrics = self._metrics(candidate.name, own)
+        if present is None:
+            return Tried(candidate, metrics, chosen=True)
+        gains = metrics["video_auc"] - present.metrics["video_auc"]
+        error = float(gains.std(ddof=1) / math.sqrt(len(gains))) if len(gains) > 1 else math.inf
+        found = Tried(candidate, metrics, float(gains.mean()), error)
+        print(f"  {in_words(found)}", flush=True)
+        return found
+
+    def _metrics(self, name: str, config: ConfigDict) -> dict[str, np.ndarray]:
+        """Of every fold; kept in a file of the folder, whose name follows from the settings."""
+        settings = [_what_counts(config), self._num_folds, self._num_repeats, self._digest()]
+        text = json.dumps(settings, sort_keys=True)
+        path = self._folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+        if path.is_file():
+            print(f"{name}: tried before, {path}", flush=True)
+            return {key: np.array(value) for key, value in json.loads(path.read_text()).items()}
+        steps = config.train.min_steps
+        with tqdm.tqdm(total=steps, desc=name, unit="step") as bar:
+            found = out_of_fold(
+                config,
+                self._info,
+                self._bags,
+                num_folds=self._num_folds,
+                num_repeats=self._num_repeats,
+                num_steps=steps,
+                progress=bar.update,
+            )
+        metrics = found.measured(self._labels, self._recordings)
+        if not len(metrics.get("video_auc", ())):
+            raise UserError(
+                "no fold has both normal and anomalous videos to compare: the recordings are too "
+                "few or of one kind; give fewer --folds"
+            )
+        write_json(path, {key: value.tolist() for key, value in metrics.items()})
+        return metrics
+
+    def _digest(self) -> str:
+        """Of what the candidates are compared on: ids, labels and sizes of the videos."""
+        text = repr([(bag.video_id, bag.label, bag.features.shape) for bag in self._bags])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def in_words(tried: Tried) -> str:
+    """One line on what a candidate gives."""
+    auc = f"video AUC {tried.metrics['video_auc'].mean():.4f}"
+    if tried.gain is None:
+        return auc
+    return f"{auc}, {tried.gain:+.4f} ± {tried.error:.4f}: {tried.sure}"
+
+
+def finished(config: ConfigDict, bags: Sequence[Bag]) -> ConfigDict:
+    """The configuration to train with: the number of steps is chosen, so the last one is taken."""
+    own = copy.deepcopy(config)
+    passes = round(own.train.min_steps / steps_of(_one_epoch(own), bags))
+    own.train.num_epochs = min(max(passes, 1), MOST_EPOCHS)
+    own.train.selection_metric = "step"
+    return own
+
+
+def _one_epoch(config: ConfigDict) -> ConfigDict:
+    own = copy.deepcopy(config)
+    own.train.update(num_epochs=1, min_steps=0)
+    return own
+
+
+def _what_counts(config: ConfigDict) -> dict[str, Any]:
+    """The settings that a result of cross-validation depends on."""
+    places = ("data.data_dir", "data.device_limit_gb", "data.host_limit_gb", "num_seeds")
+    choice = ("data.selection_split", "data.selection_fraction", "train.selection_metric")
+    later = ("eval.num_segments", "train.num_epochs")
+    kept = flat(config)
+    return {key: value for key, value in kept.items() if key not in places + choice + later}
+
+
+def differences(config: ConfigDict, base: ConfigDict) -> dict[str, Any]:
+    """Keys whose values differ from another configuration's."""
+    return {key: value for key, value in flat(config).items() if flat(base)[key] != value}
