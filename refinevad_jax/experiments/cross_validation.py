@@ -48,7 +48,7 @@ class OutOfFold:
         both of one fold, which one network scored, and of one recording if `compares_within`; with
         CORE also "category_accuracy". labels: [V, C] bool; recordings: [V] names, "" if none.
         """
-        anomalous = labels.any(axis=1)
+        anomalous = np.asarray(labels.any(axis=1))
         within = compares_within(anomalous, recordings)
         found: dict[str, list[float]] = {"video_auc": [], "category_accuracy": []}
         for folds, results in zip(self.folds, self.results, strict=True):
