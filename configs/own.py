@@ -2,8 +2,9 @@
 
     python -m refinevad_jax.main --config=configs/own.py --config.data.dataset=NAME --workdir=DIR
 
-The sizes are those of configs/demo.py, chosen on its rendered clips; with thousands of videos take
-configs/ucf.py, the paper's.
+What suits a set differs (docs/results.md): python -m refinevad_jax.tune --config=own chooses how
+features are scaled, whether neighbours are mixed and how many steps, by the labels of the training
+videos, and writes a configuration. With thousands of videos take configs/ucf.py, the paper's.
 """
 
 from ml_collections import ConfigDict
@@ -15,8 +16,11 @@ def get_config() -> ConfigDict:
     """Without a validation split: part of train is held out to choose the checkpoint."""
     config = config_lib.default()
     config.data.update(dataset="own", num_segments=32)
-    config.model.update(width=64, mlp_width=128, num_layers=1, tau=0.2, scorer_width=64)
-    config.model.positions = "decay"
-    config.train.update(batch_size=32, num_epochs=60)
-    config.optimizer.learning_rate = 1e-3
+    # The network of configs/survfight.py: small, no Transformer, neighbours by convolutions.
+    config.model.update(width=64, num_layers=0, dilations=(1, 2, 4), attention_query="segment")
+    config.model.update(dropout=0.5, feature_noise=0.5, scorer_width=64)
+    config.model.update(category_input="features", score_smoothing=0.06)
+    config.loss.update(mil="bce", pooling="softmax", top_k_divisor=4, category_weight=1.0)
+    config.train.update(batch_size=32, num_epochs=5, min_steps=100, label_injection_rate=0.5)
+    config.optimizer.update(learning_rate=1e-3, category_rate=4.0)
     return config

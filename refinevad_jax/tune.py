@@ -60,7 +60,7 @@ def main() -> None:
         )
         chosen, tried = tuning.run()
         config_lib.validate(chosen)
-        print(tune_table.write(folder, config, chosen, tried, bags=bags))
+        print(tune_table.write(folder, config, chosen, tried, tuning))
     print(f"{folder}: tune.md, tuned.py")
     run = folder.with_name(f"{folder.name.removesuffix('_tune')}_tuned")
     words = [f"--config={folder / 'tuned.py'}", f"--workdir={run}"]

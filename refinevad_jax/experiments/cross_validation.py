@@ -93,6 +93,7 @@ def out_of_fold(
     config: ConfigDict,
     info: BagsInfo,
     bags: list[Bag],
+    recordings: Sequence[str],
     *,
     num_folds: int,
     num_repeats: int,
@@ -102,11 +103,15 @@ def out_of_fold(
     """Trains num_repeats x num_folds networks and scores every video once per repetition.
 
     Every repetition draws other folds and first parameters. A fold is scored at the number of
-    segments of training. progress: called with the number of steps just done.
-    Raises UserError as training does.
+    segments of training.
+    recordings: of the videos, see `recordings_of`; progress: called with the number of steps just
+    done. Raises UserError as training does.
     """
     folds = np.stack(
-        [make_folds(bags, num_folds, config.seed + number) for number in range(num_repeats)]
+        [
+            make_folds(bags, recordings, num_folds, config.seed + number)
+            for number in range(num_repeats)
+        ]
     )
     run = Run(config, info, bags[0].features.shape[0])
     columns = run.columns()

@@ -8,17 +8,16 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from refinevad_jax import config as config_lib
-from refinevad_jax.data.bags import Bag
-from refinevad_jax.experiments.tuning import Tried, differences
+from refinevad_jax.experiments.tuning import Tried, Tuning, differences
 from refinevad_jax.files.staged import write_text
 from refinevad_jax.report.tables import markdown_table
 
 NOTE = (
-    "Video-level AUC (and category accuracy) of videos that a network was not trained on, mean over "
+    "Video-level AUC and category accuracy of videos that a network was not trained on, mean over "
     "the folds and repetitions, each fold by itself. Gain: mean difference from what was chosen "
-    "before, on the same folds, ± its standard error. A candidate is taken if its gain is above one "
-    "standard error, the one with the highest AUC if there are several. Level means that this data "
-    "does not tell. Video-level AUC does not see where in a video an event is."
+    "before, on the same folds, ± its standard error. A candidate is taken if its gain is above "
+    "one standard error; of several, the one with the highest AUC. Level: this data does not tell. "
+    "Video-level AUC does not see where in a video an event is."
 )
 
 
@@ -27,39 +26,28 @@ def write(
     given: ConfigDict,
     chosen: ConfigDict,
     tried: Sequence[Tried],
-    *,
-    bags: Sequence[Bag],
+    tuning: Tuning,
 ) -> str:
     """Writes tune.md and tuned.py into a folder. Returns the text of tune.md."""
-    text = "\n".join(
-        [
-            f"# Tuned on the training videos of {given.data.dataset}",
-            "",
-            _data_in_words(given, bags, tried),
-            "",
-            *_table(tried),
-            "",
-            NOTE,
-            "",
-            "Chosen, against the configuration that was given:",
-            "",
-            *(f"- `{key}` = {_shown(value)}" for key, value in differences(chosen, given).items()),
-            "",
-        ]
-    )
-    write_text(folder / "tune.md", text)
+    found = [*_table(tried), "", NOTE] if tried else [tuning.reason_to_keep]
+    changes = [
+        f"- `{key}` = {_shown(value)}" for key, value in differences(chosen, given).items()
+    ] or ["- nothing"]
+    lines = [
+        f"# Tuned on the training videos of {given.data.dataset}",
+        "",
+        tuning.in_words,
+        "",
+        *found,
+        "",
+        "Chosen, against the configuration that was given:",
+        "",
+        *changes,
+        "",
+    ]
+    write_text(folder / "tune.md", "\n".join(lines))
     write_text(folder / "tuned.py", _file(chosen))
-    return text
-
-
-def _data_in_words(given: ConfigDict, bags: Sequence[Bag], tried: Sequence[Tried]) -> str:
-    anomalous = sum(bag.anomalous for bag in bags)
-    recordings = len({bag.recording or bag.video_id for bag in bags})
-    return (
-        f"{len(bags)} videos of {given.data.train_split!r} ({len(bags) - anomalous} normal, "
-        f"{anomalous} anomalous) in {recordings} recordings; "
-        f"{len(tried[0].metrics['video_auc'])} folds with both kinds."
-    )
+    return "\n".join(lines)
 
 
 def _table(tried: Sequence[Tried]) -> list[str]:

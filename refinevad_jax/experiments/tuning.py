@@ -21,8 +21,9 @@ from ml_collections import ConfigDict
 from refinevad_jax.config import flat
 from refinevad_jax.data.bags import Bag, BagsInfo
 from refinevad_jax.data.batches import check_both_kinds
+from refinevad_jax.data.folds import recordings_of
 from refinevad_jax.errors import UserError
-from refinevad_jax.experiments.cross_validation import out_of_fold
+from refinevad_jax.experiments.cross_validation import compares_within, out_of_fold
 from refinevad_jax.files.staged import write_json
 
 # A run of fewer steps has hardly begun to learn.
@@ -103,9 +104,16 @@ def start(config: ConfigDict, bags: Sequence[Bag]) -> ConfigDict:
     return own
 
 
+def _other_normalization(config: ConfigDict) -> Candidate:
+    if config.data.normalization == "training":
+        name, reason = "modality", "Lengths of features may tell recordings rather than events."
+    else:
+        name, reason = "training", "Channels may differ in scale, and the scale may tell."
+    return Candidate(f"normalization {name}", reason, {"data.normalization": name})
+
+
 def _inputs_and_neighbours(config: ConfigDict) -> list[Candidate]:
-    other = "modality" if config.data.normalization == "training" else "training"
-    inputs = {"data.normalization": other}
+    inputs = _other_normalization(config)
     is_alone = all(flat(config)[key] == value for key, value in ALONE.items())
     time = dict(NEIGHBOURS if is_alone else ALONE)
     words = (
@@ -114,14 +122,10 @@ def _inputs_and_neighbours(config: ConfigDict) -> list[Candidate]:
         else "Events may be as short as a segment: what mixes segments hides them."
     )
     name = "neighbours" if is_alone else "segments alone"
-    scaled = {
-        "training": "Channels may differ in scale, and the scale may tell.",
-        "modality": "Lengths of features may say more of the recording than of the event.",
-    }[other]
     return [
-        Candidate(f"normalization {other}", scaled, inputs),
+        inputs,
         Candidate(name, words, time),
-        Candidate(f"{name}, normalization {other}", "Both.", inputs | time),
+        Candidate(f"{name}, {inputs.name}", "Both.", inputs.changes | time),
     ]
 
 
@@ -132,7 +136,7 @@ def _steps(config: ConfigDict) -> list[Candidate]:
 
 
 def _single_parts(config: ConfigDict) -> list[Candidate]:
-    model, found = config.model, []
+    model, found = config.model, [_other_normalization(config)]
     if model.score_smoothing or model.score_centering:
         changes = {"model.score_smoothing": 0.0, "model.score_centering": 0.0}
         reason = "Scores of neighbours may differ where the network sees both already."
@@ -167,19 +171,45 @@ class Tuning:
         self._recordings = np.array([bag.recording for bag in bags])
         anomalous = sum(bag.anomalous for bag in bags)
         fewest = min(anomalous, len(bags) - anomalous)
-        groups = len({bag.recording or bag.video_id for bag in bags})
-        if min(fewest, groups) < num_folds:
+        if fewest < num_folds:
             raise UserError(
                 f"--folds={num_folds}: the training list has {len(bags) - anomalous} normal and "
-                f"{anomalous} anomalous videos in {groups} recordings; give --folds="
-                f"{max(2, min(fewest, groups))} or package more of them"
+                f"{anomalous} anomalous videos; give fewer --folds or package more of them"
             )
+        self.recordings = recordings_of(bags)
         self._config, self._info, self._bags, self._folder = config, info, bags, folder
         self._num_folds, self._num_repeats = num_folds, num_repeats
+
+    @property
+    def in_words(self) -> str:
+        """The videos, how they are compared, and by how many folds."""
+        anomalous = np.asarray(self._labels.any(axis=1))
+        within = compares_within(anomalous, self._recordings)
+        pairs = "of one recording" if within else "of one fold"
+        return (
+            f"{len(self._bags)} videos of {self._config.data.train_split!r} "
+            f"({(~anomalous).sum()} normal, {anomalous.sum()} anomalous) in "
+            f"{len(set(self.recordings))} recordings; {self._num_folds} folds, drawn "
+            f"{self._num_repeats} times; a normal and an anomalous video {pairs} are compared."
+        )
+
+    @property
+    def reason_to_keep(self) -> str:
+        """Why no candidate can be compared with another on this data, "" if they can."""
+        groups = len(set(self.recordings))
+        if groups >= self._num_folds:
+            return ""
+        return (
+            f"The {len(self._bags)} training videos are of {groups} recordings (videos that share "
+            f"segments count as one), fewer than the {self._num_folds} folds: no part of them is "
+            "new to a network trained on the others. The configuration stays as it was given."
+        )
 
     def run(self) -> tuple[ConfigDict, list[Tried]]:
         """The configuration that the rule chooses, and what was tried, in order."""
         config = start(self._config, self._bags)
+        if self.reason_to_keep:
+            return config, []
         first = Candidate("as given", "What the others are compared with.", {})
         tried = [self._try(first, config, None)]
         present = tried[0]
@@ -219,6 +249,7 @@ class Tuning:
                 config,
                 self._info,
                 self._bags,
+                self.recordings,
                 num_folds=self._num_folds,
                 num_repeats=self._num_repeats,
                 num_steps=steps,

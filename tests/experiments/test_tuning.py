@@ -1,0 +1,134 @@
+"""Tuning: its measure by hand, its rule on made-up gains, the whole command on tiny bags."""
+
+import pathlib
+import runpy
+
+import numpy as np
+import pytest
+from absl import flags
+from ml_collections import ConfigDict
+
+from refinevad_jax import config as config_lib
+from refinevad_jax.data.bags import Bag, read_info, read_split
+from refinevad_jax.errors import UserError
+from refinevad_jax.evaluation.scoring import VideoScores
+from refinevad_jax.experiments import tune_table, tuning
+from refinevad_jax.experiments.cross_validation import OutOfFold, auc_within, compares_within
+from refinevad_jax.experiments.tuning import Tuning
+
+
+def scores(logit: float) -> VideoScores:
+    nothing = np.zeros(0)
+    return VideoScores(nothing, 0.0, nothing, nothing, nothing, video_logit=logit)
+
+
+def test_pairs_of_one_fold_are_compared() -> None:
+    labels = np.array([[False], [True], [False], [True], [False]])
+    # Fold 0: 0 < 1. Fold 1: video 3 is above 2 and below 4. The folds' levels do not matter.
+    found = OutOfFold(np.array([[0, 0, 1, 1, 1]]), [[scores(x) for x in (50, 60, 1, 2, 3)]])
+    measured = found.measured(labels, np.array([""] * 5))
+    np.testing.assert_allclose(measured["video_auc"], [1.0, 0.5])
+    assert set(measured) == {"video_auc"}
+
+
+def test_pairs_of_one_recording_are_compared_where_recordings_have_both_kinds() -> None:
+    anomalous = np.array([False, True, False, True, True])
+    recordings = np.array(["x", "x", "y", "y", "z"])
+    assert compares_within(anomalous, recordings)
+    assert not compares_within(anomalous, np.array(["", "", "", "y", "z"]))
+    assert not compares_within(anomalous, np.array(["x", "y", "x", "y", "y"]))
+    # z has one kind; y is wrong whatever x is above it.
+    assert auc_within(anomalous, np.array([5.0, 6.0, 2.0, 1.0, 0.0]), recordings) == 0.5
+    assert np.isnan(auc_within(anomalous, np.zeros(5), np.array(list("abcde"))))
+
+
+@pytest.fixture
+def small(tiny_config: ConfigDict) -> ConfigDict:
+    tiny_config.data.selection_split = "train"
+    tiny_config.train.update(num_epochs=1)
+    return tiny_config
+
+
+def tuned(
+    config: ConfigDict, folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch, **gains: float
+) -> tuple[ConfigDict, list[tuning.Tried]]:
+    """The rule, where "segments alone" etc. give a video AUC of 0.8 plus their gain."""
+    noise = np.array([-0.01, 0.0, 0.01])
+
+    def metrics(self: Tuning, name: str, config: ConfigDict) -> dict[str, np.ndarray]:
+        gain = gains.get(name.replace(" ", "_").replace(",", ""), 0.0)
+        order = np.roll(noise, len(name))
+        return {"video_auc": 0.8 + gain + order}
+
+    monkeypatch.setattr(Tuning, "_metrics", metrics)
+    data = config.data
+    bags = read_split(data.data_dir, data.dataset, "train")
+    info = read_info(data.data_dir, data.dataset)
+    return Tuning(config, info, bags, folder, num_folds=3, num_repeats=1).run()
+
+
+def test_a_candidate_is_taken_if_its_gain_is_above_its_error(
+    small: ConfigDict, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, tried = tuned(small, tmp_path, monkeypatch, segments_alone=0.05)
+    assert [one.candidate.name for one in tried if one.chosen] == ["as given", "segments alone"]
+    assert config.model.shift == "none"
+    assert config.model.num_layers == 0
+    # 100 steps at least, in ten epochs; then the last step is the one that was chosen.
+    assert (config.train.min_steps, config.train.num_epochs) == (100, 10)
+    assert config.train.selection_metric == "step"
+    given, tried = tuned(small, tmp_path, monkeypatch)
+    assert [one.candidate.name for one in tried if one.chosen] == ["as given"]
+    assert given.model == small.model
+    longer, _ = tuned(small, tmp_path, monkeypatch, **{"300_steps": 0.1})
+    assert longer.train.min_steps == 300
+
+
+def test_the_command_tries_writes_and_goes_on(
+    small: ConfigDict,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tuning, "FEWEST_STEPS", 2)
+    monkeypatch.setattr(tuning, "_single_parts", lambda config: [])
+    data = small.data
+    bags = read_split(data.data_dir, data.dataset, "train")
+    info = read_info(data.data_dir, data.dataset)
+
+    def run() -> tuple[ConfigDict, Tuning, list[tuning.Tried]]:
+        own = Tuning(small, info, bags, tmp_path / "tried", num_folds=2, num_repeats=1)
+        return *own.run()[:1], own, own.run()[1]
+
+    chosen, own, tried = run()
+    text = tune_table.write(tmp_path, small, chosen, tried, own)
+    assert (tmp_path / "tune.md").read_text() == text
+    assert text.count("\n| ") == len(tried) + 1
+    written = runpy.run_path(str(tmp_path / "tuned.py"))["get_config"]()
+    config_lib.validate(written)
+    assert written.to_json() == chosen.to_json()
+    out = capsys.readouterr().out
+    assert out.count("tried before") == len(tried)
+
+
+def test_videos_that_share_segments_leave_the_configuration_as_it_is(
+    small: ConfigDict, tmp_path: pathlib.Path
+) -> None:
+    data = small.data
+    bags: list[Bag] = read_split(data.data_dir, data.dataset, "train")
+    info = read_info(data.data_dir, data.dataset)
+    same = [bags[0].__class__(**{**vars(bag), "features": bags[0].features}) for bag in bags]
+    own = Tuning(small, info, same, tmp_path, num_folds=2, num_repeats=1)
+    config, tried = own.run()
+    assert not tried
+    assert "of 1 recordings" in own.reason_to_keep
+    assert config.model == small.model
+    with pytest.raises(UserError, match="--folds=13: the training list has 12 normal"):
+        Tuning(small, info, bags, tmp_path, num_folds=13, num_repeats=1)
+
+
+def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
+    from refinevad_jax import tune
+
+    assert "Frame truth and other splits are not read" in (tune.__doc__ or "")
+    assert flags.FLAGS["folds"].default == 5

@@ -1,0 +1,62 @@
+"""Inputs standardised over the training segments: hand values, evidence, a whole run."""
+
+import pathlib
+
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from refinevad_jax import analysis
+from refinevad_jax.data.bags import read_split
+from refinevad_jax.data.batches import TrainingBags, resample
+from refinevad_jax.model.model_config import ModelConfig
+from refinevad_jax.model.refinevad import TrainingNorm, create
+from refinevad_jax.runs.checkpoints import TrainState
+from refinevad_jax.training import loop
+from refinevad_jax.training.members import stack
+from refinevad_jax.training.normalization import standardized
+from refinevad_jax.training.step import parameters_key
+
+NETWORK = ModelConfig((2, 1), 2, normalization="training", width=8, num_layers=0, scorer_width=4)
+
+
+def test_mean_and_deviation_are_of_what_each_seed_is_trained_on() -> None:
+    # The first modality is without evidence in one segment of the first video.
+    features = np.array(
+        [[[[1, 2, 5], [0, 0, 7]]], [[[3, 4, 1], [5, 6, 3]]], [[[9, 9, 9], [9, 9, 9]]]], np.float16
+    )
+    bags = TrainingBags(
+        features, np.zeros((3, 2), bool), np.array([[0], [0]]), np.array([[1], [2]])
+    )
+    params = stack([create(NETWORK, parameters_key(seed))[1] for seed in (0, 1)])
+    found = standardized(TrainState(jnp.zeros(2), params, None), bags, NETWORK)
+    norm = found.params["modality_norm"]
+    np.testing.assert_allclose(norm["mean"][0], [3, 4, 4])
+    np.testing.assert_allclose(
+        norm["deviation"][0], [np.std([1, 3, 5])] * 2 + [np.std([5, 7, 1, 3])]
+    )
+    np.testing.assert_allclose(norm["mean"][1], [19 / 3, 20 / 3, 7.5], rtol=1e-6)
+
+
+def test_outliers_are_clipped_and_a_modality_without_evidence_is_zero() -> None:
+    norm = TrainingNorm((2, 1))
+    norm.mean[...] = jnp.array([1.0, 1.0, 1.0])
+    norm.deviation[...] = jnp.array([1.0, 0.1, 2.0])
+    found = norm(jnp.array([[[3.0, 9.0, 0.0], [0.0, 0.0, -2.0]]]))
+    np.testing.assert_allclose(found, [[[2.0, 10.0, 0.0], [0.0, 0.0, -1.5]]], rtol=1e-6)
+
+
+def test_a_run_keeps_what_it_standardises_by(
+    tiny_config: ConfigDict, tmp_path: pathlib.Path
+) -> None:
+    tiny_config.data.normalization = "training"
+    tiny_config.train.num_epochs = 2
+    loop.train(tiny_config, tmp_path / "run")
+    model = analysis.load_model(tmp_path / "run", "last")
+    bags = read_split(tiny_config.data.data_dir, "tiny", "train")
+    rows = np.concatenate(
+        [resample(bag.features, 16).astype(np.float16).reshape(-1, 24) for bag in bags]
+    ).astype(np.float64)
+    # Neither learned nor decayed: after the last step they are what they were before the first.
+    np.testing.assert_allclose(model.modality_norm.mean[...], rows.mean(axis=0), atol=1e-5)
+    np.testing.assert_allclose(model.modality_norm.deviation[...], rows.std(axis=0), rtol=1e-4)
