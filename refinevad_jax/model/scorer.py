@@ -79,11 +79,18 @@ class RunningMean:
         self._total = 0.0
         self._mean: np.ndarray | float = 0.0
 
-    def push(self, value: np.ndarray) -> np.ndarray:
-        """The mean up to this value. value: an array, of one shape in every call."""
-        self._total = self._decay * self._total + 1.0
-        self._mean = self._mean + (value - self._mean) / self._total
-        return self._mean
+    def push(self, value: np.ndarray, counts: bool | np.bool_ = True) -> np.ndarray:
+        """The mean up to this value. value: an array, of one shape in every call.
+
+        counts: False for one without evidence, which has no weight; before any other, it is the
+        mean.
+        """
+        self._total = self._decay * self._total + float(counts)
+        if not self._total:
+            return value
+        if counts:
+            self._mean = self._mean + (value - self._mean) / self._total
+        return np.asarray(self._mean)
 
 
 class Scorer(nnx.Module):

@@ -117,3 +117,9 @@ def test_a_running_mean_is_the_past_half_of_the_smoothing() -> None:
     np.testing.assert_allclose(weights, expected, rtol=1e-9, atol=1e-12)
     constant = RunningMean(2.0)
     assert [float(constant.push(np.array(-3.5))) for _ in range(4)] == [-3.5] * 4
+    gap = RunningMean(2.0)
+    found = [float(gap.push(np.array(x), e)) for x, e in ((9, False), (1, True), (7, False))]
+    assert found == [9.0, 1.0, 1.0]
+    # The last weighs 1, the first exp(-2 / 2): the one between has no weight.
+    expected = (5.0 + np.exp(-1.0)) / (1 + np.exp(-1.0))
+    np.testing.assert_allclose(gap.push(np.array(5.0)), expected)
