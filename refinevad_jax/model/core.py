@@ -40,6 +40,27 @@ def label_weights(labels: jax.Array) -> jax.Array:
     return labels / jnp.maximum(labels.sum(axis=-1, keepdims=True), 1.0)
 
 
+def mixture_target(
+    category_probs: jax.Array,
+    category_weights: jax.Array,
+    mean: jax.Array,
+    sigma: jax.Array,
+    valid: jax.Array,
+) -> jax.Array:
+    """clip(sum_c alpha_c G_c(t), 0, 1) with G_c a Gaussian over the video with peak 1.
+
+    alpha_c = w_c p_c, rescaled so that max alpha = max p, without gradient. category_probs,
+    category_weights, mean, sigma: [B, C]; valid: [B, T] bool. Returns [B, T].
+    """
+    alpha = category_weights * category_probs
+    largest = jnp.maximum(alpha.max(axis=-1, keepdims=True), 1e-12)
+    alpha = jax.lax.stop_gradient(alpha / largest * category_probs.max(axis=-1, keepdims=True))
+    length = jnp.maximum(valid.sum(axis=-1), 1)
+    time = (jnp.arange(valid.shape[1]) + 0.5) / length[:, None]
+    distance = (time[:, :, None] - mean[:, None, :]) / sigma[:, None, :]
+    return jnp.clip(jnp.einsum("btc,bc->bt", jnp.exp(-0.5 * distance**2), alpha), 0.0, 1.0)
+
+
 class CategoryInput(nnx.Module):
     """A projection of the input features for the category head alone: [B, T, D] -> [B, T, H].
 
@@ -134,6 +155,11 @@ class CoreOutputs:
     weighted_prototypes: jax.Array
     category_feature: jax.Array
 
+    def mixture_target(self, valid: jax.Array) -> jax.Array:
+        """`mixture_target` of these outputs: [B, T]. valid: [B, T] bool."""
+        mean, sigma = self.mixture_mean, self.mixture_sigma
+        return mixture_target(self.category_probs, self.category_weights, mean, sigma, valid)
+
 
 class Core(nnx.Module):
     """What: soft categories of the video, their prototypes, and the context of a segment."""
@@ -193,12 +219,20 @@ class Core(nnx.Module):
         """Cross-attention between the categories and the segments, with residual and norm.
 
         queries: [B, Ts, H], segments to give a context; segments: [B, T, H], all of the video;
-        valid: [B, T]. Reading "video": Q = v over all valid segments, one context vector for the
-        video. Reading "segment": Q = x_t over the weighted prototypes. Returns [B, Ts, H].
+        valid: [B, T]. Returns [B, Ts, H].
+        """
+        asked = self.attended(queries, segments, valid, found)
+        return self.context_norm(queries + self.cross_attention(*asked))
+
+    def attended(
+        self, queries: jax.Array, segments: jax.Array, valid: jax.Array, found: CoreOutputs
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """What the cross-attention takes: queries, keys, and which keys count.
+
+        Reading "video": Q = v [B, 1, H] over all valid segments [B, T, H], one context vector for
+        the video. Reading "segment": Q = x_t [B, Ts, H] over the weighted prototypes [B, C, H].
         """
         if self.config.attention_query == "video":
-            context = self.cross_attention(found.category_feature[:, None], segments, valid)
-        else:
-            keys = found.weighted_prototypes
-            context = self.cross_attention(queries, keys, jnp.ones(keys.shape[:2], bool))
-        return self.context_norm(queries + context)
+            return found.category_feature[:, None], segments, valid
+        keys = found.weighted_prototypes
+        return queries, keys, jnp.ones(keys.shape[:2], bool)
