@@ -5,6 +5,8 @@ C anomaly categories. There is no normal category: a normal video has all p_c ne
 """
 
 import dataclasses
+import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +18,9 @@ from refinevad_jax.model.temporal_encoder import Attention
 
 # Standard deviation of a category's stretch of the video, as a fraction of its length.
 MIN_SIGMA, MAX_SIGMA = 0.01, 0.5
+# p_c before training, as of a rare class (Lin et al. 2017, focal loss): most videos are not of any
+# one category. At 0.5 the target of L_GMM would begin near 1 on normal videos too.
+FIRST_PROBABILITY = 0.01
 
 
 def category_weights(category_probs: jax.Array, tau: float) -> jax.Array:
@@ -47,18 +52,19 @@ def mixture_target(
     sigma: jax.Array,
     valid: jax.Array,
 ) -> jax.Array:
-    """clip(sum_c alpha_c G_c(t), 0, 1) with G_c a Gaussian over the video with peak 1.
+    """sum_c alpha_c G_c(t) with G_c a Gaussian over the video with peak 1.
 
-    alpha_c = w_c p_c, rescaled so that max alpha = max p, without gradient. category_probs,
-    category_weights, mean, sigma: [B, C]; valid: [B, T] bool. Returns [B, T].
+    alpha_c = w_c p_c, rescaled so that their sum is max p, without gradient: the target is never
+    above max p, which is low on a normal video. category_probs, category_weights, mean, sigma:
+    [B, C]; valid: [B, T] bool. Returns [B, T] in [0, 1].
     """
     alpha = category_weights * category_probs
-    largest = jnp.maximum(alpha.max(axis=-1, keepdims=True), 1e-12)
-    alpha = jax.lax.stop_gradient(alpha / largest * category_probs.max(axis=-1, keepdims=True))
+    total = jnp.maximum(alpha.sum(axis=-1, keepdims=True), 1e-12)
+    alpha = jax.lax.stop_gradient(alpha / total * category_probs.max(axis=-1, keepdims=True))
     length = jnp.maximum(valid.sum(axis=-1), 1)
     time = (jnp.arange(valid.shape[1]) + 0.5) / length[:, None]
     distance = (time[:, :, None] - mean[:, None, :]) / sigma[:, None, :]
-    return jnp.clip(jnp.einsum("btc,bc->bt", jnp.exp(-0.5 * distance**2), alpha), 0.0, 1.0)
+    return jnp.einsum("btc,bc->bt", jnp.exp(-0.5 * distance**2), alpha)
 
 
 class CategoryInput(nnx.Module):
@@ -76,6 +82,13 @@ class CategoryInput(nnx.Module):
         return jax.nn.gelu(self.norm(self.projection(features)))
 
 
+def _first_bias(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
+    """[2C], (normal, anomalous) of each category: softmax gives FIRST_PROBABILITY without input."""
+    del key
+    half = (math.log(FIRST_PROBABILITY) - math.log1p(-FIRST_PROBABILITY)) / 2
+    return jnp.tile(jnp.asarray([-half, half], dtype), shape[0] // 2)
+
+
 class CategoryHead(nnx.Module):
     """Coarse score, video vector, and p_c = softmax(z_c)[anomalous].
 
@@ -88,7 +101,9 @@ class CategoryHead(nnx.Module):
         self.maximum = maximum
         self.coarse_score = nnx.Linear(width, 1, use_bias=False, rngs=rngs)
         num_inputs = 2 * width if maximum else width
-        self.classifier = nnx.Linear(num_inputs, 2 * num_categories, rngs=rngs)
+        self.classifier = nnx.Linear(
+            num_inputs, 2 * num_categories, bias_init=_first_bias, rngs=rngs
+        )
 
     def __call__(self, x: jax.Array, valid: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """x: [B, T, H]; valid: [B, T] bool.

@@ -135,5 +135,6 @@ def test_recall_is_that_of_the_operating_point_and_auc_inside_videos_has_an_inte
 def test_keys_are_unique_and_tables_known() -> None:
     keys = [metric.key for metric in names.METRICS]
     assert len(set(keys)) == len(keys)
-    known = {names.EVALUATION, names.SEEDS, names.RESULTS, names.VERDICTS, names.SELECTION}
+    known = {names.EVALUATION, names.SEEDS, names.RESULTS, names.VERDICTS, names.PROBES}
+    known |= {names.SELECTION}
     assert {table for metric in names.METRICS for table in metric.tables} == known
