@@ -129,11 +129,11 @@ def main() -> None:
     if WORKDIR.value:
         _refuse("--workdir", OUTPUT)
         _refuse("--workdir, which remembers its data set", LIST, *OF_LISTS)
-        if STREAM.value:
-            _refuse("--stream, which has its own resolution", NUM_SEGMENTS)
         if PROBES.value:
             others = (DATASET, NUM_SEGMENTS, STREAM, ALLOW_MISMATCH)
             _refuse("--probes", *others, FALSE_ALARM_RATE, NUM_CURVES, REPORT)
+        if STREAM.value:
+            _refuse("--stream, which has its own resolution", NUM_SEGMENTS)
         _evaluate_run()
         return
     _refuse("--scores", *OF_RUNS)

@@ -114,6 +114,7 @@ def test_position_alone_is_a_reference_beside_the_run() -> None:
     assert found["frame_auc"] != names.measured(arrays)["frame_auc"]
     content = measure(scored_split()) | PROTOCOL
     assert content["position_only"] == found
+    assert content["mixture_target"] is None  # these scores are not of a run with L_GMM
     rows = tables.metric_rows(content)[-len(found) :]
     assert [row["value"] for row in rows] == list(found.values())
     assert rows[0]["name"] == "frame AUC, position only"
