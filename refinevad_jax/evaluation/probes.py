@@ -41,6 +41,7 @@ NO_PROTOTYPES = "prototypes 0"
 PERMUTED = "prototypes permuted"
 TRUE_CATEGORY = "true category given to anomalous videos"
 WRONG_CATEGORY = "a wrong category given to every video"
+ONLY_CATEGORY = "the only category given to every video"
 HALF_GATE, SHUT_GATE = "gate r = 0.5", "gate r = 0"
 MEAN_CONTEXT = "CORE's context the same for all"
 RAW = "no smoothing, no centring"
@@ -205,11 +206,15 @@ def variants(
     prototypes = np.asarray(flat[PROTOTYPES])
     rngs = [np.random.default_rng(draw) for draw in range(DRAWS)]
     found = {AS_IS: [own], NO_PROTOTYPES: [put({PROTOTYPES: 0 * prototypes})]}
-    if len(prototypes) > 1:
+    several = len(prototypes) > 1
+    if several:
         orders = [cycle(len(prototypes), rng) for rng in rngs]
         found[PERMUTED] = [put({PROTOTYPES: prototypes[order]}) for order in orders]
     found[TRUE_CATEGORY] = [given(labels)]
-    found[WRONG_CATEGORY] = [given(wrong_categories(labels, rng)) for rng in rngs]
+    if several:
+        found[WRONG_CATEGORY] = [given(wrong_categories(labels, rng)) for rng in rngs]
+    else:
+        found[ONLY_CATEGORY] = [given(np.ones_like(labels))]
     if config.shift in ("adaptive", "dead"):
         found[HALF_GATE] = [constant(GATE, 0.0)]
         found[SHUT_GATE] = [constant(GATE, -1e9)]
@@ -380,22 +385,24 @@ def _outcome(seeds: Sequence[SeedProbes], name: str) -> str:
 
 def _category_claim(seeds: Sequence[SeedProbes]) -> str:
     """Whether a category that is given is read, and as what; "" without videos of both labels."""
-    true = _means(seeds, TRUE_CATEGORY, ANOMALOUS)
-    wrong = [_means(seeds, WRONG_CATEGORY, key) for key in (NORMAL, ANOMALOUS)]
-    moved = _means(seeds, TRUE_CATEGORY, MOVED)
-    if true is None or wrong[0] is None or wrong[1] is None or moved is None:
+    every = WRONG_CATEGORY if WRONG_CATEGORY in seeds[0].numbers else ONLY_CATEGORY
+    moved, true = (_means(seeds, TRUE_CATEGORY, key) for key in (MOVED, ANOMALOUS))
+    on_normal, on_anomalous = (_means(seeds, every, key) for key in (NORMAL, ANOMALOUS))
+    if moved is None or true is None or on_normal is None or on_anomalous is None:
         return ""
     if moved < READ or true <= 0:
         return (
             f"categories are not read: the true one moves logits by {moved:.3f} of their deviation,"
             f" and the mean logit of anomalous videos by {true:+.2f}"
         )
-    on_normal, on_anomalous = (100 * value / true for value in (wrong[0], wrong[1]))
-    as_which = "as 'anomalous', not which" if on_normal >= 50 else "as which they are"
+    share = f"by {100 * on_normal / true:.0f} %"
+    told = "of what the true one does to anomalous videos"
+    if every == ONLY_CATEGORY:
+        return f"the only category moves the mean logit of normal videos {share} {told}"
+    as_which = "as 'anomalous', not which" if on_normal >= true / 2 else "as which they are"
     return (
-        f"categories are read {as_which}: a wrong one moves the mean logit of normal videos by "
-        f"{on_normal:.0f} %, that of anomalous videos by {on_anomalous:.0f} % of what the true one "
-        "does to anomalous videos"
+        f"categories are read {as_which}: a wrong one moves the mean logit of normal videos "
+        f"{share}, that of anomalous videos by {100 * on_anomalous / true:.0f} % {told}"
     )
 
 

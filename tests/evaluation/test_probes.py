@@ -83,6 +83,10 @@ def test_each_probe_changes_its_part_alone() -> None:
     assert np.array_equal(true.injected, labels)
     plain = probes.variants(params, dataclasses.replace(config, shift="none"), labels, np.zeros(8))
     assert found.keys() - plain.keys() == {probes.HALF_GATE, probes.SHUT_GATE}
+    one = ModelConfig((6,), 1, width=8, num_layers=0, num_heads=2, shift="none")
+    single = probes.variants(create(one, jax.random.key(0))[1], one, labels[:, :1], np.zeros(8))
+    assert plain.keys() - single.keys() == {probes.PERMUTED, probes.WRONG_CATEGORY, probes.RAW}
+    assert single[probes.ONLY_CATEGORY][0].injected.all()
 
 
 def test_wrong_categories_and_permutations_leave_nothing_right() -> None:
