@@ -23,7 +23,8 @@ from refinevad_jax.runtime.compiler import compiler_options
 
 SHORTEST_BUCKET = 32
 LONGEST_COARSE_BUCKET = 16_384
-PER_SEGMENT = ("logits", "shift_ratio", "mixture_target")
+PER_SEGMENT = ("logits", "shift_ratio")
+MIXTURE = "mixture_target"  # per segment too, if it is read
 # Segments of one call over all its rows. More would leave a processor's caches and add rows of
 # padding: at 16,384 the same videos take twice as long.
 SEGMENTS_PER_CALL = 2_048
@@ -124,7 +125,7 @@ class Scorer:
             found = outputs.readout()
             del found["scores"]  # they follow from the logits, which do not round to 1
             if with_mixture and outputs.core is not None:
-                found["mixture_target"] = outputs.core.mixture_target(valid)
+                found[MIXTURE] = outputs.core.mixture_target(valid)
             return found
 
         self.forward = jax.jit(forward, compiler_options=compiler_options())
@@ -166,7 +167,9 @@ class Scorer:
                     length = int(valid[row].sum())
                     crops[video].append(
                         {
-                            name: value[row, :length] if name in PER_SEGMENT else value[row]
+                            name: value[row, :length]
+                            if name in (*PER_SEGMENT, MIXTURE)
+                            else value[row]
                             for name, value in outputs.items()
                         }
                     )
