@@ -13,7 +13,10 @@ from refinevad_jax import config as config_lib
 
 
 def get_config() -> ConfigDict:
-    """The defaults are the paper's; no validation split exists, so part of train is held out."""
+    """The defaults: what the paper states, and ours where it is silent (S and D in docs/method.md).
+
+    No validation split exists, so part of train is held out.
+    """
     config = config_lib.default()
     config.data.dataset = "ucf"
     return config

@@ -13,7 +13,7 @@ from refinevad_jax import config as config_lib
 
 
 def get_config() -> ConfigDict:
-    """The paper's settings; videos may have up to three categories."""
+    """The defaults, as in configs/ucf.py; videos may have up to three categories."""
     config = config_lib.default()
     config.data.dataset = "xd"
     return config

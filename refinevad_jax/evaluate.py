@@ -5,6 +5,7 @@ A trained run:
   python -m refinevad_jax.evaluate --workdir=runs/ucf --split=val --step=last
   python -m refinevad_jax.evaluate --workdir=runs/ucf --dataset=other --data_dir=data
   python -m refinevad_jax.evaluate --workdir=runs/ucf --split=val --stream
+  python -m refinevad_jax.evaluate --workdir=runs/ucf --split=val --probes
 Scores of another repository, which need no features, only the list and the truth of the videos:
   python -m refinevad_jax.evaluate --scores=theirs.npz --list=ucf_test.csv \
       --annotations=Temporal_Anomaly_Annotation.txt
@@ -17,7 +18,8 @@ run, as the detector that ships, go to a folder here; those of a file of scores 
 here, or to --output. Results are metrics.json, report.html, scores.npz, videos.csv, events.json,
 figures and score curves. docs/metrics.md says which shapes of scores are read. With --stream every
 video is replayed as a stream: the folder ends in -stream, and WORKDIR/stream.json gets the
-thresholds that detect --stream takes.
+thresholds that detect --stream takes. --probes prints, as Markdown, what becomes of the scores if
+one part of the trained network is changed, and writes nothing.
 """
 
 import pathlib
@@ -104,13 +106,19 @@ STREAM = flags.DEFINE_bool(
     "Replay the videos as streams: what that costs against whole videos, and thresholds for "
     "detect --stream, from the selection split of the run.",
 )
+PROBES = flags.DEFINE_bool(
+    "probes",
+    False,
+    "Change one part of the trained network at a time (prototypes, category, gate, context) and "
+    "print what becomes of the scores.",
+)
 NUM_CURVES = flags.DEFINE_integer("num_curves", 12, "Score curves to draw.", 0)
 REPORT = flags.DEFINE_bool("report", True, "Write report.html.")
 ALLOW_MISMATCH = flags.DEFINE_bool(
     "allow_mismatch", False, "Accept another encoder, normalisation or taxonomy (zero-shot)."
 )
 CACHE = command_line.cache_flag()
-OF_RUNS = (STEP, NUM_SEGMENTS, STREAM, ALLOW_MISMATCH, CACHE)
+OF_RUNS = (STEP, NUM_SEGMENTS, STREAM, PROBES, ALLOW_MISMATCH, CACHE)
 OF_LISTS = (ANNOTATIONS, TAXONOMY, FRAME_COUNTS, FPS, UNIT, FRAMES_PER_SEGMENT)
 
 
@@ -121,6 +129,9 @@ def main() -> None:
     if WORKDIR.value:
         _refuse("--workdir", OUTPUT)
         _refuse("--workdir, which remembers its data set", LIST, *OF_LISTS)
+        if PROBES.value:
+            others = (DATASET, NUM_SEGMENTS, STREAM, ALLOW_MISMATCH)
+            _refuse("--probes", *others, FALSE_ALARM_RATE, NUM_CURVES, REPORT)
         if STREAM.value:
             _refuse("--stream, which has its own resolution", NUM_SEGMENTS)
         _evaluate_run()
@@ -152,6 +163,12 @@ def _evaluate_run() -> None:
 
     enable_cache(CACHE.value)
     workdir = pathlib.Path(WORKDIR.value)
+    if PROBES.value:
+        from refinevad_jax.evaluation.probes import probe_seeds
+
+        found = probe_seeds(workdir, split=SPLIT.value, step=STEP.value, data_dir=DATA_DIR.value)
+        print(found.markdown(), end="")
+        return
     options: dict[str, Any] = {
         "split": SPLIT.value,
         "step": STEP.value,

@@ -7,8 +7,8 @@ r"""Trains and evaluates every row of the ablation ladder, several seeds each, i
 
 The configuration is the full model; each row changes a part of it (docs/method.md, section 7). The
 same command goes on where it was stopped. The workdir receives one run per row, and ladder.md,
-ladder.csv and ladder.html: mean and spread, differences with intervals over seeds and videos, and
-what does not help.
+ladder.csv and ladder.html: mean and spread, differences with intervals over seeds and videos, what
+does not help, and probes of the full row (`evaluate --probes`).
 """
 
 import pathlib
@@ -35,6 +35,7 @@ def main() -> None:
     """Runs the rows and writes the table."""
     from refinevad_jax import config
     from refinevad_jax.data.bags import read_info
+    from refinevad_jax.evaluation.probes import probe_seeds
     from refinevad_jax.experiments import grid, ladder_rows
     from refinevad_jax.report import ladder_table
     from refinevad_jax.runtime.compiler import enable_cache
@@ -54,7 +55,10 @@ def main() -> None:
         ladder_table.LadderRow(row.name, row.part, row.paper_auc, result.contents, result.drawn)
         for row, result in zip(rows, results, strict=True)
     ]
-    print(ladder_table.write(folder, found, base=ladder_rows.BASE, full=ladder_rows.FULL))
+    base, full = ladder_rows.BASE, ladder_rows.FULL
+    has_core = settings.model.injection != "none"
+    probes = probe_seeds(folder / full, split=SPLIT.value) if has_core else None
+    print(ladder_table.write(folder, found, base=base, full=full, probes=probes))
     print(f"{folder}: ladder.md, ladder.csv, ladder.html")
 
 

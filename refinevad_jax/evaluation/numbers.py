@@ -47,6 +47,7 @@ def measure(
             "operating_points": operating_points(split, false_alarm_rates),
             "calibration": calibration_numbers(split),
             "position_only": names.position_only(arrays),
+            "mixture_target": mixture_target_numbers(split),
             "per_category": per_category(split),
             "localization": localization_metrics(split),
             "intervals": intervals(arrays),
@@ -68,6 +69,17 @@ def measure(
             "source": split.info.source,
         }
     )
+
+
+def mixture_target_numbers(split: ScoredSplit) -> dict[str, float] | None:
+    """The metrics of `names.POSITION_ONLY` for the target of L_GMM; None without that loss."""
+    parts = [np.zeros(0)]
+    for index in split.known:
+        target = split.results[index].mixture_target
+        if target is None:
+            return None
+        parts.append(split.on_frames(index, target))
+    return names.of_other_scores(split.arrays, np.concatenate(parts))
 
 
 def operating_points(split: ScoredSplit, rates: Sequence[float]) -> list[dict[str, float]]:

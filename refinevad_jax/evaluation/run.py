@@ -197,7 +197,8 @@ def score(
     graphdef, params, number = restore(run, workdir, step)
     rule = scoring_rule(run, workdir, number, num_segments)
     bags = read_split(data_dir, info.name, split)
-    scorer = Scorer(graphdef, pooling=Pooling.of(run.config.loss))
+    pooling = Pooling.of(run.config.loss)
+    scorer = Scorer(graphdef, pooling=pooling, with_mixture=has_mixture_loss(run))
     with tqdm.tqdm(total=len(bags), desc=f"scoring {split}", unit="video") as bar:
         scored = scorer(
             params,
@@ -217,6 +218,13 @@ def score(
     resampled = rule.num_segments > 0
     note = rule.note or run.chosen_on
     return ScoredSplit(info, bags, scored, resampled, prototypes, rule.calibration, note), rule
+
+
+def has_mixture_loss(run: Run) -> bool:
+    """Whether L_GMM was part of the run's loss, so that its target means something."""
+    loss = run.config.loss
+    trained = loss.smoothing == "mixture" and loss.smoothing_weight > 0
+    return trained and run.model_config.has_core
 
 
 def in_categories_of(info: BagsInfo, trained: BagsInfo, result: VideoScores) -> VideoScores:

@@ -24,6 +24,7 @@ from refinevad_jax.runtime.compiler import compiler_options
 SHORTEST_BUCKET = 32
 LONGEST_COARSE_BUCKET = 16_384
 PER_SEGMENT = ("logits", "shift_ratio")
+MIXTURE = "mixture_target"  # per segment too, if it is read
 # Segments of one call over all its rows. More would leave a processor's caches and add rows of
 # padding: at 16,384 the same videos take twice as long.
 SEGMENTS_PER_CALL = 2_048
@@ -44,6 +45,7 @@ class VideoScores:
             follow from category_probs.
         logits: [T] of the scores before calibration; None for scores that were given.
         video_logit: of the video score before calibration; likewise.
+        mixture_target: [T], where L_GMM takes the anomaly to be; None for a run without that loss.
     """
 
     scores: np.ndarray
@@ -54,6 +56,7 @@ class VideoScores:
     category_map: np.ndarray | None = None
     logits: np.ndarray | None = None
     video_logit: float | None = None
+    mixture_target: np.ndarray | None = None
 
     @property
     def uncalibrated(self) -> np.ndarray:
@@ -107,13 +110,22 @@ class Scorer:
     they run long enough for all others to be compiled.
     """
 
-    def __init__(self, graphdef: nnx.GraphDef[Any], *, pooling: Pooling) -> None:
+    def __init__(
+        self, graphdef: nnx.GraphDef[Any], *, pooling: Pooling, with_mixture: bool = False
+    ) -> None:
+        """with_mixture: whether the target of L_GMM is read too."""
         self._pooling = pooling
-        self._compiled: set[tuple[int, int, int]] = set()
+        self._compiled: set[tuple[int, ...]] = set()
 
-        def forward(params: Any, features: jax.Array, valid: jax.Array) -> dict[str, jax.Array]:
-            found = nnx.merge(graphdef, params)(features.astype(jnp.float32), valid).readout()
+        def forward(
+            params: Any, features: jax.Array, valid: jax.Array, injected: jax.Array | None = None
+        ) -> dict[str, jax.Array]:
+            model = nnx.merge(graphdef, params)
+            outputs = model(features.astype(jnp.float32), valid, injected_labels=injected)
+            found = outputs.readout()
             del found["scores"]  # they follow from the logits, which do not round to 1
+            if with_mixture and outputs.core is not None:
+                found[MIXTURE] = outputs.core.mixture_target(valid)
             return found
 
         self.forward = jax.jit(forward, compiler_options=compiler_options())
@@ -126,6 +138,7 @@ class Scorer:
         columns: np.ndarray,
         num_segments: int = 0,
         calibration: Calibration | None = None,
+        injected: np.ndarray | None = None,
         progress: Callable[[int], Any] = lambda done: None,
     ) -> list[VideoScores]:
         """Scores videos.
@@ -134,23 +147,29 @@ class Scorer:
         them as in training. Calibration maps both, so it changes no order of segments or of videos.
         columns: the feature channels to use; num_segments: resample every video to so many, 0
         scores the full sequence; calibration: of the run, None for the network's own scores;
+        injected: [V, C] bool, categories whose e_y is added as in training, for probes alone;
         progress: called with the number of videos just finished.
         """
         crops: list[list[dict[str, np.ndarray]]] = [[] for _ in bags]
         calls = list(batched_rows(bags, num_segments))
         compiler = ThreadPoolExecutor(1)
         try:
-            programs = self._compile(compiler, params, [rows.shape(columns) for rows in calls])
-            for rows in calls:
+            num_injected = 0 if injected is None else injected.shape[1]
+            shapes = [(*rows.shape(columns), num_injected) for rows in calls]
+            programs = self._compile(compiler, params, shapes)
+            for rows, shape in zip(calls, shapes, strict=True):
                 features, valid = pad_rows(bags, rows, columns, num_segments)
-                if rows.shape(columns) in programs:
-                    programs[rows.shape(columns)].result()
-                outputs = jax.device_get(self.forward(params, features, valid))
+                given = () if injected is None else (rows.of_videos(injected),)
+                if shape in programs:
+                    programs[shape].result()
+                outputs = jax.device_get(self.forward(params, features, valid, *given))
                 for row, (video, _) in enumerate(rows.members):
                     length = int(valid[row].sum())
                     crops[video].append(
                         {
-                            name: value[row, :length] if name in PER_SEGMENT else value[row]
+                            name: value[row, :length]
+                            if name in (*PER_SEGMENT, MIXTURE)
+                            else value[row]
                             for name, value in outputs.items()
                         }
                     )
@@ -160,13 +179,20 @@ class Scorer:
         return [self._of_crops(found, calibration) for found in crops]
 
     def _compile(
-        self, compiler: ThreadPoolExecutor, params: Any, shapes: Sequence[tuple[int, int, int]]
-    ) -> dict[tuple[int, int, int], Future[None]]:
-        """Starts to compile, in order, what was not compiled before; `forward` then finds it."""
+        self, compiler: ThreadPoolExecutor, params: Any, shapes: Sequence[tuple[int, ...]]
+    ) -> dict[tuple[int, ...], Future[None]]:
+        """Starts to compile, in order, what was not compiled before; `forward` then finds it.
 
-        def compiled(shape: tuple[int, int, int]) -> None:
-            features = jax.ShapeDtypeStruct(shape, jnp.float16)
-            self.forward.lower(params, features, jax.ShapeDtypeStruct(shape[:2], bool)).compile()
+        shapes: rows, length, D, and the number of categories that may be injected or 0.
+        """
+
+        def compiled(shape: tuple[int, ...]) -> None:
+            *rows, num_injected = shape
+            batch = [jax.ShapeDtypeStruct(rows, jnp.float16)]
+            batch.append(jax.ShapeDtypeStruct(rows[:2], bool))
+            if num_injected:
+                batch.append(jax.ShapeDtypeStruct((rows[0], num_injected), bool))
+            self.forward.lower(params, *batch).compile()
             self._compiled.add(shape)
 
         new = [shape for shape in dict.fromkeys(shapes) if shape not in self._compiled]
@@ -208,6 +234,12 @@ class Rows:
     def shape(self, columns: np.ndarray) -> tuple[int, int, int]:
         """Of their features."""
         return self.num_rows, self.length, len(columns)
+
+    def of_videos(self, values: np.ndarray) -> np.ndarray:
+        """[rows, ...]: what values [V, ...] have of the video of each row, 0 in rows of padding."""
+        found = np.zeros((self.num_rows, *values.shape[1:]), values.dtype)
+        found[: len(self.members)] = values[[video for video, _ in self.members]]
+        return found
 
 
 def bucket_length(num_segments: int) -> int:

@@ -76,7 +76,11 @@ PARTS = (
         "L_GMM against neighbour differences",
         "In the place of L_GMM, neighbouring scores are drawn together.",
     ),
-    Row("without-label-injection", {"train.label_injection_rate": 0.0}, "the label embedding e_y"),
+    Row(
+        "without-label-injection",
+        {"train.label_injection_rate": 0.0},
+        "e_y in training, which tells anomalous videos from normal ones",
+    ),
     Row("without-category-loss", {"loss.category_weight": 0.0}, "the category loss L_cat"),
     Row("frozen-prototypes", {"train.trainable_prototypes": False}, "learning the prototypes"),
     Row(
@@ -146,7 +150,7 @@ CHOICES = (
         "label-injection",
         {"train.label_injection_rate": 1.0},
         "this rate of e_y against 1",
-        "The embedding e_y of the true label is added for every training video.",
+        "The embedding e_y of the label is added for every anomalous training video.",
     ),
     Row("raw-scores", {"model.score_smoothing": 0.0}, "smoothed scores"),
     Row(

@@ -28,6 +28,7 @@ EVALUATION = "evaluation"  # printed by an evaluation, report.html and compare.h
 SEEDS = "seeds"  # mean and deviation over the seeds of a run
 RESULTS = "results"  # columns of the results page and of the ladder
 VERDICTS = "verdicts"  # what the ladder judges a part of the model by
+PROBES = "probes"  # what the probes of a trained run show
 SELECTION = "selection"  # logged in training; config.CHOICES has those that may choose a checkpoint
 
 
@@ -128,7 +129,7 @@ METRICS = (
         "all frames of all videos with truth",
         FRAME,
         lambda arrays: arrays.ranking.roc_auc(),
-        (EVALUATION, SEEDS, RESULTS, VERDICTS),
+        (EVALUATION, SEEDS, RESULTS, VERDICTS, PROBES),
         "roc_auc",
     ),
     Metric(
@@ -137,7 +138,7 @@ METRICS = (
         "sum of steps, average_precision_score; VadCLIP, DSANet, LaGoVAD",
         FRAME,
         lambda arrays: arrays.ranking.average_precision(),
-        (EVALUATION, SEEDS, RESULTS, VERDICTS),
+        (EVALUATION, SEEDS, RESULTS, VERDICTS, PROBES),
         "average_precision",
     ),
     Metric(
@@ -153,7 +154,7 @@ METRICS = (
         "Ano-AUC: frames of videos labelled anomalous",
         FRAME,
         lambda arrays: arrays.auc_of(arrays.anomalous[arrays.with_truth]),
-        (EVALUATION, SEEDS, RESULTS),
+        (EVALUATION, SEEDS, RESULTS, PROBES),
     ),
     Metric(
         "anomalous_frame_auc_by_truth",
@@ -168,7 +169,7 @@ METRICS = (
         "mean of one AUC per video, over videos with frames of both classes",
         FRAME,
         lambda arrays: videos.mean_of_defined(arrays.single_video_aucs),
-        (EVALUATION, SEEDS),
+        (EVALUATION, SEEDS, PROBES),
     ),
     Metric(
         "single_video_auc_below_half",
@@ -218,7 +219,7 @@ METRICS = (
         "anomalous videos, most probable among the labels",
         CATEGORY,
         lambda arrays: videos.category_accuracy(arrays.category_probs, arrays.labels),
-        (EVALUATION, SEEDS, RESULTS, SELECTION),
+        (EVALUATION, SEEDS, RESULTS, SELECTION, PROBES),
     ),
     Metric(
         "category_map",
@@ -237,9 +238,11 @@ METRICS = (
         (RESULTS, VERDICTS),
     ),
 )
-# Those that are also given for a score that knows a frame's place in its video and nothing else.
+# Those that are also given for a score that knows a frame's place in its video and nothing else,
+# and for the target of L_GMM.
 POSITION_ONLY = ("frame_auc", "frame_ap", "anomalous_frame_auc", "single_video_auc")
 POSITION_NOTE = "no model: a bump in the middle of every video, what place alone gives"
+MIXTURE_NOTE = "where the loss takes the anomaly to be; compare with position only"
 # mAP@IoU: how detections are made, and how their mean is taken.
 RULES = {"legacy": "published rule", "proposals": "our proposals"}
 CONVENTIONS = {
@@ -277,9 +280,14 @@ def measured(arrays: SplitArrays, table: str = "") -> dict[str, float]:
 
 def position_only(arrays: SplitArrays) -> dict[str, float]:
     """The metrics of POSITION_ONLY for `frames.middle_scores`, by key: a reference, not the run."""
-    bumps = dataclasses.replace(arrays, scores=frames.middle_scores(arrays.lengths))
+    return of_other_scores(arrays, frames.middle_scores(arrays.lengths))
+
+
+def of_other_scores(arrays: SplitArrays, scores: np.ndarray) -> dict[str, float]:
+    """The metrics of POSITION_ONLY for other scores [F] of the same frames, by key."""
+    others = dataclasses.replace(arrays, scores=scores)
     found = [metric for metric in METRICS if metric.key in POSITION_ONLY]
-    return {metric.key: metric.function(bumps) for metric in found if metric.function}
+    return {metric.key: metric.function(others) for metric in found if metric.function}
 
 
 def selection_metrics(

@@ -5,6 +5,8 @@ C anomaly categories. There is no normal category: a normal video has all p_c ne
 """
 
 import dataclasses
+import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +18,9 @@ from refinevad_jax.model.temporal_encoder import Attention
 
 # Standard deviation of a category's stretch of the video, as a fraction of its length.
 MIN_SIGMA, MAX_SIGMA = 0.01, 0.5
+# p_c before training, as of a rare class (Lin et al. 2017, focal loss): most videos are not of any
+# one category. At 0.5 the target of L_GMM would begin near 1 on normal videos too.
+FIRST_PROBABILITY = 0.01
 
 
 def category_weights(category_probs: jax.Array, tau: float) -> jax.Array:
@@ -40,6 +45,28 @@ def label_weights(labels: jax.Array) -> jax.Array:
     return labels / jnp.maximum(labels.sum(axis=-1, keepdims=True), 1.0)
 
 
+def mixture_target(
+    category_probs: jax.Array,
+    category_weights: jax.Array,
+    mean: jax.Array,
+    sigma: jax.Array,
+    valid: jax.Array,
+) -> jax.Array:
+    """sum_c alpha_c G_c(t) with G_c a Gaussian over the video with peak 1.
+
+    alpha_c = w_c p_c, rescaled so that their sum is max p, without gradient: the target is never
+    above max p, which is low on a normal video. category_probs, category_weights, mean, sigma:
+    [B, C]; valid: [B, T] bool. Returns [B, T] in [0, 1].
+    """
+    alpha = category_weights * category_probs
+    total = jnp.maximum(alpha.sum(axis=-1, keepdims=True), 1e-12)
+    alpha = jax.lax.stop_gradient(alpha / total * category_probs.max(axis=-1, keepdims=True))
+    length = jnp.maximum(valid.sum(axis=-1), 1)
+    time = (jnp.arange(valid.shape[1]) + 0.5) / length[:, None]
+    distance = (time[:, :, None] - mean[:, None, :]) / sigma[:, None, :]
+    return jnp.einsum("btc,bc->bt", jnp.exp(-0.5 * distance**2), alpha)
+
+
 class CategoryInput(nnx.Module):
     """A projection of the input features for the category head alone: [B, T, D] -> [B, T, H].
 
@@ -55,6 +82,13 @@ class CategoryInput(nnx.Module):
         return jax.nn.gelu(self.norm(self.projection(features)))
 
 
+def _first_bias(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
+    """[2C], (normal, anomalous) of each category: softmax gives FIRST_PROBABILITY without input."""
+    del key
+    half = (math.log(FIRST_PROBABILITY) - math.log1p(-FIRST_PROBABILITY)) / 2
+    return jnp.tile(jnp.asarray([-half, half], dtype), shape[0] // 2)
+
+
 class CategoryHead(nnx.Module):
     """Coarse score, video vector, and p_c = softmax(z_c)[anomalous].
 
@@ -67,7 +101,9 @@ class CategoryHead(nnx.Module):
         self.maximum = maximum
         self.coarse_score = nnx.Linear(width, 1, use_bias=False, rngs=rngs)
         num_inputs = 2 * width if maximum else width
-        self.classifier = nnx.Linear(num_inputs, 2 * num_categories, rngs=rngs)
+        self.classifier = nnx.Linear(
+            num_inputs, 2 * num_categories, bias_init=_first_bias, rngs=rngs
+        )
 
     def __call__(self, x: jax.Array, valid: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """x: [B, T, H]; valid: [B, T] bool.
@@ -134,6 +170,11 @@ class CoreOutputs:
     weighted_prototypes: jax.Array
     category_feature: jax.Array
 
+    def mixture_target(self, valid: jax.Array) -> jax.Array:
+        """`mixture_target` of these outputs: [B, T]. valid: [B, T] bool."""
+        mean, sigma = self.mixture_mean, self.mixture_sigma
+        return mixture_target(self.category_probs, self.category_weights, mean, sigma, valid)
+
 
 class Core(nnx.Module):
     """What: soft categories of the video, their prototypes, and the context of a segment."""
@@ -193,12 +234,20 @@ class Core(nnx.Module):
         """Cross-attention between the categories and the segments, with residual and norm.
 
         queries: [B, Ts, H], segments to give a context; segments: [B, T, H], all of the video;
-        valid: [B, T]. Reading "video": Q = v over all valid segments, one context vector for the
-        video. Reading "segment": Q = x_t over the weighted prototypes. Returns [B, Ts, H].
+        valid: [B, T]. Returns [B, Ts, H].
+        """
+        asked = self.attended(queries, segments, valid, found)
+        return self.context_norm(queries + self.cross_attention(*asked))
+
+    def attended(
+        self, queries: jax.Array, segments: jax.Array, valid: jax.Array, found: CoreOutputs
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """What the cross-attention takes: queries, keys, and which keys count.
+
+        Reading "video": Q = v [B, 1, H] over all valid segments [B, T, H], one context vector for
+        the video. Reading "segment": Q = x_t [B, Ts, H] over the weighted prototypes [B, C, H].
         """
         if self.config.attention_query == "video":
-            context = self.cross_attention(found.category_feature[:, None], segments, valid)
-        else:
-            keys = found.weighted_prototypes
-            context = self.cross_attention(queries, keys, jnp.ones(keys.shape[:2], bool))
-        return self.context_norm(queries + context)
+            return found.category_feature[:, None], segments, valid
+        keys = found.weighted_prototypes
+        return queries, keys, jnp.ones(keys.shape[:2], bool)

@@ -102,6 +102,14 @@ class Attention(nnx.Module):
         mixed = masked_attention(query, key, value, valid, decay=self.decay)
         return self.output(mixed.reshape(queries.shape))
 
+    def weights(self, queries: jax.Array, sequence: jax.Array, valid: jax.Array) -> jax.Array:
+        """What each query takes from each segment, without decay: [B, heads, Tq, T], sums of 1."""
+        query = self.query(queries).reshape(*queries.shape[:2], self.num_heads, -1)
+        key = jnp.split(self.key_value(sequence), 2, axis=-1)[0]
+        key = key.reshape(*key.shape[:2], self.num_heads, -1)
+        logits = jnp.einsum("bqnd,btnd->bnqt", query, key) / np.sqrt(query.shape[-1])
+        return jax.nn.softmax(logits, where=valid[:, None, None])
+
     def of_one_query(self, query: jax.Array, sequence: jax.Array, valid: jax.Array) -> jax.Array:
         """The same for one query, without keys and values of every segment.
 

@@ -16,6 +16,7 @@ from refinevad_jax.metrics import bootstrap, names
 from refinevad_jax.metrics.names import Metric
 from refinevad_jax.report.page import write_html
 from refinevad_jax.report.tables import (
+    Block,
     commits,
     markdown_table,
     mean_and_deviation,
@@ -58,13 +59,25 @@ class LadderRow:
         return [metric.of(content) for content in self.contents]
 
 
-def write(folder: pathlib.Path, rows: Sequence[LadderRow], *, base: str, full: str) -> str:
-    """Writes ladder.md, ladder.csv and ladder.html into a folder. Returns the Markdown."""
+def write(
+    folder: pathlib.Path,
+    rows: Sequence[LadderRow],
+    *,
+    base: str,
+    full: str,
+    probes: Block | None = None,
+) -> str:
+    """Writes ladder.md, ladder.csv and ladder.html into a folder. Returns the Markdown.
+
+    probes: of the full row; None for a network without CORE.
+    """
     columns = _columns(rows, base=base, full=full)
     cells = [[cell(row) for cell in columns.values()] for row in rows]
     found, measured = verdicts(rows, full=full), facts(rows)
     lines = [*markdown_table(list(columns), cells), "", measured, NOTE, ""]
     text = "\n".join([*lines, *(f"- {verdict}" for verdict in found)]) + "\n"
+    if probes:
+        text += "\n" + probes.markdown()
     write_text(folder / "ladder.md", text)
     write_text(folder / "ladder.csv", csv_table(rows))
     write_html(
@@ -78,6 +91,7 @@ def write(folder: pathlib.Path, rows: Sequence[LadderRow], *, base: str, full: s
         verdicts=found,
         facts=measured,
         note=NOTE,
+        probes=probes,
     )
     return text
 

@@ -4,6 +4,7 @@ Which metrics a table shows, and under which title, is in `metrics.names`. The f
 content of metrics.json files; a missing key means a damaged file and raises KeyError.
 """
 
+import dataclasses
 import pathlib
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +23,31 @@ SAME = (
     "selection",
     "end_convention",
 )
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """A table with what it says: a part of a page.
+
+    Attributes:
+        title: its heading.
+        header: of the columns.
+        rows: cells, as many as columns.
+        note: what was measured and how, in sentences.
+        claims: what follows from the numbers, a line each.
+    """
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str
+    claims: Sequence[str]
+
+    def markdown(self) -> str:
+        """As Markdown, with a heading of the second level."""
+        table = markdown_table(self.header, self.rows)
+        claims = [f"- {claim}" for claim in self.claims]
+        return "\n".join([f"## {self.title}", "", *table, "", self.note, "", *claims]) + "\n"
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -82,7 +108,7 @@ def spread(values: Sequence[float | None]) -> str:
 def metric_rows(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The metrics of an evaluation: title, note, value, and the interval's ends or None.
 
-    The last rows are what position alone gives, for reference.
+    The last rows are what position alone gives, for reference, and the target of L_GMM.
     """
     rows = []
     for metric in names.shown_in(names.EVALUATION):
@@ -101,6 +127,11 @@ def metric_rows(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
         title = f"{names.titles()[key]}, position only"
         note, value = names.POSITION_NOTE, position.get(key)
         rows.append({"name": title, "note": note, "value": value, "low": None, "high": None})
+    target, key = metrics.get("mixture_target"), "single_video_auc"
+    if target:
+        title = f"{names.titles()[key]}, target of L_GMM"
+        row = {"name": title, "note": names.MIXTURE_NOTE, "value": target.get(key)}
+        rows.append(row | {"low": None, "high": None})
     return rows
 
 

@@ -77,27 +77,6 @@ def category_loss(category_logits: jax.Array, labels: jax.Array, present: jax.Ar
     return masked_mean(optax.sigmoid_binary_cross_entropy(logits, labels), present[:, None])
 
 
-def mixture_target(
-    category_probs: jax.Array,
-    category_weights: jax.Array,
-    mean: jax.Array,
-    sigma: jax.Array,
-    valid: jax.Array,
-) -> jax.Array:
-    """clip(sum_c alpha_c G_c(t), 0, 1) with G_c a Gaussian over the video with peak 1.
-
-    alpha_c = w_c p_c, rescaled so that max alpha = max p, without gradient. category_probs,
-    category_weights, mean, sigma: [B, C]; valid: [B, T] bool. Returns [B, T].
-    """
-    alpha = category_weights * category_probs
-    largest = jnp.maximum(alpha.max(axis=-1, keepdims=True), 1e-12)
-    alpha = jax.lax.stop_gradient(alpha / largest * category_probs.max(axis=-1, keepdims=True))
-    length = jnp.maximum(valid.sum(axis=-1), 1)
-    time = (jnp.arange(valid.shape[1]) + 0.5) / length[:, None]
-    distance = (time[:, :, None] - mean[:, None, :]) / sigma[:, None, :]
-    return jnp.clip(jnp.einsum("btc,bc->bt", jnp.exp(-0.5 * distance**2), alpha), 0.0, 1.0)
-
-
 def mixture_loss(scores: jax.Array, target: jax.Array, valid: jax.Array) -> jax.Array:
     """L_GMM: masked mean of (score - target)^2. scores, target, valid: [B, T]. Returns a scalar."""
     return masked_mean((scores - target) ** 2, valid)
@@ -188,13 +167,7 @@ def smoothing_term(
         return difference_loss(outputs.scores, valid)
     if outputs.core is None:
         return None
-    target = mixture_target(
-        outputs.core.category_probs,
-        outputs.core.category_weights,
-        outputs.core.mixture_mean,
-        outputs.core.mixture_sigma,
-        valid,
-    )
+    target = outputs.core.mixture_target(valid)
     return mixture_loss(outputs.scores, target, valid)
 
 

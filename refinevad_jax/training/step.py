@@ -119,8 +119,11 @@ def model_statistics(outputs: Outputs, labels: jax.Array, config: LossConfig) ->
     if outputs.core is not None:
         weights = outputs.core.category_weights
         entropy = -jnp.sum(weights * jnp.log(jnp.maximum(weights, 1e-12)), axis=-1)
+        target = outputs.core.mixture_target(valid).mean(axis=-1)
         found |= {
             "weight_entropy": entropy.mean(),
+            "mixture_target_normal": losses.masked_mean(target, ~anomalous),
+            "mixture_target_anomalous": losses.masked_mean(target, anomalous),
             "mixture_sigma": outputs.core.mixture_sigma.mean(),
             "mixture_mean_spread": outputs.core.mixture_mean.std(),
         }

@@ -19,6 +19,7 @@ from refinevad_jax.experiments import grid, ladder_rows
 from refinevad_jax.metrics import names
 from refinevad_jax.report import ladder_table
 from refinevad_jax.report.ladder_table import LadderRow
+from refinevad_jax.report.tables import Block
 from refinevad_jax.training import loop
 
 
@@ -145,8 +146,10 @@ def test_the_ladder_runs_resumes_and_writes_its_table(
         LadderRow(row.name, row.part, row.paper_auc, result.contents, result.drawn)
         for row, result in zip(rows, found, strict=True)
     ]
-    text = ladder_table.write(tmp_path, table, base="base", full="full")
+    probes = Block("What the parts do", ["probe"], [["gate < 1"]], "on val", ["level & low"])
+    text = ladder_table.write(tmp_path, table, base="base", full="full", probes=probes)
     assert "| base | " in text and "84.60 %" in text and "seeds 0, 1" in text
+    assert text.endswith(probes.markdown()) and "- level & low\n" in probes.markdown()
     with (tmp_path / "ladder.csv").open(encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
     assert [(line["row"], line["seed"]) for line in lines] == [
@@ -155,7 +158,8 @@ def test_the_ladder_runs_resumes_and_writes_its_table(
         ("full", "0"),
         ("full", "1"),
     ]
-    assert "Ablation ladder" in (tmp_path / "ladder.html").read_text(encoding="utf-8")
+    page = (tmp_path / "ladder.html").read_text(encoding="utf-8")
+    assert "Ablation ladder" in page and "gate &lt; 1" in page and "level &amp; low" in page
     for seed in (0, 1):
         stored = tmp_path / "full" / f"seed{seed}" / "eval" / "tiny-val-best" / "metrics.json"
         stored.write_text(json.dumps(json.loads(stored.read_text()) | {"truth_hash": "0" * 64}))

@@ -114,6 +114,7 @@ def test_position_alone_is_a_reference_beside_the_run() -> None:
     assert found["frame_auc"] != names.measured(arrays)["frame_auc"]
     content = measure(scored_split()) | PROTOCOL
     assert content["position_only"] == found
+    assert content["mixture_target"] is None  # these scores are not of a run with L_GMM
     rows = tables.metric_rows(content)[-len(found) :]
     assert [row["value"] for row in rows] == list(found.values())
     assert rows[0]["name"] == "frame AUC, position only"
@@ -135,5 +136,6 @@ def test_recall_is_that_of_the_operating_point_and_auc_inside_videos_has_an_inte
 def test_keys_are_unique_and_tables_known() -> None:
     keys = [metric.key for metric in names.METRICS]
     assert len(set(keys)) == len(keys)
-    known = {names.EVALUATION, names.SEEDS, names.RESULTS, names.VERDICTS, names.SELECTION}
+    known = {names.EVALUATION, names.SEEDS, names.RESULTS, names.VERDICTS, names.PROBES}
+    known |= {names.SELECTION}
     assert {table for metric in names.METRICS for table in metric.tables} == known

@@ -187,6 +187,34 @@ def test_one_query_needs_no_keys_and_values_of_every_segment() -> None:
     )
 
 
+def test_the_weights_of_attention_are_those_of_its_output() -> None:
+    rng = np.random.default_rng(0)
+    query, sequence = (rng.normal(size=(2, n, 16)).astype(np.float32) for n in (3, 5))
+    valid = np.arange(5)[None] < np.array([[5], [2]])
+
+    @jax.jit
+    def both() -> tuple[jax.Array, jax.Array, jax.Array]:
+        attention = Attention(16, 2, rngs=nnx.Rngs(0))
+        weights = attention.weights(query, sequence, valid)
+        value = jnp.split(attention.key_value(sequence), 2, axis=-1)[1].reshape(2, 5, 2, 8)
+        mixed = jnp.einsum("bnqt,btnd->bqnd", weights, value).reshape(query.shape)
+        return weights, attention.output(mixed), attention(query, sequence, valid)
+
+    weights, expected, found = both()
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(weights.sum(axis=-1), 1, rtol=1e-5)
+    assert not weights[1, :, :, 2:].any()
+
+
+def test_before_training_no_video_has_a_category_nor_a_place_for_it() -> None:
+    """L_GMM would else begin by raising the scores of normal videos."""
+    features, valid = bags([12, 5], 12)
+    found = make()(features, valid).core
+    assert found is not None
+    assert float(found.category_probs.max()) < 0.15
+    assert float(found.mixture_target(valid).mean()) < 0.05
+
+
 @pytest.mark.parametrize(("layer", "transposes"), [(Linear, 0), (nnx.Linear, 1)])
 def test_the_gradient_of_a_linear_layer_transposes_nothing(
     layer: type[nnx.Linear], transposes: int

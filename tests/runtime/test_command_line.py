@@ -167,6 +167,11 @@ def test_required_flags_that_are_missing_are_named() -> None:
             ["--workdir=w", "--stream", "--num_segments=0"],
             "--num_segments has no effect with --stream",
         ),
+        (
+            "refinevad_jax.evaluate",
+            ["--workdir=x", "--probes", "--stream"],
+            "--stream has no effect with --probes",
+        ),
         ("refinevad_jax.evaluate", ["--workdir=nowhere"], "nowhere"),
         ("refinevad_jax.evaluate", ["--num_segments=many"], "num_segments"),
         ("refinevad_jax.evaluate", ["surplus"], "surplus"),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ml_collections import ConfigDict
 
 from refinevad_jax import config as config_lib
-from refinevad_jax.model.core import CoreOutputs
+from refinevad_jax.model.core import CoreOutputs, mixture_target
 from refinevad_jax.model.refinevad import Outputs
 from refinevad_jax.training import losses
 from tests.conftest import ROOT
@@ -93,21 +93,21 @@ def test_category_loss_is_bce_of_the_anomalous_softmax() -> None:
 def test_mixture_target_by_hand() -> None:
     probs, weights = np.array([[0.8, 0.2]]), np.array([[0.6, 0.4]])
     mean, sigma = np.array([[0.125, 0.875]]), np.array([[0.1, 0.1]])
-    target = losses.mixture_target(probs, weights, mean, sigma, np.ones((1, 4), bool))
-    # alpha = (.48, .08), rescaled so that the largest is max p = .8: (.8, .1333); the segments'
-    # centres are .125 .375 .625 .875, and exp(-.5 (.25 / .1)^2) = .04394.
-    small = 0.8 * 0.08 / 0.48
-    expected = [0.8, 0.8 * 0.04394, small * 0.04394, small]
+    target = mixture_target(probs, weights, mean, sigma, np.ones((1, 4), bool))
+    # alpha = (.48, .08), rescaled so that their sum is max p = .8; the segments' centres are
+    # .125 .375 .625 .875, and exp(-.5 (.25 / .1)^2) = .04394.
+    large, small = 0.8 * 0.48 / 0.56, 0.8 * 0.08 / 0.56
+    expected = [large, large * 0.04394, small * 0.04394, small]
     np.testing.assert_allclose(target[0], expected, atol=1e-4)
 
 
 def test_mixture_target_of_a_normal_video_is_near_zero_and_weights_get_no_gradient() -> None:
     args = (np.full((1, 3), 1e-3), np.full((1, 3), 1 / 3), np.full((1, 3), 0.5))
     sigma, valid = np.full((1, 3), 0.5), np.ones((1, 8), bool)
-    assert float(losses.mixture_target(*args, sigma, valid).max()) < 0.01
+    assert float(mixture_target(*args, sigma, valid).max()) <= 1e-3
 
     def total(probs: jax.Array) -> jax.Array:
-        return losses.mixture_target(probs, *args[1:], sigma, valid).sum()
+        return mixture_target(probs, *args[1:], sigma, valid).sum()
 
     assert not np.asarray(jax.grad(total)(args[0])).any()
 
@@ -123,7 +123,7 @@ def empty_losses() -> dict[str, jax.Array]:
     scores, none = np.full((2, 4), 0.7), np.zeros(2, bool)
     top = losses.top_k_mean(scores, NOTHING, k=losses.top_k_count(NOTHING.sum(-1), 16))
     categories = np.full((2, 3), 0.5)
-    target = losses.mixture_target(categories, categories, categories, categories, NOTHING)
+    target = mixture_target(categories, categories, categories, categories, NOTHING)
     return {
         "ranking": losses.ranking_loss(top, none, none),
         "bce": losses.bce_mil_loss(top, none, none),
@@ -154,7 +154,7 @@ def test_padding_changes_no_loss() -> None:
     @jax.jit
     def all_losses(scores: jax.Array, valid: jax.Array) -> list[jax.Array]:
         k = losses.top_k_count(valid.sum(-1), 2)
-        target = losses.mixture_target(categories, categories, categories, categories, valid)
+        target = mixture_target(categories, categories, categories, categories, valid)
         return [
             losses.top_k_mean(scores, valid, k=k),
             losses.softmax_mean(scores, scores, valid),
