@@ -13,6 +13,7 @@ of folds overlap, so the deviation of a mean is more than that over the root of 
 import copy
 import itertools
 import pathlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from absl import flags
@@ -28,23 +29,18 @@ CACHE = command_line.cache_flag()
 def main() -> None:
     """Runs the folds and writes the table."""
     from refinevad_jax import config
-    from refinevad_jax.data.bags import dataset_dir, read_info
+    from refinevad_jax.data.bags import read_info
     from refinevad_jax.experiments import grid, ladder_rows
     from refinevad_jax.files.staged import write_text
-    from refinevad_jax.metrics import names
-    from refinevad_jax.report.tables import markdown_table, spread
     from refinevad_jax.runtime.compiler import enable_cache
 
     settings = CONFIG.value
     config.validate(settings)
+    folds = folds_of(settings.data.data_dir, settings.data.dataset)
+    info = read_info(settings.data.data_dir, folds[0])
+    only = ROWS.value or [ladder_rows.FULL]
+    rows = ladder_rows.ladder(settings, [one.name for one in info.modalities], only)
     enable_cache(CACHE.value)
-    data_dir, name = settings.data.data_dir, settings.data.dataset
-    every = (f"{name}_{fold}" for fold in itertools.count())
-    folds = list(itertools.takewhile(lambda fold: dataset_dir(data_dir, fold).is_dir(), every))
-    info = read_info(data_dir, folds[0] if folds else f"{name}_0")  # says what is missing
-    rows = ladder_rows.ladder(
-        settings, [one.name for one in info.modalities], ROWS.value or ["full"]
-    )
     contents: dict[str, list[dict[str, Any]]] = {row.name: [] for row in rows}
     for fold in folds:
         own = copy.deepcopy(settings)
@@ -52,16 +48,45 @@ def main() -> None:
         found = grid.run_rows(own, rows, pathlib.Path(WORKDIR.value) / fold, split="test")
         for row, result in zip(rows, found, strict=True):
             contents[row.name] += result.contents
+    text = table(contents)
+    write_text(pathlib.Path(WORKDIR.value) / "folds.md", text)
+    print(f"\n{text}", end="")
+
+
+def folds_of(data_dir: str, name: str) -> list[str]:
+    """The data sets NAME_0, NAME_1, ... that there are.
+
+    Raises UserError if there is none.
+    """
+    from refinevad_jax.data.bags import dataset_dir, read_info
+
+    every = (f"{name}_{fold}" for fold in itertools.count())
+    found = list(itertools.takewhile(lambda fold: dataset_dir(data_dir, fold).is_dir(), every))
+    if not found:
+        read_info(data_dir, f"{name}_0")  # says what is missing
+    return found
+
+
+def table(contents: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """Markdown: a line per row, mean and deviation over metrics.json of all folds and seeds."""
+    from refinevad_jax.metrics import names
+    from refinevad_jax.report.tables import commits, markdown_table, spread
+
     shown = names.shown_in(names.RESULTS)
     cells = [
         [row, *(spread([metric.of(content) for content in found]) for metric in shown)]
         for row, found in contents.items()
     ]
+    every = [content for found in contents.values() for content in found]
+    folds, seeds = ({content[key] for content in every} for key in ("dataset", "seed"))
+    note = (
+        f"{len(folds)} folds ({min(folds)} to {max(folds)}), split {every[0]['split']}, seeds "
+        f"{', '.join(map(str, sorted(seeds)))}; mean ± standard deviation over folds and seeds; "
+        f"checkpoint {every[0]['step_chosen_as']} by {every[0]['selection']}; trained by commit "
+        f"{commits(every)}."
+    )
     lines = markdown_table(["row", *(metric.title for metric in shown)], cells)
-    lines += ["", f"{name}, {len(folds)} folds, split test, {settings.num_seeds} seeds each."]
-    text = "\n".join(lines) + "\n"
-    write_text(pathlib.Path(WORKDIR.value) / "folds.md", text)
-    print(f"\n{text}", end="")
+    return "\n".join([*lines, "", note]) + "\n"
 
 
 if __name__ == "__main__":
