@@ -11,13 +11,12 @@ of folds overlap, so the deviation of a mean is more than that over the root of 
 """
 
 import copy
-import itertools
 import pathlib
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from absl import flags
 
+from benchmarks.fold_table import folds_of, table
 from refinevad_jax.runtime import command_line
 
 CONFIG = command_line.config_flag()
@@ -51,42 +50,6 @@ def main() -> None:
     text = table(contents)
     write_text(pathlib.Path(WORKDIR.value) / "folds.md", text)
     print(f"\n{text}", end="")
-
-
-def folds_of(data_dir: str, name: str) -> list[str]:
-    """The data sets NAME_0, NAME_1, ... that there are.
-
-    Raises UserError if there is none.
-    """
-    from refinevad_jax.data.bags import dataset_dir, read_info
-
-    every = (f"{name}_{fold}" for fold in itertools.count())
-    found = list(itertools.takewhile(lambda fold: dataset_dir(data_dir, fold).is_dir(), every))
-    if not found:
-        read_info(data_dir, f"{name}_0")  # says what is missing
-    return found
-
-
-def table(contents: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """Markdown: a line per row, mean and deviation over metrics.json of all folds and seeds."""
-    from refinevad_jax.metrics import names
-    from refinevad_jax.report.tables import commits, markdown_table, spread
-
-    shown = names.shown_in(names.RESULTS)
-    cells = [
-        [row, *(spread([metric.of(content) for content in found]) for metric in shown)]
-        for row, found in contents.items()
-    ]
-    every = [content for found in contents.values() for content in found]
-    folds, seeds = ({content[key] for content in every} for key in ("dataset", "seed"))
-    note = (
-        f"{len(folds)} folds ({min(folds)} to {max(folds)}), split {every[0]['split']}, seeds "
-        f"{', '.join(map(str, sorted(seeds)))}; mean ± standard deviation over folds and seeds; "
-        f"checkpoint {every[0]['step_chosen_as']} by {every[0]['selection']}; trained by commit "
-        f"{commits(every)}."
-    )
-    lines = markdown_table(["row", *(metric.title for metric in shown)], cells)
-    return "\n".join([*lines, "", note]) + "\n"
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.proposal_categories import RULES, held_out_of, located, proposals
+from benchmarks.named_proposals import RULES, held_out_of, located, proposals
 from refinevad_jax import config as config_lib
 from refinevad_jax.data.bags import Bag, BagsInfo, Modality
 from refinevad_jax.data.taxonomy import Taxonomy

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.folds import folds_of, table
+from benchmarks.fold_table import folds_of, table
 from refinevad_jax.data.bags import dataset_dir
 from refinevad_jax.errors import UserError
 
