@@ -1,4 +1,4 @@
-"""The reader of a small file of real bags: what `benchmarks.small_sets` packages."""
+"""Readers of small files of real bags: what `benchmarks.small_sets` packages."""
 
 import functools
 import pathlib
@@ -6,14 +6,17 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from data_prep.catalogue import ped2
 from data_prep.dataset.videos import Span, Video
 from refinevad_jax.data.bags import BagsInfo, Modality
 from refinevad_jax.data.taxonomy import Taxonomy
+from refinevad_jax.encoders.encoder import NAMES
 from refinevad_jax.files.hashes import file_sha256
 from refinevad_jax.metrics.truth import truth_runs
 
 FRAMES_PER_SEGMENT = 16
 ECG_FPS = 8.0  # 16 frames are then the two seconds of a segment
+PED2_FOLDS = 10  # five times two halves
 
 
 def read_mitbih(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> tuple[BagsInfo, list[Video]]:
@@ -54,6 +57,59 @@ def read_mitbih(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> tuple[Bags
             "source": "small_sets",
             "set": "mitbih",
             "taxonomy": taxonomy.to_dict(),
+            "files": {path.name: file_sha256(path)},
+        },
+    )
+    return info, videos
+
+
+def read_ped2(
+    path: pathlib.Path, arrays: dict[str, np.ndarray], fold: int
+) -> tuple[BagsInfo, list[Video]]:
+    """Metadata and videos of UCSD Ped2 for one of PED2_FOLDS folds, `ped2_FOLD`.
+
+    Its own split trains on normal videos alone. Here the videos of either kind are cut at random
+    into two halves, five times over: folds 2 r and 2 r + 1 train on one half of cut r and test on
+    the other. Raises KeyError for an array that is not there.
+    """
+    names = arrays["video_name"].tolist()
+    rows, frames = arrays["snippet_offsets"], arrays["frame_offsets"]
+    rng = np.random.default_rng([fold // 2, 0x9ED2])
+    kinds = [
+        [name for name in sorted(names) if name.startswith(kind)] for kind in ("test", "train")
+    ]
+    trained = {name for kind in kinds for name in rng.permutation(kind)[fold % 2 :: 2].tolist()}
+    (category,) = ped2.TAXONOMY.categories
+    videos = []
+    for i, name in enumerate(names):
+        truth = arrays["frame_labels"][frames[i] : frames[i + 1]]
+        split = "train" if name in trained else "test"
+        videos.append(
+            Video(
+                video_id=name,
+                split=split,
+                label=category if truth.any() else ped2.TAXONOMY.normal[0],
+                load_features=functools.partial(
+                    np.expand_dims, arrays["features"][rows[i] : rows[i + 1]], 0
+                ),
+                source=str(path),
+                num_frames=len(truth),
+                spans=None
+                if split == "train"
+                else tuple(Span(start, end, category) for start, end in truth_runs(truth).tolist()),
+            )
+        )
+    info = BagsInfo(
+        name=f"ped2_{fold}",
+        taxonomy=ped2.TAXONOMY,
+        modalities=(Modality("visual", arrays["features"].shape[1]),),
+        frames_per_segment=FRAMES_PER_SEGMENT,
+        encoder=NAMES["i3d"],
+        source=f"UCSD Ped2, fold {fold} of {PED2_FOLDS}",
+        provenance={
+            "source": "small_sets",
+            "set": "ped2",
+            "fold": fold,
             "files": {path.name: file_sha256(path)},
         },
     )

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from data_prep.dataset.videos import Span
-from data_prep.simulation.actors import LIGHT_SCALE
+from data_prep.simulation.actors import LIGHT_SCALE, Actor
 from data_prep.simulation.stories import STORIES, bystanders
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
@@ -101,14 +101,27 @@ def _plan(split: str, index: int, seed: tuple[int, int]) -> Clip:
     return Clip(f"{split}_{index:03d}", split, label, scene, night, num_frames, spans, (*seed, 1))
 
 
-def render(clip: Clip) -> Iterator[np.ndarray]:
-    """The frames of a clip: [240, 320, 3] uint8 each."""
+def _stage(
+    clip: Clip,
+) -> tuple[np.random.Generator, Image.Image, list[Actor], list[str]]:
+    """The generator as it is then, the empty scene, and bystanders with what they do."""
     rng = np.random.default_rng(clip.seed)
     floor, roads, horizon = SCENES[clip.scene]
     background = _background(rng, clip.scene, horizon)
-    actors = bystanders(rng, floor, roads=roads and clip.label != "collision")
+    actors, doing = bystanders(rng, floor, roads=roads and clip.label != "collision")
+    return rng, background, actors, doing
+
+
+def bystanders_do(clip: Clip) -> list[str]:
+    """What people and vehicles of any day do in a clip, see `stories.bystanders`."""
+    return _stage(clip)[3]
+
+
+def render(clip: Clip) -> Iterator[np.ndarray]:
+    """The frames of a clip: [240, 320, 3] uint8 each."""
+    rng, background, actors, _ = _stage(clip)
     for span in clip.spans:
-        actors += STORIES[clip.label](rng, span.start, span.end, floor)
+        actors += STORIES[clip.label](rng, span.start, span.end, SCENES[clip.scene][0])
     ambient, lamps = _lighting(rng, clip.night)
     noise = rng.normal(scale=9.0 if clip.night else 4.0, size=(HEIGHT + 40, WIDTH + 40, 3))
     for frame in range(clip.num_frames):

@@ -77,21 +77,29 @@ def road_drive(rng: Random, y: float, facing: int) -> Callable[[int], Drive]:
     return drive
 
 
-def bystanders(rng: Random, floor: tuple[float, float], *, roads: bool) -> list[Actor]:
-    """People and vehicles of any day: walking, talking, running at times, driving."""
-    actors = []
+def bystanders(
+    rng: Random, floor: tuple[float, float], *, roads: bool
+) -> tuple[list[Actor], list[str]]:
+    """People and vehicles of any day: walking, talking, running at times, driving.
+
+    Returns them, and what they do: "walk", "run", "talk" (two people) or "drive", once each.
+    """
+    actors, doing = [], []
     for _ in range(rng.integers(1, 4)):
         hurried = rng.random() < 0.2
         y = float(rng.uniform(*floor))
         actors.append(some_person(rng, walk(rng, y, speed=3.2 if hurried else None)))
+        doing.append("run" if hurried else "walk")
     if rng.random() < 0.5:
         x, y = float(rng.uniform(60, 260)), float(rng.uniform(*floor))
         actors += [some_person(rng, stand(rng, x + dx, y)) for dx in (-14, 14)]
+        doing.append("talk")
     if roads:
         for y, facing in ((118.0, -1), (146.0, 1)):
             if rng.random() < 0.7:
                 actors.append(vehicle(some_look(rng, 120), road_drive(rng, y, facing)))
-    return actors
+                doing.append("drive")
+    return actors, list(dict.fromkeys(doing))
 
 
 def _joined(start: int, end: int, before: Walk, during: Walk, after: MaybeWalk) -> MaybeWalk:

@@ -33,6 +33,7 @@ from refinevad_jax.metrics.videos import category_average_precisions, mean_of_de
 from refinevad_jax.runs.scoring_rule import FALSE_ALARM_RATES
 
 NO_CATEGORY = np.zeros(0)  # evidence
+HIGH_IOU = 0.3  # from here on a mean is "high"
 
 
 def measure(
@@ -324,11 +325,12 @@ def _joined(rows: Iterable[np.ndarray]) -> Detections:
 
 
 def _with_mean(values: np.ndarray) -> Any:
-    """[5] as {"at": [...], "mean": ...}; [C, 5] as a list of those."""
+    """[5] as {"at": [...], "mean": ..., "high": that from HIGH_IOU on}; [C, 5]: a list of those."""
     if values.ndim == 2:
         return [_with_mean(row) for row in values]
-    mean = float(values.mean()) if not np.isnan(values).any() else math.nan
-    return {"at": values.tolist(), "mean": mean}
+    # A mean is nan if one of its values is.
+    high = values[np.array(IOU_THRESHOLDS) >= HIGH_IOU]
+    return {"at": values.tolist(), "mean": float(values.mean()), "high": float(high.mean())}
 
 
 def intervals(arrays: SplitArrays) -> dict[str, dict[str, float]]:

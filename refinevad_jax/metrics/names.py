@@ -23,6 +23,7 @@ VIDEO = "video"  # video-level labels and scores
 CATEGORY = "category"  # video-level labels and category probabilities
 LOCALIZATION = "localization"  # events: evaluation/numbers.py computes these apart
 PROPOSALS_MAP = "localization.proposals.anomaly.mean"
+PROPOSALS_MAP_HIGH = "localization.proposals.anomaly.high"  # IoU 0.3 to 0.5 alone
 # The tables, in addition to metrics.json.
 EVALUATION = "evaluation"  # printed by an evaluation, report.html and compare.html
 SEEDS = "seeds"  # mean and deviation over the seeds of a run
@@ -236,6 +237,14 @@ METRICS = (
         LOCALIZATION,
         None,
         (RESULTS, VERDICTS),
+    ),
+    Metric(
+        PROPOSALS_MAP_HIGH,
+        "mAP@IoU 0.3 to 0.5",
+        "by proposals, mean over the anomaly categories; what raises an AUC often lowers it",
+        LOCALIZATION,
+        None,
+        (EVALUATION, SEEDS, RESULTS),
     ),
 )
 # Those that are also given for a score that knows a frame's place in its video and nothing else,

@@ -30,8 +30,8 @@ NOTE = (
     "with the pooled deviation of the seeds of both rows. With one seed per row the interval "
     "covers videos only. It is not corrected for the number of comparisons: about one in twenty "
     "without any effect seems to have one. mAP@IoU is that of proposals, mean over IoU 0.1 to 0.5 "
-    "and the anomaly categories. The paper's column is its own ablation on features that have not "
-    "been published: only the order of rows can be compared."
+    "(or 0.3 to 0.5) and the anomaly categories. The paper's column is its own ablation on "
+    "features that have not been published: only the order of rows can be compared."
 )
 
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from benchmarks.small_set_bags import read_mitbih, spans
+from benchmarks.small_set_bags import PED2_FOLDS, read_mitbih, read_ped2, spans
 from data_prep.dataset.videos import Span
 from data_prep.dataset.write import write_dataset
 from refinevad_jax.files.arrays import load_packed
@@ -58,6 +58,36 @@ def test_the_real_set(shared_data, tmp_path):
     splits = [video.split for video in videos]
     assert [splits.count(split) for split in ("train", "val", "test")] == [308, 168, 140]
     assert write_dataset(str(tmp_path), info, videos).is_dir()
+
+
+def test_every_video_of_ped2_is_tested_on_in_one_of_two_folds(tmp_path):
+    names = [f"test{i:02d}" for i in range(1, 5)] + [f"train{i:02d}" for i in range(1, 5)]
+    truth = np.zeros((8, 40), bool)
+    truth[:4, 10:20] = True
+    path = tmp_path / "ped2.npz"
+    np.savez(
+        path,
+        video_name=np.array(names),
+        features=np.repeat(np.arange(8, dtype=np.float16), 2)[:, None],
+        snippet_offsets=np.arange(0, 17, 2),
+        frame_labels=truth.ravel(),
+        frame_offsets=np.arange(0, 321, 40),
+    )
+    folds = [read_ped2(path, load_packed(path), fold) for fold in range(PED2_FOLDS)]
+    assert [info.name for info, _ in folds[:2]] == ["ped2_0", "ped2_1"]
+    tested = [{v.video_id for v in videos if v.split == "test"} for _, videos in folds]
+    for one, other in zip(tested[::2], tested[1::2], strict=True):
+        assert one | other == set(names) and not one & other
+        assert sum(name.startswith("test") for name in one) == 2
+    assert len({frozenset(one) for one in tested}) > 2
+    for video in folds[0][1]:
+        anomalous = video.video_id.startswith("test")
+        assert video.label == ("Abnormal" if anomalous else "Normal") and video.num_frames == 40
+        if video.split == "test":
+            assert video.spans == ((Span(10, 20, "Abnormal"),) if anomalous else ())
+        else:
+            assert video.spans is None
+        assert (video.load_features() == names.index(video.video_id)).all()
 
 
 def test_another_file_is_one_line(tmp_path):

@@ -47,6 +47,7 @@ def test_perfect_detectors_reach_the_ceilings_of_the_published_rule_and_all_of_o
     assert found["legacy"]["legacy"]["mean"] == pytest.approx(13 / 14)
     assert found["legacy"]["anomaly"]["mean"] == pytest.approx(1)
     assert found["proposals"]["anomaly"]["mean"] == pytest.approx(1)
+    assert found["proposals"]["anomaly"]["high"] == pytest.approx(1)
     assert found["proposals"]["legacy"]["mean"] == pytest.approx(13 / 14)
     assert found["proposals"]["class_agnostic"]["mean"] == pytest.approx(1)
 

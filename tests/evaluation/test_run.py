@@ -100,6 +100,7 @@ def test_every_number_of_the_field_stands_in_the_file(result: pathlib.Path) -> N
         assert len(found["per_category"]) == 3
         for convention in ("legacy", "anomaly", "anomaly_interpolated", "class_agnostic"):
             assert found[convention]["mean"] == pytest.approx(np.mean(found[convention]["at"]))
+            assert found[convention]["high"] == pytest.approx(np.mean(found[convention]["at"][2:]))
         # On this taxonomy, as on UCF-Crime, the column for normal has no truth.
         assert found["legacy"]["mean"] in (0, pytest.approx(0.75 * found["anomaly"]["mean"]))
 

@@ -49,7 +49,7 @@ def test_truth_to_the_frame(label: str, monkeypatch: pytest.MonkeyPatch) -> None
     Differences to the same clip without its story's second half would also move in calm stretches,
     so the motion energy is compared: inside against before.
     """
-    monkeypatch.setattr(simulation_video, "bystanders", lambda *_, **__: [])
+    monkeypatch.setattr(simulation_video, "bystanders", lambda *_, **__: ([], []))
     frames = np.stack(list(render(short_clip(label)))).astype(np.float32)
     assert frames.shape == (60, 240, 320, 3)
     smooth = frames.reshape(60, 30, 8, 40, 8, 3).mean(axis=(2, 4))
