@@ -67,8 +67,8 @@ def fit(features: np.ndarray, anomalous: np.ndarray, strength: float) -> Any:
 
     kept = np.ones(features.shape[:2], bool)
     labels = np.broadcast_to(anomalous[:, None], kept.shape)
+    model = LogisticRegression(C=strength, max_iter=MAX_STEPS, warm_start=True)
     for left in reversed(range(ROUNDS)):
-        model = LogisticRegression(C=strength, max_iter=MAX_STEPS)
         model.fit(features[kept], labels[kept])
         if left:
             found = logits(model, features)

@@ -39,6 +39,27 @@ def resampled(bags: Sequence[Bag], num_segments: int) -> np.ndarray:
     return np.stack(rows)
 
 
+def as_split(
+    info: BagsInfo,
+    bags: list[Bag],
+    scores: np.ndarray,
+    video_scores: np.ndarray | None = None,
+    category_probs: np.ndarray | None = None,
+) -> ScoredSplit:
+    """What `evaluate` makes its numbers of, for scores [V, T] spread evenly over the frames.
+
+    video_scores: [V], and category_probs: [V, C], for the numbers that need them.
+    """
+    none = np.zeros(0)
+    videos = np.zeros(len(bags)) if video_scores is None else video_scores
+    probs = np.zeros((len(bags), 0)) if category_probs is None else category_probs
+    results = [
+        VideoScores(row, float(video), own, none, none)
+        for row, video, own in zip(scores, videos, probs, strict=True)
+    ]
+    return ScoredSplit(info, bags, results, resampled=True)
+
+
 def numbers(
     info: BagsInfo,
     bags: list[Bag],
@@ -48,16 +69,11 @@ def numbers(
 ) -> dict[str, float]:
     """Every number of a system, by key; NaN if it is not defined.
 
-    scores: [V, T] in [0, 1], spread evenly over the frames; video_scores: [V]; category_probs:
-    [V, C]. mAP is that of our proposals: "map", the mean over IoU 0.1 to 0.5 and the anomaly
-    categories, with the values at each IoU; and the same without categories, place alone.
+    scores: [V, T] in [0, 1]; the others as for `as_split`. mAP is that of our proposals: "map", the
+    mean over IoU 0.1 to 0.5 and the anomaly categories, with the values at each IoU; and the same
+    without categories, place alone.
     """
-    none = np.zeros(0)
-    results = [
-        VideoScores(row, float(video), probs, none, none)
-        for row, video, probs in zip(scores, video_scores, category_probs, strict=True)
-    ]
-    split = ScoredSplit(info, bags, results, resampled=True)
+    split = as_split(info, bags, scores, video_scores, category_probs)
     found = dict(measured(split.arrays))
     localized = mean_average_precisions(split, "proposals")
     # Spans without a category leave place alone.

@@ -9,19 +9,18 @@ scoring. V videos, T bins, C categories, D channels.
 import dataclasses
 import importlib
 import importlib.util
-import time
+from typing import Any
 
 import numpy as np
 from absl import flags
 
 from benchmarks.linear_mil import category_probs
-from benchmarks.peer_numbers import COLUMNS, numbers, report, resampled
+from benchmarks.peer_numbers import COLUMNS, as_split, numbers, report, resampled
 from refinevad_jax.data.bags import Bag, BagsInfo, read_info, read_split
 from refinevad_jax.data.batches import check_both_kinds
 from refinevad_jax.data.hold_out import faults, hold_out
 from refinevad_jax.errors import UserError
-from refinevad_jax.evaluation.scored_split import ScoredSplit
-from refinevad_jax.evaluation.scoring import VideoScores, top_k_mean
+from refinevad_jax.evaluation.scoring import top_k_mean
 from refinevad_jax.metrics.frames import rank
 
 flags.disclaim_key_flags()  # they belong to the command
@@ -34,7 +33,7 @@ def data_flags() -> None:
     """The flags of every command here: which bags, and how they are read."""
     flags.DEFINE_string("data_dir", "data", "Where data sets were packaged.")
     flags.DEFINE_string("dataset", "ucf_text", "Name of the data set.")
-    flags.DEFINE_string("split", "val", "Split with frame truth, which is reported.")
+    flags.DEFINE_list("split", "val", "Splits with frame truth, which are reported.")
     flags.DEFINE_integer("num_segments", 32, "Bins of every video.", lower_bound=2)
 
 
@@ -50,18 +49,35 @@ def training_flags(steps: int) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
+class Task:
+    """What the flags of these names say; no seeds and steps for what is not trained in steps."""
+
+    data_dir: str
+    dataset: str
+    split: list[str]
+    num_segments: int = 32
+    selection_split: str = ""
+    seeds: int = 0
+    steps: int = 0
+
+    @classmethod
+    def of_flags(cls) -> "Task":
+        """As the command was called."""
+        names = [field.name for field in dataclasses.fields(cls) if field.name in flags.FLAGS]
+        return cls(**{name: getattr(flags.FLAGS, name) for name in names})
+
+    def read(self, split: str) -> "Videos":
+        """A split of the data set."""
+        bags = read_split(self.data_dir, self.dataset, split)
+        return Videos(bags, resampled(bags, self.num_segments))
+
+
+@dataclasses.dataclass(frozen=True)
 class Videos:
     """A list of videos in bins: features [V, T, D] float32."""
 
     bags: list[Bag]
     features: np.ndarray
-
-    @classmethod
-    def read(cls, split: str) -> "Videos":
-        """A split of the data set that the flags name."""
-        values = flags.FLAGS
-        bags = read_split(values.data_dir, values.dataset, split)
-        return cls(bags, resampled(bags, values.num_segments))
 
     @property
     def labels(self) -> np.ndarray:
@@ -79,60 +95,63 @@ class Videos:
         return Videos(bags, self.features[chosen])
 
 
-def read_reported() -> tuple[BagsInfo, Videos, Videos]:
-    """Description of the data set, its training videos and those that are reported.
+def read_reported(task: Task) -> tuple[BagsInfo, Videos, dict[str, Videos]]:
+    """Description of the data set, its training videos, and those of the reported splits by name.
 
-    Raises UserError if training videos are of one kind, or the split has no frame truth.
+    Raises UserError if training videos are of one kind, or a split has no frame truth.
     """
-    values = flags.FLAGS
-    info = read_info(values.data_dir, values.dataset)
-    train, held = Videos.read("train"), Videos.read(values.split)
+    info = read_info(task.data_dir, task.dataset)
+    train, held = task.read("train"), {name: task.read(name) for name in task.split}
+    if not held:
+        raise UserError("--split: name at least one split, as --split=val")
     check_both_kinds(train.bags)
-    if not any(bag.has_truth for bag in held.bags):
-        raise UserError(f"--split={values.split}: no video of it has frame truth")
+    for name, videos in held.items():
+        if not any(bag.has_truth for bag in videos.bags):
+            raise UserError(f"--split={name}: no video of it has frame truth")
     return info, train, held
 
 
-def run_system(name: str, module: str) -> None:
-    """Trains the seeds of a system one after the other and prints the table.
+def run_system(name: str, module: str, task: Task) -> str:
+    """Trains the seeds of a system one after the other, prints each, and returns the table.
 
     module: of this package, with a class Network as `peer_training.Peer` asks.
     """
-    values = flags.FLAGS
+    if task.selection_split == "test":
+        raise UserError("--selection_split=test: nothing is chosen on the test split")
     if importlib.util.find_spec("torch") is None:
         raise UserError(f"{name} is written in PyTorch; pip install torch")
-    if values.selection_split == "test":
-        raise UserError("--selection_split=test: nothing is chosen on the test split")
-    info, train, held = read_reported()
-    selection = None
-    if values.selection_split != "train":
-        same = values.selection_split == values.split
-        selection = held if same else Videos.read(values.selection_split)
-        check_both_kinds(selection.bags)
-    probs = category_probs(train.features, train.labels, held.features)
-    rows: dict[str, list[dict[str, float]]] = {BY_LABELS: []}
-    if selection is held:
-        rows[BY_FRAMES] = []
-    for seed in range(values.seeds):
-        start = time.perf_counter()
-        trained, chosen_on = (train, selection) if selection else _hold_out(train, seed)
-        for rule, (step, scores) in _best(module, trained, chosen_on, held, info, seed).items():
-            found = numbers(info, held.bags, scores, _video_scores(scores), probs)
-            rows[rule].append({**found, "step": step})
-            words = ", ".join(f"{title} {found[key]:.3f}" for key, title in COLUMNS.items())
-            print(f"seed {seed}, {rule}, step {step}: {words}", flush=True)
-        print(f"seed {seed}: {time.perf_counter() - start:.0f} s", flush=True)
-    settings = {
-        key: getattr(values, key)
-        for key in ("dataset", "split", "selection_split", "num_segments", "seeds", "steps")
+    info, train, held = read_reported(task)
+    selection = None if task.selection_split == "train" else _selection(task, held)
+    probs = {
+        split: category_probs(train.features, train.labels, videos.features)
+        for split, videos in held.items()
     }
-    crops = held.bags[0].features.shape[0]
-    print(
-        f"\n{name}, {info.name} {values.split!r}, {values.num_segments} bins, {values.seeds} seeds "
-        f"of {values.steps} steps, step chosen on {values.selection_split!r}, mean ± deviation; "
-        f"categories by logistic regression{f'; the first of {crops} crops' if crops > 1 else ''}\n"
+    rows: dict[str, list[dict[str, float]]] = {}
+    for seed in range(task.seeds):
+        trained, chosen_on = (train, selection) if selection else _hold_out(train, seed)
+        network = importlib.import_module(f"benchmarks.{module}").Network
+        best = _best(network, info, trained, chosen_on, held, seed, task.steps)
+        for (split, rule), (step, scores) in best.items():
+            found = numbers(info, held[split].bags, scores, _video_scores(scores), probs[split])
+            rows.setdefault(f"{split}, {rule}", []).append({**found, "step": step})
+            words = ", ".join(f"{title} {found[key]:.3f}" for key, title in COLUMNS.items())
+            print(f"seed {seed}, {split}, {rule}, step {step}: {words}", flush=True)
+    title = (
+        f"\n{name}, {info.name}, {task.num_segments} bins, {task.seeds} seeds of {task.steps} "
+        f"steps, step chosen on {task.selection_split!r}, mean ± deviation; categories by "
+        "logistic regression\n\n"
     )
-    print(report(name, rows, {"system": name, **settings}))
+    settings = dataclasses.asdict(task) | {"system": name}
+    del settings["data_dir"]  # a path of one machine
+    return title + report(name, rows, settings)
+
+
+def _selection(task: Task, held: dict[str, Videos]) -> Videos:
+    """The videos that choose the step; if they are reported too, the same object."""
+    name = task.selection_split
+    found = held[name] if name in held else task.read(name)
+    check_both_kinds(found.bags)
+    return found
 
 
 def _hold_out(train: Videos, seed: int) -> tuple[Videos, Videos]:
@@ -153,27 +172,35 @@ def _video_scores(scores: np.ndarray) -> np.ndarray:
 
 
 def _best(
-    module: str, train: Videos, selection: Videos, held: Videos, info: BagsInfo, seed: int
-) -> dict[str, tuple[int, np.ndarray]]:
-    """By rule, the step that it chooses and the scores [V, T] of the held videos there."""
+    network: Any,
+    info: BagsInfo,
+    train: Videos,
+    selection: Videos,
+    held: dict[str, Videos],
+    seed: int,
+    steps: int,
+) -> dict[tuple[str, str], tuple[int, np.ndarray]]:
+    """By split and rule, the step that the rule chooses and the scores [V, T] of the split there.
+
+    The rule by frame AUC is that of a split which is also the selection.
+    """
     from benchmarks.peer_training import looks
 
-    network = importlib.import_module(f"benchmarks.{module}").Network
-    best: dict[str, tuple[float, int, np.ndarray]] = {}
-    anomalous = selection.anomalous
-    for step, score in looks(network, train.features, train.labels, flags.FLAGS.steps, seed):
-        found = score(selection.features)
-        values = {BY_LABELS: rank(anomalous, _video_scores(found)).roc_auc()}
-        if selection is held:
-            values[BY_FRAMES] = _frame_auc(info, held.bags, found)
-        for rule, value in values.items():
-            if rule not in best or value >= best[rule][0]:
-                scores = found if selection is held else score(held.features)
-                best[rule] = value, step, scores
-    return {rule: (step, scores) for rule, (_, step, scores) in best.items()}
-
-
-def _frame_auc(info: BagsInfo, bags: list[Bag], scores: np.ndarray) -> float:
-    none = np.zeros(0)
-    results = [VideoScores(row, 0.0, none, none, none) for row in scores]
-    return ScoredSplit(info, bags, results, resampled=True).arrays.ranking.roc_auc()
+    best = {BY_LABELS: -1.0, BY_FRAMES: -1.0}
+    found = {}
+    for step, score in looks(network, train.features, train.labels, steps, seed):
+        scores = score(selection.features)
+        value = rank(selection.anomalous, _video_scores(scores)).roc_auc()
+        if value >= best[BY_LABELS]:
+            best[BY_LABELS] = value
+            for split, videos in held.items():
+                own = scores if videos is selection else score(videos.features)
+                found[split, BY_LABELS] = step, own
+        for split, videos in held.items():
+            if videos is not selection:
+                continue
+            value = as_split(info, videos.bags, scores).arrays.ranking.roc_auc()
+            if value >= best[BY_FRAMES]:
+                best[BY_FRAMES] = value
+                found[split, BY_FRAMES] = step, scores
+    return found

@@ -18,7 +18,7 @@ peers.training_flags(steps=550)
 
 def main() -> None:
     """Trains and prints."""
-    peers.run_system("PEL4VAD", "pel4vad_network")
+    print(peers.run_system("PEL4VAD", "pel4vad_network", peers.Task.of_flags()))
 
 
 if __name__ == "__main__":

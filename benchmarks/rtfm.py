@@ -20,7 +20,7 @@ peers.training_flags(steps=700)
 
 def main() -> None:
     """Trains and prints."""
-    peers.run_system("RTFM", "rtfm_network")
+    print(peers.run_system("RTFM", "rtfm_network", peers.Task.of_flags()))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ peers.training_flags(steps=300)
 
 def main() -> None:
     """Trains and prints."""
-    peers.run_system("UR-DMU", "ur_dmu_network")
+    print(peers.run_system("UR-DMU", "ur_dmu_network", peers.Task.of_flags()))
 
 
 if __name__ == "__main__":
