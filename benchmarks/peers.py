@@ -98,8 +98,13 @@ class Videos:
 def read_reported(task: Task) -> tuple[BagsInfo, Videos, dict[str, Videos]]:
     """Description of the data set, its training videos, and those of the reported splits by name.
 
-    Raises UserError if training videos are of one kind, or a split has no frame truth.
+    Raises UserError if training videos are of one kind, a split has no frame truth, or scikit-learn,
+    which every system here takes for categories, is not installed.
     """
+    if importlib.util.find_spec("sklearn") is None:
+        raise UserError(
+            "categories are a logistic regression of scikit-learn; pip install scikit-learn"
+        )
     info = read_info(task.data_dir, task.dataset)
     train, held = task.read("train"), {name: task.read(name) for name in task.split}
     if not held:

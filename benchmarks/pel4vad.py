@@ -3,8 +3,9 @@
 PEL4VAD (Pu, Wu, Yang and Wang, TIP 2024) is written here after its paper in PyTorch, which must be
 installed: sizes and weights published for UCF-Crime, the input width is the data's. Its prompts are
 words of a knowledge base embedded by CLIP, which a packaged data set does not have: a learned
-vector per category takes their place. Its smoothing of scores at test, whose window is set for each
-data set, is left out. The flags and the rows are those of benchmarks.rtfm.
+vector per category takes their place. Batches are half normal and half anomalous, not mixed as they
+come. Its smoothing of scores at test, whose window is set for each data set, is left out. The flags
+and the rows are those of benchmarks.rtfm.
 
     python -m benchmarks.pel4vad --data_dir=data --dataset=ucf_text --split=val --seeds=3
 """

@@ -157,9 +157,9 @@ def memory_loss(
 ) -> torch.Tensor:
     """What the nearness [B, T] to the memories must be.
 
-    Of normal videos to the normal memory (own) 1 and to the anomalous one (other) 0 in every
-    segment; of anomalous videos some segments are near the anomalous memory (found), and some are
-    near the normal one: the published loss asks for some that are far from it (rest).
+    Of normal videos to the normal memory (own) 1 and to the anomalous one (other) 0, in every
+    segment; of anomalous videos some segments are near the anomalous memory (found), and some far
+    from the normal one (rest).
     """
     ones = torch.ones(len(found))
     return (

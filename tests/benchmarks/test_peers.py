@@ -66,10 +66,12 @@ def test_bad_flags_are_one_line(task):
                 peers.read_reported(changed)
 
 
-def test_without_torch_it_says_what_to_install(task, monkeypatch):
+def test_without_a_library_it_says_what_to_install(task, monkeypatch):
     monkeypatch.setattr(peers.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="RTFM is written in PyTorch; pip install torch"):
         peers.run_system("RTFM", "rtfm_network", task)
+    with pytest.raises(UserError, match="pip install scikit-learn"):
+        peers.read_reported(task)
 
 
 def test_one_list_is_held_out_as_training_does(task, capsys):
