@@ -98,8 +98,8 @@ class Videos:
 def read_reported(task: Task) -> tuple[BagsInfo, Videos, dict[str, Videos]]:
     """Description of the data set, its training videos, and those of the reported splits by name.
 
-    Raises UserError if training videos are of one kind, a split has no frame truth, or scikit-learn,
-    which every system here takes for categories, is not installed.
+    Raises UserError if training videos are of one kind, a split has no frame truth, or
+    scikit-learn, which every system here takes for categories, is not installed.
     """
     if importlib.util.find_spec("sklearn") is None:
         raise UserError(
@@ -155,7 +155,11 @@ def _selection(task: Task, held: dict[str, Videos]) -> Videos:
     """The videos that choose the step; if they are reported too, the same object."""
     name = task.selection_split
     found = held[name] if name in held else task.read(name)
-    check_both_kinds(found.bags)
+    if len(set(found.anomalous)) == 1:
+        raise UserError(
+            f"--selection_split={name}: its videos are all of one kind; a step is chosen "
+            "by how well it tells normal from anomalous ones"
+        )
     return found
 
 
@@ -165,10 +169,9 @@ def _hold_out(train: Videos, seed: int) -> tuple[Videos, Videos]:
     for fault in faults(train.bags, ids):
         print(f"warning: {fault}", flush=True)
     left_out = np.array([bag.video_id in ids for bag in train.bags])
-    parts = train.those(~left_out), train.those(left_out)
-    for part in parts:
-        check_both_kinds(part.bags)
-    return parts
+    trained = train.those(~left_out)
+    check_both_kinds(trained.bags)
+    return trained, train.those(left_out)
 
 
 def _video_scores(scores: np.ndarray) -> np.ndarray:

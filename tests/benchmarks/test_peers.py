@@ -85,6 +85,13 @@ def test_one_list_is_held_out_as_training_does(task, capsys):
     assert first[1].features.shape == (len(ids[1]), 8, 24)
 
 
+def test_a_selection_of_one_kind_is_refused(task):
+    _, _, held = peers.read_reported(task)
+    normal = held["val"].those(~held["val"].anomalous)
+    with pytest.raises(UserError, match="--selection_split=val: its videos are all of one kind"):
+        peers._selection(task, {"val": normal})
+
+
 @pytest.mark.parametrize("module", ["rtfm_network", "ur_dmu_network", "pel4vad_network"])
 def test_a_system_trains_is_looked_at_and_reported(task, module, capsys):
     pytest.importorskip("torch", reason=REASON)
