@@ -29,9 +29,9 @@ def get_config() -> ConfigDict:
     config = config_lib.default()
     config.data.update(dataset="survfight", selection_split="val", num_segments=32)
     config.model.update(width=64, num_layers=0, dilations=(1, 2, 4), attention_query="segment")
-    config.model.update(dropout=0.5, feature_noise=0.5, scorer_width=64)
+    config.model.update(dropout=0.5, scorer_width=64)
     config.model.update(category_input="features", score_smoothing=0.06)
     config.loss.update(top_k_divisor=4, category_weight=1.0)
-    config.train.update(batch_size=32, num_epochs=5, label_injection_rate=0.5)
+    config.train.update(batch_size=32, num_epochs=5, label_injection=False)
     config.optimizer.update(learning_rate=1e-3, category_rate=4.0)
     return config

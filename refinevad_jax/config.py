@@ -61,9 +61,6 @@ def default() -> ConfigDict:
     # Convolutions of three taps at these distances, in segments, beside the projection of each
     # segment alone; every one has an equal part of the width. () for none (D, as RTFM).
     model.dilations = ()
-    # Standard deviation of Gaussian noise on the encoder's input in training, whose channels have
-    # variance 1, also for a segment without evidence; 0 for none (D).
-    model.feature_noise = 0.0
     # Scores are averaged over time before the sigmoid, with weights that fall by e at this share of
     # the video on both sides, beyond its ends with a segment without evidence; 0 leaves them (D).
     model.score_smoothing = 0.0
@@ -87,7 +84,7 @@ def default() -> ConfigDict:
     train.num_epochs = 30  # at most (S); an epoch is one pass over the shorter list
     # Steps at least: the epochs of a short list are then several passes. 0 for one pass each (D).
     train.min_steps = 0
-    train.label_injection_rate = 1.0  # share of videos whose e_y is added to v in training (S)
+    train.label_injection = True  # whether e_y is added to v in training (S)
     train.trainable_prototypes = True  # False freezes E, a row of the ladder
     # Precision of the large matrix products: "float32", or "bfloat16" on a device that is faster in
     # it (D).
@@ -153,7 +150,6 @@ RANGES = {
     "model.scorer_width": (1, 65_536),
     "model.score_smoothing": (0.0, 1.0),
     "model.score_centering": (0.0, 0.9),
-    "model.feature_noise": (0.0, 100.0),
     "loss.margin": (0.0, 1e3),
     "loss.top_k_divisor": (1, 100_000),
     "loss.smoothing_weight": (0.0, 1e3),
@@ -161,7 +157,6 @@ RANGES = {
     "train.batch_size": (2, 65_536),
     "train.num_epochs": (1, 1_000_000),
     "train.min_steps": (0, 100_000_000),
-    "train.label_injection_rate": (0.0, 1.0),
     "optimizer.learning_rate": (1e-9, 10.0),
     "optimizer.weight_decay": (0.0, 10.0),
     "optimizer.warmup_fraction": (0.0, 1.0),

@@ -57,7 +57,8 @@ def test_every_configuration_is_valid_and_builds(path: pathlib.Path) -> None:
         ("model.dilations", ("near",)),
         ("model.dilations", (1, 0)),
         ("model.dilations", (True,)),
-        ("model.feature_noise", -0.1),
+        ("data.normalization", "none"),
+        ("train.min_steps", -1),
         ("loss.pooling", "mean"),
     ],
 )

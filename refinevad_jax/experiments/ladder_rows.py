@@ -68,7 +68,6 @@ PARTS = (
     Row("without-motar", NO_MOTAR, "MoTAR (shift, neighbours and Transformer)"),
     Row("without-transformer", {"model.num_layers": 0}, "the Transformer"),
     Row("without-dilations", {"model.dilations": ()}, "neighbours by dilated convolutions"),
-    Row("without-noise", {"model.feature_noise": 0.0}, "noise on the features in training"),
     Row("without-mixture", NO_MIXTURE, "the mixture loss L_GMM"),
     Row(
         "difference-loss",
@@ -78,7 +77,7 @@ PARTS = (
     ),
     Row(
         "without-label-injection",
-        {"train.label_injection_rate": 0.0},
+        {"train.label_injection": False},
         "e_y in training, which tells anomalous videos from normal ones",
     ),
     Row("without-category-loss", {"loss.category_weight": 0.0}, "the category loss L_cat"),
@@ -148,8 +147,8 @@ CHOICES = (
     ),
     Row(
         "label-injection",
-        {"train.label_injection_rate": 1.0},
-        "this rate of e_y against 1",
+        {"train.label_injection": True},
+        "no e_y in training against e_y",
         "The embedding e_y of the label is added for every anomalous training video.",
     ),
     Row("raw-scores", {"model.score_smoothing": 0.0}, "smoothed scores"),

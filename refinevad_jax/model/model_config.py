@@ -26,7 +26,6 @@ class ModelConfig:
     score_smoothing: float = 0.0
     score_centering: float = 0.0
     dilations: tuple[int, ...] = ()
-    feature_noise: float = 0.0
 
     @property
     def num_channels(self) -> int:

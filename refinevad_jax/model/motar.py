@@ -130,9 +130,6 @@ class Motar(nnx.Module):
         shifted = normed
         if self.config.shift != "none":
             shifted = fast.shift(normed, ratio, self.config.folding)
-        if self.config.feature_noise and rngs is not None:
-            noise = jax.random.normal(rngs.noise(), shifted.shape, shifted.dtype)
-            shifted += self.config.feature_noise * noise
         count = shift_count(ratio, self.config.num_channels, self.config.folding)
         return self.encoder(shifted, valid, rngs), ratio, count
 

@@ -85,7 +85,7 @@ class RefineVAD(nnx.Module):
 
         features: [B, T, D]; valid: [B, T] bool, True on a run from the first segment on;
         injected_labels: [B, C] bool, in training only: their prototypes are added to v;
-        rngs: keys of dropout and noise in training, None to score.
+        rngs: keys of dropout in training, None to score.
         """
         normed = jnp.where(valid[..., None], self.modality_norm(features), 0.0)
         segments, ratio, count = self.motar(normed, valid, rngs)

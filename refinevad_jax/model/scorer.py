@@ -48,7 +48,8 @@ def exponential_smoothing(
     time, last, rate = jnp.arange(valid.shape[-1]), length[:, None] - 1, rate[:, None]
     tails = jnp.exp(-rate * (time + 1)) + jnp.exp(-rate * jnp.abs(last - time + 1))
     outside = tails / -jnp.expm1(-rate)
-    mean = (inside + outside * beyond[:, None]) / (weight + outside)
+    total = jnp.where(valid, weight + outside, 1.0)  # it may be 0 on padding, far from everything
+    mean = (inside + outside * beyond[:, None]) / total
     return jnp.where(valid, mean, 0.0)
 
 

@@ -29,17 +29,15 @@ class Stream(enum.IntEnum):
     PARAMETERS = 0
     BATCHES = 1
     STEPS = 2
-    DROPOUT = 3  # these three inside a step
-    NOISE = 4
-    LABELS = 5  # which videos get e_y
+    DROPOUT = 3  # inside a step
 
 
 @dataclasses.dataclass(frozen=True)
 class StepConfig:
-    """The part of a configuration that decides a step: loss, rate of e_y, precision."""
+    """The part of a configuration that decides a step: loss, e_y, precision."""
 
     loss: LossConfig
-    label_injection_rate: float
+    label_injection: bool
     precision: str
 
     @classmethod
@@ -47,7 +45,7 @@ class StepConfig:
         """Reads a run's configuration."""
         return cls(
             loss=LossConfig.of(config.loss.to_dict()),
-            label_injection_rate=config.train.label_injection_rate,
+            label_injection=config.train.label_injection,
             precision=config.train.precision,
         )
 
@@ -83,18 +81,13 @@ def losses_and_gradient(
 ) -> tuple[Metrics, Any]:
     """The loss with its terms and statistics, and the gradient of the loss, a tree as params."""
     valid = jnp.ones(features.shape[:2], bool)  # training bags are resampled, none is padded
-    injected = labels & jax.random.bernoulli(
-        jax.random.fold_in(key, Stream.LABELS), config.label_injection_rate, (len(labels), 1)
-    )
+    injected = labels if config.label_injection else None
 
     def loss_function(params: Any) -> tuple[jax.Array, Metrics]:
         model = nnx.merge(graphdef, params)
         if config.precision == "bfloat16":
             model = in_bfloat16(model)
-        rngs = nnx.Rngs(
-            dropout=jax.random.fold_in(key, Stream.DROPOUT),
-            noise=jax.random.fold_in(key, Stream.NOISE),
-        )
+        rngs = nnx.Rngs(dropout=jax.random.fold_in(key, Stream.DROPOUT))
         outputs = model(features, valid, injected_labels=injected, rngs=rngs)
         terms = losses.loss_terms(outputs, labels, valid, config.loss)
         statistics = model_statistics(outputs, labels, config.loss)

@@ -21,7 +21,6 @@ MODEL = ModelConfig(
     num_categories=2,
     width=8,
     dilations=(2,),
-    feature_noise=0.3,
     num_layers=1,
     num_heads=2,
     mlp_width=8,
@@ -42,7 +41,7 @@ def compiled() -> Callable[..., Any]:
     graphdef, params = create(MODEL, jax.random.key(0))
 
     def loss(params: Any, features: Any, valid: Any, labels: Any) -> Any:
-        rngs = nnx.Rngs(dropout=jax.random.key(0), noise=jax.random.key(1))
+        rngs = nnx.Rngs(dropout=jax.random.key(0))
         model = nnx.merge(graphdef, params)
         outputs = model(features, valid, injected_labels=labels, rngs=rngs)
         terms = losses.loss_terms(outputs, labels, valid, LOSS)
