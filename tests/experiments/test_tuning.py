@@ -5,7 +5,6 @@ import runpy
 
 import numpy as np
 import pytest
-from absl import flags
 from ml_collections import ConfigDict
 
 from refinevad_jax import config as config_lib
@@ -125,10 +124,3 @@ def test_videos_that_share_segments_leave_the_configuration_as_it_is(
     assert config.model == small.model
     with pytest.raises(UserError, match="--folds=13: the training list has 12 normal"):
         Tuning(small, info, bags, tmp_path, num_folds=13, num_repeats=1)
-
-
-def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
-    from refinevad_jax import tune
-
-    assert "Frame truth and other splits are not read" in (tune.__doc__ or "")
-    assert flags.FLAGS["folds"].default == 5
