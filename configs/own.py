@@ -17,10 +17,10 @@ def get_config() -> ConfigDict:
     config = config_lib.default()
     config.data.update(dataset="own", num_segments=32)
     # Small, no Transformer, neighbours by convolutions; on ECG a width of 64 differs more by seed.
-    config.model.update(width=256, num_layers=0, dilations=(1, 2, 4), attention_query="segment")
+    config.model.update(width=128, num_layers=0, dilations=(1, 2, 4), attention_query="segment")
     config.model.update(dropout=0.5)
     config.model.update(category_input="features", score_smoothing=0.06)
     config.loss.update(mil="bce", pooling="softmax", top_k_divisor=4, category_weight=1.0)
-    config.train.update(batch_size=64, num_epochs=5, min_steps=200, label_injection=False)
+    config.train.update(batch_size=64, num_epochs=5, min_steps=300, label_injection=False)
     config.optimizer.update(learning_rate=1e-3, category_rate=4.0)
     return config

@@ -98,8 +98,7 @@ class CausalNetwork:
             last = jnp.maximum(valid.sum(axis=1, keepdims=True) - 1, 0)
             found = outputs.readout() | {"logits": outputs.raw_logits}
             del found["scores"]
-            found["evident"] = (features != 0).any(axis=-1)
-            for name in (*PER_SEGMENT, "evident"):
+            for name in PER_SEGMENT:
                 found[name] = jnp.take_along_axis(found[name], last, axis=1)[:, 0]
             return found
 
@@ -112,8 +111,6 @@ class CausalNetwork:
 
     def __call__(self, windows: Sequence[np.ndarray], num_rows: int) -> dict[str, np.ndarray]:
         """What the network says at the end of each window: its readout, "logits" as raw ones.
-
-        "evident" says whether the newest row has any feature that is not 0.
 
         windows: R arrays [W, D] of the channels `columns`, any W from 1 to that of the rule;
         num_rows: what R is padded to, as each number is compiled once. Returns [R] or [R, C] each.
@@ -149,14 +146,11 @@ class _Levels:
         self._smooth = RunningMean(rule.smoothing) if rule.smoothing else None
         self._level = RunningMean(rule.level)
 
-    def push(self, logits: np.ndarray, evident: np.ndarray) -> float:
-        """The logit of the newest segment, before calibration.
-
-        logits: [N] of its crops; evident: [N] bool, whether they say anything of it.
-        """
+    def push(self, logits: np.ndarray) -> float:
+        """The logit of the newest segment, before calibration. logits: [N] of its crops."""
         logits = logits.astype(np.float64)
         if self._smooth is not None:
-            logits = self._smooth.push(logits, evident.any())
+            logits = self._smooth.push(logits)
         logits = logits - self._share * np.maximum(self._level.push(logits), 0.0)
         return float(log_odds_of_mean(logits))
 
@@ -181,7 +175,7 @@ class CausalScorer:
         windows = np.stack(self._features, axis=1)
         found = self._network(list(windows), len(windows))
         probs = found.get("category_probs", np.zeros((1, 0)))
-        logit = np.array(self._levels.push(found["logits"], found["evident"]))
+        logit = np.array(self._levels.push(found["logits"]))
         return float(calibrated(logit, self._network.calibration)), probs.mean(axis=0)
 
 
@@ -208,8 +202,7 @@ def replay(network: CausalNetwork, bag: Bag) -> VideoScores:
         for name, value in parts[0].items()
     }
     levels = _Levels(network.rule)
-    of_crops = zip(found.pop("logits"), found.pop("evident"), strict=True)
-    logits = np.array([levels.push(*of_one) for of_one in of_crops])
+    logits = np.array([levels.push(crops_of_one) for crops_of_one in found.pop("logits")])
     video_logit = network.pooling.video_logit(logits)
     mean = {name: value.mean(axis=1) for name, value in found.items()}
     none, peak = np.zeros((length, 0)), int(logits.argmax())

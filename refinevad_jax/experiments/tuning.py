@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import pathlib
+import statistics
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,7 +29,8 @@ from refinevad_jax.files.staged import write_json
 
 # A run of fewer steps has hardly begun to learn.
 FEWEST_STEPS = 100
-LONGER = 3  # times as many steps
+LONGER = 3  # times as many steps, or as few
+MANY_STEPS = 300  # from so many on fewer are tried, below them more
 MOST_EPOCHS = 10  # of the file that is written: looks at the selection list
 ALONE = {
     "model.shift": "none",
@@ -130,8 +132,13 @@ def _inputs_and_neighbours(config: ConfigDict) -> list[Candidate]:
 
 
 def _steps(config: ConfigDict) -> list[Candidate]:
-    steps = LONGER * config.train.min_steps
-    reason = "A small list is passed in few steps, and may not be learned yet."
+    present = config.train.min_steps
+    if present < MANY_STEPS:
+        steps = LONGER * present
+        reason = "A small list is passed in few steps, and may not be learned yet."
+    else:
+        steps = max(present // LONGER, FEWEST_STEPS)
+        reason = "What is learned late may be the training videos alone."
     return [Candidate(f"{steps} steps", reason, {"train.min_steps": steps})]
 
 
@@ -144,12 +151,18 @@ def _single_parts(config: ConfigDict) -> list[Candidate]:
     if model.shift != "none":
         reason = "Motion between segments may say nothing here."
         found.append(Candidate("no shift", reason, {"model.shift": "none"}))
+    return found
+
+
+def _finer_bins(config: ConfigDict, median_segments: float) -> list[Candidate]:
+    """Twice as many bins, if those of training join segments of most videos."""
     length = 2 * config.data.num_segments
+    if median_segments < length:
+        return []
     changes = {"data.num_segments": length}
     if config.eval.num_segments == config.data.num_segments:
         changes["eval.num_segments"] = length
-    reason = "Finer bins keep short events apart."
-    return [*found, Candidate(f"{length} segments", reason, changes)]
+    return [Candidate(f"{length} segments", "Finer bins keep short events apart.", changes)]
 
 
 class Tuning:
@@ -213,7 +226,12 @@ class Tuning:
         first = Candidate("as given", "What the others are compared with.", {})
         tried = [self._try(first, config, None)]
         present = tried[0]
-        for candidates in (_inputs_and_neighbours, _steps, _single_parts):
+        median = statistics.median(bag.num_segments for bag in self._bags)
+        for candidates in (
+            _inputs_and_neighbours,
+            _steps,
+            lambda config: [*_single_parts(config), *_finer_bins(config, median)],
+        ):
             found = [self._try(one, config, present) for one in candidates(config)]
             better = [one for one in found if one.gain is not None and one.gain > one.error]
             best = max(better, key=lambda one: one.metrics["video_auc"].mean(), default=None)

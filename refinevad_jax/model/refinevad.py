@@ -103,8 +103,7 @@ class RefineVAD(nnx.Module):
         if self.config.score_smoothing:
             beyond = score(self._without_evidence(features), None)[:, 0]
             share = self.config.score_smoothing
-            evident = (features != 0).any(axis=-1)
-            logits = exponential_smoothing(logits, valid, evident, share=share, beyond=beyond)
+            logits = exponential_smoothing(logits, valid, share=share, beyond=beyond)
         if self.config.score_centering:
             logits = center_anomalous(logits, valid, share=self.config.score_centering)
         return Outputs(

@@ -18,23 +18,19 @@ POOLING_TEMPERATURE = 0.5
 
 
 def exponential_smoothing(
-    values: jax.Array, valid: jax.Array, evident: jax.Array, *, share: float, beyond: jax.Array
+    values: jax.Array, valid: jax.Array, *, share: float, beyond: jax.Array
 ) -> jax.Array:
     """Averages over time with weights exp(-|t - u| / (share T_valid)), u on both sides without end.
 
     The width is a share of the video, so that it means the same at every number of segments. Before
-    and after the video the value is `beyond`. A segment without evidence has no weight: it takes
-    its value from its neighbours, as in normalised convolution (Knutsson and Westin 1993).
-    values: [B, T]; valid: [B, T] bool, True on a run from the first segment on; evident: [B, T]
-    bool; beyond: [B].
+    and after the video the value is `beyond`.
+    values: [B, T]; valid: [B, T] bool, True on a run from the first segment on; beyond: [B].
     Returns [B, T], 0 on padding; a video of values equal to beyond keeps them.
     """
-    known = valid & evident
     length = jnp.maximum(valid.sum(axis=-1), 1)
     rate = 1.0 / (share * length)
     decay = jnp.exp(-rate)
-    sequence = jnp.stack([jnp.where(known, values, 0.0), known.astype(values.dtype)])
-    sequence = jnp.moveaxis(sequence, -1, 0)
+    sequence = jnp.moveaxis(jnp.where(valid, values, 0.0), -1, 0)
 
     def run(carry: jax.Array, row: jax.Array) -> tuple[jax.Array, jax.Array]:
         carry = decay * carry + row
@@ -43,14 +39,13 @@ def exponential_smoothing(
     start = jnp.zeros_like(sequence[0])
     _, before = jax.lax.scan(run, start, sequence)
     _, after = jax.lax.scan(run, start, sequence, reverse=True)
-    inside, weight = jnp.moveaxis(before + after - sequence, 0, -1)
-    # Geometric series of the weights before the first and after the last segment.
+    inside = jnp.moveaxis(before + after - sequence, 0, -1)
+    # Geometric series: of all weights, and of those before the first and after the last segment.
     time, last, rate = jnp.arange(valid.shape[-1]), length[:, None] - 1, rate[:, None]
     tails = jnp.exp(-rate * (time + 1)) + jnp.exp(-rate * jnp.abs(last - time + 1))
     outside = tails / -jnp.expm1(-rate)
-    total = jnp.where(valid, weight + outside, 1.0)  # it may be 0 on padding, far from everything
-    mean = (inside + outside * beyond[:, None]) / total
-    return jnp.where(valid, mean, 0.0)
+    weight = (1.0 + decay[:, None]) / -jnp.expm1(-rate)
+    return jnp.where(valid, (inside + outside * beyond[:, None]) / weight, 0.0)
 
 
 def center_anomalous(logits: jax.Array, valid: jax.Array, *, share: float) -> jax.Array:
@@ -80,18 +75,11 @@ class RunningMean:
         self._total = 0.0
         self._mean: np.ndarray | float = 0.0
 
-    def push(self, value: np.ndarray, counts: bool | np.bool_ = True) -> np.ndarray:
-        """The mean up to this value. value: an array, of one shape in every call.
-
-        counts: False for one without evidence, which has no weight; before any other, it is the
-        mean.
-        """
-        self._total = self._decay * self._total + float(counts)
-        if not self._total:
-            return value
-        if counts:
-            self._mean = self._mean + (value - self._mean) / self._total
-        return np.asarray(self._mean)
+    def push(self, value: np.ndarray) -> np.ndarray:
+        """The mean up to this value. value: an array, of one shape in every call."""
+        self._total = self._decay * self._total + 1.0
+        self._mean = self._mean + (value - self._mean) / self._total
+        return self._mean
 
 
 class Scorer(nnx.Module):

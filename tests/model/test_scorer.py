@@ -9,15 +9,10 @@ from refinevad_jax.model.scorer import RunningMean, center_anomalous, exponentia
 BEYOND = -1.5
 
 
-def smooth(
-    values: np.ndarray, valid: np.ndarray, share: float, evident: np.ndarray | None = None
-) -> jax.Array:
+def smooth(values: np.ndarray, valid: np.ndarray, share: float) -> jax.Array:
+    beyond = jnp.full(len(values), BEYOND)
     return exponential_smoothing(
-        jnp.asarray(values),
-        jnp.asarray(valid),
-        jnp.asarray(valid if evident is None else evident),
-        share=share,
-        beyond=jnp.full(len(values), BEYOND),
+        jnp.asarray(values), jnp.asarray(valid), share=share, beyond=beyond
     )
 
 
@@ -37,22 +32,6 @@ def test_smoothing_is_the_exponentially_weighted_mean() -> None:
         np.testing.assert_allclose(smoothed[0], weighted_mean(values[0], share), atol=1e-5)
         np.testing.assert_allclose(smoothed[1, :5], weighted_mean(values[1, :5], share), atol=1e-5)
         assert not smoothed[1, 5:].any()
-
-
-def test_a_segment_without_evidence_takes_its_score_from_its_neighbours() -> None:
-    values = np.random.default_rng(1).normal(size=(1, 7)).astype(np.float32)
-    evident = np.array([[True, True, False, True, False, False, True]])
-    share = 0.2
-    smoothed = np.asarray(smooth(values, np.ones((1, 7), bool), share, evident))
-    long = np.pad(values[0].astype(np.float64), 1000, constant_values=BEYOND)
-    counted = np.pad(evident[0].astype(np.float64), 1000, constant_values=1.0)
-    distance = np.abs(np.subtract.outer(np.arange(7) + 1000, np.arange(len(long))))
-    weights = counted * np.exp(-distance / (share * 7))
-    np.testing.assert_allclose(smoothed[0], weights @ long / weights.sum(axis=1), atol=1e-5)
-    changed = np.where(evident, values, 99.0)
-    np.testing.assert_array_equal(smooth(changed, np.ones((1, 7), bool), share, evident), smoothed)
-    nothing = smooth(values, np.ones((1, 7), bool), share, np.zeros((1, 7), bool))
-    np.testing.assert_allclose(nothing, np.full((1, 7), BEYOND), rtol=1e-6)
 
 
 def test_one_segment_by_hand() -> None:
@@ -117,9 +96,3 @@ def test_a_running_mean_is_the_past_half_of_the_smoothing() -> None:
     np.testing.assert_allclose(weights, expected, rtol=1e-9, atol=1e-12)
     constant = RunningMean(2.0)
     assert [float(constant.push(np.array(-3.5))) for _ in range(4)] == [-3.5] * 4
-    gap = RunningMean(2.0)
-    found = [float(gap.push(np.array(x), e)) for x, e in ((9, False), (1, True), (7, False))]
-    assert found == [9.0, 1.0, 1.0]
-    # The last weighs 1, the first exp(-2 / 2): the one between has no weight.
-    expected = (5.0 + np.exp(-1.0)) / (1 + np.exp(-1.0))
-    np.testing.assert_allclose(gap.push(np.array(5.0)), expected)
