@@ -33,5 +33,6 @@ def get_config() -> ConfigDict:
     config.model.update(category_input="features", score_smoothing=0.06)
     config.loss.update(top_k_divisor=4, category_weight=1.0)
     config.train.update(batch_size=32, num_epochs=5, label_injection=False)
+    config.train.selection_metric = "step"  # by video AUC on val the first epoch would be taken
     config.optimizer.update(learning_rate=1e-3, category_rate=4.0)
     return config

@@ -315,7 +315,10 @@ def check_features(trained: BagsInfo, found: BagsInfo, *, allow_mismatch: bool) 
 
 def selection_rule(run: Run) -> str:
     """How the best checkpoint was chosen, in words."""
-    return f"{run.config.train.selection_metric} on {run.chosen_on} (video-level labels)"
+    metric = run.config.train.selection_metric
+    if metric == "step":
+        return "the last, of a number of steps set before"
+    return f"{metric} on {run.chosen_on} (video-level labels)"
 
 
 def _modalities(info: BagsInfo) -> str:

@@ -350,6 +350,10 @@ class Training:
         num_normal, num_anomalous = self._selection_kinds()
         few = min(num_normal, num_anomalous) < FEWEST_VIDEOS
         noise = ": with so few the choice of the checkpoint is noise" if few else ""
+        metric = self._config.train.selection_metric
+        rule = (
+            "to calibrate by; the last step is taken" if metric == "step" else f"by {metric}{noise}"
+        )
         seeds = [member.seed for member in self._members]
         print(
             f"data: {info.name}{simulated}, {num_videos} videos to train on "
@@ -357,7 +361,7 @@ class Training:
             f"T = {bags.features.shape[2]}, D = {bags.features.shape[3]}, "
             f"crops = {bags.features.shape[1]}\n"
             f"selection: {self._selection_name()}, {num_normal} normal and {num_anomalous} "
-            f"anomalous, by {self._config.train.selection_metric}{noise}\n"
+            f"anomalous, {rule}\n"
             f"model: {num_params:,} parameters"
             f"{f', {len(seeds)} seeds ({seeds[0]} to {seeds[-1]})' if len(seeds) > 1 else ''}; "
             f"{self._num_steps} steps of "
@@ -399,9 +403,11 @@ class Training:
         metric = self._config.train.selection_metric
         best = member.checkpoints.resolve("best")
         value = member.checkpoints.steps()[best][metric]
+        last = f"the last step, {best}, is taken"
+        chosen = f"best step {best} with {metric} {value:.4f} on {self._selection_name()}"
         print(
             f"done: {self._num_steps} steps{f' of seed {member.seed}' * (len(self._members) > 1)}; "
-            f"best step {best} with {metric} {value:.4f} on {self._selection_name()}",
+            f"{last if metric == 'step' else chosen}",
             flush=True,
         )
 
