@@ -1,8 +1,10 @@
 """One rule for every data set: a few candidates, compared by cross-validated video-level AUC.
 
 Only video-level labels of training videos are read. A candidate takes the place of the present
-configuration if it is better by more than one standard error of the difference over the folds; the
-candidates come in rounds, each on top of what the rounds before chose.
+configuration if it is better by more than one standard error of the difference over the folds, or,
+if it has fewer parts, not worse by more (the one-standard-error rule of Breiman et al. 1984): what
+mixes segments must show that it helps. The candidates come in rounds, each on top of what the
+rounds before chose.
 """
 
 import copy
@@ -50,11 +52,13 @@ class Candidate:
         name: in the table.
         reason: why it may be better, in a sentence.
         changes: configuration keys to values, on top of what was chosen before.
+        simpler: whether it has fewer parts.
     """
 
     name: str
     reason: str
     changes: dict[str, Any]
+    simpler: bool = False
 
     def applied(self, config: ConfigDict) -> ConfigDict:
         """A copy of a configuration with the changes."""
@@ -80,6 +84,13 @@ class Tried:
     gain: float | None = None
     error: float = 0.0
     chosen: bool = False
+
+    @property
+    def acceptable(self) -> bool:
+        """Whether it may take the place of what was chosen before it."""
+        if self.gain is None:
+            return False
+        return self.gain > (-self.error if self.candidate.simpler else self.error)
 
     @property
     def sure(self) -> str:
@@ -126,8 +137,8 @@ def _inputs_and_neighbours(config: ConfigDict) -> list[Candidate]:
     name = "neighbours" if is_alone else "segments alone"
     return [
         inputs,
-        Candidate(name, words, time),
-        Candidate(f"{name}, {inputs.name}", "Both.", inputs.changes | time),
+        Candidate(name, words, time, not is_alone),
+        Candidate(f"{name}, {inputs.name}", "Both.", inputs.changes | time, not is_alone),
     ]
 
 
@@ -150,7 +161,7 @@ def _single_parts(config: ConfigDict) -> list[Candidate]:
         found.append(Candidate("raw scores", reason, changes))
     if model.shift != "none":
         reason = "Motion between segments may say nothing here."
-        found.append(Candidate("no shift", reason, {"model.shift": "none"}))
+        found.append(Candidate("no shift", reason, {"model.shift": "none"}, simpler=True))
     return found
 
 
@@ -233,7 +244,7 @@ class Tuning:
             lambda config: [*_single_parts(config), *_finer_bins(config, median)],
         ):
             found = [self._try(one, config, present) for one in candidates(config)]
-            better = [one for one in found if one.gain is not None and one.gain > one.error]
+            better = [one for one in found if one.acceptable]
             best = max(better, key=lambda one: one.metrics["video_auc"].mean(), default=None)
             if best is not None:
                 index = found.index(best)

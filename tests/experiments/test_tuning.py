@@ -56,7 +56,7 @@ def tuned(
 
     def metrics(self: Tuning, name: str, config: ConfigDict) -> dict[str, np.ndarray]:
         gain = gains.get(name.replace(" ", "_").replace(",", ""), 0.0)
-        order = np.roll(noise, len(name))
+        order = noise if name == "as given" else noise[::-1]
         return {"video_auc": 0.8 + gain + order}
 
     monkeypatch.setattr(Tuning, "_metrics", metrics)
@@ -69,18 +69,33 @@ def tuned(
 def test_a_candidate_is_taken_if_its_gain_is_above_its_error(
     small: ConfigDict, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config, tried = tuned(small, tmp_path, monkeypatch, segments_alone=0.05)
-    assert [one.candidate.name for one in tried if one.chosen] == ["as given", "segments alone"]
-    assert config.model.shift == "none"
-    assert config.model.num_layers == 0
-    # 100 steps at least, in ten epochs; then the last step is the one that was chosen.
-    assert (config.train.min_steps, config.train.num_epochs) == (100, 10)
-    assert config.train.selection_metric == "step"
-    given, tried = tuned(small, tmp_path, monkeypatch)
+    worse = {"segments_alone": -0.05, "segments_alone_normalization_training": -0.05}
+    given, tried = tuned(small, tmp_path, monkeypatch, **worse, no_shift=-0.05)
     assert [one.candidate.name for one in tried if one.chosen] == ["as given"]
     assert given.model == small.model
-    longer, _ = tuned(small, tmp_path, monkeypatch, **{"300_steps": 0.1})
-    assert longer.train.min_steps == 300
+    # 100 steps at least, in ten epochs; then the last step is the one that was chosen.
+    assert (given.train.min_steps, given.train.num_epochs) == (100, 10)
+    assert given.train.selection_metric == "step"
+    better = {"normalization_training": 0.05, "300_steps": 0.1}
+    config, tried = tuned(small, tmp_path, monkeypatch, **worse, **better, no_shift=-0.05)
+    taken = [one.candidate.name for one in tried if one.chosen]
+    assert taken == ["as given", "normalization training", "300 steps"]
+    assert (config.train.min_steps, config.data.normalization) == (300, "training")
+
+
+def test_fewer_parts_are_taken_if_they_are_not_worse(
+    small: ConfigDict, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, tried = tuned(
+        small,
+        tmp_path,
+        monkeypatch,
+        segments_alone=-0.001,
+        segments_alone_normalization_training=-0.002,
+    )
+    assert "segments alone" in [one.candidate.name for one in tried if one.chosen]
+    assert (config.model.shift, config.model.num_layers) == ("none", 0)
+    assert config.data.normalization == "modality"
 
 
 def test_the_command_tries_writes_and_goes_on(
