@@ -1,4 +1,4 @@
-"""Whether an event is named better by its own segments than by its whole video.
+r"""Whether an event is named better by its own segments than by its whole video.
 
 A proposal gets the categories of its video. The category head can also be given the proposal's
 segments alone, as if they were the video, at test time, without another training. This compares
