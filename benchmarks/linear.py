@@ -13,7 +13,8 @@ Prints a table and, as the last line, the same numbers as JSON. It has no seeds 
 
 from absl import flags
 
-from benchmarks import linear_mil, peers
+from benchmarks import peers
+from benchmarks.linear_numbers import run_linear
 from refinevad_jax.runtime.command_line import run
 
 peers.data_flags()
@@ -33,7 +34,7 @@ STRENGTH = flags.DEFINE_float(
 def main() -> None:
     """Chooses, fits, prints."""
     task = peers.Task.of_flags()
-    print(linear_mil.run_linear(task, STANDARDIZE.value, SMOOTHING.value, STRENGTH.value))
+    print(run_linear(task, STANDARDIZE.value, SMOOTHING.value, STRENGTH.value))
 
 
 if __name__ == "__main__":

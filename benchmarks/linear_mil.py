@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peer_numbers import numbers, report
-from benchmarks.peers import Task, read_reported
 from refinevad_jax.data.bags import Bag
 from refinevad_jax.metrics.calibration import sigmoid
 from refinevad_jax.metrics.frames import rank
@@ -155,38 +153,3 @@ def _pooled(features: np.ndarray) -> np.ndarray:
 def scores(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Scores [V, T] and video scores [V] of logits [V, T]."""
     return sigmoid(values), sigmoid(top_mean(values))
-
-
-def run_linear(
-    task: Task,
-    standardize: bool = True,
-    smoothing: float = 0.0,
-    strength: float | None = None,
-) -> str:
-    """The table; the choice of C is printed. The arguments are the flags."""
-    info, train, held = read_reported(task)
-    standard = Standard.of(train.features) if standardize else np.asarray
-    features, anomalous = standard(train.features), train.anomalous
-    if strength is None:
-        groups = groups_of(train.bags)
-        strength, aucs = choose_strength(features, anomalous, groups, smoothing)
-        found = ", ".join(f"{value:g}: {auc:.3f}" for value, auc in aucs.items())
-        print(f"video AUC of training videos left out, by C: {found}", flush=True)
-    model = fit(features, anomalous, strength)
-    rows = {}
-    for split, videos in held.items():
-        values = logits(model, standard(videos.features))
-        values = smoothed(values, model.intercept_[0], smoothing)
-        probs = category_probs(train.features, train.labels, videos.features)
-        rows[split] = [numbers(info, videos.bags, *scores(values), probs)]
-    settings = {
-        "system": "linear",
-        "dataset": task.dataset,
-        "split": task.split,
-        "num_segments": task.num_segments,
-        "standardize": standardize,
-        "smoothing": smoothing,
-        "strength": strength,
-    }
-    title = f"\nlinear, {info.name}, {task.num_segments} bins, C {strength:g}\n\n"
-    return title + report("linear", rows, settings)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import linear_mil, peers
+from benchmarks.linear_numbers import run_linear
 from refinevad_jax.errors import UserError
 
 pytest.importorskip("sklearn")
@@ -92,7 +93,7 @@ def test_groups_are_recordings_or_videos(tiny_data):
 
 def test_the_command_reports_every_split(tiny_data, capsys):
     task = peers.Task(str(tiny_data), "tiny", ["val", "test"], 8)
-    text = linear_mil.run_linear(task, strength=0.1, smoothing=0.05)
+    text = run_linear(task, strength=0.1, smoothing=0.05)
     found = json.loads(text.splitlines()[-1])
     assert list(found["rows"]) == ["val", "test"] and found["strength"] == 0.1
     assert found["rows"]["val"][0]["video_auc"] > 0.8
