@@ -145,7 +145,7 @@ def test_required_flags_that_are_missing_are_named() -> None:
         (
             "refinevad_jax.main",
             ["--config=no.py", "--workdir=x", "--config.seed=1"],
-            "--config=no.py: neither a file nor a configuration that ships; there are demo, mitbih,",
+            "--config=no.py: neither a file nor a configuration that ships; there are demo,",
         ),
         ("refinevad_jax.main", ["--config=README.md", "--workdir=x"], "--config: SyntaxError"),
         ("refinevad_jax.results", [], "--row (NAME=PATTERN"),
