@@ -254,6 +254,22 @@ def test_a_finished_run_goes_on_for_more_epochs(
     assert read_run(tmp_path / "grown").config.train.num_epochs == 3
 
 
+def test_the_steps_at_least_make_longer_epochs_and_the_last_step_is_taken(
+    tiny_config: ConfigDict, tmp_path: pathlib.Path
+) -> None:
+    # A pass over the shorter list is 3 steps; 8 steps in two epochs are 4 each, also in a third.
+    tiny_config.train.update(num_epochs=2, min_steps=8, selection_metric="step")
+    loop.train(tiny_config, tmp_path / "run")
+    kept = Checkpoints(tmp_path / "run", metric="step")
+    assert list(kept.steps()) == [4, 8]
+    assert kept.resolve("best") == 8
+    tiny_config.train.num_epochs = 3
+    loop.train(tiny_config, tmp_path / "run")
+    epochs = [row for row in read_rows(tmp_path / "run" / "metrics.jsonl") if "epoch" in row]
+    assert [row["step"] for row in epochs] == [4, 8, 12]
+    assert Checkpoints(tmp_path / "run", metric="step").resolve("best") == 12
+
+
 def test_the_clock_does_not_count_epochs_that_compile(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter([100.0, 102.0, 104.0])
     monkeypatch.setattr(loop.time, "monotonic", lambda: next(now))
