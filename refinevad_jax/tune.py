@@ -63,7 +63,7 @@ def main() -> None:
         config_lib.validate(chosen)
         print(tune_table.write(folder, config, chosen, tried, tuning))
     print(f"{folder}: tune.md, tuned.py")
-    run = folder.with_name(f"{folder.name.removesuffix('_tune')}_tuned")
+    run = folder.resolve().with_name(f"{folder.name.removesuffix('_tune')}_tuned")
     words = [f"--config={folder / 'tuned.py'}", f"--workdir={run}"]
     print(f"next: {commands.spell('train', *words)}")
 

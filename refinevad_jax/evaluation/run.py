@@ -317,7 +317,7 @@ def selection_rule(run: Run) -> str:
     """How the best checkpoint was chosen, in words."""
     metric = run.config.train.selection_metric
     if metric == "step":
-        return "number of steps, set before training"
+        return "the last step"
     return f"{metric} on {run.chosen_on} (video-level labels)"
 
 

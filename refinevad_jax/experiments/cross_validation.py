@@ -15,6 +15,7 @@ from ml_collections import ConfigDict
 from refinevad_jax.data.bags import Bag, BagsInfo
 from refinevad_jax.data.batches import training_bags
 from refinevad_jax.data.folds import make_folds
+from refinevad_jax.errors import NumericalError
 from refinevad_jax.evaluation.scoring import Pooling, Scorer, VideoScores
 from refinevad_jax.metrics.frames import roc_auc
 from refinevad_jax.metrics.videos import category_accuracy
@@ -22,6 +23,7 @@ from refinevad_jax.model.refinevad import abstract
 from refinevad_jax.runs.checkpoints import fresh_states
 from refinevad_jax.runs.run import Run
 from refinevad_jax.training.dispatch import Dispatch
+from refinevad_jax.training.failures import first_failure
 from refinevad_jax.training.members import unstack
 from refinevad_jax.training.normalization import standardized
 from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
@@ -56,7 +58,7 @@ class OutOfFold:
             probs = np.stack([result.category_probs for result in results])
             for fold in np.unique(folds):
                 chosen = folds == fold
-                groups = recordings[chosen] if within else np.zeros(chosen.sum())
+                groups = recordings[chosen] if within else np.full(chosen.sum(), "one")
                 auc = auc_within(anomalous[chosen], logits[chosen], groups)
                 if np.isnan(auc):
                     continue
@@ -78,9 +80,14 @@ def compares_within(anomalous: np.ndarray, recordings: np.ndarray) -> bool:
 
 
 def auc_within(anomalous: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> float:
-    """Area under the ROC curve over the pairs of one group; nan without any. All [V]."""
+    """Area under the ROC curve over the pairs of one group; nan without any. All [V].
+
+    The group "" is none.
+    """
     right = pairs = 0.0
     for group in np.unique(groups):
+        if group == "":  # of no recording
+            continue
         chosen = groups == group
         count = anomalous[chosen].sum() * (~anomalous[chosen]).sum()
         if count:
@@ -132,7 +139,13 @@ def out_of_fold(
     states = dispatch.place(states)
     for first in range(0, num_steps, MAX_STEPS_PER_DISPATCH):
         count = min(MAX_STEPS_PER_DISPATCH, num_steps - first)
-        states, _ = dispatch.run(states, first, count)
+        states, metrics = dispatch.run(states, first, count)
+        failed = first_failure(metrics, first)
+        if failed:
+            _, step, term, value = failed
+            raise NumericalError(
+                f"step {step + 1}: {term} is {value}; lower config.optimizer.learning_rate"
+            )
         progress(count)
     scorer = Scorer(graphdef, pooling=Pooling.of(config.loss))
     results: list[list[Any]] = [[None] * len(bags) for _ in folds]

@@ -1,5 +1,6 @@
 """What tuning tried as a table, and what it chose as a configuration file."""
 
+import math
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -103,4 +104,6 @@ def _own(chosen: ConfigDict) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"float({str(value)!r})"
     return repr(tuple(value)) if isinstance(value, list | tuple) else repr(value)

@@ -7,6 +7,7 @@ mixes segments must show that it helps. The candidates come in rounds, each on t
 rounds before chose.
 """
 
+import contextlib
 import copy
 import dataclasses
 import hashlib
@@ -21,10 +22,10 @@ import numpy as np
 import tqdm
 from ml_collections import ConfigDict
 
-from refinevad_jax.config import flat
+from refinevad_jax.config import flat, validate
 from refinevad_jax.data.bags import Bag, BagsInfo
 from refinevad_jax.data.batches import check_both_kinds
-from refinevad_jax.data.folds import recordings_of
+from refinevad_jax.data.folds import make_folds, recordings_of
 from refinevad_jax.errors import UserError
 from refinevad_jax.experiments.cross_validation import compares_within, out_of_fold
 from refinevad_jax.files.staged import write_json
@@ -41,7 +42,7 @@ ALONE = {
     "model.score_smoothing": 0.0,
     "model.score_centering": 0.0,
 }
-NEIGHBOURS = {"model.dilations": (1, 2, 4, 8), "model.score_smoothing": 0.06}
+NEIGHBOURS = {"model.dilations": (1, 2, 4), "model.score_smoothing": 0.06}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,7 +190,12 @@ class Tuning:
         num_folds: int,
         num_repeats: int,
     ) -> None:
-        """Raises UserError if the videos are of one kind or too few for the folds."""
+        """Raises UserError if the videos are of one kind or too few, or the run is a transfer."""
+        if config.transfer.workdir:
+            raise UserError(
+                f"config.transfer.workdir={config.transfer.workdir!r}: tuning trains from the "
+                "start; leave it empty, and transfer with the configuration that is chosen"
+            )
         check_both_kinds(bags)
         self._labels = np.stack([bag.labels for bag in bags])
         self._recordings = np.array([bag.recording for bag in bags])
@@ -221,6 +227,16 @@ class Tuning:
     def reason_to_keep(self) -> str:
         """Why no candidate can be compared with another on this data, "" if they can."""
         groups = len(set(self.recordings))
+        anomalous = self._labels.any(axis=1)
+        for seed in range(self._config.seed, self._config.seed + self._num_repeats):
+            folds = make_folds(self._bags, self.recordings, self._num_folds, seed)
+            for kind, videos in (("normal", ~anomalous), ("anomalous", anomalous)):
+                if groups >= self._num_folds and len(set(folds[videos])) < 2:
+                    return (
+                        f"All {kind} training videos are of one recording, so that networks that "
+                        "do not see it are trained on the other kind alone. The configuration "
+                        "stays as it was given."
+                    )
         if groups >= self._num_folds:
             return ""
         return (
@@ -233,7 +249,7 @@ class Tuning:
         """The configuration that the rule chooses, and what was tried, in order."""
         config = start(self._config, self._bags)
         if self.reason_to_keep:
-            return config, []
+            return copy.deepcopy(self._config), []
         first = Candidate("as given", "What the others are compared with.", {})
         tried = [self._try(first, config, None)]
         present = tried[0]
@@ -243,7 +259,11 @@ class Tuning:
             _steps,
             lambda config: [*_single_parts(config), *_finer_bins(config, median)],
         ):
-            found = [self._try(one, config, present) for one in candidates(config)]
+            found = [
+                self._try(one, config, present)
+                for one in candidates(config)
+                if _is_allowed(one, config)
+            ]
             better = [one for one in found if one.acceptable]
             best = max(better, key=lambda one: one.metrics["video_auc"].mean(), default=None)
             if best is not None:
@@ -269,9 +289,11 @@ class Tuning:
         settings = [_what_counts(config), self._num_folds, self._num_repeats, self._digest()]
         text = json.dumps(settings, sort_keys=True)
         path = self._folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
-        if path.is_file():
-            print(f"{name}: tried before, {path}", flush=True)
-            return {key: np.array(value) for key, value in json.loads(path.read_text()).items()}
+        with contextlib.suppress(OSError, ValueError, KeyError):  # not there, or damaged
+            stored = {key: np.array(v) for key, v in json.loads(path.read_bytes()).items()}
+            if np.isfinite(stored["video_auc"]).all():
+                print(f"{name}: tried before, {path}", flush=True)
+                return stored
         steps = config.train.min_steps
         with tqdm.tqdm(total=steps, desc=name, unit="step") as bar:
             found = out_of_fold(
@@ -294,9 +316,22 @@ class Tuning:
         return metrics
 
     def _digest(self) -> str:
-        """Of what the candidates are compared on: ids, labels and sizes of the videos."""
-        text = repr([(bag.video_id, bag.label, bag.features.shape) for bag in self._bags])
+        """Of what the candidates are compared on: where the data came from, and its videos."""
+        videos = [(bag.video_id, bag.label, bag.features.shape) for bag in self._bags]
+        about = {**self._info.to_dict(), "name": ""}
+        rows = [float(np.abs(bag.features[0, :1].astype(np.float32)).sum()) for bag in self._bags]
+        text = repr([about, videos, self.recordings, self._recordings.tolist(), rows])
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _is_allowed(candidate: Candidate, config: ConfigDict) -> bool:
+    """Whether a candidate's values go together, as width and branches must; says it if not."""
+    try:
+        validate(candidate.applied(config))
+    except UserError as error:
+        print(f"{candidate.name}: not tried, {error}", flush=True)
+        return False
+    return True
 
 
 def in_words(tried: Tried) -> str:
@@ -310,7 +345,7 @@ def in_words(tried: Tried) -> str:
 def finished(config: ConfigDict, bags: Sequence[Bag]) -> ConfigDict:
     """The configuration to train with: the number of steps is chosen, so the last one is taken."""
     own = copy.deepcopy(config)
-    passes = round(own.train.min_steps / steps_of(_one_epoch(own), bags))
+    passes = own.train.min_steps // steps_of(_one_epoch(own), bags)
     own.train.num_epochs = min(max(passes, 1), MOST_EPOCHS)
     own.train.selection_metric = "step"
     return own

@@ -146,7 +146,7 @@ class ModalityNorm(nnx.Module):
 
 
 class TrainingNorm(nnx.Module):
-    """(x - mean) / deviation per channel, over the training segments; see data/normalization.py.
+    """(x - mean) / deviation of each channel over the training segments (training/normalization).
 
     Both are kept with the parameters and not learned. Components are clipped to [-10, 10].
     """

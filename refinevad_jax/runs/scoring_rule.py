@@ -181,6 +181,6 @@ def _of_training(workdir: pathlib.Path, run: Run, rule: ScoringRule) -> Iterator
     if stored and (stored.step, stored.num_segments) == (rule.step, rule.num_segments):
         yield (
             (1, ""),
-            f"the videos that chose the checkpoint ({run.chosen_on})",
+            f"the selection videos ({run.chosen_on})",
             (stored.operating_points),
         )

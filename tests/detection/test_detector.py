@@ -53,7 +53,7 @@ def test_thresholds(trained: pathlib.Path, tmp_path: pathlib.Path) -> None:
     assert detector.threshold(0.3, None) == Threshold(0.3, "given")
     own = detector.threshold(None, None)
     assert own == detector.threshold(None, 0.01)
-    assert own.source.startswith("1 % false alarms on the videos that chose the checkpoint ('val')")
+    assert own.source.startswith("1 % false alarms on the selection videos ('val')")
     assert 0 <= own.found <= 1
     command = r"--false_alarm_rate=0\.02 --split=val$"
     with pytest.raises(

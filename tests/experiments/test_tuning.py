@@ -1,5 +1,6 @@
 """Tuning: its measure by hand, its rule on made-up gains, the whole command on tiny bags."""
 
+import dataclasses
 import pathlib
 import runpy
 
@@ -123,6 +124,8 @@ def test_the_command_tries_writes_and_goes_on(
     assert written.to_json() == chosen.to_json()
     out = capsys.readouterr().out
     assert out.count("tried before") == len(tried)
+    next((tmp_path / "tried").iterdir()).write_text("{")  # damaged: tried again
+    assert [one.gain for one in run()[2]] == [one.gain for one in tried]
 
 
 def test_videos_that_share_segments_leave_the_configuration_as_it_is(
@@ -136,6 +139,13 @@ def test_videos_that_share_segments_leave_the_configuration_as_it_is(
     config, tried = own.run()
     assert not tried
     assert "of 1 recordings" in own.reason_to_keep
-    assert config.model == small.model
+    assert config.to_json() == small.to_json()
+    anomalous = [dataclasses.replace(bag, recording="cam" if bag.anomalous else "") for bag in bags]
+    own = Tuning(small, info, anomalous, tmp_path, num_folds=2, num_repeats=1)
+    assert "All anomalous training videos are of one recording" in own.reason_to_keep
+    small.transfer.workdir = "runs/other"
+    with pytest.raises(UserError, match="tuning trains from the start"):
+        Tuning(small, info, bags, tmp_path, num_folds=2, num_repeats=1)
+    small.transfer.workdir = ""
     with pytest.raises(UserError, match="--folds=13: the training list has 12 normal"):
         Tuning(small, info, bags, tmp_path, num_folds=13, num_repeats=1)

@@ -81,7 +81,7 @@ def test_validation_comes_before_training_and_training_before_test(
     store("val", 0.6)
     assert words(workdir, rule) == f"0.6: 2 % false alarms on val{reach}"
     own = words(workdir, rule, 0.01)
-    assert ": 1 % false alarms on the videos that chose the checkpoint ('val')" in own
+    assert ": 1 % false alarms on the selection videos ('val')" in own
     assert "few" not in own
     assert "; above the highest of " in words(workdir, rule, 0.001)
     store("test", 0.8, rate=0.01)
