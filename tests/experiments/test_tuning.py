@@ -106,6 +106,9 @@ def test_the_command_tries_writes_and_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(tuning, "FEWEST_STEPS", 2)
+    first = tuning._inputs_and_neighbours
+    monkeypatch.setattr(tuning, "_inputs_and_neighbours", lambda config: first(config)[1:2])
+    monkeypatch.setattr(tuning, "_steps", lambda config: [])
     monkeypatch.setattr(tuning, "_single_parts", lambda config: [])
     data = small.data
     bags = read_split(data.data_dir, data.dataset, "train")

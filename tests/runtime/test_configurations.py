@@ -38,9 +38,9 @@ def test_a_file_that_exists_wins(tmp_path: pathlib.Path, monkeypatch: pytest.Mon
     ("value", "said"),
     [
         ("ufc", "--config=ufc: neither a file nor a configuration that ships; did you mean "),
-        ("configs/xdd.py", "did you mean --config=xd? there are demo, own, survfight, "),
+        ("configs/xdd.py", "did you mean --config=xd? there are demo, mitbih, own, "),
         ("elsewhere/ucf.py", "did you mean --config=ucf? there are "),
-        ("", "--config=: neither a file nor a configuration that ships; there are demo, own, "),
+        ("", "--config=: neither a file nor a configuration that ships; there are demo, mitbih, "),
     ],
 )
 def test_what_is_neither_is_refused_with_the_names(value: str, said: str) -> None:
