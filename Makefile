@@ -18,7 +18,7 @@ demo: .venv/installed
 	@echo
 	@echo "open in a browser:"
 	@echo "  $(DEMO)/fights/eval/survfight-test-best/report.html   real clips: how well fights are found in held-out bags of them"
-	@echo "  $(DEMO)/found/test_003.html                           a drawn clip plays, with its scores and events"
+	@echo "  $(DEMO)/found/test_005.html                           a drawn clip plays, with its scores and events"
 	@echo "your own video: $(BIN)/refinevad detect --input=VIDEO   (a detector of fights ships with the project)"
 
 # What refinevad_jax.detect uses without --workdir, from files of the project alone.
