@@ -1,6 +1,6 @@
 r"""Trains and evaluates rows of the ladder on every fold of a data set, into one table.
 
-A fold is a data set of its own, NAME_0, NAME_1, ... (benchmarks.small_sets --set=ped2 makes ten);
+Each fold is one data set: NAME_0, NAME_1, ... (benchmarks.small_sets --set=ped2 makes ten);
 --config.data.dataset is NAME. The same command goes on where it was stopped.
 
   python -m benchmarks.folds --config=configs/own.py --config.data.dataset=ped2 \
