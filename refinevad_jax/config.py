@@ -52,9 +52,6 @@ def default() -> ConfigDict:
     # weighted prototypes.
     model.attention_query = "video"
     model.scorer_width = 128  # (D)
-    # How the Transformer knows time: "sinusoidal", a table added to the input; "decay", attention
-    # that weakens with the distance as a share of the video, at a different rate per head (D).
-    model.positions = "sinusoidal"
     # What the category head reads: "encoder", MoTAR's output pooled by the coarse attention (S);
     # "features", a separate projection of the input, pooled by attention and by maximum (D).
     model.category_input = "encoder"
@@ -119,7 +116,6 @@ CHOICES = {
     "model.shift": ("adaptive", "constant", "dead", "none"),
     "model.injection": ("soft", "hard", "none"),
     "model.attention_query": ("video", "segment"),
-    "model.positions": ("sinusoidal", "decay"),
     "model.category_input": ("encoder", "features"),
     "loss.mil": ("ranking", "bce"),
     "loss.pooling": ("top_k", "softmax"),

@@ -99,10 +99,6 @@ PARTS = (
 )
 READS = {"encoder": "the encoder's output", "features": "its own projection of the features"}
 LOSSES = {"ranking": "a ranking hinge over pairs of videos", "bce": "binary cross-entropy"}
-TIMES = {
-    "sinusoidal": "by a table of sinusoids",
-    "decay": "by attention that weakens with the distance",
-}
 CHOICES = (
     *(
         Row(f"folding-{k}", {"model.folding": k}, f"this folding against K = {k}", about)
@@ -171,15 +167,6 @@ CHOICES = (
         "this pooling against k = T / 16 + 1",
         "L_MIL reads the mean of the top k = T / 16 + 1, as in the field.",
     ),
-    *(
-        Row(
-            f"positions-{p}",
-            {"model.positions": p},
-            f"these positions against {p}",
-            f"The Transformer knows time {words}.",
-        )
-        for p, words in TIMES.items()
-    ),
 )
 
 
@@ -198,7 +185,7 @@ def ladder(config: ConfigDict, modalities: Sequence[str], only: Sequence[str] = 
         ]
     first: dict[str, Row] = {}
     for row in sorted(rows, key=lambda row: row.name != FULL):  # what is as full makes no row
-        first.setdefault(_effective(changed(config, row)), row)
+        first.setdefault(changed(config, row).to_json(sort_keys=True), row)
     rows = [row for row in rows if row in first.values()]
     unknown = sorted(set(only) - {row.name for row in rows})
     if unknown:
@@ -217,14 +204,6 @@ def listing(rows: Sequence[Row]) -> str:
     lines = [f"{a:{first}}  {b:{second}}  {c}".rstrip() for a, b, c in table]
     more = "A data set of several modalities adds a row only-NAME for each: that one alone."
     return "\n".join([*lines, "", more])
-
-
-def _effective(config: ConfigDict) -> str:
-    """A configuration as text, without what has no effect in it."""
-    own = copy.deepcopy(config)
-    if not own.model.num_layers:
-        own.model.positions = ""
-    return own.to_json(sort_keys=True)
 
 
 def changed(config: ConfigDict, row: Row) -> ConfigDict:

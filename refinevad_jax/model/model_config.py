@@ -21,7 +21,6 @@ class ModelConfig:
     tau: float = 1.0
     attention_query: str = "video"
     scorer_width: int = 128
-    positions: str = "sinusoidal"
     category_input: str = "encoder"
     score_smoothing: float = 0.0
     score_centering: float = 0.0

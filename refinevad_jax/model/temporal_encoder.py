@@ -16,8 +16,6 @@ from refinevad_jax.model.model_config import ModelConfig
 # whole, and a block stays in a processor's caches.
 LONGEST_WHOLE = 2048
 SHORTEST_BLOCK = 64
-# What attention loses over a whole video in the head with the fastest decay: e^-1 at 1 / 32 of it.
-DECAY = 32.0
 
 
 def sinusoidal_positions(num_segments: int, width: int) -> jax.Array:
@@ -31,38 +29,22 @@ def sinusoidal_positions(num_segments: int, width: int) -> jax.Array:
     return both.reshape(num_segments, -1)[:, :width]
 
 
-def distance_decay(start: jax.Array | int, count: int, valid: jax.Array, heads: int) -> jax.Array:
-    """What attention loses with distance: -32 / 2^h for the whole length of a video, in head h.
-
-    The slopes of ALiBi (Press et al. 2022), of the distance as a share of the video: it has one
-    decay at every number of segments. start, count: the queries; valid: [B, T] bool, a run from the
-    first segment on. Returns [B, heads, count, T].
-    """
-    length = jnp.maximum(valid.sum(axis=1), 1)[:, None, None]
-    query = start + jnp.arange(count)
-    distance = jnp.abs(query[:, None] - jnp.arange(valid.shape[1])) / length
-    slope = jnp.asarray(DECAY * 0.5 ** np.arange(heads), jnp.float32)
-    return -slope[None, :, None, None] * distance[:, None]
-
-
 def masked_attention(
-    query: jax.Array, key: jax.Array, value: jax.Array, valid: jax.Array, *, decay: bool = False
+    query: jax.Array, key: jax.Array, value: jax.Array, valid: jax.Array
 ) -> jax.Array:
     """Softmax attention over the valid keys, in blocks of queries for long videos.
 
-    query: [B, Tq, heads, H / heads]; key, value: [B, T, heads, H / heads]; valid: [B, T] bool;
-    decay: weaken with distance, queries being the segments of the keys. Returns the shape of query;
-    finite (and without meaning) if no key is valid.
+    query: [B, Tq, heads, H / heads]; key, value: [B, T, heads, H / heads]; valid: [B, T] bool.
+    Returns the shape of query; finite (and without meaning) if no key is valid.
     """
     mask = valid[:, None, None, :]
     batch, length, heads, width = query.shape
 
-    def attend(queries: jax.Array, start: jax.Array | int) -> jax.Array:
-        bias = distance_decay(start, queries.shape[1], valid, heads) if decay else None
-        return jax.nn.dot_product_attention(queries, key, value, bias=bias, mask=mask)
+    def attend(queries: jax.Array) -> jax.Array:
+        return jax.nn.dot_product_attention(queries, key, value, mask=mask)
 
     if length <= LONGEST_WHOLE:
-        return attend(query, 0)
+        return attend(query)
     block = max(SHORTEST_BLOCK, LONGEST_WHOLE**2 // length)
     num_blocks = -(-length // block)
     padded = jnp.pad(query, ((0, 0), (0, num_blocks * block - length), (0, 0), (0, 0)))
@@ -72,7 +54,7 @@ def masked_attention(
 
     def attend_within(some: tuple[jax.Array, jax.Array]) -> jax.Array:
         queries, start = some  # a block of padding alone has no meaning, and costs nothing
-        return jax.lax.cond(start < longest, attend, lambda q, _: jnp.zeros_like(q), queries, start)
+        return jax.lax.cond(start < longest, attend, jnp.zeros_like, queries)
 
     # Training computes a block's weights again on the way back: kept, they are T squared.
     mixed = jax.lax.map(jax.checkpoint(attend_within), (blocks, starts))
@@ -80,18 +62,17 @@ def masked_attention(
 
 
 class Attention(nnx.Module):
-    """Multi-head attention of queries over a masked sequence; decay as in masked_attention."""
+    """Multi-head attention of queries over a masked sequence."""
 
-    def __init__(self, width: int, num_heads: int, *, decay: bool = False, rngs: nnx.Rngs) -> None:
+    def __init__(self, width: int, num_heads: int, *, rngs: nnx.Rngs) -> None:
         self.num_heads = num_heads
-        self.decay = decay
         self.query = Linear(width, width, rngs=rngs)
         self.key_value = Linear(width, 2 * width, rngs=rngs)
         self.output = Linear(width, width, rngs=rngs)
 
     def __call__(self, queries: jax.Array, sequence: jax.Array, valid: jax.Array) -> jax.Array:
         """queries: [B, Tq, H]; sequence: [B, T, H]; valid: [B, T] bool. Returns [B, Tq, H]."""
-        if queries.shape[1] == 1 and not self.decay:
+        if queries.shape[1] == 1:
             return self.of_one_query(queries, sequence, valid)
         heads = (*queries.shape[:2], self.num_heads, -1)
         query = self.query(queries).reshape(heads)
@@ -99,11 +80,11 @@ class Attention(nnx.Module):
         key, value = jnp.split(
             key_value.reshape(*key_value.shape[:2], 2 * self.num_heads, -1), 2, 2
         )
-        mixed = masked_attention(query, key, value, valid, decay=self.decay)
+        mixed = masked_attention(query, key, value, valid)
         return self.output(mixed.reshape(queries.shape))
 
     def weights(self, queries: jax.Array, sequence: jax.Array, valid: jax.Array) -> jax.Array:
-        """What each query takes from each segment, without decay: [B, heads, Tq, T], sums of 1."""
+        """What each query takes from each segment: [B, heads, Tq, T], sums of 1."""
         query = self.query(queries).reshape(*queries.shape[:2], self.num_heads, -1)
         key = jnp.split(self.key_value(sequence), 2, axis=-1)[0]
         key = key.reshape(*key.shape[:2], self.num_heads, -1)
@@ -134,9 +115,9 @@ class EncoderBlock(nnx.Module):
     """x + attention(LN(x)), then x + FFN(LN(x))."""
 
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
-        width, decay = config.width, config.positions == "decay"
+        width = config.width
         self.attention_norm = LayerNorm(width, rngs=rngs)
-        self.attention = Attention(width, config.num_heads, decay=decay, rngs=rngs)
+        self.attention = Attention(width, config.num_heads, rngs=rngs)
         self.mlp_norm = LayerNorm(width, rngs=rngs)
         self.mlp_in = Linear(width, config.mlp_width, rngs=rngs)
         self.mlp_out = Linear(config.mlp_width, width, rngs=rngs)
@@ -161,7 +142,6 @@ class TemporalEncoder(nnx.Module):
 
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
         self.width, self.dilations = config.width, config.dilations
-        self.sinusoidal = config.positions == "sinusoidal" and config.num_layers > 0
         branch = config.width // (1 + len(config.dilations))
         num_outputs = (1 + 3 * len(config.dilations)) * branch
         self.projection = Linear(config.num_channels, num_outputs, rngs=rngs)
@@ -174,8 +154,7 @@ class TemporalEncoder(nnx.Module):
     def __call__(self, features: jax.Array, valid: jax.Array, rngs: nnx.Rngs | None) -> jax.Array:
         """features: [B, T, D]; valid: [B, T]; rngs: dropout keys or None. Returns [B, T, H]."""
         x = self.project(features, valid)
-        positions = sinusoidal_positions(x.shape[1], self.width)
-        x = x + positions if self.sinusoidal else jax.nn.gelu(x)
+        x = x + sinusoidal_positions(x.shape[1], self.width) if self.blocks else jax.nn.gelu(x)
         x = self.dropout(x, deterministic=rngs is None, rngs=rngs)
         for block in self.blocks.values():
             x = block(x, valid, rngs)

@@ -42,8 +42,8 @@ def test_rows_that_come_to_the_same_run_once() -> None:
     config = config_lib.default()
     config.model.num_layers = 0
     names = [row.name for row in ladder_rows.ladder(config, ["visual"])]
-    # Without a Transformer positions change nothing, and MoTAR is its shift.
-    assert {"positions-decay", "no-shift", "without-transformer"}.isdisjoint(names)
+    # Without a Transformer MoTAR is its shift.
+    assert {"no-shift", "without-transformer"}.isdisjoint(names)
     assert {"without-motar", "layers-1", "full"} <= set(names)
 
 

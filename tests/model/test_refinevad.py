@@ -16,7 +16,7 @@ from refinevad_jax.model import core
 from refinevad_jax.model.fast import Linear
 from refinevad_jax.model.model_config import ModelConfig
 from refinevad_jax.model.refinevad import Outputs, RefineVAD, create
-from refinevad_jax.model.temporal_encoder import Attention, distance_decay, masked_attention
+from refinevad_jax.model.temporal_encoder import Attention, masked_attention
 from refinevad_jax.training import losses
 
 SMALL = ModelConfig(
@@ -81,7 +81,6 @@ CONFIGURATIONS = {
     "hard injection": {"injection": "hard"},
     "segment query": {"attention_query": "segment"},
     "tau": {"tau": 0.2},
-    "decay": {"positions": "decay"},
     "categories of the features": {"category_input": "features"},
     "smoothed scores": {"score_smoothing": 0.1},
     "smoothed scores, video query": {"score_smoothing": 0.1, "attention_query": "video"},
@@ -133,16 +132,15 @@ def test_permuting_the_batch_permutes_the_output() -> None:
     )
 
 
-@pytest.mark.parametrize("decay", [False, True])
 def test_long_videos_are_attended_in_blocks_with_the_same_result(
-    decay: bool, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     query, key, value = jax.random.normal(jax.random.key(0), (3, 2, 50, 2, 4))
     valid = jnp.arange(50)[None] < jnp.array([[50], [23]])
-    whole = masked_attention(query, key, value, valid, decay=decay)
+    whole = masked_attention(query, key, value, valid)
     monkeypatch.setattr("refinevad_jax.model.temporal_encoder.LONGEST_WHOLE", 16)
     monkeypatch.setattr("refinevad_jax.model.temporal_encoder.SHORTEST_BLOCK", 12)
-    blocks = masked_attention(query, key, value, valid, decay=decay)
+    blocks = masked_attention(query, key, value, valid)
     np.testing.assert_allclose(whole, blocks, atol=2e-6)
 
 
@@ -157,7 +155,7 @@ def test_memory_of_long_videos_does_not_grow_with_the_square(
     def scratch(length: int) -> int:
         def total(query: jax.Array) -> jax.Array:
             valid = jnp.ones((1, length), bool)
-            return masked_attention(query, query, query, valid, decay=True).sum()
+            return masked_attention(query, query, query, valid).sum()
 
         function = jax.grad(total) if training else total
         query = jax.ShapeDtypeStruct((1, length, 2, 4), jnp.float32)
@@ -226,15 +224,6 @@ def test_the_gradient_of_a_linear_layer_transposes_nothing(
 
     gradient = jax.jit(jax.grad(total, argnums=(0, 1))).lower(state, jnp.ones((4, 6, 16)))
     assert gradient.compile().as_text().count(" transpose(") == transposes
-
-
-def test_decay_follows_the_distance_as_a_share_of_the_video() -> None:
-    valid = jnp.arange(8)[None] < jnp.array([[8], [4]])
-    bias = np.asarray(distance_decay(0, 8, valid, heads=2))
-    np.testing.assert_allclose(bias[0, 0, 2], -32 * np.abs(np.arange(8) - 2) / 8)
-    np.testing.assert_allclose(bias[0, 1], bias[0, 0] / 2)
-    # Half as many segments over the same video: each is twice as far.
-    np.testing.assert_allclose(bias[1, 0, 0, :4], 2 * bias[0, 0, 0, :4])
 
 
 @pytest.mark.parametrize("attention_query", ["video", "segment"])
