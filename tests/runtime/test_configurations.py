@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from configs import own, survfight
 from refinevad_jax.errors import UserError
 from refinevad_jax.runtime import configurations
 from tests.conftest import ROOT, call
@@ -47,6 +48,12 @@ def test_what_is_neither_is_refused_with_the_names(value: str, said: str) -> Non
     with pytest.raises(UserError) as caught:
         configurations.find(value)
     assert said in str(caught.value)
+
+
+def test_the_set_that_ships_has_the_settings_of_any_small_set() -> None:
+    expected = own.get_config()
+    expected.data.update(dataset="survfight", selection_split="val")
+    assert survfight.get_config() == expected
 
 
 def test_every_configuration_says_what_it_is_for_in_the_help() -> None:
