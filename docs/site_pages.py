@@ -32,6 +32,7 @@ API = {
 _FENCE = re.compile(r" *(```|~~~)")
 _ITEM = re.compile(r" *([-*+]|\d+\.) ")
 _STARTS_LIST = re.compile(r" *([-*+]|1\.) ")  # after a line of a paragraph
+_CODE = re.compile(r"<code>[^<]*</code>")
 _LINK = re.compile(r'(\]\(|src=")([^)#"\s]+)')
 
 
@@ -65,6 +66,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return match[1] + copy
 
     return as_github_reads(_LINK.sub(link, markdown))
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """A bar inside code of a table, which GitHub wants escaped."""
+    return _CODE.sub(lambda match: match[0].replace("\\|", "|"), html)
 
 
 def api_page(name: str, place: str) -> str:
