@@ -90,9 +90,9 @@ test-faults: .venv/installed-dev
 	touch $@ .venv/installed
 
 # Neither JAX nor the project: the site reads docstrings from the source.
-.venv-docs/installed: requirements-docs.txt
+.venv-docs/installed: requirements-docs.txt constraints.txt
 	$(PYTHON) -m venv .venv-docs
-	.venv-docs/bin/pip install --quiet -r requirements-docs.txt
+	.venv-docs/bin/pip install --quiet -c constraints.txt -r requirements-docs.txt
 	touch $@
 
 # Writes constraints.txt anew for Python 3.11 and later: the fewest versions, so one per library.
@@ -100,7 +100,7 @@ test-faults: .venv/installed-dev
 lock: .venv/installed
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
-	    --no-annotate --extra dev pyproject.toml --output-file constraints.txt
+	    --no-annotate --extra dev --extra docs pyproject.toml --output-file constraints.txt
 
 clean:
 	rm -rf .venv .venv-docs site runs data .pytest_cache .mypy_cache .ruff_cache

@@ -68,7 +68,8 @@ def test_the_lock_has_one_version_of_every_dependency() -> None:
     locked = [line.partition("==") for line in lines("constraints.txt")]
     names = [name for name, _, _ in locked]
     assert len(set(names)) == len(names)  # else Pythons differ: see --fork-strategy
-    assert {distribution(line) for line in PROJECT["dependencies"] + extra("dev")} <= set(names)
+    needed = PROJECT["dependencies"] + extra("dev") + extra("docs")
+    assert {distribution(line) for line in needed} <= set(names)
 
 
 def test_the_extra_of_captions_is_what_its_message_says() -> None:
