@@ -5,6 +5,7 @@ docstrings. A link to another file of the repository leads to a copy of it. What
 left as it is, and the strict build refuses it.
 """
 
+import itertools
 import pathlib
 import posixpath
 import re
@@ -31,6 +32,7 @@ API = {
 }
 _FENCE = re.compile(r" *(```|~~~)")
 _ITEM = re.compile(r" *([-*+]|\d+\.) ")
+_ROW = re.compile(r" *\|")
 _STARTS_LIST = re.compile(r" *([-*+]|1\.) ")  # after a line of a paragraph
 _CODE = re.compile(r"<code>[^<]*</code>")
 _LINK = re.compile(r'(\]\(|src=")([^)#"\s]+)')
@@ -85,7 +87,7 @@ def api_page(name: str, place: str) -> str:
 
 
 def as_github_reads(markdown: str) -> str:
-    """The same text for Python-Markdown: a blank line before a list, four spaces inside an item."""
+    """The text for Python-Markdown: a blank line before lists and tables, items four deep."""
     lines: list[str] = []
     fence: int | None = None  # how far the open fence is moved
     for line in markdown.split("\n"):
@@ -95,17 +97,17 @@ def as_github_reads(markdown: str) -> str:
             shift, fence = (shift, shift) if fence is None else (fence, None)
         elif fence is not None:
             shift = fence
-        elif _STARTS_LIST.match(line) and lines and not _in_list(lines):
+        elif lines and lines[-1].strip() and _interrupts(line, lines):
             lines.append("")
         lines.append(" " * shift + line if line.strip() else line)
     return "\n".join(lines)
 
 
-def _in_list(lines: list[str]) -> bool:
-    """Whether the last line is blank or belongs to an item of a list."""
-    for line in reversed(lines):
-        if not line.strip():
-            return line is lines[-1]
-        if _ITEM.match(line):
-            return True
-    return False
+def _interrupts(line: str, before: list[str]) -> bool:
+    """Whether a line begins a list or a table after lines of another block without a blank one."""
+    if _ROW.match(line):
+        return not _ROW.match(before[-1])
+    if not _STARTS_LIST.match(line):
+        return False
+    block = itertools.takewhile(str.strip, reversed(before))
+    return not any(_ITEM.match(each) for each in block)
