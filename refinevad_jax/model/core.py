@@ -144,7 +144,7 @@ class NameHead(nnx.Module):
         self.query = nnx.Linear(
             sum(widths), NAME_WIDTH, use_bias=False, kernel_init=_into_names(widths), rngs=rngs
         )
-        self.bias = nnx.Param(_first_bias(rngs.params(), (2,))[1] * 2)
+        self.bias = nnx.Param(2 * _first_bias(rngs.params(), (2,))[1:])
 
     def __call__(
         self, x: jax.Array, features: jax.Array, names: jax.Array, valid: jax.Array
