@@ -26,8 +26,8 @@ from refinevad_jax.training import loop
 
 HIGHEST = 5  # a fifth of the segments
 RULES = ("trained", "names, mean", "names, highest fifth", "most frequent")
-AMONG = "the held-out", "all"
-# {split: {rule: {among: accuracy}}}, and the number of videos by split
+AMONG = "the held-out", "the same, categories counted alike", "all"
+# {split: {rule: {among: accuracy}}}
 Accuracies = dict[str, dict[str, dict[str, float]]]
 
 
@@ -84,12 +84,12 @@ class HeldOut:
             videos[split] = len(chosen)
             accuracies[split] = self._accuracies(folders, chosen, held)
         of_known = [bag for bag in bags if bag.labels[known].any()]
-        right = [
-            _right(_probs(folder, of_known, self._names(known)), of_known, known)
+        shares = [
+            right(_probs(folder, of_known, self._names(known)), of_known, known)
             for folder in folders
         ]
         return Asked(
-            self._names(held), taxonomy.num_categories, videos, accuracies, float(np.mean(right))
+            self._names(held), taxonomy.num_categories, videos, accuracies, float(np.mean(shares))
         )
 
     def _names(self, chosen: np.ndarray) -> tuple[str, ...]:
@@ -131,22 +131,20 @@ class HeldOut:
         self, folders: Sequence[pathlib.Path], bags: list[Bag], held: np.ndarray
     ) -> dict[str, dict[str, float]]:
         """How often each rule is right, among the held-out categories and among all."""
+        every = np.arange(self._info.taxonomy.num_categories)
+        counts = np.sum([bag.labels[held] for bag in bags], axis=0)
+        frequent = np.tile(counts == counts.max(), (len(bags), 1))
         found: dict[str, dict[str, float]] = {rule: {} for rule in RULES}
-        for among, chosen in zip(
-            AMONG, (held, np.arange(self._info.taxonomy.num_categories)), strict=True
-        ):
+        for chosen, columns in ((held, AMONG[:2]), (every, AMONG[2:])):
             names = self._names(chosen)
-            right = [_right(_probs(folder, bags, names), bags, chosen) for folder in folders]
+            trained = [_probs(folder, bags, names) for folder in folders]
             mean, highest = _by_name_alone(bags, names)
-            counts = np.sum([bag.labels[held] for bag in bags], axis=0)
-            values = (
-                float(np.mean(right)),
-                _right(mean, bags, chosen),
-                _right(highest, bags, chosen),
-                float(counts.max() / len(bags)),
-            )
-            for rule, value in zip(RULES, values, strict=True):
-                found[rule][among] = value
+            for among in columns:
+                alike = among == AMONG[1]
+                for rule, tried in zip(RULES, (trained, [mean], [highest]), strict=False):
+                    shares = [right(one, bags, chosen, alike=alike) for one in tried]
+                    found[rule][among] = float(np.mean(shares))
+                found[RULES[3]][among] = right(frequent, bags, held, alike=alike)
         return found
 
 
@@ -163,7 +161,8 @@ def table(found: Sequence[Asked]) -> str:
         ]
         for rule in RULES
     ]
-    chance = [1 / len(found[0].names), 1 / found[0].num_categories]
+    held = 1 / len(found[0].names)
+    chance = [held, held, 1 / found[0].num_categories]
     rows.append(["chance", *(f"{value:.3f}" for _ in splits for value in chance)])
     lines = list(markdown_table(header, rows))
     lines += ["", f"Trained categories, on {splits[-1]}: {spread([one.known for one in found])}."]
@@ -214,7 +213,17 @@ def _by_name_alone(bags: Sequence[Bag], names: tuple[str, ...]) -> tuple[np.ndar
     return np.stack(means), np.stack(highest)
 
 
-def _right(values: np.ndarray, bags: Sequence[Bag], chosen: np.ndarray) -> float:
-    """The share of videos whose highest value is of a category of theirs."""
+def right(
+    values: np.ndarray, bags: Sequence[Bag], chosen: np.ndarray, *, alike: bool = False
+) -> float:
+    """The share of videos whose highest value is of a category of theirs.
+
+    values: [V, C], of the categories chosen [C]; alike: the mean over categories of the share of
+    their videos, so that frequent ones count no more than others.
+    """
     found = chosen[values.argmax(axis=1)]
-    return float(np.mean([bag.labels[index] for bag, index in zip(bags, found, strict=True)]))
+    labels = np.stack([bag.labels for bag in bags])
+    hits = labels[np.arange(len(bags)), found]
+    if not alike:
+        return float(hits.mean())
+    return float(np.mean([hits[own].mean() for own in labels.T if own.any()]))
