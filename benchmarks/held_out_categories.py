@@ -35,7 +35,7 @@ Accuracies = dict[str, dict[str, dict[str, float]]]
 class Asked:
     """A draw: its categories, its videos by split, and how often each rule is right.
 
-    known: the accuracy among the trained categories, on the videos of them in the asked split.
+    known: the accuracy among the trained categories, on the videos of them in the last split.
     """
 
     names: tuple[str, ...]
@@ -48,7 +48,7 @@ class Asked:
 class HeldOut:
     """The data set of a configuration, without some of its categories at a time."""
 
-    def __init__(self, config: ConfigDict, workdir: pathlib.Path, split: str) -> None:
+    def __init__(self, config: ConfigDict, workdir: pathlib.Path) -> None:
         """Raises UserError if the data has no sentences of the encoder of names."""
         self._config = copy.deepcopy(config)
         self._config.model.category_names = "sentences"
@@ -63,7 +63,7 @@ class HeldOut:
             )
         self._splits = {
             name: read_split(data.data_dir, data.dataset, name)
-            for name in dict.fromkeys((data.train_split, split))
+            for name in dict.fromkeys((data.train_split, data.selection_split))
         }
 
     def asked(self, draw: int, count: int) -> Asked:

@@ -3,10 +3,10 @@ r"""Asks runs for categories that were held out of training, by their names; sev
 Each draw takes --held_out categories of a text data set. Their videos leave training and selection,
 their names the taxonomy. A run with config.model.category_names=sentences is trained on the rest
 and its last step is taken. It is asked for names as `detect --categories` asks, on the videos of
-the held-out categories: those of the train split, which it has not seen either, and those of
---split. Beside it: the nearest name by cosine of sentence embeddings without any training, over all
-segments with a sentence or the highest fifth of them for each name; and always the most frequent
-category of the draw.
+the held-out categories: those of the train split, which it has not seen either, and those of the
+selection split. Beside it: the nearest name by cosine of sentence embeddings without any training,
+over all segments with a sentence or the highest fifth of them for each name; and always the most
+frequent category of the draw.
 
   python -m data_prep.package --source=timed_text --input=FOLDER --name=ucf_text \
       --taxonomy=ucf_crime --data_dir=data
@@ -26,7 +26,6 @@ CONFIG = command_line.config_flag()
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of data and runs.", required=True)
 DRAWS = flags.DEFINE_integer("draws", 5, "Draws of categories.", 1, 1000)
 HELD_OUT = flags.DEFINE_integer("held_out", 3, "Categories held out in each.", 2, 100)
-SPLIT = flags.DEFINE_string("split", "val", "Split that is asked beside train.")
 CACHE = command_line.cache_flag()
 
 
@@ -38,7 +37,7 @@ def main() -> None:
 
     enable_cache(CACHE.value)
     workdir = pathlib.Path(WORKDIR.value)
-    task = HeldOut(CONFIG.value, workdir, SPLIT.value)
+    task = HeldOut(CONFIG.value, workdir)
     found = [task.asked(draw, HELD_OUT.value) for draw in range(DRAWS.value)]
     text = table(found)
     write_text(workdir / "open_categories.md", text)
