@@ -127,6 +127,8 @@ def main() -> None:
         raise UserError("--annotate has no effect with --stream, which writes no video")
     if STREAM.value and FPS.value:
         raise UserError("--fps has no effect with --stream, which takes the times of the source")
+    if CATEGORIES.present and not CATEGORIES.value:
+        raise UserError("--categories= names nothing; give names, as fight,fall,fire")
     if STREAM.value and CATEGORIES.value:
         raise UserError("--categories has no effect with --stream, which names the trained ones")
     if RECONNECT.value and not STREAM.value:
