@@ -6,6 +6,8 @@ python -m refinevad_jax.evaluate --workdir=runs/ucf --dataset=xd --allow_mismatc
 
 The paper: frame AP 87.52 with CORE of UCF-Crime, 77.56 zero-shot, on features that have not been
 published. The prototypes stay as they were; --config.train.trainable_prototypes=True trains them.
+Categories that the other run does not know start fresh. If both runs have
+--config.model.category_names=sentences, those too have a prototype and an output from their name.
 """
 
 from ml_collections import ConfigDict

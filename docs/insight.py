@@ -104,7 +104,7 @@ def main() -> None:
     if outputs.core is None or model.core is None:
         raise UserError(f"{workdir}: a run without CORE; there are no categories to look at")
     if set(PAPER_GROUPS[0]) <= set(names):
-        found = group_silhouette(np.asarray(model.core.prototypes[...]), names, PAPER_GROUPS)
+        found = group_silhouette(np.asarray(model.core.embedded()), names, PAPER_GROUPS)
         print(f"prototypes in the paper's three groups: {found}")
     weights = outputs.core.category_weights
     entropy = -np.sum(weights * np.log(np.maximum(weights, 1e-12)), axis=1).mean()

@@ -4,7 +4,7 @@
     model = analysis.load_model("runs/ucf_text", "best")
     outputs = model(features, valid)         # [B, T, D], [B, T] bool -> Outputs
     outputs.scores, outputs.shift_ratio, outputs.core.category_weights
-    model.core.prototypes[...]                     # E, [C, H]
+    model.core.embedded()                          # E, [C, H]
     model.motar.gate(standardised_log_intensity)   # MoTAR's gate
 
 It is an ordinary NNX module: every part is an attribute, every parameter an array.

@@ -55,6 +55,9 @@ def default() -> ConfigDict:
     # What the category head reads: "encoder", MoTAR's output pooled by the coarse attention (S);
     # "features", a separate projection of the input, pooled by attention and by maximum (D).
     model.category_input = "encoder"
+    # What a category is: "learned", its own prototype and output (S); "sentences", projections of
+    # the sentence embedding of its name, so that any name can be asked for (D).
+    model.category_names = "learned"
     # Convolutions of three taps at these distances, in segments, beside the projection of each
     # segment alone; every one has an equal part of the width. () for none (D, as RTFM).
     model.dilations = ()
@@ -117,12 +120,16 @@ CHOICES = {
     "model.injection": ("soft", "hard", "none"),
     "model.attention_query": ("video", "segment"),
     "model.category_input": ("encoder", "features"),
+    "model.category_names": ("learned", "sentences"),
     "loss.mil": ("ranking", "bce"),
     "loss.pooling": ("top_k", "softmax"),
     "loss.smoothing": ("mixture", "difference"),
     "train.selection_metric": ("video_auc", "video_ap", "step"),
     "train.precision": ("float32", "bfloat16"),
 }
+
+# Keys that came later, with what runs had before them: their config.json lacks the key.
+ADDED = {"model.category_names": "learned"}
 
 # Keys that hold several numbers, in segments; the other keys of several values hold names.
 WHOLE_NUMBERS = ("model.dilations",)

@@ -105,6 +105,12 @@ FPS = flags.DEFINE_float(
     1e-3,
 )
 flags.register_validator("fps", lambda fps: fps is None or fps <= 1e5, "give a number up to 1e5")
+CATEGORIES = flags.DEFINE_list(
+    "categories",
+    [],
+    "Names of anomalies to tell apart instead of the trained ones, as fight,fall,fire, for a run "
+    "with config.model.category_names=sentences. They change no score.",
+)
 ALLOW_MISMATCH = flags.DEFINE_bool(
     "allow_mismatch", False, "Accept another encoder or number of crops than in training."
 )
@@ -121,6 +127,10 @@ def main() -> None:
         raise UserError("--annotate has no effect with --stream, which writes no video")
     if STREAM.value and FPS.value:
         raise UserError("--fps has no effect with --stream, which takes the times of the source")
+    if CATEGORIES.present and not CATEGORIES.value:
+        raise UserError("--categories= names nothing; give names, as fight,fall,fire")
+    if STREAM.value and CATEGORIES.value:
+        raise UserError("--categories has no effect with --stream, which names the trained ones")
     if RECONNECT.value and not STREAM.value:
         raise UserError("--reconnect has no effect without --stream; leave it out")
     output = pathlib.Path(OUTPUT.value or "found")
@@ -144,6 +154,7 @@ def main() -> None:
         STEP.value,
         num_segments=NUM_SEGMENTS.value,
         allow_mismatch=ALLOW_MISMATCH.value,
+        categories=CATEGORIES.value,
     )
     for note in detector.notes():
         print(note, file=notes)

@@ -18,6 +18,7 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 # programs as users run them.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
+import jax
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
@@ -194,3 +195,24 @@ def trained(tiny_data: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -
     workdir = tmp_path_factory.mktemp("run")
     loop.train(make_tiny_config(tiny_data), workdir)
     return workdir
+
+
+@pytest.fixture(scope="session")
+def named(trained: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """An untrained run on "tiny" whose categories are sentences, as a published one."""
+    from refinevad_jax.encoders.text import WIDTH
+    from refinevad_jax.model.refinevad import create
+    from refinevad_jax.runs.run import WEIGHTS, read_run, write_run
+    from refinevad_jax.runs.weights import write_weights
+
+    folder = tmp_path_factory.mktemp("named")
+    run = read_run(trained)
+    run.config.model.category_names = "sentences"
+    _, params = create(run.model_config, jax.random.key(0))
+    core = params["core"] | {"names": jax.numpy.eye(3, WIDTH)}
+    core["category_head"]["query"]["kernel"] = 0.1 * jax.random.normal(
+        jax.random.key(1), (NUM_CHANNELS, WIDTH)
+    )
+    write_run(folder, run)
+    write_weights(folder / WEIGHTS, params | {"core": core}, 7)
+    return folder

@@ -6,11 +6,15 @@ N crops, T segments; S scores of a video, T or as many as the run's rule has bin
 import dataclasses
 import math
 import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from refinevad_jax.data.bags import Bag, Modality
 from refinevad_jax.data.normalization import normalization_of
+from refinevad_jax.data.taxonomy import Taxonomy
+from refinevad_jax.encoders.text import embedded_names
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation.causal import WINDOW, CausalNetwork
 from refinevad_jax.evaluation.run import check_features
@@ -19,7 +23,7 @@ from refinevad_jax.metrics.events import Event, propose_events
 from refinevad_jax.metrics.frames import ALARM_THRESHOLD
 from refinevad_jax.metrics.truth import evaluated_length, resampled_to_segment_scores
 from refinevad_jax.runs.checkpoints import restore
-from refinevad_jax.runs.run import read_run
+from refinevad_jax.runs.run import Run, read_run
 from refinevad_jax.runs.scoring_rule import (
     DEFAULT_RATE,
     Threshold,
@@ -50,10 +54,12 @@ class Detector:
         *,
         num_segments: int | None = None,
         allow_mismatch: bool = False,
+        categories: Sequence[str] = (),
     ) -> None:
         """Restores a checkpoint. Raises UserError if the workdir holds none.
 
-        num_segments: another resolution than that of the run.
+        num_segments: another resolution than that of the run; categories: names to find instead of
+        those that the run was trained on, for a run whose categories are sentences.
         """
         self.workdir = workdir
         self.run = read_run(workdir)
@@ -61,10 +67,15 @@ class Detector:
         self.rule = scoring_rule(self.run, workdir, self.step, num_segments)
         self._scorer = Scorer(self._graphdef, pooling=Pooling.of(self.run.config.loss))
         self._allow_mismatch = allow_mismatch
+        self._asked = tuple(categories)
+        if self._asked:
+            self._renamed = _renamed(self.run, self._params, self._asked)
 
     @property
     def categories(self) -> tuple[str, ...]:
         """C names in index order; empty for a network without categories."""
+        if self._asked:
+            return self._asked
         return self.run.info.taxonomy.display_names if self.run.model_config.has_core else ()
 
     @property
@@ -111,7 +122,10 @@ class Detector:
             )
 
     def score(self, features: np.ndarray) -> VideoScores:
-        """Scores one video: [N, T, D], N crops that are averaged. Gives S scores."""
+        """Scores one video: [N, T, D], N crops that are averaged. Gives S scores.
+
+        Names that were given change what the categories are and no score.
+        """
         bag = Bag(
             video_id="",
             label="",
@@ -122,14 +136,18 @@ class Detector:
             spans=np.zeros((0, 3), np.int32),
             has_truth=False,
         )
-        (found,) = self._scorer(
-            self._params,
-            [bag],
-            columns=self.run.columns(),
-            num_segments=self.rule.num_segments,
-            calibration=self.rule.calibration,
+        options: dict[str, Any] = {
+            "columns": self.run.columns(),
+            "num_segments": self.rule.num_segments,
+            "calibration": self.rule.calibration,
+        }
+        (found,) = self._scorer(self._params, [bag], **options)
+        if not self._asked:
+            return found
+        (other,) = self._scorer(self._renamed, [bag], **options)
+        return dataclasses.replace(
+            found, category_probs=other.category_probs, category_weights=other.category_weights
         )
-        return found
 
     def causal(self, window: int = WINDOW) -> CausalNetwork:
         """The network for streams. window: segments that a score looks back on."""
@@ -214,3 +232,21 @@ class Detector:
         found = self.threshold(None, None)
         command = commands.spell("evaluate", *words)
         return Threshold(found.value, f"{found.source}; not made for streams, run {command}")
+
+
+def _renamed(run: Run, params: Any, names: tuple[str, ...]) -> Any:
+    """Parameters of a run that knows these categories, by their names, in place of its own.
+
+    Raises UserError for a run that has learned its categories, or a name that is none.
+    """
+    if not run.model_config.has_names:
+        raise UserError(
+            "--categories: this run has learned its categories and cannot be asked for others; "
+            "train one with --config.model.category_names=sentences"
+        )
+    trained = run.info.taxonomy
+    for name in names:
+        if not name.strip() or trained.is_normal(name):
+            raise UserError(f"--categories: {name!r} does not name an anomaly; leave it out")
+    Taxonomy("of --categories", names, names)  # refuses what appears twice or cannot be shown
+    return params | {"core": params["core"] | {"names": embedded_names(names)}}

@@ -52,6 +52,15 @@ def load_encoder() -> TextEncoder:
     return TextEncoder(NAME, file_sha256(path), functools.partial(encode, arrays, tokenizer))
 
 
+@functools.cache
+def embedded_names(names: tuple[str, ...]) -> np.ndarray:
+    """Sentence embeddings of names of categories: [C, 384] float32 of length 1.
+
+    Raises UserError naming the command if the encoder is not installed.
+    """
+    return load_encoder().encode([name.replace("_", " ") for name in names])
+
+
 def weights_path() -> pathlib.Path:
     """The installed weights. Raises UserError if the package is not installed."""
     spec = importlib.util.find_spec(_PACKAGE)  # does not run the package, which needs PyTorch

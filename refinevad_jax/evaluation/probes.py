@@ -206,8 +206,8 @@ def variants(
     prototypes = np.asarray(flat[PROTOTYPES])
     rngs = [np.random.default_rng(draw) for draw in range(DRAWS)]
     found = {AS_IS: [own], NO_PROTOTYPES: [put({PROTOTYPES: 0 * prototypes})]}
-    several = len(prototypes) > 1
-    if several:
+    several = labels.shape[1] > 1
+    if several and config.category_names == "learned":
         orders = [cycle(len(prototypes), rng) for rng in rngs]
         found[PERMUTED] = [put({PROTOTYPES: prototypes[order]}) for order in orders]
     found[TRUE_CATEGORY] = [given(labels)]

@@ -211,7 +211,7 @@ def score(
     prototypes = None  # those of other categories say nothing of these
     if run.model_config.has_core:
         if run.info.taxonomy == info.taxonomy:
-            prototypes = np.asarray(nnx.merge(graphdef, params).core.prototypes[...])
+            prototypes = np.asarray(nnx.merge(graphdef, params).core.embedded())
         else:
             scored = [in_categories_of(info, run.info, result) for result in scored]
             print(f"categories: {in_words(run.info.taxonomy, info.taxonomy)}")

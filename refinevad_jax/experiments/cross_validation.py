@@ -22,6 +22,7 @@ from refinevad_jax.metrics.videos import category_accuracy
 from refinevad_jax.model.refinevad import abstract
 from refinevad_jax.runs.checkpoints import fresh_states
 from refinevad_jax.runs.run import Run
+from refinevad_jax.training.category_names import named
 from refinevad_jax.training.dispatch import Dispatch
 from refinevad_jax.training.failures import first_failure
 from refinevad_jax.training.members import unstack
@@ -134,6 +135,7 @@ def out_of_fold(
     keys = jax.numpy.stack([parameters_key(seed) for seed in seeds])
     states = fresh_states(run.model_config, optimizer, keys)
     states = standardized(states, listed, run.model_config)
+    states = named(states, run)
     graphdef, _ = abstract(run.model_config)
     dispatch = Dispatch(config, seeds, graphdef, optimizer, listed)
     states = dispatch.place(states)

@@ -6,10 +6,12 @@ C anomaly categories. There is no normal category: a normal video has all p_c ne
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from refinevad_jax.model.fast import LayerNorm, Linear
@@ -21,6 +23,7 @@ MIN_SIGMA, MAX_SIGMA = 0.01, 0.5
 # p_c before training, as of a rare class (Lin et al. 2017, focal loss): most videos are not of any
 # one category. At 0.5 the target of L_GMM would begin near 1 on normal videos too.
 FIRST_PROBABILITY = 0.01
+NAME_WIDTH = 384  # channels of the sentence embedding of a name (encoders/text.py)
 
 
 def category_weights(category_probs: jax.Array, tau: float) -> jax.Array:
@@ -122,6 +125,41 @@ class CategoryHead(nnx.Module):
         return attention, video_vector, logits.reshape(x.shape[0], -1, 2)
 
 
+def _into_names(widths: tuple[int, ...]) -> Callable[..., jax.Array]:
+    """First kernel [D, NAME_WIDTH]: the identity for modalities of that width, 0 for others."""
+    parts = [np.eye(width, NAME_WIDTH) * (width == NAME_WIDTH) for width in widths]
+    return lambda key, shape, dtype=jnp.float32: jnp.asarray(np.concatenate(parts), dtype)
+
+
+class NameHead(nnx.Module):
+    """As `CategoryHead`, with z_c from the features and the name of c: any name has an output.
+
+    The attended features are projected to the space of names. A modality as wide as names is taken
+    for sentences of the same encoder: its projection starts as the identity, and p_c as how near
+    the sentences are to the name.
+    """
+
+    def __init__(self, width: int, widths: tuple[int, ...], *, rngs: nnx.Rngs) -> None:
+        self.coarse_score = nnx.Linear(width, 1, use_bias=False, rngs=rngs)
+        self.query = nnx.Linear(
+            sum(widths), NAME_WIDTH, use_bias=False, kernel_init=_into_names(widths), rngs=rngs
+        )
+        self.bias = nnx.Param(2 * _first_bias(rngs.params(), (2,))[1:])
+
+    def __call__(
+        self, x: jax.Array, features: jax.Array, names: jax.Array, valid: jax.Array
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """x: [B, T, H]; features: [B, T, D]; names: [C, NAME_WIDTH]; valid: [B, T] bool.
+
+        Returns what CategoryHead does.
+        """
+        attention = jax.nn.softmax(self.coarse_score(x)[..., 0], where=valid)
+        video_vector = jnp.einsum("bt,bth->bh", attention, x)
+        query = self.query(jnp.einsum("bt,btd->bd", attention, features))
+        logits = (query @ names.T + self.bias[...]) / 2
+        return attention, video_vector, jnp.stack([-logits, logits], axis=-1)
+
+
 class MixtureHead(nnx.Module):
     """Where in the video each category lies: mu_c and sigma_c from [video vector ; w_c e_c]."""
 
@@ -185,9 +223,16 @@ class Core(nnx.Module):
         separate = config.category_input == "features"
         if separate:
             self.category_input = CategoryInput(config.num_channels, width, rngs=rngs)
-        self.category_head = CategoryHead(width, num_categories, maximum=separate, rngs=rngs)
+        self.category_head: CategoryHead | NameHead
+        if config.has_names:
+            self.category_head = NameHead(width, config.modality_widths, rngs=rngs)
+            self.names = nnx.Param(jnp.zeros((num_categories, NAME_WIDTH)))
+            num_rows = NAME_WIDTH
+        else:
+            self.category_head = CategoryHead(width, num_categories, maximum=separate, rngs=rngs)
+            num_rows = num_categories
         self.prototypes = nnx.Param(
-            jax.random.normal(rngs.params(), (num_categories, width)) / jnp.sqrt(width)
+            jax.random.normal(rngs.params(), (num_rows, width)) / jnp.sqrt(width)
         )
         self.mixture_head = MixtureHead(width, rngs=rngs)
         self.cross_attention = Attention(width, config.num_heads, rngs=rngs)
@@ -205,13 +250,17 @@ class Core(nnx.Module):
         """
         separate = self.config.category_input == "features"
         read = self.category_input(normed) if separate else segments
-        attention, video_vector, logits = self.category_head(read, valid)
+        if isinstance(self.category_head, NameHead):
+            found = self.category_head(read, normed, self._names(), valid)
+        else:
+            found = self.category_head(read, valid)
+        attention, video_vector, logits = found
         probs = jax.nn.softmax(logits, axis=-1)[..., 1]
         if self.config.injection == "hard":
             weights = hard_weights(probs)
         else:
             weights = category_weights(probs, self.config.tau)
-        prototypes = self.prototypes[...]
+        prototypes = self.embedded()
         mean, sigma = self.mixture_head(video_vector, weights[..., None] * prototypes)
         total = weights
         if injected_labels is not None:
@@ -227,6 +276,15 @@ class Core(nnx.Module):
             weighted_prototypes=total[..., None] * prototypes,
             category_feature=total @ prototypes,
         )
+
+    def embedded(self) -> jax.Array:
+        """E, [C, H]: the learned prototypes, or the projections of the names."""
+        prototypes = self.prototypes[...]
+        return self._names() @ prototypes if self.config.has_names else prototypes
+
+    def _names(self) -> jax.Array:
+        """[C, NAME_WIDTH], kept with the parameters and not learned."""
+        return jax.lax.stop_gradient(self.names[...])
 
     def inject(
         self, queries: jax.Array, segments: jax.Array, valid: jax.Array, found: CoreOutputs

@@ -22,6 +22,7 @@ class ModelConfig:
     attention_query: str = "video"
     scorer_width: int = 128
     category_input: str = "encoder"
+    category_names: str = "learned"
     score_smoothing: float = 0.0
     score_centering: float = 0.0
     dilations: tuple[int, ...] = ()
@@ -35,3 +36,8 @@ class ModelConfig:
     def has_core(self) -> bool:
         """Whether the network has CORE, and with it anything to say of categories."""
         return self.injection != "none"
+
+    @property
+    def has_names(self) -> bool:
+        """Whether its categories are sentence embeddings of their names."""
+        return self.has_core and self.category_names == "sentences"

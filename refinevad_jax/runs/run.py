@@ -12,6 +12,7 @@ has W/model.safetensors in place of metrics.jsonl and checkpoints/: all can read
 go on in it.
 """
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import json
@@ -246,6 +247,10 @@ def _read_json(path: pathlib.Path) -> Any:
             f"{path}: damaged or edited (its SHA-256 is another); restore it, or train again in a "
             "new workdir"
         )
+    with contextlib.suppress(AttributeError, LookupError, TypeError):  # run_of_content names it
+        for key, value in config_lib.ADDED.items():
+            group, _, name = key.partition(".")
+            content["config"][group].setdefault(name, value)
     return content
 
 

@@ -34,6 +34,7 @@ from refinevad_jax.runs.metric_rows import read_rows
 from refinevad_jax.runtime import commands, processes
 from refinevad_jax.training import failures
 from refinevad_jax.training.calibration import FEWEST_VIDEOS, found_on_selection, in_words
+from refinevad_jax.training.category_names import named, names_of
 from refinevad_jax.training.dispatch import Dispatch
 from refinevad_jax.training.losses import term_names
 from refinevad_jax.training.members import (
@@ -69,6 +70,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> None:
     check_workdir(config, workdir)
     info = read_info(config.data.data_dir, config.data.dataset)
     bags, members = make_members(config, info, workdir)
+    names_of(members[0].run)  # without the encoder, nothing is written
     print(f"workdir: {workdir}", flush=True)
     columns = members[0].run.columns()
     stop = StopRequest()
@@ -172,7 +174,9 @@ class Training:
         """The states before the first step; those made ahead are given once, to be donated."""
         ahead, self._states = self._states, None
         states = ahead.result() if ahead else self._make_states()
-        states = standardized(states, self._bags, self._members[0].run.model_config)
+        run = self._members[0].run
+        states = standardized(states, self._bags, run.model_config)
+        states = named(states, run)
         if not self._config.transfer.workdir:
             return states
         found = []

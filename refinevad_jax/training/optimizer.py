@@ -73,8 +73,8 @@ def reads_categories(params: Any) -> Any:
 
 
 def is_prototypes(params: Any) -> Any:
-    """True for the prototypes E alone. Tree of bool like params."""
-    return _at(params, ("core", "prototypes"))
+    """True for the prototypes E and the names that they are made of. Tree of bool like params."""
+    return _at(params, ("core", "prototypes"), ("core", "names"))
 
 
 def _at(params: Any, *places: tuple[str, str]) -> Any:

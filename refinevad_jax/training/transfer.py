@@ -1,7 +1,8 @@
 """Starts a run with parts of another run's network.
 
 Paper: CORE trained on UCF-Crime and reused for XD-Violence. Prototypes and category outputs are
-carried over category by category; data sets may have different ones.
+carried over category by category; data sets may have different ones. With names as sentences
+(config.model.category_names) what makes both of a name is carried over whole, for any categories.
 """
 
 import pathlib
@@ -17,6 +18,7 @@ from refinevad_jax.errors import UserError
 from refinevad_jax.runs.checkpoints import restore
 from refinevad_jax.runs.run import Run, read_run
 
+NAMES = "core.names"  # sentence embeddings of the categories of a run
 # Modules of the network that each of config.TRANSFER_PARTS is made of.
 MODULES = {"motar": ("modality_norm", "motar"), "core": ("core",), "scorer": ("scorer",)}
 
@@ -37,14 +39,18 @@ def transferred(params: Any, run: Run) -> tuple[Any, str]:
     found = matching(source, target)
     own, theirs = _parts(params), _parts(donated)
     loaded = []
-    for name in dict.fromkeys([*own, *theirs]):
+    for name in dict.fromkeys([NAMES, *own, *theirs]):
         if not any(name.split(".")[0] in MODULES[part] for part in transfer.parts):
             continue
+        if name == NAMES and (name in own) == (name in theirs):
+            continue  # the categories of a run are its own
         if name not in own or name not in theirs:
             has = "this run" if name in own else f"{donor_dir}"
             raise UserError(f"config.transfer.parts: only {has} has {name!r}; leave its part out")
         new = theirs[name]
-        if name == "core.prototypes":
+        if NAMES in own:
+            pass  # what makes a category of a name holds for all names
+        elif name == "core.prototypes":
             new = _rows(own[name], new, found)
         elif name == "core.category_head":
             new = new | {"classifier": _classifier(own[name]["classifier"], new, found)}
@@ -54,7 +60,9 @@ def transferred(params: Any, run: Run) -> tuple[Any, str]:
         loaded.append(name)
     kept = [name for name in own if name not in loaded]
     note = f"from {donor_dir}, step {step}: {', '.join(loaded)}; fresh: {', '.join(kept) or 'none'}"
-    if "core.prototypes" in loaded and source != target:
+    if NAMES in own:
+        note += f"; names: {', '.join(target.display_names)}"
+    elif "core.prototypes" in loaded and source != target:
         note += f"\ncategories: {in_words(source, target)}"
     return params, note
 

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+from refinevad_jax.detection import detector as detector_lib
 from refinevad_jax.detection import run_detection
 from refinevad_jax.detection.detector import Detector
 from refinevad_jax.errors import UserError
@@ -84,3 +85,33 @@ def test_events_name_a_category(detector: Detector) -> None:
 def test_no_workdir(tmp_path: pathlib.Path) -> None:
     with pytest.raises(UserError, match="is not a workdir"):
         Detector(tmp_path, "best")
+
+
+def test_names_change_the_categories_and_no_score(
+    named: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detector_lib, "embedded_names", lambda names: np.eye(len(names), 384)[::-1])
+    own, asked = Detector(named, "best"), Detector(named, "best", categories=["fire", "A"])
+    assert asked.categories == ("fire", "A") and own.categories == ("A", "B", "C")
+    bag = features(1, crops=2)
+    before, after = own.score(bag), asked.score(bag)
+    np.testing.assert_array_equal(after.scores, before.scores)
+    np.testing.assert_allclose(after.category_probs, before.category_probs[1::-1], rtol=1e-5)
+    assert before.category_probs.std() > 1e-4
+    (event, *_) = asked.events(after, 20, 320, Threshold(0.0, "given"))
+    assert asked.categories[event.category] == ("fire", "A")[after.category_probs.argmax()]
+
+
+def test_names_that_cannot_be_asked_for_are_refused(
+    named: pathlib.Path, trained: pathlib.Path
+) -> None:
+    with pytest.raises(UserError, match=r"--categories: .*category_names=sentences"):
+        Detector(trained, "best", categories=["fire"])
+    for names, reason in {
+        ("fire", ""): "'' does not name an anomaly",
+        ("normal",): "'normal' does not name an anomaly",
+        ("fire", "fire"): "of --categories: 'fire' appears twice",
+        ("a\nb",): "control characters",
+    }.items():
+        with pytest.raises(UserError, match=reason):
+            Detector(named, "best", categories=names)

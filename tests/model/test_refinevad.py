@@ -379,3 +379,31 @@ def test_outputs_are_float32() -> None:
     for part in (outputs.logits, outputs.features, outputs.core.category_logits):
         assert part.dtype == jnp.float32
     assert outputs.core.mixture_mean.dtype == jnp.float32
+
+
+def test_a_category_is_its_name_and_any_names_can_be_asked_for() -> None:
+    head = core.NameHead(16, (24, core.NAME_WIDTH), rngs=nnx.Rngs(0))
+    np.testing.assert_array_equal(head.query.kernel[:24], 0)
+    np.testing.assert_array_equal(head.query.kernel[24:], np.eye(core.NAME_WIDTH))
+    part = core.Core(dataclasses.replace(SMALL, category_names="sentences"), rngs=nnx.Rngs(0))
+    part.category_head.query.kernel[...] = jax.random.normal(jax.random.key(1), (24, 384)) / 10
+    graphdef, state = nnx.split(part)
+    params = nnx.to_pure_dict(state)
+    features, valid = bags([8, 5], 8)
+    names = jax.random.normal(jax.random.key(2), (3, core.NAME_WIDTH)) / 20
+
+    @jax.jit
+    def found(names: jax.Array) -> tuple[Any, ...]:
+        def asked(names: jax.Array) -> tuple[jax.Array, core.CoreOutputs]:
+            part = nnx.merge(graphdef, params | {"names": names})
+            outputs = part(features, features[..., :16], valid, None)
+            return outputs.category_probs.sum(), outputs
+
+        return jax.grad(asked, has_aux=True)(names), asked(names[::-1])[1], asked(names[:2])[1]
+
+    (gradient, own), turned, fewer = found(names)
+    np.testing.assert_array_equal(gradient, 0)  # names are not learned
+    assert float(own.category_probs.std()) > 1e-4
+    np.testing.assert_allclose(turned.category_probs, own.category_probs[:, ::-1], rtol=1e-5)
+    np.testing.assert_allclose(turned.category_feature, own.category_feature, atol=1e-6)
+    np.testing.assert_allclose(fewer.category_probs, own.category_probs[:, :2], rtol=1e-5)

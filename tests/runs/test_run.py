@@ -11,6 +11,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from refinevad_jax import analysis
+from refinevad_jax import config as config_lib
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import json_sha256
 from refinevad_jax.runs.run import read_run, write_run
@@ -99,3 +100,16 @@ def test_the_data_of_a_run_may_be_renamed_and_moved(
     found = read_run(tmp_path)
     assert (found.config.data.dataset, found.config.data.data_dir) == ("renamed", "elsewhere")
     assert found.info.name == "renamed"
+
+
+def test_a_run_from_before_a_key_came_loads_and_goes_on(
+    trained: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    for key, value in config_lib.ADDED.items():
+        group, _, name = key.partition(".")
+        assert config_lib.default()[group][name] == value
+        rewritten(trained, tmp_path, lambda content: content["config"][group].pop(name))  # noqa: B023
+        run = read_run(tmp_path)
+        assert run.config == read_run(trained).config
+        write_run(tmp_path, run)  # the same run
+        (tmp_path / "config.json").unlink()

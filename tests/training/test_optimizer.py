@@ -7,6 +7,7 @@ import pytest
 
 from refinevad_jax.training.optimizer import (
     OptimizerConfig,
+    decayed,
     learning_rate_schedule,
     make_optimizer,
 )
@@ -64,3 +65,15 @@ def test_frozen_prototypes_stay() -> None:
     frozen = updates(trainable_prototypes=False)
     assert not np.asarray(frozen["core"]["prototypes"]).any()
     assert np.asarray(frozen["scorer"]["kernel"]).all()
+
+
+def test_names_stay_and_prototypes_made_of_them_are_not_decayed() -> None:
+    params = {
+        "core": {
+            "names": jnp.ones((2, 4)),
+            "prototypes": jnp.ones((4, 3)),
+            "other": jnp.ones((2, 2)),
+        }
+    }
+    found = decayed(params)["core"]
+    assert found == {"names": False, "prototypes": False, "other": True}

@@ -119,3 +119,23 @@ def test_networks_that_do_not_fit_are_refused(trained: pathlib.Path) -> None:
     _, fresh = create(run.model_config, jax.random.key(0))
     with pytest.raises(UserError, match=r"has 'motar.gate'; leave its part out"):
         transferred(fresh, run)
+
+
+def test_what_makes_a_category_of_a_name_is_carried_over_for_any_names(
+    named: pathlib.Path, trained: pathlib.Path
+) -> None:
+    run = run_with(named, Taxonomy("other", ("x", "c"), ("X", "C")), parts=("core",))
+    _, donated, _ = restore(read_run(named), named, "best")
+    fresh = jax.tree.map(np.zeros_like, donated)
+    fresh["core"]["names"] = np.ones((2, 384))
+    params, note = transferred(fresh, run)
+    np.testing.assert_array_equal(params["core"]["names"], np.ones((2, 384)))
+    for part in ("prototypes", "category_head"):
+        jax.tree.map(np.testing.assert_array_equal, params["core"][part], donated["core"][part])
+    assert "fresh: core.names, " in note and note.endswith("; names: X, C")
+    for own, donor in ((named, trained), (trained, named)):
+        run = run_with(own)
+        run.config.transfer.workdir = str(donor)
+        _, fresh, _ = restore(read_run(own), own, "best")
+        with pytest.raises(UserError, match=r"only .* has 'core\.names'; leave its part out"):
+            transferred(fresh, run)
