@@ -3,6 +3,8 @@
 import concurrent.futures
 import contextlib
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -44,7 +46,21 @@ def started(*, apart: bool) -> Iterator[Drawing]:
         yield Drawing(None)
         return
     context = multiprocessing.get_context("spawn")  # JAX has threads, which a fork would lose
-    with concurrent.futures.ProcessPoolExecutor(NUM_PROCESSES, mp_context=context) as pool:
+    with concurrent.futures.ProcessPoolExecutor(
+        NUM_PROCESSES, mp_context=context, initializer=_watch_parent
+    ) as pool:
         for _ in range(NUM_PROCESSES):
             pool.submit(figures.prepare)
         yield Drawing(pool)
+
+
+def _watch_parent() -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Otherwise this process would wait for work for ever if the command is killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
