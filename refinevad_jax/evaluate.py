@@ -267,7 +267,7 @@ def _evaluate_scores(path: pathlib.Path) -> None:
 def _settings() -> "Settings":
     from refinevad_jax.evaluation.run import Settings
 
-    return Settings(NUM_CURVES.value, FALSE_ALARM_RATE.value, REPORT.value)
+    return Settings(NUM_CURVES.value, FALSE_ALARM_RATE.value, REPORT.value, apart=True)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ class TrainingBags:
     """A training list as arrays.
 
     Attributes:
-        features: [V, N, T, D] float16, N crops; rows of bags in files are read when asked for.
+        features: [V, N, T, D] float16, N crops: an array, or rows that are made when asked for.
         labels: [V, C] bool.
         normal, anomalous: [S, ...] int, indices into V of the two lists of every seed. They differ
             if each seed holds other videos out.
@@ -36,11 +36,21 @@ class TrainingBags:
 
 
 class StoredRows:
-    """Training features [V, N, T, D] whose videos stay in their files."""
+    """Training features [V, N, T, D] that are resampled when asked for.
+
+    Attributes:
+        in_files: whether the videos stay in their files.
+    """
+
+    dtype = np.dtype(np.float16)
 
     def __init__(self, bags: list[Bag], num_segments: int, columns: np.ndarray) -> None:
-        self._bags, self._num_segments, self._columns = bags, num_segments, columns
-        self.shape = (len(bags), bags[0].features.shape[0], num_segments, len(columns))
+        self._bags, self._num_segments = bags, num_segments
+        num_crops, _, width = bags[0].features.shape
+        self.shape = (len(bags), num_crops, num_segments, len(columns))
+        whole = np.array_equal(columns, np.arange(width))
+        self._columns = slice(None) if whole else columns  # a slice copies nothing
+        self.in_files = not isinstance(bags[0].features, np.ndarray)
 
     @property
     def nbytes(self) -> int:
@@ -52,21 +62,27 @@ class StoredRows:
         whole = self._bags[video].features[crop : crop + 1]
         return resample(whole[..., self._columns], self._num_segments)[0].astype(np.float16)
 
+    def in_memory(self) -> np.ndarray:
+        """All of them, [V, N, T, D] float16."""
+        found = np.empty(self.shape, np.float16)
+        for rows, bag in zip(found, self._bags, strict=True):
+            rows[...] = resample(bag.features[..., self._columns], self._num_segments)
+        return found
+
 
 def resample(features: np.ndarray, num_segments: int) -> np.ndarray:
     """Averages inside num_segments equal bins; an empty bin repeats the row at its edge.
 
     The rule of RTFM, UR-DMU and BN-WVAD: edges int(linspace(0, T, num_segments + 1)).
-    features: [N, T, D]. Returns [N, num_segments, D], float64 if rows were averaged, else
-    float32.
+    features: [N, T, D]. Returns [N, num_segments, D], float64 if rows were averaged, else of
+    their own type.
     """
     length = features.shape[1]
     edges = np.linspace(0, length, num_segments + 1, dtype=np.int64)
     starts = np.minimum(edges[:-1], length - 1)
     ends = np.maximum(edges[1:], starts + 1)
     if length <= num_segments:
-        # No bin holds more than one row.
-        return features[:, starts].astype(np.float32)
+        return features[:, starts]  # no bin holds more than one row
     sums = np.add.reduceat(features.astype(np.float32), starts, axis=1)
     return sums / (ends - starts)[None, :, None]
 
@@ -78,10 +94,10 @@ def training_bags(
     *,
     held_out: Sequence[frozenset[str]] = (frozenset(),),
 ) -> TrainingBags:
-    """Resamples a training list into arrays. Raises UserError for a list of one kind only.
+    """A training list whose bags are resampled later, see `resampled`.
 
     columns: indices of the feature channels to keep; held_out: the videos that a seed leaves out
-    of training, as many for every seed.
+    of training, as many for every seed. Raises UserError for a list of one kind only.
     """
     if not bags:
         raise UserError("the training list is empty; package videos into the training split")
@@ -92,19 +108,20 @@ def training_bags(
         )
     check_both_kinds(bags)
     anomalous = np.array([bag.anomalous for bag in bags])
-    features: np.ndarray | StoredRows
-    if isinstance(bags[0].features, np.ndarray):
-        features = np.stack(
-            [resample(bag.features[..., columns], num_segments).astype(np.float16) for bag in bags]
-        )
-    else:
-        features = StoredRows(bags, num_segments, columns)
     return TrainingBags(
-        features=features,
+        features=StoredRows(bags, num_segments, columns),
         labels=np.stack([bag.labels for bag in bags]),
         normal=_indices(bags, ~anomalous, held_out),
         anomalous=_indices(bags, anomalous, held_out),
     )
+
+
+def resampled(bags: TrainingBags) -> TrainingBags:
+    """The same with features as one array, unless they are to stay in their files."""
+    features = bags.features
+    if isinstance(features, np.ndarray) or features.in_files:
+        return bags
+    return dataclasses.replace(bags, features=features.in_memory())
 
 
 def check_both_kinds(bags: list[Bag]) -> None:

@@ -17,6 +17,7 @@ from refinevad_jax.evaluation.score_lengths import named
 from refinevad_jax.evaluation.scored_split import ScoredSplit
 from refinevad_jax.metrics.frames import Ranking
 from refinevad_jax.report import figures, tables
+from refinevad_jax.report.drawing import Drawing
 from refinevad_jax.runtime import commands
 
 CURVE_POINTS = 600  # of ROC and precision-recall curves: finer than a screen shows
@@ -153,8 +154,10 @@ def project(
     """
     videos = (category_weights @ prototypes).astype(np.float64)
     centre = videos.mean(axis=0)
-    _, values, axes = np.linalg.svd(videos - centre, full_matrices=False)
-    axes = axes[:2]
+    # All videos lie where the prototypes span: C columns instead of H.
+    basis, _ = np.linalg.qr(prototypes.T.astype(np.float64))
+    _, values, axes = np.linalg.svd((videos - centre) @ basis, full_matrices=False)
+    axes = axes[:2] @ basis.T
     # The sign of an axis is arbitrary: its largest entry is made positive.
     largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1)
     axes = np.where(largest < 0, -axes, axes)
@@ -246,7 +249,7 @@ def _packed_coarsely(values: np.ndarray) -> str:
 
 
 def draw_metrics(
-    metrics: Mapping[str, Any], curves: Mapping[str, Any], folder: pathlib.Path
+    metrics: Mapping[str, Any], curves: Mapping[str, Any], folder: pathlib.Path, draw: Drawing
 ) -> None:
     """Draws ROC, precision-recall and bars per class into a new folder, as PNG and SVG."""
     folder.mkdir()
@@ -256,24 +259,30 @@ def draw_metrics(
     }
     categories = [row["category"] for row in rows]
     for suffix in figures.SUFFIXES:
-        figures.save_class_bars(folder / f"classes{suffix}", categories, series, label="frame AUC")
+        bars = folder / f"classes{suffix}"
+        draw(figures.save_class_bars, bars, categories, series, label="frame AUC")
         if curves:
-            figures.save_curves(folder / f"curves{suffix}", curves)
+            draw(figures.save_curves, folder / f"curves{suffix}", curves)
 
 
 def draw_score_curves(
-    split: ScoredSplit, outcomes: Sequence[Outcome], folder: pathlib.Path, *, num_curves: int
+    split: ScoredSplit,
+    outcomes: Sequence[Outcome],
+    folder: pathlib.Path,
+    draw: Drawing,
+    *,
+    num_curves: int,
 ) -> None:
     """Draws curves/<nn>_<video>.png for the chosen videos, and curves.png with the first twelve."""
     chosen = chosen_videos(split, num_curves)
     if not chosen:
         return
     panels = [_panel(split, index, outcomes[index]) for index in chosen]
+    draw(figures.save_score_grid, folder / "curves.png", panels[: figures.MAX_GRID_PANELS])
     (folder / "curves").mkdir()
     for number, (index, panel) in enumerate(zip(chosen, panels, strict=True)):
         name = re.sub(r"[^A-Za-z0-9_.=-]", "_", split.bags[index].video_id)[:100]
-        figures.save_score_curve(folder / "curves" / f"{number:02d}_{name}.png", panel)
-    figures.save_score_grid(folder / "curves.png", panels[: figures.MAX_GRID_PANELS])
+        draw(figures.save_score_curve, folder / "curves" / f"{number:02d}_{name}.png", panel)
 
 
 def chosen_videos(split: ScoredSplit, count: int) -> list[int]:

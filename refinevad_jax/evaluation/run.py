@@ -19,7 +19,7 @@ from refinevad_jax.evaluation.outcomes import event_list, outcomes, video_rows
 from refinevad_jax.evaluation.score_formats import content_sha256
 from refinevad_jax.evaluation.scored_split import ScoredSplit, stored_arrays
 from refinevad_jax.evaluation.scoring import Pooling, Scorer, VideoScores
-from refinevad_jax.report import tables
+from refinevad_jax.report import drawing, tables
 from refinevad_jax.report.page import write_page
 from refinevad_jax.runs import evaluations
 from refinevad_jax.runs.checkpoints import restore
@@ -36,6 +36,9 @@ from refinevad_jax.runs.scoring_rule import (
 )
 from refinevad_jax.runtime.command_line import one_line
 
+# From so many on, measuring takes as long as it takes other processes to start.
+MANY_VIDEOS = 100
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
@@ -47,12 +50,14 @@ class Settings:
             those at the threshold for it, which is stored beside those of FALSE_ALARM_RATES.
         report: whether report.html is written.
         verbose: whether the table is printed.
+        apart: whether figures may be drawn in other processes, see `report.drawing`.
     """
 
     num_curves: int = 12
     false_alarm_rate: float = DEFAULT_RATE
     report: bool = True
     verbose: bool = True
+    apart: bool = False
 
 
 def evaluate_seeds(workdir: pathlib.Path, **options: Any) -> list[dict[str, Any]]:
@@ -249,6 +254,19 @@ def write_evaluation(
     threshold: the one that detection takes, given these numbers and a false-alarm rate. If there is
     none, events are those at the threshold of this split.
     """
+    apart = settings.apart and settings.num_curves > 0 and len(split.bags) >= MANY_VIDEOS
+    with drawing.started(apart=apart) as figures:
+        return _written(split, protocol, folder, settings, threshold, figures)
+
+
+def _written(
+    split: ScoredSplit,
+    protocol: dict[str, Any],
+    folder: pathlib.Path,
+    settings: Settings,
+    threshold: Callable[[Mapping[str, Any], float], Threshold | None],
+    figures: drawing.Drawing,
+) -> dict[str, Any]:
     rate = settings.false_alarm_rate
     content = measure(split, false_alarm_rates=(*FALSE_ALARM_RATES, rate)) | protocol
     content["versions"] = versions()
@@ -264,11 +282,13 @@ def write_evaluation(
     def draw(new: pathlib.Path) -> None:
         curves = page_content.curves(split) if settings.report or settings.num_curves else {}
         if settings.num_curves:
-            page_content.draw_score_curves(split, found, new, num_curves=settings.num_curves)
-            page_content.draw_metrics(content, curves, new / "figures")
+            count = settings.num_curves
+            page_content.draw_score_curves(split, found, new, figures, num_curves=count)
+            page_content.draw_metrics(content, curves, new / "figures", figures)
         if settings.report:
             page = page_content.page_content(split, found, content, curves)
             write_page(new / "report.html", page)
+        figures.wait()
 
     names = evaluations.write_evaluation(
         folder,

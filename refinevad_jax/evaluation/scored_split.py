@@ -13,11 +13,45 @@ import numpy as np
 
 from refinevad_jax.data.bags import Bag, BagsInfo
 from refinevad_jax.data.taxonomy import Taxonomy
-from refinevad_jax.evaluation.scoring import VideoScores
 from refinevad_jax.metrics import truth as truth_lib
+from refinevad_jax.metrics.calibration import sigmoid
 from refinevad_jax.metrics.events import RULE, Event, ProposalRule, propose_events
 from refinevad_jax.metrics.names import SplitArrays
 from refinevad_jax.runs.calibration import Calibration
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoScores:
+    """What the network says of one video, averaged over its crops.
+
+    Attributes:
+        scores: [T] anomaly score of each segment, of the video's own or of the resampled ones;
+            calibrated if the run is.
+        video_score: one score of the video, calibrated in the same way.
+        category_probs: [C] p_c; [0] if categories are not scored, as without CORE.
+        category_weights: [C] w_c, or [0].
+        shift_ratio: [T] r_t.
+        category_map: [T, 1 + C] probabilities, normal first, if they were given as such; else they
+            follow from category_probs.
+        logits: [T] of the scores before calibration; None for scores that were given.
+        video_logit: of the video score before calibration; likewise.
+        mixture_target: [T], where L_GMM takes the anomaly to be; None for a run without that loss.
+    """
+
+    scores: np.ndarray
+    video_score: float
+    category_probs: np.ndarray
+    category_weights: np.ndarray
+    shift_ratio: np.ndarray
+    category_map: np.ndarray | None = None
+    logits: np.ndarray | None = None
+    video_logit: float | None = None
+    mixture_target: np.ndarray | None = None
+
+    @property
+    def uncalibrated(self) -> np.ndarray:
+        """[T] scores before calibration, for rules that read differences of scores."""
+        return self.scores if self.logits is None else sigmoid(self.logits)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from refinevad_jax.data.bags import Bag, BagsInfo
-from refinevad_jax.data.batches import training_bags
+from refinevad_jax.data.batches import resampled, training_bags
 from refinevad_jax.data.folds import make_folds
 from refinevad_jax.errors import NumericalError
 from refinevad_jax.evaluation.scoring import Pooling, Scorer, VideoScores
@@ -123,7 +123,7 @@ def out_of_fold(
     )
     run = Run(config, info, bags[0].features.shape[0])
     columns = run.columns()
-    everything = training_bags(bags, config.data.num_segments, columns)
+    everything = resampled(training_bags(bags, config.data.num_segments, columns))
     trained = [own != fold for own in folds for fold in range(num_folds)]
     listed = dataclasses.replace(
         everything,

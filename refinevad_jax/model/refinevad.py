@@ -187,6 +187,7 @@ def _initializer(config: ModelConfig) -> Callable[[jax.Array], Any]:
     return jax.jit(lambda key: nnx.to_pure_dict(nnx.state(RefineVAD(config, rngs=nnx.Rngs(key)))))
 
 
+@functools.cache
 def abstract(config: ModelConfig) -> tuple[nnx.GraphDef[RefineVAD], Any]:
     """The network's graph, and the shapes of its parameters, without computing any."""
     shapes = nnx.eval_shape(lambda: RefineVAD(config, rngs=nnx.Rngs(0)))

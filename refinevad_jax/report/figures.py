@@ -32,6 +32,11 @@ STYLE: dict[Any, Any] = {
 }
 
 
+def prepare() -> None:
+    """Imports what draws, so that the first figure does not wait for it."""
+    _figure(1, 1)
+
+
 def _in_style(draw: Callable[..., None]) -> Callable[..., None]:
     """Texts take their style when they are made, ticks while they are drawn."""
 

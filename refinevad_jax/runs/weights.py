@@ -5,9 +5,7 @@ import json
 import pathlib
 from typing import Any
 
-import jax
 import numpy as np
-from flax.traverse_util import flatten_dict, unflatten_dict
 
 from refinevad_jax.errors import UserError, as_damaged
 from refinevad_jax.files.staged import write_bytes
@@ -33,6 +31,7 @@ def read_weights(path: pathlib.Path, shapes: Any) -> tuple[Any, int]:
 
     Raises UserError if the file is damaged or of another network.
     """
+    from flax.traverse_util import unflatten_dict
     from safetensors import SafetensorError, safe_open
 
     what = f"{path}: damaged; bring the file back from where it was published"
@@ -59,6 +58,8 @@ def read_weights(path: pathlib.Path, shapes: Any) -> tuple[Any, int]:
 
 def digest(tree: Any) -> str:
     """SHA-256 of the arrays of a tree, their names, shapes and types."""
+    import jax
+
     found = hashlib.sha256()
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         array = np.ascontiguousarray(leaf)
@@ -68,4 +69,6 @@ def digest(tree: Any) -> str:
 
 
 def _flat(tree: Any) -> dict[str, Any]:
+    from flax.traverse_util import flatten_dict
+
     return flatten_dict(tree, sep=".")

@@ -3,6 +3,7 @@
 Axis letters: S seeds, B videos, T segments, D feature channels, C categories.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,9 +11,10 @@ import jax
 import numpy as np
 import optax
 from flax import nnx
+from jax.sharding import NamedSharding
 from ml_collections import ConfigDict
 
-from refinevad_jax.data.batches import StoredRows, TrainingBags
+from refinevad_jax.data.batches import StoredRows, TrainingBags, resampled
 from refinevad_jax.data.streaming import BatchStream
 from refinevad_jax.runs.checkpoints import TrainState
 from refinevad_jax.training.placement import from_rows, placement, put
@@ -21,7 +23,10 @@ from refinevad_jax.training.step import StepConfig
 
 
 class Dispatch:
-    """Runs steps on bags that are on the device, on the host or in files: the same batches."""
+    """Runs steps on bags that are on the device, on the host or in files: the same batches.
+
+    The step can be compiled before the bags are resampled, which the first use of them does.
+    """
 
     def __init__(
         self,
@@ -40,24 +45,37 @@ class Dispatch:
             batch_size=config.train.batch_size,
             places=self.places,
         )
-        self._bags = bags
+        self._listed = bags
         self._seed_numbers = np.array(seeds, np.uint32)
         self._seeds = put(self._seed_numbers, self.places.per_seed)
         self._batch_size = config.train.batch_size
         self._compiled: jax.stages.Compiled | None = None
         self.stream = None
-        if isinstance(bags.features, StoredRows):
+        features = bags.features
+        if isinstance(features, StoredRows) and features.in_files:
             shape = (len(seeds), config.train.batch_size)
-            self.stream = BatchStream(bags.features, self._drawn, self.places.own_rows(shape))
-        fits = bags.features.nbytes <= config.data.device_limit_gb * 1e9
+            self.stream = BatchStream(features, self._drawn, self.places.own_rows(shape))
+        fits = features.nbytes <= config.data.device_limit_gb * 1e9
         self.resident = fits and self.stream is None
-        if self.resident:
-            self._resident_bags = {
-                "features": put(bags.features, self.places.everywhere),
-                "labels": put(bags.labels, self.places.everywhere),
-                "normal": put(bags.normal, self.places.per_seed),
-                "anomalous": put(bags.anomalous, self.places.per_seed),
-            }
+
+    @functools.cached_property
+    def bags(self) -> TrainingBags:
+        """The training list; bags in memory are resampled by the first call."""
+        return resampled(self._listed)
+
+    @functools.cached_property
+    def _resident_bags(self) -> dict[str, jax.Array]:
+        return {name: put(value, where) for name, value, where in self._parts(self.bags)}
+
+    def _parts(self, bags: TrainingBags) -> list[tuple[str, Any, NamedSharding]]:
+        """What lies on the device if the bags do, with its place."""
+        places = self.places
+        return [
+            ("features", bags.features, places.everywhere),
+            ("labels", bags.labels, places.everywhere),
+            ("normal", bags.normal, places.per_seed),
+            ("anomalous", bags.anomalous, places.per_seed),
+        ]
 
     @property
     def bags_in_words(self) -> str:
@@ -103,16 +121,20 @@ class Dispatch:
                 state,
             )
             if self.resident:
-                lowered = self._programs.run_resident.lower(
-                    state, self._seeds, self._resident_bags, np.int32(0)
-                )
+                bags = {
+                    name: jax.ShapeDtypeStruct(
+                        value.shape, jax.dtypes.canonicalize_dtype(value.dtype), sharding=where
+                    )
+                    for name, value, where in self._parts(self._listed)
+                }
+                lowered = self._programs.run_resident.lower(state, self._seeds, bags, np.int32(0))
             else:
                 rows = (len(self._seed_numbers), self._batch_size)
                 batch = [
                     jax.ShapeDtypeStruct((*rows, *shape), kind, sharding=places.per_video)
                     for shape, kind in (
-                        (self._bags.features.shape[2:], np.float16),
-                        (self._bags.labels.shape[1:], bool),
+                        (self._listed.features.shape[2:], np.float16),
+                        (self._listed.labels.shape[1:], bool),
                     )
                 ]
                 lowered = self._programs.run_batch.lower(state, self._seeds, *batch)
@@ -125,7 +147,7 @@ class Dispatch:
 
     def batch(self, step: int) -> tuple[jax.Array, jax.Array]:
         """Features [S, B, T, D] and labels [S, B, C]; a process reads the rows of its devices."""
-        bags = self._bags
+        bags = self.bags
         videos, crops = self._drawn(step)
         if self.stream is not None:
             rows: Any = self.stream.features(step)
@@ -144,5 +166,5 @@ class Dispatch:
     def _drawn(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """The videos and crops [S, B] of a step."""
         steps = np.full(len(self._seed_numbers), step, np.int32)
-        lists = self._bags.normal, self._bags.anomalous
+        lists = self._listed.normal, self._listed.anomalous
         return jax.device_get(self._programs.draw(steps, self._seed_numbers, *lists))

@@ -5,7 +5,6 @@ S seeds.
 """
 
 import dataclasses
-import functools
 import pathlib
 import sys
 import time
@@ -124,15 +123,8 @@ class Training:
         run = members[0].run
         config = self._config = run.config
         seeds = [member.seed for member in members]
-        # The state of an optimizer does not depend on the number of steps.
-        self._make_states = functools.partial(
-            fresh_states,
-            run.model_config,
-            make_optimizer(OptimizerConfig.of(config), 1),
-            jax.numpy.stack([parameters_key(seed) for seed in seeds]),
-        )
         reached = min(max(member.checkpoints.steps(), default=0) for member in members)
-        # Two programs that take seconds to compile, while bags are made and states are restored.
+        # Two programs that take seconds to compile, while states are restored and bags resampled.
         ahead = ThreadPoolExecutor(max_workers=2)
         self._states: Future[TrainState] | None = None
         if not reached:
@@ -159,6 +151,13 @@ class Training:
             self._compiling = ahead.submit(self._dispatch.compiled_step, shapes_of_all)
         ahead.shutdown(wait=False)
         self._describe(len(bags) - len(members[0].held_out), shapes)
+
+    def _make_states(self) -> TrainState:
+        """The states before the first step."""
+        # The state of an optimizer does not depend on the number of steps.
+        optimizer = make_optimizer(OptimizerConfig.of(self._config), 1)
+        keys = jax.numpy.stack([parameters_key(member.seed) for member in self._members])
+        return fresh_states(self._members[0].run.model_config, optimizer, keys)
 
     def _epoch_length(self) -> int:
         """Steps of an epoch, the same in all calls of a run, also if it grows by epochs."""
@@ -197,6 +196,7 @@ class Training:
         if self._compiling:
             print(f"{COMPILING}, then the first step", flush=True)
         self._began = time.monotonic()
+        self._bags = self._dispatch.bags  # resampled while the programs are compiled
         state = self._first_state()
         start = int(state.step[0])
         if start:

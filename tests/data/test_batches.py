@@ -12,6 +12,7 @@ from refinevad_jax.data.batches import (
     cycled_permutation,
     draw_batch,
     resample,
+    resampled,
     training_bags,
 )
 from refinevad_jax.errors import UserError
@@ -112,7 +113,8 @@ def test_batches_are_half_normal_half_anomalous_and_depend_on_seed_and_step_alon
 
 
 def test_training_bags_keep_chosen_columns_and_find_both_lists() -> None:
-    made = training_bags(bags(3, 2), 6, np.array([1, 2]))
+    made = resampled(training_bags(bags(3, 2), 6, np.array([1, 2])))
+    assert isinstance(made.features, np.ndarray) and made.features.dtype == np.float16
     assert made.features.shape == (5, 1, 6, 2)
     np.testing.assert_array_equal(made.normal, [[0, 1, 2]])
     np.testing.assert_array_equal(made.anomalous, [[3, 4]])
@@ -138,5 +140,5 @@ def test_every_seed_trains_on_what_it_does_not_hold_out() -> None:
     made = training_bags(bags(3, 3), 6, np.arange(4), held_out=held)
     np.testing.assert_array_equal(made.normal, [[1, 2], [0, 1]])
     np.testing.assert_array_equal(made.anomalous, [[3, 5], [4, 5]])
-    assert len(made.features) == 6
+    assert made.features.shape == (6, 1, 6, 4)
     assert made.steps_per_epoch(2) == 2

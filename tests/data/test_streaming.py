@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from refinevad_jax.data.bags import StoredFeatures, read_info, read_split
-from refinevad_jax.data.batches import StoredRows, training_bags
+from refinevad_jax.data.batches import StoredRows, resampled, training_bags
 from refinevad_jax.data.streaming import BatchStream
 from tests.conftest import NUM_CHANNELS
 
@@ -23,7 +23,7 @@ def both(tiny_data: pathlib.Path) -> tuple[np.ndarray, StoredRows]:
     made = []
     for memory_gb in (1.0, 0.0):
         bags = read_split(str(tiny_data), "tiny", "train", memory_gb=memory_gb)
-        made.append(training_bags(bags, 16, COLUMNS).features)
+        made.append(resampled(training_bags(bags, 16, COLUMNS)).features)
     return made[0], made[1]
 
 
