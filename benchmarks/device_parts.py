@@ -57,7 +57,7 @@ from refinevad_jax.runs.run import Run
 from refinevad_jax.training.loop import Training
 from refinevad_jax.training.members import Member, opened, unstack
 from refinevad_jax.training.step import parameters_key
-from refinevad_jax.training.stopping import StopRequest
+from refinevad_jax.runtime.stopping import StopRequest
 
 Numbers = Iterator[dict[str, Any]]
 TORCH = importlib.util.find_spec("torch") is not None

@@ -52,7 +52,7 @@ from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
 from refinevad_jax.training.placement import on_host
 from refinevad_jax.training.programs import MAX_STEPS_PER_DISPATCH
 from refinevad_jax.training.step import parameters_key
-from refinevad_jax.training.stopping import StopRequest
+from refinevad_jax.runtime.stopping import StopRequest
 from refinevad_jax.training.transfer import transferred
 
 # Below this the network has hardly begun to learn; a small data set has short epochs.
