@@ -48,8 +48,11 @@ def watch(
         for index, found in enumerate(ahead([live.segments(num_crops)], _AHEAD)):
             segment = found.segment
             score, probs = scorer.push(encoder.encode_segments([segment.crops], 1)[0])
-            row = segment_row(
-                index,
+            row = {
+                "segment": index,
+                "start_frame": index * FRAMES_PER_SEGMENT,
+                "end_frame": (index + 1) * FRAMES_PER_SEGMENT,
+            } | segment_row(
                 segment.seconds[0],
                 detector.categories,
                 score,
@@ -63,7 +66,6 @@ def watch(
 
 
 def segment_row(
-    index: int,
     seconds: float,
     categories: Sequence[str],
     score: float,
@@ -73,14 +75,11 @@ def segment_row(
 ) -> dict[str, Any]:
     """What is said of a segment whose score has just become known.
 
-    index: of the segment in its source; seconds: of its first frame; probs: [C] of `categories`;
-    arrived: when its last frame had been decoded, time.monotonic().
+    seconds: of its first frame; probs: [C] of `categories`; arrived: when its last frame had been
+    decoded, time.monotonic().
     """
     named = zip(categories, probs, strict=False)
     return {
-        "segment": index,
-        "start_frame": index * FRAMES_PER_SEGMENT,
-        "end_frame": (index + 1) * FRAMES_PER_SEGMENT,
         "start_seconds": round(float(seconds), 3),
         "score": round(score, 6),
         "alarm": score >= threshold,
