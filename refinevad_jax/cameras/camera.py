@@ -19,6 +19,7 @@ from refinevad_jax.runtime.addresses import is_address, without_secrets
 from refinevad_jax.runtime.command_line import one_line
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0  # between two attempts
+PACE = 1.0  # seconds by the clock per second of a recording
 _STEADY_S = 10.0  # after a connection as long as this the waits begin anew
 _SAY_EVERY_S = 600.0  # what is wrong with a running source, at most so often
 _MOST_WAITING = 4  # segments per camera, 2.6 s at 25 frames per second
@@ -153,7 +154,7 @@ class Camera:
         began = time.monotonic()
         for number, frame in enumerate(frames):
             if is_recording:
-                self._closed.wait(began + frame.seconds - time.monotonic())
+                self._closed.wait(began + PACE * frame.seconds - time.monotonic())
             if self._closed.is_set():
                 return
             self.num_frames += 1

@@ -36,7 +36,7 @@ class Mqtt:
         self._host, self._port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
         self._is_safe = parts.scheme == "mqtts"
         self._topic = parts.path.removeprefix("/")
-        if not self._topic or set("+#") & set(self._topic) or parts.query or parts.fragment:
+        if not self._topic or set("+#?") & set(address):
             raise UserError(
                 f"--mqtt={shown(address)}: names no topic to publish to; give "
                 f"{parts.scheme}://HOST/TOPIC, without +, # and ?"

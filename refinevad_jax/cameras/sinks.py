@@ -51,12 +51,20 @@ class EventFile(logging.handlers.RotatingFileHandler):
         self.fault = None
         self.emit(logging.makeLogRecord({"msg": line}))
         if self.fault is not None:
-            raise OSError(getattr(self.fault, "errno", None) or 0, str(self.fault), str(NAME))
+            reason = getattr(self.fault, "strerror", None) or str(self.fault)
+            raise OSError(getattr(self.fault, "errno", None) or 0, reason, self.baseFilename)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Keeps why, in place of a traceback on the screen."""
+        """Keeps why, in place of a traceback on the screen.
+
+        The next line opens the file again: what could not be written would stay in memory.
+        """
         del record
         self.fault = sys.exc_info()[1]
+        stream, self.stream = self.stream, None  # type: ignore[assignment]
+        if stream:
+            with contextlib.suppress(OSError, ValueError):
+                stream.close()
 
 
 class Sinks:
