@@ -17,7 +17,7 @@ from refinevad_jax.detection.detector import Detector
 from refinevad_jax.encoders.encoder import VisualEncoder
 from refinevad_jax.encoders.video_writer import write_video
 from refinevad_jax.errors import UserError
-from tests.cameras.conftest import Board, Printed, Source
+from tests.cameras.stand_ins import Board, Printed, Source
 from tests.detection.conftest import coloured
 
 WINDOW = 6
@@ -72,11 +72,11 @@ def test_scores_are_those_of_each_stream_alone(
 def test_what_happens_to_a_camera_that_breaks_off(
     detector: Detector,
     encoder: VisualEncoder,
-    frames: list[np.ndarray],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """An event that was open is ended, the other camera goes on, and a third never comes."""
+    frames = coloured(16 * 6 + 5)
     small = [frame[:24, :32] for frame in frames]
     opened = {
         "rtsp://a": [Source(frames, "gone"), Source(small, "gone")],
@@ -141,13 +141,12 @@ def test_a_file_that_cannot_be_read_ends_in_an_error(
 def test_the_threshold_changes_while_cameras_are_watched(
     detector: Detector,
     encoder: VisualEncoder,
-    frames: list[np.ndarray],
     tmp_path: pathlib.Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = tmp_path / "settings.json"
     path.write_text('{"threshold": 1.0}')
-    play(monkeypatch, {"rtsp://a": [Source(frames * 4, recording=True)]})
+    play(monkeypatch, {"rtsp://a": [Source(coloured(16 * 24), recording=True)]})
     printed, board = Printed(), Board()
     settings = SettingsFile(path, 0.5)
     found = Watcher(
