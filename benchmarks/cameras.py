@@ -150,7 +150,7 @@ def watched(
             batch_size=BATCH_SIZE.value,
             end_after=3.0,
         )
-        cameras = [one.camera for one in watcher._watched]
+        cameras = watcher.cameras
         looks: list[
             np.ndarray
         ] = []  # clock, processor, frames, dropped; when all have come, and last
@@ -164,7 +164,7 @@ def watched(
             return now[0] - looks[0][0] > SECONDS.value
 
         watcher.run(stopped)
-    seconds, busy, frames, dropped = looks[-1] - looks[0]
+    seconds, busy, frames, dropped = (looks[-1] - looks[0]).tolist()
     return {
         "cameras": count,
         "frames_per_second_per_camera": round(frames / count / seconds, 1),

@@ -86,6 +86,11 @@ class Camera:
         return self.state in ("lost", "ended") and not self._waiting
 
     @property
+    def is_over(self) -> bool:
+        """Whether it has ended and nothing of it waits."""
+        return self.state == "ended" and not self._waiting
+
+    @property
     def oldest(self) -> float | None:
         """When the segment had arrived that waits the longest; None if none waits."""
         return self._waiting[0].arrived if self._waiting else None
@@ -141,6 +146,8 @@ class Camera:
                     self._put(segment, pictures.popleft(), waits=video.is_recording)
                     seconds = float(segment.seconds[-1])
                     self._warnings.say(video, seconds, _SAY_EVERY_S)
+                if video.is_recording:
+                    self._warnings.say(video, seconds)
                 return video.broken
         except UserError as error:
             return str(error)
@@ -191,6 +198,9 @@ class Camera:
         return not (is_address(self._source) or self._source.isdecimal() or is_pipe(self._source))
 
     def _end(self, why: str) -> None:
+        if not why and not self._num_segments:
+            frames = f"the {FRAMES_PER_SEGMENT} frames of one segment"
+            why = f"{one_line(self.name)}: ended before {frames}"
         self.fault = why
         self._change("ended")
 

@@ -1,5 +1,6 @@
 """Delivers what waits in an outbox: in order, at least once, again and again with growing waits."""
 
+import math
 import threading
 import time
 from typing import Protocol
@@ -10,6 +11,7 @@ from refinevad_jax.runtime.addresses import without_secrets
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0  # between two attempts
 _SAY_EVERY_S = 600.0  # that nothing can be delivered, at most so often
+_SAY_AGAIN_S = 60.0  # after it worked in between
 
 
 class UndeliveredError(Exception):
@@ -54,7 +56,7 @@ class Delivery:
         self._outbox, self._receiver = outbox, receiver
         self._closing = threading.Event()
         self._until = 0.0  # when closing: how long to go on, time.monotonic()
-        self._said_at: float | None = None
+        self._is_failing, self._said_at = False, -math.inf
         self._thread = threading.Thread(target=self._deliver, name=receiver.name, daemon=True)
         self._thread.start()
 
@@ -101,14 +103,14 @@ class Delivery:
         else:
             self.num_delivered += 1
         self._outbox.remove(message)
-        if self._said_at is not None:
-            self._said_at = None
+        if self._is_failing:
+            self._is_failing = False
             say(f"{self._receiver.shown}: takes messages again")
 
     def _say_why(self, error: Exception) -> None:
         now = time.monotonic()
-        if self._said_at is None or now - self._said_at >= _SAY_EVERY_S:
-            self._said_at = now
+        if now - self._said_at >= (_SAY_EVERY_S if self._is_failing else _SAY_AGAIN_S):
+            self._is_failing, self._said_at = True, now
             why = str(error) if isinstance(error, UndeliveredError) else f"{error!r}"
             say(
                 f"warning: {self._receiver.shown}: a message was not delivered "

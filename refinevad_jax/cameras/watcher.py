@@ -42,6 +42,7 @@ class Watcher:
     Attributes:
         num_segments: scored so far.
         threshold: score at which an event begins.
+        cameras: in the order of the sources.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Watcher:
             )
             for name, source in sources.items()
         ]
+        self.cameras = [one.camera for one in self._watched]
         # Batches of 1, 2, 4, ... segments: each is compiled here, and none is filled up.
         most = min(batch_size, len(self._watched))
         self._sizes = [1 << power for power in range(most.bit_length())]
@@ -105,8 +107,8 @@ class Watcher:
 
         Raises UserError at the end if a recording could not be read.
         """
-        for watched in self._watched:
-            watched.camera.start()
+        for camera in self.cameras:
+            camera.start()
         try:
             while not stopped():
                 batch = self._take()
@@ -114,16 +116,13 @@ class Watcher:
                     self._score(batch)
                 self._end_lost()
                 self._tick()
-                if not batch and all(one.camera.is_away for one in self._watched) and self._ended():
+                if not batch and all(camera.is_over for camera in self.cameras):
                     break
         finally:
             self._close()
-        faults = [one.camera.fault for one in self._watched if one.camera.fault]
+        faults = [camera.fault for camera in self.cameras if camera.fault]
         if faults:
             raise UserError("; ".join(faults))
-
-    def _ended(self) -> bool:
-        return all(one.camera.state == "ended" for one in self._watched)
 
     def _take(self) -> list[tuple[Watched, CameraSegment]]:
         """The next segment of each of the cameras that wait the longest; waits for one at first."""
@@ -196,7 +195,7 @@ class Watcher:
         """Ends the events of cameras that are away."""
         for watched in self._watched:
             if watched.tracker.is_open and watched.camera.is_away:
-                self._end(watched, "stop" if watched.camera.state == "ended" else "lost")
+                self._end(watched, "stop" if watched.camera.is_over else "lost")
 
     def _tick(self) -> None:
         """Looks at what changes slowly, once per second."""
@@ -213,7 +212,7 @@ class Watcher:
         self._say_dropped(now)
 
     def _report_health(self) -> None:
-        for camera in (one.camera for one in self._watched):
+        for camera in self.cameras:
             rate = camera.frames_per_second()
             if self._board:
                 seen = camera.last_seen
@@ -226,7 +225,7 @@ class Watcher:
                 )
 
     def _say_dropped(self, now: float) -> None:
-        dropped = {one.camera.name: one.camera.num_dropped for one in self._watched}
+        dropped = {camera.name: camera.num_dropped for camera in self.cameras}
         total = sum(dropped.values())
         if total > self._num_dropped and now - self._dropped_said >= _SAY_EVERY_S:
             self._num_dropped, self._dropped_said = total, now
@@ -242,11 +241,11 @@ class Watcher:
             self._end(watched, "stop")
         self._report_health()
         until = time.monotonic() + _CLOSE_S
-        for watched in self._watched:
-            watched.camera.close(0.0)
-        for watched in self._watched:
-            watched.camera.close(max(0.0, until - time.monotonic()))
-        dropped = sum(one.camera.num_dropped for one in self._watched)
+        for camera in self.cameras:
+            camera.close(0.0)
+        for camera in self.cameras:
+            camera.close(max(0.0, until - time.monotonic()))
+        dropped = sum(camera.num_dropped for camera in self.cameras)
         say(
             f"watched: {self.num_segments} segments scored, {self._sinks.num_events} events, "
             f"{dropped} frames dropped"

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -157,7 +158,7 @@ class Warnings:
     def __init__(self, name: str) -> None:
         """name: of the source."""
         self._name = name
-        self._said, self._said_at = "", 0.0
+        self._said, self._said_at = "", -math.inf
 
     def say(self, video: Video, seconds: float, every: float = 0.0) -> None:
         """Says it, at most every so many seconds. seconds: of the source, where it is."""

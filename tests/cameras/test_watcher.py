@@ -115,7 +115,7 @@ def test_a_slow_encoder_drops_the_oldest(
     play(monkeypatch, {"rtsp://a": [Source(coloured(16 * 40), "over")]})
     printed = Printed()
     found = Watcher({"a": "rtsp://a"}, detector, encoder, printed.sinks, rows=True, **SETTINGS)
-    one = found._watched[0].camera
+    (one,) = found.cameras
     one.start()
     while one.state != "lost":
         time.sleep(0.01)
@@ -128,13 +128,21 @@ def test_a_slow_encoder_drops_the_oldest(
 
 
 def test_a_file_that_cannot_be_read_ends_in_an_error(
-    detector: Detector, encoder: VisualEncoder, tmp_path: pathlib.Path
+    detector: Detector,
+    encoder: VisualEncoder,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Nor does one that is too short pass in silence."""
     pytest.importorskip("av", reason="pip install av")
     path = tmp_path / "a.mp4"
     path.write_bytes(b"no video at all")
     found = Watcher({"a": str(path)}, detector, encoder, Printed().sinks, **SETTINGS)
     with pytest.raises(UserError, match=r"a\.mp4: no readable video"):
+        found.run(lambda: False)
+    play(monkeypatch, {"short": [Source(coloured(15), recording=True)]})
+    found = Watcher({"b": "short"}, detector, encoder, Printed().sinks, **SETTINGS)
+    with pytest.raises(UserError, match="b: ended before the 16 frames of one segment"):
         found.run(lambda: False)
 
 
