@@ -61,7 +61,7 @@ class EventFile(logging.handlers.RotatingFileHandler):
         """
         del record
         self.fault = sys.exc_info()[1]
-        stream, self.stream = self.stream, None  # type: ignore[assignment]
+        stream, self.stream = self.stream, None
         if stream:
             with contextlib.suppress(OSError, ValueError):
                 stream.close()
