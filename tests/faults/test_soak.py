@@ -117,14 +117,16 @@ def cameras(tmp_path: pathlib.Path) -> Iterator[list[LiveCamera]]:
         yield [stack.enter_context(LiveCamera(clips, seed)) for seed in range(NUM_CAMERAS)]
 
 
+@pytest.mark.skipif(not pathlib.Path("/proc").is_dir(), reason="reads /proc")
 def test_cameras_are_watched_through_faults(
     cameras: list[LiveCamera], trained: pathlib.Path, tmp_path: pathlib.Path, record: Record
 ) -> None:
     soak = Soak(tmp_path, trained, cameras, seed=0)
     messages: list[str] = []
-    with MoodyReceiver(seed=0) as receiver:
+    with MoodyReceiver(seed=0) as receiver, contextlib.ExitStack() as stack:
         for kill in range(KILLS + 1):
             process = soak.start(receiver.address, THRESHOLD)
+            stack.callback(process.close)
             wait_for(lambda process=process: soak.all_seen(process, 0), process)
             is_last = kill == KILLS
             soak.run(process, SECONDS * (0.7 if is_last else 0.3 / KILLS))

@@ -9,8 +9,6 @@ import sys
 import threading
 import time
 
-import psutil
-
 from tests.conftest import ROOT
 
 
@@ -57,9 +55,10 @@ class WatchProcess:
     def look(self) -> None:
         """Notes memory and threads. Fails if the process has ended by itself."""
         assert self._process.poll() is None, self.said[-20:]
-        process = psutil.Process(self._process.pid)
-        self.memory.append(process.memory_info().rss / 1e6)
-        self.threads.append(process.num_threads())
+        status = pathlib.Path(f"/proc/{self._process.pid}/status").read_text()
+        found = dict(line.split(":", 1) for line in status.splitlines())
+        self.memory.append(int(found["VmRSS"].split()[0]) / 1e3)
+        self.threads.append(int(found["Threads"]))
 
     def where(self) -> str:
         """What it has said last, and where its threads are."""
@@ -72,9 +71,15 @@ class WatchProcess:
         """Sends a signal; the exit code."""
         self._process.send_signal(number)
         code = self._process.wait(timeout=60)
+        self.close()
+        return code
+
+    def close(self) -> None:
+        """Ends it if it still runs, as after a failed test."""
+        self._process.kill()
+        self._process.wait()
         for thread in self._threads:
             thread.join(timeout=60)
         for pipe in (self._process.stdout, self._process.stderr):
             assert pipe
             pipe.close()
-        return code
