@@ -54,10 +54,10 @@ from refinevad_jax.model.model_config import ModelConfig
 from refinevad_jax.model.refinevad import create
 from refinevad_jax.runs.checkpoints import Checkpoints, TrainState
 from refinevad_jax.runs.run import Run
+from refinevad_jax.runtime.stopping import StopRequest
 from refinevad_jax.training.loop import Training
 from refinevad_jax.training.members import Member, opened, unstack
 from refinevad_jax.training.step import parameters_key
-from refinevad_jax.training.stopping import StopRequest
 
 Numbers = Iterator[dict[str, Any]]
 TORCH = importlib.util.find_spec("torch") is not None

@@ -180,7 +180,7 @@ def test_imports_inside_functions_are_read(tmp_path: pathlib.Path) -> None:
     assert list(imports(path, top_level_only=True)) == ["s.t"]
 
 
-@pytest.mark.parametrize(("package", "most"), [("refinevad_jax", 13), ("data_prep", 10)])
+@pytest.mark.parametrize(("package", "most"), [("refinevad_jax", 14), ("data_prep", 10)])
 def test_few_modules_lie_at_the_root(package: str, most: int) -> None:
     found = {path.stem for path in (ROOT / package).glob("*.py")} - {"__init__"}
     assert len(found) <= most, sorted(found)
@@ -236,6 +236,7 @@ def test_configurations_import_the_schema_only() -> None:
         "sklearn",
         "tensorboardX",
         "apache_beam",
+        "paho",
     ],
 )
 def test_extras_are_imported_where_they_are_used(library: str) -> None:

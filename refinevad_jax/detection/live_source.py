@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -49,8 +50,7 @@ class LiveSource(contextlib.AbstractContextManager["LiveSource"]):
 
         Raises UserError if it cannot be opened.
         """
-        self._kind = "v4l2" if source.isdecimal() else ""
-        self._source = f"/dev/video{source}" if self._kind else source
+        self._source = source
         self._name = one_line(shown(source))
         self._reconnect = reconnect
         self._video = self._open()
@@ -62,10 +62,10 @@ class LiveSource(contextlib.AbstractContextManager["LiveSource"]):
         self._num_frames = 0
         self._seconds = 0.0  # of the last frame
         self._came = time.monotonic()  # when it did
-        self._said, self._said_at = "", 0.0
+        self._warnings = Warnings(self._name)
 
     def _open(self) -> Video:
-        return Video(self._source, live=True, kind=self._kind)
+        return open_live(self._source)
 
     def segments(self, num_crops: int) -> Iterator[LiveSegment]:
         """The segments, in order, until the source ends.
@@ -78,8 +78,8 @@ class LiveSource(contextlib.AbstractContextManager["LiveSource"]):
             for segment in read_segments(self._timed(frames, gap), num_crops):
                 yield LiveSegment(segment, time.monotonic(), gap)
                 gap = 0.0
-                self._say_warnings(_SAY_EVERY_S)
-            self._say_warnings(0.0)
+                self._warnings.say(self._video, self._seconds, _SAY_EVERY_S)
+            self._warnings.say(self._video, self._seconds)
             if not self._video.broken:
                 break
             frames = self._again()
@@ -106,7 +106,7 @@ class LiveSource(contextlib.AbstractContextManager["LiveSource"]):
         )
         if not self._reconnect:
             raise SourceLostError(f"{lost}; {self._advice()}")
-        self._say(f"lost: {lost}; trying again for {self._reconnect:g} s")
+        say(f"lost: {lost}; trying again for {self._reconnect:g} s")
         wait = _FIRST_WAIT_S
         while (left := self._came + self._reconnect - time.monotonic()) > 0:
             time.sleep(min(wait, left))
@@ -119,7 +119,7 @@ class LiveSource(contextlib.AbstractContextManager["LiveSource"]):
             except UserError:
                 continue
             away = time.monotonic() - self._came
-            self._say(
+            say(
                 f"back: {self._name}: after {away:.2f} s, at {self._seconds + away:.2f} s; time "
                 "went on by the clock of this computer"
             )
@@ -141,19 +141,8 @@ class LiveSource(contextlib.AbstractContextManager["LiveSource"]):
                 "if the program has done its work, all is well; else check it, or let "
                 "--reconnect=SECONDS wait for the next one"
             )
-        what = "its cable" if self._kind else "the source and the network"
+        what = "its cable" if self._source.isdecimal() else "the source and the network"
         return f"check {what}, or let --reconnect=SECONDS wait until it comes back"
-
-    def _say_warnings(self, every: float) -> None:
-        """Says what is wrong with the source if that has changed, at most every so many seconds."""
-        found = "; ".join(self._video.warnings)
-        if found != self._said and time.monotonic() - self._said_at >= every:
-            self._said, self._said_at = found, time.monotonic()
-            if found:
-                self._say(f"warning: {self._name}: at {self._seconds:.2f} s: {found}")
-
-    def _say(self, text: str) -> None:
-        print(one_line(text), file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Gives the source back."""
@@ -161,6 +150,38 @@ class LiveSource(contextlib.AbstractContextManager["LiveSource"]):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class Warnings:
+    """What is wrong with a running source, said if it has changed."""
+
+    def __init__(self, name: str) -> None:
+        """name: of the source."""
+        self._name = name
+        self._said, self._said_at = "", -math.inf
+
+    def say(self, video: Video, seconds: float, every: float = 0.0) -> None:
+        """Says it, at most every so many seconds. seconds: of the source, where it is."""
+        found = "; ".join(video.warnings)
+        if found != self._said and time.monotonic() - self._said_at >= every:
+            self._said, self._said_at = found, time.monotonic()
+            if found:
+                say(f"warning: {self._name}: at {seconds:.2f} s: {found}")
+
+
+def open_live(source: str) -> Video:
+    """A file, an address, the number of a camera, a named pipe, or - for standard input.
+
+    Raises UserError if it cannot be opened.
+    """
+    if source.isdecimal():
+        return Video(f"/dev/video{source}", live=True, kind="v4l2")
+    return Video(source, live=True)
+
+
+def say(text: str) -> None:
+    """One line on stderr."""
+    print(one_line(text), file=sys.stderr, flush=True)
 
 
 def _chained(first: Frame, others: Iterator[Frame]) -> Iterator[Frame]:

@@ -7,7 +7,8 @@ the window, two running means of logits are all that is kept.
 import datetime
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from refinevad_jax.detection.live_source import LiveSource
 from refinevad_jax.encoders.crops import CROP_SIZE
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, VisualEncoder
 from refinevad_jax.encoders.segments import ahead
-from refinevad_jax.evaluation.causal import WINDOW, CausalNetwork, CausalScorer
+from refinevad_jax.evaluation.causal import WINDOW, CausalNetwork, CausalScorer, push_together
 from refinevad_jax.runs.scoring_rule import Threshold
 
 _AHEAD = 4
@@ -41,32 +42,57 @@ def watch(
     then has `gap_seconds`.
     """
     network = detector.causal(window)
-    _compile(network, encoder, num_crops)
+    warm_up(network, encoder, num_crops)
     scorer = CausalScorer(network)
     with LiveSource(source, reconnect) as live:
         for index, found in enumerate(ahead([live.segments(num_crops)], _AHEAD)):
             segment = found.segment
             score, probs = scorer.push(encoder.encode_segments([segment.crops], 1)[0])
-            latency = time.monotonic() - found.arrived
-            named = zip(detector.categories, probs, strict=False)
-            line = {
+            row = {
                 "segment": index,
                 "start_frame": index * FRAMES_PER_SEGMENT,
                 "end_frame": (index + 1) * FRAMES_PER_SEGMENT,
-                "start_seconds": round(float(segment.seconds[0]), 3),
-                "score": round(score, 6),
-                "alarm": score >= threshold.value,
-                "categories": {name: round(float(p), 4) for name, p in named},
-                "latency_ms": round(1000 * latency, 1),
-                "clock": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
-            }
+            } | segment_row(
+                segment.seconds[0],
+                detector.categories,
+                score,
+                probs,
+                threshold.value,
+                found.arrived,
+            )
             if found.gap_seconds:
-                line["gap_seconds"] = round(found.gap_seconds, 3)
-            yield json.dumps(line)
+                row["gap_seconds"] = round(found.gap_seconds, 3)
+            yield json.dumps(row)
 
 
-def _compile(network: CausalNetwork, encoder: VisualEncoder, num_crops: int) -> None:
-    """Compiles what the stream will call before the source is opened, which may not wait."""
+def segment_row(
+    seconds: float,
+    categories: Sequence[str],
+    score: float,
+    probs: np.ndarray,
+    threshold: float,
+    arrived: float,
+) -> dict[str, Any]:
+    """What is said of a segment whose score has just become known.
+
+    seconds: of its first frame; probs: [C] of `categories`; arrived: when its last frame had been
+    decoded, time.monotonic().
+    """
+    named = zip(categories, probs, strict=False)
+    return {
+        "start_seconds": round(float(seconds), 3),
+        "score": round(score, 6),
+        "alarm": score >= threshold,
+        "categories": {name: round(float(p), 4) for name, p in named},
+        "latency_ms": round(1000 * (time.monotonic() - arrived), 1),
+        "clock": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
+    }
+
+
+def warm_up(
+    network: CausalNetwork, encoder: VisualEncoder, num_crops: int, num_streams: int = 1
+) -> None:
+    """Compiles what streams will call, so many at once, before a source is opened."""
     empty = np.zeros((num_crops, FRAMES_PER_SEGMENT, CROP_SIZE, CROP_SIZE, 3), np.uint8)
-    features = encoder.encode_segments([empty], 1)[0]
-    CausalScorer(network).push(features)
+    features = encoder.encode_segments([empty] * num_streams, num_streams)
+    push_together([CausalScorer(network) for _ in range(num_streams)], list(features))

@@ -170,13 +170,36 @@ class CausalScorer:
 
         features: [N, D], N crops.
         """
+        return push_together([self], [features])[0]
+
+    def _windows(self, features: np.ndarray) -> list[np.ndarray]:
+        """N windows [W, D] that end with this segment."""
         used = features[:, None, self._network.columns]
         self._features.append(require_half(used, "the encoder's features").values[:, 0])
-        windows = np.stack(self._features, axis=1)
-        found = self._network(list(windows), len(windows))
-        probs = found.get("category_probs", np.zeros((1, 0)))
-        logit = np.array(self._levels.push(found["logits"]))
-        return float(calibrated(logit, self._network.calibration)), probs.mean(axis=0)
+        return list(np.stack(self._features, axis=1))
+
+
+def push_together(
+    scorers: Sequence[CausalScorer], features: Sequence[np.ndarray]
+) -> list[tuple[float, np.ndarray]]:
+    """What `push` gives for each of several streams, in one call of their network.
+
+    features: [N, D] each, the next segment of each stream. Each number of windows is compiled once.
+    """
+    network, num_crops = scorers[0]._network, len(features[0])
+    windows = [
+        window
+        for scorer, own in zip(scorers, features, strict=True)
+        for window in scorer._windows(own)
+    ]
+    found = network(windows, len(windows))
+    probs = found.get("category_probs", np.zeros((len(windows), 0)))
+    pushed = []
+    for number, scorer in enumerate(scorers):
+        rows = slice(number * num_crops, (number + 1) * num_crops)
+        logit = np.array(scorer._levels.push(found["logits"][rows]))
+        pushed.append((float(calibrated(logit, network.calibration)), probs[rows].mean(axis=0)))
+    return pushed
 
 
 def replay(network: CausalNetwork, bag: Bag) -> VideoScores:

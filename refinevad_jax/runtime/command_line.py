@@ -285,7 +285,8 @@ def _end_inside_long_calls() -> None:
     """Ends a second after SIGTERM or Ctrl-C if the main thread has not ended.
 
     Python calls handlers only between two instructions, and a compiled program is one instruction,
-    which takes minutes for a video of days. Training listens by itself (training/stopping.py).
+    which takes minutes for a video of days. Training and watching listen by themselves
+    (runtime/stopping.py).
     """
     read, write = os.pipe()
     os.set_blocking(write, False)

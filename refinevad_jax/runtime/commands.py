@@ -39,6 +39,7 @@ COMMANDS = {
     "ladder": Command("refinevad_jax.ladder", "train and measure without each part in turn"),
     "results": Command("refinevad_jax.results", "tables of many runs"),
     "detect": Command("refinevad_jax.detect", "find events in videos and streams; pages that play"),
+    "watch": Command("refinevad_jax.watch", "watch live cameras; tell of events as they happen"),
     "export": Command("refinevad_jax.export", "write the trained network for other programs"),
     "replay": Command("refinevad_jax.replay", "do a failed training step again"),
 }

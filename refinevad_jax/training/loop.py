@@ -31,6 +31,7 @@ from refinevad_jax.runs.checkpoints import (
 )
 from refinevad_jax.runs.metric_rows import read_rows
 from refinevad_jax.runtime import commands, processes
+from refinevad_jax.runtime.stopping import StopRequest
 from refinevad_jax.training import failures
 from refinevad_jax.training.calibration import FEWEST_VIDEOS, found_on_selection, in_words
 from refinevad_jax.training.category_names import named, names_of
@@ -52,7 +53,6 @@ from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
 from refinevad_jax.training.placement import on_host
 from refinevad_jax.training.programs import MAX_STEPS_PER_DISPATCH
 from refinevad_jax.training.step import parameters_key
-from refinevad_jax.training.stopping import StopRequest
 from refinevad_jax.training.transfer import transferred
 
 # Below this the network has hardly begun to learn; a small data set has short epochs.

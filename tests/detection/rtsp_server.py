@@ -41,17 +41,24 @@ class RtspServer:
     def _serve(self) -> None:
         client, _ = self._listener.accept()
         client.settimeout(60)
-        with client, client.makefile("rb") as lines:
+        with client:
+            self._shake_hands(client)
+            self._play(client)
+
+    def _shake_hands(self, client: socket.socket) -> None:
+        """Answers until the client wants to see something. Raises OSError if it goes away."""
+        with client.makefile("rb") as lines:
             while True:
                 request = []
                 while (line := lines.readline().decode().strip()) or not request:
+                    if not line:
+                        raise ConnectionError("the client has gone")
                     request.append(line)
                 self.asked.append(request[0].split()[0])
                 number = next(one for one in request if one.lower().startswith("cseq"))
                 client.sendall(self._answer("\r\n".join(request), number))
                 if self.asked[-1] == "PLAY":
-                    break
-            self._play(client)
+                    return
 
     def _answer(self, request: str, number: str) -> bytes:
         head, body = f"RTSP/1.0 200 OK\r\n{number}\r\n", ""
@@ -70,7 +77,11 @@ class RtspServer:
 
     def _play(self, client: socket.socket) -> None:
         for i, start in enumerate(range(0, len(self._content), PACKET)):
-            rtp = struct.pack(">BBHII", 0x80, 33, i & 0xFFFF, 90 * i, 1)
-            rtp += self._content[start : start + PACKET]
-            client.sendall(b"$" + struct.pack(">BH", 0, len(rtp)) + rtp)
+            client.sendall(packed(i, self._content[start : start + PACKET]))
         time.sleep(0.2)  # the last packets are read before the end is
+
+
+def packed(number: int, content: bytes) -> bytes:
+    """Transport packets as one RTP packet within an RTSP connection."""
+    rtp = struct.pack(">BBHII", 0x80, 33, number & 0xFFFF, 90 * number & 0xFFFFFFFF, 1) + content
+    return b"$" + struct.pack(">BH", 0, len(rtp)) + rtp

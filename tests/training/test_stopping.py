@@ -13,9 +13,9 @@ from ml_collections import ConfigDict
 from refinevad_jax.errors import StoppedError, UserError
 from refinevad_jax.runs.checkpoints import Checkpoints, DamagedError, TrainState, restore
 from refinevad_jax.runs.run import read_run
+from refinevad_jax.runtime.stopping import StopRequest
 from refinevad_jax.training import loop
 from refinevad_jax.training.dispatch import Dispatch
-from refinevad_jax.training.stopping import StopRequest
 from tests.conftest import LONG
 from tests.training.conftest import steps
 from tests.training.test_loop import same_run

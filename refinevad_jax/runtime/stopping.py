@@ -1,7 +1,8 @@
-"""SIGTERM and Ctrl-C while training: what was computed is saved, then the process ends.
+"""SIGTERM and Ctrl-C while training or watching: the work is brought to an end, then the process.
 
-The first signal asks; training looks after every dispatch of steps. A second one, or a dispatch
-that takes too long, ends the process at once, and then the last checkpoint is what is left.
+The first signal asks; training looks after every dispatch of steps, watching after every batch of
+segments. A second one, or a dispatch that takes too long, ends the process at once, and then what
+was last written is what is left.
 """
 
 import contextlib
@@ -26,8 +27,17 @@ class StopRequest:
         signal: the name of the signal, "" before.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        doing: str = "saving after the current steps",
+        left: str = "ended without saving; run the same command again",
+    ) -> None:
+        """Both are said on stderr.
+
+        doing: what the first signal leads to; left: what it means that the process ended at once.
+        """
         self.signal = ""
+        self._doing, self._left = doing, left
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
@@ -60,12 +70,12 @@ class StopRequest:
         if not number:
             return
         self.signal = signal.Signals(number).name
-        _say(f"{self.signal}: saving after the current steps; once more ends at once")
+        _say(f"{self.signal}: {self._doing}; once more ends at once")
         start = time.monotonic()
         while (ended := _next_signal(read, GRACE_SECONDS)) and _is_echo(start):
             pass
         if ended != 0:
-            _say("error: ended without saving; run the same command again")
+            _say(f"error: {self._left}")
             os._exit(128 + (ended or number))
 
 

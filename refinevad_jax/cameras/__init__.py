@@ -1,0 +1,1 @@
+"""Several live cameras at once: their segments, events and who is told of them."""

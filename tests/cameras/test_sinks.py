@@ -1,0 +1,80 @@
+"""The file that rotates, and the folder that one process holds."""
+
+import io
+import json
+import pathlib
+
+import pytest
+
+from refinevad_jax.cameras.event import LiveEvent
+from refinevad_jax.cameras.sinks import EventFile, SinkSettings, opened
+from refinevad_jax.errors import UserError
+
+
+def event(number: int, end: float | None = None) -> LiveEvent:
+    ended = "score" if end else ""
+    return LiveEvent(f"e{number}", "gate", 1.5e9, end, "", 0.5, b"\xff" * 60, ended)
+
+
+def test_what_a_sink_gets(tmp_path: pathlib.Path) -> None:
+    lines = io.StringIO()
+    (tmp_path / "events.jsonl").write_text('{"half')  # of a process that was killed
+    with opened(SinkSettings(tmp_path, 600, 3), lines, {}) as sinks:
+        for number in range(9):
+            sinks.send(event(number))
+            sinks.send(event(number, 1.5e9 + 2.25))
+        with (
+            pytest.raises(UserError, match="is in use by process"),
+            opened(SinkSettings(tmp_path), lines, {}),
+        ):
+            pass
+    printed = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert len(printed) == 18 and "thumbnail_jpeg" not in printed[0]
+    assert printed[1] == {
+        "message": "end",
+        "id": "e0",
+        "camera": "gate",
+        "start": "2017-07-14T02:40:00.000Z",
+        "start_unix": 1.5e9,
+        "end": "2017-07-14T02:40:02.250Z",
+        "end_unix": 1500000002.25,
+        "category": "",
+        "score": 0.5,
+        "ended_by": "score",
+    }
+    files = sorted(path.name for path in tmp_path.glob("events.jsonl*"))
+    assert files == ["events.jsonl", "events.jsonl.1", "events.jsonl.2"]
+    kept = [json.loads(line) for line in (tmp_path / files[0]).read_text().splitlines()]
+    assert kept[-1]["id"] == "e8" and kept[-1]["thumbnail_jpeg"]
+    assert all((tmp_path / name).stat().st_size <= 600 for name in files)
+
+
+def test_half_a_line_stays_one_line(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "events.jsonl").write_text('{"half')
+    file = EventFile(tmp_path, 10_000, 2)
+    file.write("{}")
+    file.close()
+    assert (tmp_path / "events.jsonl").read_text() == '{"half\n{}\n'
+
+
+def test_a_disk_that_fails_is_said_once(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with opened(SinkSettings(tmp_path), None, {}) as sinks:
+        sinks._file._open = lambda: pathlib.Path("/dev/full").open("w")  # noqa: SIM115
+        sinks._file.stream.close()
+        sinks._file.stream = None
+        for number in range(3):
+            sinks.send(event(number, 1.5e9 + 1))
+    said = capsys.readouterr().err
+    assert "No space left on device" in said
+    assert said.count("events.jsonl: cannot be written") == 1
+    assert "messages that were lost: 3" in said
+
+
+def test_receivers_need_a_folder() -> None:
+    with (
+        pytest.raises(UserError, match="need --output=FOLDER"),
+        opened(SinkSettings(webhook="https://a.example/b"), None, {}),
+    ):
+        pass
