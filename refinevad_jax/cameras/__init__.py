@@ -1,0 +1,1 @@
+"""Several live cameras: what refinevad_jax.watch calls."""
