@@ -28,7 +28,7 @@ def read_token(path: pathlib.Path) -> str:
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise UserError(f"--token_file: {path}: {error.strerror}; {_MAKE}") from error
-    with os.fdopen(file, "rb") as opened:
+    try:
         found = os.fstat(file)
         if not stat.S_ISREG(found.st_mode):
             raise UserError(f"--token_file: {path} is not a file; {_MAKE}")
@@ -39,7 +39,9 @@ def read_token(path: pathlib.Path) -> str:
             raise UserError(
                 f"--token_file: {path} is open to other users (mode {mode:03o}): chmod 600 {path}"
             )
-        content = opened.read(_LONGEST + 3)  # with the end of the line
+        content = os.read(file, _LONGEST + 3)  # with the end of the line
+    finally:
+        os.close(file)
     token = content.decode("latin-1").rstrip("\r\n")
     if not (_SHORTEST <= len(token) <= _LONGEST and all("!" <= sign <= "~" for sign in token)):
         raise UserError(

@@ -21,7 +21,7 @@ HOSTILE = "<img src=x onerror=alert(1)>&amp; \u202e50% #1"
 def names(count: int) -> list[str]:
     """Names of cameras; the last one of several is hostile."""
     found = [f"camera {number}" for number in range(1, count + 1)]
-    return found[:-1] + [HOSTILE] if count > 1 else found
+    return [*found[:-1], HOSTILE] if count > 1 else found
 
 
 def jpeg(seed: int, size: tuple[int, int] = (160, 90)) -> bytes:
