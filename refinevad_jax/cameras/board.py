@@ -108,7 +108,7 @@ class Board:
                 points.pop()
             if points and points[-1][0] == second:
                 score = max(score, points.pop()[1])
-            points.append((second, score, self._next()))
+            points.append((second, round(score, 6), self._next()))
             while points[0][0] <= second - HISTORY_SECONDS:
                 points.popleft()
 
@@ -158,22 +158,23 @@ class Board:
         """
         with self._lock:
             found: dict[str, Any] = {"version": self._version, "now": time.time()}
-            if not since:
-                found |= {
-                    "names": list(self._cameras),
-                    "history_seconds": HISTORY_SECONDS,
-                    "max_events": MAX_EVENTS,
-                }
             if self._threshold_changed > since:
                 found["threshold"] = self._threshold
-            cameras = [_camera_since(camera, since) for camera in self._cameras.values()]
-            found["cameras"] = [camera for camera in cameras if len(camera) > 1]
-            found["events"] = [
-                self._described(camera.number, event)
-                for camera in self._cameras.values()
-                for event in camera.events.values()
-                if event.changed > since
-            ]
+        if not since:
+            found |= {
+                "names": list(self._cameras),
+                "history_seconds": HISTORY_SECONDS,
+                "max_events": MAX_EVENTS,
+            }
+        found["cameras"], found["events"] = [], []
+        # One by one, so that no camera waits for all. What changes meanwhile comes again next time.
+        for camera in self._cameras.values():
+            with self._lock:
+                changed = _camera_since(camera, since)
+                events = [event for event in camera.events.values() if event.changed > since]
+                found["events"] += [self._described(camera.number, event) for event in events]
+            if len(changed) > 1:
+                found["cameras"].append(changed)
         return found
 
     def _described(self, camera: int, known: _Event) -> dict[str, Any]:
@@ -206,7 +207,7 @@ def _camera_since(camera: _Camera, since: int) -> dict[str, Any]:
     for second, score, version in reversed(camera.points):
         if version <= since:
             break
-        points.append([second, round(score, 6)])
+        points.append([second, score])
     if points:
         found["points"] = points[::-1]
     return found

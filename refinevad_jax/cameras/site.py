@@ -15,7 +15,7 @@ from refinevad_jax.report import page
 from refinevad_jax.runtime.command_line import one_line
 
 FOLDER = pathlib.Path(__file__).parent / "pages"
-MAX_STREAMS = 32
+MAX_STREAMS = 16
 _EVERY_S, _HEARTBEAT_S = 0.5, 5.0  # between two messages of a stream: least, and most
 _LONGEST_FORM, _FORM_S = 4096, 10.0  # bytes, and seconds until they are there
 _FILES = {

@@ -83,7 +83,7 @@ function begin(message) {
   byId("cameras").classList.toggle("few", cameras.length <= 2);
   document.body.classList.toggle("many", cameras.length > 16);
   const chosen = byId("camera").value;
-  byId("camera").replaceChildren(make("option", { value: "", textContent: "all cameras" }),
+  byId("camera").replaceChildren(make("option", { value: "", textContent: "all" }),
     ...cameras.map((camera) => make("option", { value: String(camera.number), textContent: camera.name })));
   if (chosen < cameras.length) byId("camera").value = chosen;
   drawEvents();
