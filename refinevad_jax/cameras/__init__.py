@@ -1,1 +1,1 @@
-"""Several live cameras: what refinevad_jax.watch calls."""
+"""Several live cameras at once: their segments, events and who is told of them."""

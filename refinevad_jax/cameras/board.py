@@ -118,13 +118,19 @@ class Board:
         if picture is not None and not picture.startswith(_JPEG):
             picture = None
         with self._lock:
-            events, version = self._cameras[event.camera].events, self._next()
+            events = self._cameras[event.camera].events
             known = events.get(event.event_id)
+            new_picture = picture is not None and (
+                known is None or picture != self._pictures.get(known.key)
+            )
+            if known is not None and known.event == light and not new_picture:
+                return
+            version = self._next()
             if known is None:
                 self._last_key += 1
                 known = events[event.event_id] = _Event(self._last_key, light, version, 0)
             known.event, known.changed = light, version
-            if picture is not None and picture != self._pictures.get(known.key):
+            if picture is not None and new_picture:
                 known.pictured = version
                 self._forget_picture(known.key)
                 self._pictures[known.key] = picture

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import pathlib
+import re
 import sys
 import time
 import urllib.parse
@@ -61,7 +62,7 @@ class Site:
                 Route("/", self._page),
                 Route("/stream", self._stream),
                 Route("/state", self._state),
-                Route("/pictures/{key:int}/{version:int}", self._picture),
+                Route("/pictures/{key}/{version}", self._picture),
                 Route("/login", self._login, methods=["GET", "POST"]),
                 Route("/logout", self._logout, methods=["POST"]),
                 Route("/favicon.ico", self._nothing),
@@ -145,7 +146,8 @@ class Site:
     async def _picture(self, request: Any) -> Any:
         from starlette.responses import Response
 
-        found = self._board.picture(request.path_params["key"])
+        key = request.path_params["key"]
+        found = self._board.picture(int(key)) if re.fullmatch("[0-9]{1,18}", key) else None
         if found is None:
             return _text(404, "this picture is not kept any more")
         return Response(found, media_type="image/jpeg")
@@ -195,7 +197,9 @@ class Site:
 
 
 async def _form(request: Any) -> dict[str, str]:
-    """The fields of a form, {} if it is long or does not arrive."""
+    """The fields of a form, {} if it is long, damaged or does not arrive."""
+    from starlette.requests import ClientDisconnect
+
     body = b""
     try:
         async with asyncio.timeout(_FORM_S):
@@ -203,9 +207,9 @@ async def _form(request: Any) -> dict[str, str]:
                 body += part
                 if len(body) > _LONGEST_FORM:
                     return {}
-    except TimeoutError:
+        return dict(urllib.parse.parse_qsl(body.decode("latin-1"), max_num_fields=8))
+    except (TimeoutError, ClientDisconnect, ValueError):
         return {}
-    return dict(urllib.parse.parse_qsl(body.decode("latin-1"), max_num_fields=8))
 
 
 def _text(status: int, text: str, headers: Mapping[str, str] | None = None) -> Any:

@@ -94,6 +94,9 @@ def test_an_event_is_replaced_and_its_picture_stays() -> None:
     (second,) = board.changes(version)["events"]
     assert second == first | {"end": 105.0, "ended_by": "score"}
     assert board.picture(second["picture"][0]) == JPEG
+    version = board.version
+    board.event(event(end=105.0, ended_by="score"))
+    assert board.version == version  # nothing new
     board.event(event(thumbnail=JPEG + b"!"))
     (third,) = board.changes()["events"]
     assert third["picture"][0] == first["picture"][0]  # under another address, so it is fetched

@@ -108,6 +108,13 @@ def test_the_page_says_that_nobody_answers_and_comes_back(
 ) -> None:
     browser.open(served.url)
     until(browser, "cameras.length === 3 && byId('offline').hidden")
+    browser.run(
+        "cameras = []; Object.defineProperty(document, 'hidden', {value: true, writable: true});"
+        "document.dispatchEvent(new Event('visibilitychange'))"
+    )
+    assert browser.run("return source") is None  # a page that nobody sees reads nothing
+    browser.run("document.hidden = false; document.dispatchEvent(new Event('visibilitychange'))")
+    until(browser, "cameras.length === 3")
     served.close()
     until(browser, "!byId('offline').hidden")
     assert "No connection to refinevad watch since" in text(browser, "#offline")[0]

@@ -149,7 +149,8 @@ def test_pictures_are_pictures(open_page: server.Served) -> None:
     key, version = event["picture"]
     found = Answer(open_page, f"/pictures/{key}/{version}")
     assert found.body == JPEG and found.headers["content-type"] == "image/jpeg"
-    for path in ("/pictures/99/1", "/pictures/-1/1", "/pictures/../state", "/pictures/1"):
+    huge = f"/pictures/{'9' * 5000}/1"
+    for path in ("/pictures/99/1", "/pictures/-1/1", "/pictures/../state", "/pictures/1", huge):
         assert Answer(open_page, path).status == 404
 
 
@@ -198,11 +199,18 @@ def log_in(page: server.Served, token: str, **headers: str) -> Answer:
     return Answer(page, "/login", method="POST", body=body, Sec_Fetch_Site="same-origin", **headers)
 
 
-def test_the_form_gives_a_cookie(guarded_page: server.Served) -> None:
+def test_the_form_gives_a_cookie(
+    guarded_page: server.Served, capsys: pytest.CaptureFixture[str]
+) -> None:
     wrong = log_in(guarded_page, TOKEN + "x")
     assert wrong.status == 401 and b"not the token" in wrong.body
     assert "set-cookie" not in wrong.headers
     assert log_in(guarded_page, "x" * 5000).status == 401
+    for body in ("&a=1" * 100, "\xff", "token", ""):
+        found = Answer(
+            guarded_page, "/login", method="POST", body=body, Sec_Fetch_Site="same-origin"
+        )
+        assert found.status == 401
     right = log_in(guarded_page, f" {TOKEN} ")
     assert (right.status, right.headers["location"]) == (303, "./")
     given = right.headers["set-cookie"]
@@ -216,6 +224,13 @@ def test_the_form_gives_a_cookie(guarded_page: server.Served) -> None:
         guarded_page, "/logout", method="POST", Cookie=cookie, Sec_Fetch_Site="same-origin"
     )
     assert out.status == 303 and "Max-Age=0" in out.headers["set-cookie"]
+    with connected(guarded_page) as broken:  # in the middle of the form
+        broken.sendall(
+            b"POST /login HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: same-origin\r\n"
+            b"Content-Length: 50\r\n\r\ntoken="
+        )
+    assert log_in(guarded_page, TOKEN).status == 303
+    assert capsys.readouterr().err == ""  # a stranger fills no log
 
 
 def test_a_stream_tells_all_and_then_what_changes(
