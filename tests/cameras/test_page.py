@@ -66,7 +66,7 @@ def test_the_page_shows_what_is_and_follows(
     assert text(browser, ".camera .state") == ["event now", "lost", "connecting"]
     health = text(browser, ".camera .health")
     assert "25.0 frames per second, 3 frames dropped" in health[0]
-    assert health[1].startswith("no picture, last seen ") and "3 min" in health[1]
+    assert health[1].startswith("no picture, last seen ") and "3\u00a0min" in health[1]
     assert health[2] == "not seen yet, none dropped"
     assert text(browser, "#counts") == ["3: 1 connecting, 1 live, 1 lost; 1 event now"]
     assert text(browser, "#lost") == ["Lost: gate"]

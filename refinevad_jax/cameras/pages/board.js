@@ -24,10 +24,10 @@ function timeText(seconds) {
 
 function lasting(seconds) {
   const rounded = Math.max(0, Math.round(seconds));
-  if (rounded < 60) return `${rounded} s`;
-  if (rounded < 3600) return `${Math.floor(rounded / 60)} min ${rounded % 60} s`;
-  if (rounded < 86400) return `${Math.floor(rounded / 3600)} h ${Math.floor(rounded % 3600 / 60)} min`;
-  return `${Math.floor(rounded / 86400)} d ${Math.floor(rounded % 86400 / 3600)} h`;
+  if (rounded < 60) return `${rounded}\u00a0s`;
+  if (rounded < 3600) return `${Math.floor(rounded / 60)}\u00a0min ${rounded % 60}\u00a0s`;
+  if (rounded < 86400) return `${Math.floor(rounded / 3600)}\u00a0h ${Math.floor(rounded % 3600 / 60)}\u00a0min`;
+  return `${Math.floor(rounded / 86400)}\u00a0d ${Math.floor(rounded % 86400 / 3600)}\u00a0h`;
 }
 
 function counted(count, word) { return `${count} ${word}${count === 1 ? "" : "s"}`; }
@@ -319,7 +319,7 @@ function follow() {
 setInterval(() => {
   if (document.hidden || !source) return;
   if (Date.now() - heard > SILENT_MS) { offline(true); connect(); }
-  if (cameras.length) drawAll();
+  if (cameras.length && Date.now() - heard > 900) drawAll();
 }, 1000);
 document.addEventListener("visibilitychange", follow);
 byId("camera").addEventListener("change", drawEvents);
