@@ -10,6 +10,7 @@ import pytest
 from refinevad_jax.cameras import server
 from refinevad_jax.cameras.board import Board
 from refinevad_jax.cameras.event import LiveEvent
+from tests import browser as browsers
 from tests.browser import Browser
 from tests.cameras.board_driver import HOSTILE, jpeg
 
@@ -18,6 +19,8 @@ pytest.importorskip("uvicorn", reason="pip install uvicorn")
 
 LONG = "a-long-name-without-a-space-" * 8
 TOKEN = "a-token-of-the-tests"
+
+browser = browsers.browser  # the fixture
 
 
 @pytest.fixture

@@ -1,5 +1,0 @@
-"""The browser that opens the page."""
-
-from tests.browser import browser
-
-__all__ = ["browser"]
