@@ -126,7 +126,7 @@ class Site:
         if not self._access.is_token(form.get("token", "").strip()):
             return self._render("login.html", 401, wrong=True)
         answer = RedirectResponse("./", 303)
-        secure = request.url.scheme == "https"
+        secure = request.scope["scheme"] == "https"
         answer.headers["set-cookie"] = self._access.cookie(secure=secure)
         return answer
 
@@ -134,7 +134,7 @@ class Site:
         from starlette.responses import RedirectResponse
 
         answer = RedirectResponse("login", 303)
-        secure = request.url.scheme == "https"
+        secure = request.scope["scheme"] == "https"
         answer.headers["set-cookie"] = self._access.no_cookie(secure=secure)
         return answer
 
@@ -157,7 +157,8 @@ class Site:
 
         if self._num_streams >= MAX_STREAMS:
             return _text(503, "too many pages are open")
-        return StreamingResponse(self._messages(), media_type="text/event-stream")
+        headers = {"x-accel-buffering": "no"}  # of nginx, which would hold messages back
+        return StreamingResponse(self._messages(), headers=headers, media_type="text/event-stream")
 
     async def _messages(self) -> AsyncIterator[str]:
         """The board's changes, for as long as the reader is there.
