@@ -3,6 +3,7 @@
 import errno
 import ipaddress
 import pathlib
+import re
 import socket
 import sys
 import threading
@@ -92,7 +93,7 @@ def _parsed(address: str) -> tuple[str, int]:
         host = host[1:-1]
     elif ":" in host:
         raise UserError(f"--serve: {address!r}: write IPv6 in brackets, as [::1]:8080")
-    if not (colon and host and port.isascii() and port.isdecimal() and int(port) < 1 << 16):
+    if not (colon and host and re.fullmatch("[0-9]{1,5}", port) and int(port) < 1 << 16):
         raise UserError(f"--serve: {address!r} is not an address; {_FORM}")
     return host, int(port)
 

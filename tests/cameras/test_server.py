@@ -326,6 +326,7 @@ def resolve(monkeypatch: pytest.MonkeyPatch) -> None:
         ("127.0.0.1:", "is not an address"),
         ("127.0.0.1:x", "is not an address"),
         ("127.0.0.1:65536", "is not an address"),
+        ("127.0.0.1:" + "9" * 5000, "is not an address"),
         ("127.0.0.1:-1", "is not an address"),
         ("http://127.0.0.1:80", "write IPv6 in brackets|is not an address"),
         ("::1:8080", "write IPv6 in brackets"),
