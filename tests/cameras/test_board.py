@@ -132,13 +132,13 @@ def test_threads_write_while_others_read() -> None:
     board, faults = Board(names, 0.5), []
 
     def write(name: str) -> None:
-        for step in range(300):
+        for step in range(100):
             board.score(name, step, 0.5)
             board.event(event(step, camera=name))
 
     def read() -> None:
         version, seen = 0, 0
-        while seen < len(names) * 300:
+        while seen < len(names) * 100:
             found = board.changes(version)
             version = found["version"]
             seen = sum(len(points(board, number)) for number in range(4))
