@@ -43,7 +43,9 @@ class Browser:
         self.faults: list[str] = []
         self.requests: list[str] = []
 
-    def open(self, page: pathlib.Path, *, width: int = 1300, height: int = 1600) -> None:
+    def open(self, page: pathlib.Path | str, *, width: int = 1300, height: int = 1600) -> None:
+        """A file, or an address."""
+        address = page if isinstance(page, str) else page.as_uri()
         self._session = ""
         target = self._ask("Target.createTarget", url="about:blank")["targetId"]
         self._session = self._ask("Target.attachToTarget", targetId=target, flatten=True)[
@@ -54,12 +56,12 @@ class Browser:
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self._ask("Emulation.setDeviceMetricsOverride", **size)
         self.faults, self.requests = [], []
-        self._ask("Page.navigate", url=page.as_uri())
+        self._ask("Page.navigate", url=address)
         self.run(
             "await new Promise((done) => document.readyState === 'complete' ? done()"
             " : addEventListener('load', done));"
         )
-        self.requests.remove(page.as_uri())
+        self.requests.remove(address)
 
     def run(self, script: str) -> Any:
         """What the body of an async function returns."""
