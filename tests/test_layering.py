@@ -235,6 +235,10 @@ def test_configurations_import_the_schema_only() -> None:
         "scipy",
         "sklearn",
         "tensorboardX",
+        "wandb",
+        "mlflow",
+        "jax2onnx",
+        "onnxruntime",
         "apache_beam",
     ],
 )
