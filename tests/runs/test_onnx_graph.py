@@ -21,7 +21,7 @@ def every_rule(x: jax.Array) -> tuple[jax.Array, ...]:
         jnp.take_along_axis(x, newest, axis=1),
         x[:, 1:] - x[:, :-1],
         x[..., 0],
-        *jax.lax.scan(add, jnp.zeros(len(x)), x.T, reverse=True),
+        *jax.lax.scan(add, jnp.zeros_like(x[..., 0]), x.T, reverse=True),
     )
 
 
