@@ -18,7 +18,7 @@ import numpy as np
 
 from refinevad_jax.errors import UserError
 
-INSTALL = "pip install 'refinevad_jax[onnx]' in an environment of its own"
+INSTALL = "pip install 'refinevad_jax[onnx]' (beside constraints.txt: docs/export.md)"
 
 
 def require_converter() -> None:
