@@ -115,7 +115,7 @@ def _onnx(
         "largest_difference": differences,
         "tolerance": TOLERANCE,
         "batch_and_time": [list(shape) for shape in TRIED],
-        "by": f"onnxruntime on {jax.default_backend()} against jax {jax.__version__}",
+        "by": f"ONNX Runtime on CPU against jax {jax.__version__} on {jax.default_backend()}",
     }
     return content, {"opset": onnx_graph.opset(content), "check": check}
 

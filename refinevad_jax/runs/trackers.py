@@ -77,6 +77,7 @@ def _open_wandb(
     workdir: pathlib.Path, config: Mapping[str, Any]
 ) -> Callable[[Sequence[Row]], None]:
     """A new run of W&B in this workdir; a run that goes on is a second one there."""
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # which would call its server
     import wandb
 
     run = wandb.init(
@@ -100,6 +101,7 @@ def _open_mlflow(
     workdir: pathlib.Path, config: Mapping[str, Any]
 ) -> Callable[[Sequence[Row]], None]:
     """A new run of MLflow; a run that goes on is a second one in the same store."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # which would call its server
     import mlflow
     from mlflow.entities import Metric, Param
 
