@@ -45,7 +45,7 @@ OUTPUTS_OF_CORE = {
 # Batch and segments of what an ONNX file is tried on: alone, in batches, shorter and longer than in
 # training, at lengths that no power of two divides.
 TRIED = ((1, 2), (3, 17), (2, 32), (1, 200), (2, 333))
-# How far an output may be from the model's. Rounding gives about 1e-6. It can be more, because
+# How far an output may be from the model's. Rounding gives up to 1e-5. It can be more, because
 # MoTAR exchanges a whole number of channels: rounding may change that number by one.
 TOLERANCE = 1e-3
 
