@@ -11,7 +11,8 @@ knows nothing else. Writes found/events.json and found/index.html, which lists t
 every input found/<name>.csv with the scores of its segments and found/<name>.html, a page on which
 it plays. The features of videos are kept in found/features: with the same --output, another
 threshold or checkpoint encodes nothing again. With --annotate it also writes
-found/<name>.annotated.mp4, the video with scores and events drawn in. With --stream it prints one
+found/<name>.annotated.mp4, the video with scores and events drawn in. With --events it also writes
+the events in formats of other programs (docs/export.md). With --stream it prints one
 JSON line per segment of 16 frames of a live source and writes nothing. The source is a file, an
 address, the number of a camera, a named pipe, or - for standard input.
 
@@ -25,6 +26,7 @@ import sys
 
 from absl import flags
 
+from refinevad_jax.detection.event_files import FORMATS
 from refinevad_jax.encoders.loading import VISUAL
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import require_writable
@@ -65,6 +67,12 @@ FALSE_ALARM_RATE = flags.DEFINE_float(
     1.0,
 )
 ANNOTATE = flags.DEFINE_bool("annotate", False, "Write each video with scores and events drawn in.")
+EVENTS = flags.DEFINE_multi_enum(
+    "events",
+    [],
+    FORMATS,
+    "Also write the events as activitynet, fiftyone, webvtt or srt; may be given several times.",
+)
 STREAM = flags.DEFINE_bool("stream", False, "Causal scores of a live source, as JSON lines.")
 WINDOW = flags.DEFINE_integer(
     "window",
@@ -125,6 +133,8 @@ def main() -> None:
         raise UserError("--stream takes one --input and writes to the screen, not to --output")
     if STREAM.value and ANNOTATE.value:
         raise UserError("--annotate has no effect with --stream, which writes no video")
+    if STREAM.value and EVENTS.value:
+        raise UserError("--events has no effect with --stream, which prints its own lines")
     if STREAM.value and FPS.value:
         raise UserError("--fps has no effect with --stream, which takes the times of the source")
     if CATEGORIES.present and not CATEGORIES.value:
@@ -171,6 +181,7 @@ def main() -> None:
         BATCH_SIZE.value,
         ANNOTATE.value,
         FPS.value,
+        tuple(dict.fromkeys(EVENTS.value)),
     )
     if not STREAM.value:
         if not OUTPUT.value:

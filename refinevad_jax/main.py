@@ -14,6 +14,7 @@ import pathlib
 
 from absl import flags
 
+from refinevad_jax.runs.trackers import TRACKERS, require_trackers
 from refinevad_jax.runtime import command_line
 
 CONFIG = command_line.config_flag()
@@ -28,6 +29,13 @@ COORDINATOR = flags.DEFINE_string(
 )
 NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many processes train together.", 1)
 PROCESS_ID = flags.DEFINE_integer("process_id", None, "This one's number, from 0; 0 writes.", 0)
+TRACKER = flags.DEFINE_multi_enum(
+    "trackers",
+    [],
+    TRACKERS,
+    "Send the rows of metrics.jsonl to wandb (an offline run in the workdir) or mlflow (a local "
+    "store in the workdir) too; may be given several times. TensorBoard needs no flag.",
+)
 CACHE = command_line.cache_flag()
 
 
@@ -40,10 +48,12 @@ def main() -> None:
 
     settings = CONFIG.value
     config.validate(settings)
+    trackers = tuple(dict.fromkeys(TRACKER.value))
+    require_trackers(trackers)
     enable_cache(CACHE.value)
     processes.connect(COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)
     workdir = WORKDIR.value or command_line.default_workdir()
-    loop.train(settings, pathlib.Path(workdir))
+    loop.train(settings, pathlib.Path(workdir), trackers)
     print(f"next: {loop.next_command(settings, workdir)}")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from refinevad_jax.detection import outputs
 from refinevad_jax.detection.annotated import annotate
 from refinevad_jax.detection.detector import Detector
+from refinevad_jax.detection.event_files import write_event_files
 from refinevad_jax.detection.index import Row, write_index
 from refinevad_jax.detection.inputs import (
     ASSUMED,
@@ -51,6 +52,7 @@ class DetectionSettings:
         batch_size: segments encoded at a time.
         annotate: whether videos are written again with scores and events drawn in.
         fps: frames per second of feature files whose record states none.
+        events: names of event_files.FORMATS, in which events are written too.
     """
 
     encoder: str = ""
@@ -59,6 +61,7 @@ class DetectionSettings:
     batch_size: int = 4
     annotate: bool = False
     fps: float | None = None
+    events: tuple[str, ...] = ()
 
 
 def rate_of_features(detector: Detector, settings: DetectionSettings) -> Rate:
@@ -165,6 +168,8 @@ def detect(
     if rows:
         write_json(output / "events.json", content)
         write_index(output / "index.html", facts, rows, failed)
+        for path in write_event_files(output, content["videos"], settings.events):
+            print(f"events: {path}")
         page = "index" if len(found) > 1 else rows[0].described["name"]
         print(f"open in a browser: {output / page}.html", flush=True)
     if len(failed) == 1:

@@ -1,7 +1,7 @@
 """Publishes a run: its best network as a small folder with a model card."""
 
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -46,6 +46,37 @@ def publish(workdir: pathlib.Path, output: pathlib.Path, *, step: str, about: st
         evaluations=evaluations,
         stream_points=read_points(workdir, number_of_step),
         card=card,
+    )
+
+
+def publish_hub(workdir: pathlib.Path, output: pathlib.Path, *, step: str, about: str) -> None:
+    """`publish`, with the metadata that model hubs read at the top of the card.
+
+    about: as for publish; "" for a first part that says what is not stated.
+    """
+    info = read_run(workdir).info
+    text = about.strip() or _unstated(info.name, info.taxonomy.display_names)
+    publish(workdir, output, step=step, about=f"{_METADATA}\n{text}\n")
+
+
+# The licence is that of the weights, which nothing in a run says; the card's text does.
+_METADATA = """---
+library_name: refinevad_jax
+pipeline_tag: video-classification
+license: other
+tags: [video-anomaly-detection, weakly-supervised, jax, refinevad]
+---
+"""
+
+
+def _unstated(name: str, categories: Sequence[str]) -> str:
+    return (
+        f"# RefineVAD on {name}\n\n"
+        "**For**: not stated by who exported it.\n\n"
+        f"**Limits.** It knows {', '.join(categories)}, from weakly labelled videos of {name}, and "
+        "nothing else. Thresholds hold for scenes like those in which they were found: on another "
+        "camera the rate of false alarms is another one.\n\n"
+        "**Licence**: not stated. It depends on the data set and on the encoder of the features."
     )
 
 

@@ -1,15 +1,19 @@
-"""A scoring function with its weights as one StableHLO file, which jax.export loads anywhere.
+"""A scoring function with its weights as one file, StableHLO or ONNX, with a description as JSON.
 
 No code of this package is needed to run it:
 
     exported = jax.export.deserialize(bytearray(open("model.bin", "rb").read()))
     outputs = exported.call(features, valid)   # float32 [B, T, D], bool [B, T]
     outputs["scores"]                          # [B, T], 0 on padding
+
+    session = onnxruntime.InferenceSession("model.onnx")
+    (scores,) = session.run(["scores"], {"features": features, "valid": valid})
 """
 
 import dataclasses
 import itertools
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -21,6 +25,7 @@ from jax import export as jax_export
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import write_bytes, write_json
 from refinevad_jax.model.temporal_encoder import LONGEST_WHOLE
+from refinevad_jax.runs import onnx_graph
 from refinevad_jax.runs.checkpoints import restore
 from refinevad_jax.runs.run import Run, read_run
 from refinevad_jax.runs.scoring_rule import FALSE_ALARM_RATES, scoring_rule, stored_threshold
@@ -37,12 +42,26 @@ OUTPUTS_OF_CORE = {
 }
 
 
-def export(workdir: pathlib.Path, output: pathlib.Path, *, step: str) -> dict[str, Any]:
+# Batch and segments of what an ONNX file is tried on: alone, in batches, shorter and longer than in
+# training, at lengths that no power of two divides.
+TRIED = ((1, 2), (3, 17), (2, 32), (1, 200), (2, 333))
+# How far an output may be from the model's. Rounding gives up to 1e-5. It can be more, because
+# MoTAR exchanges a whole number of channels: rounding may change that number by one.
+TOLERANCE = 1e-3
+
+
+def export(
+    workdir: pathlib.Path, output: pathlib.Path, *, step: str, form: str = "stablehlo"
+) -> dict[str, Any]:
     """Writes the file and, beside it, its description as JSON, which is returned.
 
     Batch and time are free: any B, and T from 2 to 2048, the longest that attention takes in one
-    block. Raises UserError for a workdir without that step, or if the file cannot be written.
+    block. form: "stablehlo" or "onnx"; the latter is compared with the model before it is written.
+    Raises UserError for a workdir without that step, if the file cannot be written, or if an ONNX
+    file does not agree with the model.
     """
+    if form == "onnx":
+        onnx_graph.require_converter()
     run = read_run(workdir)
     graphdef, params, number = restore(run, workdir, step)
 
@@ -53,17 +72,80 @@ def export(workdir: pathlib.Path, output: pathlib.Path, *, step: str) -> dict[st
         "batch, time", constraints=["time >= 2", f"time <= {LONGEST_WHOLE}"]
     )
     channels = run.model_config.num_channels
-    exported = jax_export.export(jax.jit(scores), platforms=PLATFORMS)(
+    arguments = (
         jax.ShapeDtypeStruct((batch, time, channels), np.float32),
         jax.ShapeDtypeStruct((batch, time), np.bool_),
     )
-    description = describe(run, number, channels) | {"scoring": scoring(run, workdir, number)}
+    facts: dict[str, Any]
+    if form == "onnx":
+        content, facts = _onnx(scores, arguments, channels)
+    else:
+        exported = jax_export.export(jax.jit(scores), platforms=PLATFORMS)(*arguments)
+        content, facts = bytes(exported.serialize()), {"platforms": list(PLATFORMS)}
+    description = describe(run, number, channels) | {"format": form} | facts
+    description |= {"scoring": scoring(run, workdir, number)}
     try:
-        write_bytes(output, bytes(exported.serialize()))
+        write_bytes(output, content)
         write_json(output.with_name(output.name + ".json"), description)
     except OSError as error:
         raise UserError(f"--output={output}: cannot be written ({error.strerror})") from error
     return description
+
+
+def _onnx(
+    scores: Callable[..., dict[str, jax.Array]],
+    arguments: tuple[jax.ShapeDtypeStruct, jax.ShapeDtypeStruct],
+    channels: int,
+) -> tuple[bytes, dict[str, Any]]:
+    """The ONNX model, and how far it is from the network. Raises UserError if that is too far."""
+    names = sorted(jax.eval_shape(scores, *arguments))
+    inputs = ("features", "valid")
+    content = onnx_graph.convert(
+        lambda *arrays: [scores(*arrays)[name] for name in names], arguments, inputs, names
+    )
+    differences = disagreement(jax.jit(scores), onnx_graph.runner(content), channels)
+    worst = max(differences, key=lambda name: differences[name])
+    if not differences[worst] <= TOLERANCE:
+        raise UserError(
+            f"the ONNX file does not agree with the model: {worst} differs by "
+            f"{differences[worst]:.2g}, more than {TOLERANCE:g}; nothing was written, "
+            "--format=stablehlo exports it"
+        )
+    check = {
+        "largest_difference": differences,
+        "tolerance": TOLERANCE,
+        "batch_and_time": [list(shape) for shape in TRIED],
+        "by": f"ONNX Runtime on CPU against jax {jax.__version__} on {jax.default_backend()}",
+    }
+    return content, {"opset": onnx_graph.opset(content), "check": check}
+
+
+def disagreement(
+    model: Callable[..., dict[str, Any]], other: Callable[..., dict[str, Any]], channels: int
+) -> dict[str, float]:
+    """The largest difference of each output over TRIED; of logits, as a share where they exceed 1.
+
+    The bags are noise of two scales with padding at the end, segments that repeat the one before,
+    and segments without evidence (all 0). Padding of logits and shift_ratio has no meaning. inf if
+    one of the two is not finite.
+    """
+    random, found = np.random.default_rng(0), dict[str, float]()
+    for batch, time in TRIED:
+        features = random.normal(size=(batch, time, channels)).astype(np.float32)
+        features[:, time // 2 :] *= 0.01
+        features[:, 1 : time // 4] = features[:, :1]
+        features[-1, time // 3] = 0.0
+        valid = np.arange(time) < np.maximum(2, time - 5 * np.arange(batch))[:, None]
+        expected = model(features, valid)
+        for name, given in other(features=features, valid=valid).items():
+            one, two = np.asarray(expected[name]), np.asarray(given)
+            if name in ("logits", "shift_ratio"):
+                one, two = one[valid], two[valid]
+            difference = np.abs(one - two) / np.maximum(1.0, np.abs(one))
+            worst = float(np.max(difference, initial=0.0))
+            finite = bool(np.isfinite(one).all() and np.isfinite(two).all())
+            found[name] = max(found.get(name, 0.0), worst if finite else float("inf"))
+    return found
 
 
 def describe(run: Run, step: int, channels: int) -> dict[str, Any]:
@@ -83,7 +165,6 @@ def describe(run: Run, step: int, channels: int) -> dict[str, Any]:
         "simulated": info.simulated,
         "trained_in_segments": run.config.data.num_segments,
         "step": step,
-        "platforms": list(PLATFORMS),
         "jax": jax.__version__,
     }
 

@@ -1,6 +1,7 @@
 """metrics.jsonl: one JSON object per line, exact numbers, nothing that depends on the clock.
 
-If tensorboardX is installed, the same numbers go to event files beside it, in tensorboard/.
+If tensorboardX is installed, the same numbers go to event files beside it, in tensorboard/; and to
+the trackers that the user asked for.
 """
 
 import contextlib
@@ -9,17 +10,25 @@ import math
 import os
 import pathlib
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from refinevad_jax.files.staged import write_bytes
+from refinevad_jax.runs.trackers import Tracker
 
 
 class MetricWriter:
     """Appends rows; on resume drops those past the restored step, so that none appears twice."""
 
-    def __init__(self, path: pathlib.Path, *, resumed_step: int, writable: bool = True) -> None:
-        self._path, self._writable = path, writable
+    def __init__(
+        self,
+        path: pathlib.Path,
+        *,
+        resumed_step: int,
+        writable: bool = True,
+        trackers: Sequence[Tracker] = (),
+    ) -> None:
+        self._path, self._writable, self._trackers = path, writable, trackers
         if not writable:  # another process writes
             return
         kept = [row for row in read_rows(path) if row["step"] <= resumed_step]
@@ -36,6 +45,8 @@ class MetricWriter:
             file.write("".join(map(_line, rows)))
             file.flush()
             os.fsync(file.fileno())
+        for tracker in self._trackers:
+            tracker.write(rows)
         for row in rows:
             kind = "epoch" if "epoch" in row else "step"
             for key, value in row.items():

@@ -8,6 +8,7 @@ import dataclasses
 import pathlib
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -60,9 +61,10 @@ FEW_STEPS = 50
 COMPILING = "compiling the training step (up to a minute, seconds if the cache has it)"
 
 
-def train(config: ConfigDict, workdir: pathlib.Path) -> None:
+def train(config: ConfigDict, workdir: pathlib.Path, trackers: Sequence[str] = ()) -> None:
     """Trains all seeds to the end, from the last checkpoint in workdir if there is one.
 
+    trackers: names of runs.trackers.TRACKERS, which get the rows of metrics.jsonl too.
     Raises UserError for bad input, NumericalError at the first non-finite loss or gradient, and
     StoppedError if the process was asked to stop, after it has saved.
     """
@@ -78,7 +80,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> None:
         if len(going) < len(members):
             print(f"{len(members) - len(going)} seeds are done, {len(going)} to train", flush=True)
         extend(going)
-        Training(bags, going, columns, workdir, stop).run()
+        Training(bags, going, columns, workdir, stop, trackers).run()
 
 
 def next_command(config: ConfigDict, workdir: str) -> str:
@@ -117,9 +119,10 @@ class Training:
         columns: np.ndarray,
         workdir: pathlib.Path,
         stop: StopRequest,
+        trackers: Sequence[str] = (),
     ) -> None:
         self._members, self._workdir, self._stop = members, workdir, stop
-        self._columns = columns
+        self._columns, self._trackers = columns, trackers
         run = members[0].run
         config = self._config = run.config
         seeds = [member.seed for member in members]
@@ -203,7 +206,7 @@ class Training:
             print(f"continuing from step {start} of {self._num_steps}", flush=True)
         for member in self._members:
             member.checkpoints.drop_after(start)
-            member.start_record(start)
+            member.start_record(start, self._trackers)
             if processes.primary():
                 drop_later_calibration(member.workdir, start)
         state = self._dispatch.place(state)

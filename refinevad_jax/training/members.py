@@ -33,6 +33,7 @@ from refinevad_jax.runs.run import (
     seed_workdirs,
     write_run,
 )
+from refinevad_jax.runs.trackers import Tracker
 from refinevad_jax.runtime import processes
 from refinevad_jax.training.placement import on_host
 
@@ -61,10 +62,14 @@ class Member:
         ended = bool(rows) and rows[-1].get("epoch") == self.run.config.train.num_epochs
         return ended and rows[-1]["step"] == newest
 
-    def start_record(self, step: int) -> None:
-        """Opens metrics.jsonl, which then ends at a step."""
+    def start_record(self, step: int, trackers: Sequence[str] = ()) -> None:
+        """Opens metrics.jsonl, which then ends at a step. trackers: get its rows too."""
+        config, writable = self.run.config.to_dict(), processes.primary()
         self.record = MetricWriter(
-            self.workdir / "metrics.jsonl", resumed_step=step, writable=processes.primary()
+            self.workdir / "metrics.jsonl",
+            resumed_step=step,
+            writable=writable,
+            trackers=[Tracker(name, self.workdir, config) for name in trackers if writable],
         )
 
 

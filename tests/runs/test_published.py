@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from refinevad_jax import analysis
 from refinevad_jax.detection.detector import Detector
 from refinevad_jax.errors import UserError
-from refinevad_jax.evaluation.model_card import publish
+from refinevad_jax.evaluation.model_card import publish, publish_hub
 from refinevad_jax.evaluation.run import Settings, evaluate
 from refinevad_jax.runs.checkpoints import restore
 from refinevad_jax.runs.published import FILES
@@ -89,6 +89,18 @@ def test_the_card_says_what_it_is(published: pathlib.Path) -> None:
     assert card.startswith("# Tiny\n\nFor tests.\n")
     for words in ("| data set | tiny |", "Evaluation tiny-val-best", "| 1.00 |"):
         assert words in card
+
+
+def test_a_folder_for_a_hub_has_metadata_and_says_what_is_not_stated(
+    workdir: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    publish_hub(workdir, tmp_path / "hub", step="best", about="")
+    card = (tmp_path / "hub" / "README.md").read_text()
+    assert card.startswith("---\nlibrary_name: refinevad_jax\n")
+    for words in ("# RefineVAD on tiny\n", "**Licence**: not stated.", "It knows A, B, C,"):
+        assert words in card
+    assert "| data set | tiny |" in card and "Evaluation tiny-val-best" in card
+    assert analysis.load_model(tmp_path / "hub").core is not None
 
 
 def test_publishing_again_gives_the_same_bytes(
