@@ -141,16 +141,16 @@ def map_to_files(
     Raises UserError if `make` does for any element or a file is missing, RunnerError if the
     pipeline fails.
     """
-    import apache_beam as beam
-
     done, errors = folder / "done", folder / "errors"
     shutil.rmtree(errors, ignore_errors=True)
     done.mkdir(exist_ok=True)
     errors.mkdir()
-    made = set(os.listdir(done))
+    made = {path.name for path in done.iterdir()}
     numbers = [f"{i:09d}" for i in range(len(elements))]
     left = [(n, one) for n, (_, one) in zip(numbers, elements, strict=True) if n not in made]
     if left:
+        import apache_beam as beam
+
         _size_dask_tasks(pipeline, len(left))
         (
             pipeline
@@ -164,8 +164,9 @@ def map_to_files(
         for path in sorted(errors.iterdir()):
             raise UserError(path.read_text(encoding="utf-8"))
         if failed:
+            count = sum(1 for _ in done.iterdir())
             raise RunnerError(
-                f"--beam_runner={runner}: {failed}; {len(os.listdir(done))} of {len(elements)} "
+                f"--beam_runner={runner}: {failed}; {count} of {len(elements)} "
                 f"{what} are made, the same command goes on from there"
             )
     for (name, _), number in zip(elements, numbers, strict=True):
@@ -263,7 +264,7 @@ def _progress(folder: pathlib.Path, total: int, what: str) -> Iterator[None]:
             pause = 1.0
             while not done.wait(pause):
                 start = time.monotonic()
-                bar.update(sum(1 for _ in os.scandir(folder)) - bar.n)
+                bar.update(sum(1 for _ in folder.iterdir()) - bar.n)
                 pause = max(1.0, 20 * (time.monotonic() - start))
 
         thread = threading.Thread(target=watch, daemon=True)

@@ -36,7 +36,7 @@ def make_on_beam(
     pipeline fails.
     """
     parts = parts_folder(folder)
-    _take_over(parts, info, places)
+    take_over(parts, info, places)
     named = [(place[0].video_id, place) for place in places]
     make = functools.partial(record_parts, info=info)
     try:
@@ -55,7 +55,7 @@ def make_on_beam(
         raise
 
 
-def _take_over(parts: pathlib.Path, info: BagsInfo, places: Sequence[Place]) -> None:
+def take_over(parts: pathlib.Path, info: BagsInfo, places: Sequence[Place]) -> None:
     """Leaves in a folder what an earlier call made from the same input, and nothing else."""
     places_in_words = [[video.split, video.video_id, position] for video, position in places]
     facts = json.dumps([__version__, info.to_dict(), places_in_words])

@@ -27,7 +27,7 @@ needs_beam = pytest.mark.skipif(
 
 def package(folder: pathlib.Path, name: str, *flags: str) -> subprocess.CompletedProcess:
     own = [
-        *("--source=release", "--name=made"),
+        *("--source=release", "--name=made", "--unit=frames"),
         *("--taxonomy=ucf_crime", f"--features={folder / 'features'}", "--fps=30"),
         *(f"--list={split}={folder / split}.csv" for split in ("train", "test")),
         *(f"--annotations={folder / 'truth.txt'}", f"--data_dir={folder / name}"),
