@@ -141,34 +141,20 @@ def map_to_files(
     Raises UserError if `make` does for any element or a file is missing, RunnerError if the
     pipeline fails.
     """
-    done, errors = folder / "done", folder / "errors"
-    shutil.rmtree(errors, ignore_errors=True)
+    done = folder / "done"
     done.mkdir(exist_ok=True)
-    errors.mkdir()
     made = {path.name for path in done.iterdir()}
     numbers = [f"{i:09d}" for i in range(len(elements))]
     left = [(n, one) for n, (_, one) in zip(numbers, elements, strict=True) if n not in made]
     if left:
-        import apache_beam as beam
-
-        _size_dask_tasks(pipeline, len(left))
-        (
-            pipeline
-            | "elements" >> beam.Create(left)
-            | "spread" >> beam.Reshuffle()
-            | "files" >> beam.Map(make_file, make=make, folder=folder, version=__version__)
-        )
-        del left  # what the runner has of it is enough
         with _progress(done, len(elements), what):
-            failed = _run(pipeline)
-        for path in sorted(errors.iterdir()):
-            raise UserError(path.read_text(encoding="utf-8"))
+            failed = _make_files(pipeline, make, left, folder)
         if failed:
-            count = sum(1 for _ in done.iterdir())
             raise RunnerError(
-                f"--beam_runner={runner}: {failed}; {count} of {len(elements)} "
-                f"{what} are made, the same command goes on from there"
+                f"--beam_runner={runner}: {failed}; {sum(1 for _ in done.iterdir())} of "
+                f"{len(elements)} {what} are made, the same command goes on from there"
             )
+    del left, made
     for (name, _), number in zip(elements, numbers, strict=True):
         if not (done / number).exists():
             raise UserError(
@@ -176,6 +162,31 @@ def map_to_files(
                 "file system that all workers share"
             )
         yield done / number
+
+
+def _make_files(
+    pipeline: Any,
+    make: Callable[[Any], Sequence[bytes]],
+    numbered: Sequence[tuple[str, Any]],
+    folder: pathlib.Path,
+) -> str:
+    """Runs make_file in the workers; "" or why the runner failed. Raises UserError if make does."""
+    import apache_beam as beam
+
+    errors = folder / "errors"
+    shutil.rmtree(errors, ignore_errors=True)
+    errors.mkdir()
+    _size_dask_tasks(pipeline, len(numbered))
+    (
+        pipeline
+        | "elements" >> beam.Create(numbered)
+        | "spread" >> beam.Reshuffle()
+        | "files" >> beam.Map(make_file, make=make, folder=folder, version=__version__)
+    )
+    failed = _run(pipeline)
+    for path in sorted(errors.iterdir()):
+        raise UserError(path.read_text(encoding="utf-8"))
+    return failed
 
 
 def make_file(

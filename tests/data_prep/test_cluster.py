@@ -67,7 +67,7 @@ def test_packaging_gives_the_bytes_of_the_plain_path(
     flags = ["--beam_runner=DaskRunner", f"--beam_options={dask(two_workers)}"]
     done = package(made, "dask", *flags)
     assert (plain.returncode, done.returncode) == (0, 0), done.stderr
-    assert done.stderr == plain.stderr == ""
+    assert done.stderr == plain.stderr
     assert files_below(made / "plain") == files_below(made / "dask")
     np.save(made / "features" / "train09_x264.npy", np.full((12, 4), np.nan))
     bad, worse = package(made, "new"), package(made, "new", *flags)
@@ -89,6 +89,20 @@ def test_extraction_gives_the_bytes_of_the_plain_path(
     assert extract_on_beam(jobs, stand_in, output, pipeline, "DaskRunner") == plain
     assert (plain.done, list(plain.failed)) == (3, ["junk"])
     assert files_below(tmp_path / "plain") == files_below(output)
+
+
+@pytest.mark.parametrize(
+    ("runner", "options"),
+    [
+        ("FlinkRunner", "--flink_master=host:8081 --parallelism=50"),
+        ("SparkRunner", "--spark_master_url=spark://host:7077 --environment_type=EXTERNAL"),
+        ("PrismRunner", "--prism_location=/opt/prism --environment_config=localhost:50000"),
+    ],
+)
+def test_runners_in_the_documents_are_known_by_name_with_their_options(
+    runner: str, options: str
+) -> None:
+    assert type(make_pipeline(runner, options=options).runner).__name__ == runner
 
 
 def test_what_cannot_work_is_one_line(two_workers: Cluster, tmp_path: pathlib.Path) -> None:
