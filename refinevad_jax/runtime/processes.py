@@ -23,9 +23,14 @@ HEARTBEAT_SECONDS = 20  # JAX waits 100
 # What JAX says right before it aborts, and what a collective says whose partner has gone.
 _ABORTS = re.compile(
     rb"Terminating process because the JAX distributed service|"
-    rb"Polled an error from coordination service|Use error polling to propagate"
+    rb"Polled an error from coordination service|Use error polling to propagate|"
+    rb"Shutdown barrier in coordination service has failed"
 )
-_BROKEN = re.compile(r"gloo|nccl|coordination|connection|heartbeat|unavailable", re.IGNORECASE)
+_BROKEN = re.compile(
+    r"(UNKNOWN|UNAVAILABLE|INTERNAL|ABORTED|CANCELLED|DEADLINE_EXCEEDED|FAILED_PRECONDITION): "
+    r".*\b(gloo|nccl|coordination|connection|heartbeat|barrier)",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def connect(coordinator: str, num_processes: int | None, process_id: int | None) -> None:
@@ -70,7 +75,7 @@ def together() -> Iterator[None]:
 
     try:
         yield
-    except jax.errors.JaxRuntimeError as error:
+    except (jax.errors.JaxRuntimeError, ValueError) as error:  # either, as it happens
         if jax.process_count() == 1 or not _BROKEN.search(str(error)):
             raise
         _end()

@@ -147,7 +147,8 @@ def test_a_process_that_dies_ends_the_other_and_one_goes_on(
         end(both)
     assert both[1 - dies].returncode == 75
     said = [line for line in errors.splitlines() if "[Gloo]" not in line]
-    assert len(said) == 1 and said[0].startswith("error: another process of this run has ended")
+    assert len(said) == 1, errors
+    assert said[0].startswith("error: another process of this run has ended")
     loop.train(tiny_config, tmp_path)
     assert re.search("continuing from step [36] of 9", capsys.readouterr().out)
     np.testing.assert_allclose(losses(tmp_path), losses(trained), rtol=1e-5)
