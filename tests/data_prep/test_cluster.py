@@ -4,6 +4,7 @@
 """
 
 import pathlib
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from data_prep.extraction.beam import extract_on_beam
 from data_prep.extraction.jobs import plan_jobs, read_videos, run
 from refinevad_jax.encoders.video_writer import write_video
 from refinevad_jax.errors import UserError
+from tests.conftest import ROOT
 from tests.data_prep.cluster_work import slowly, stand_in
 from tests.data_prep.dataset.test_beam_packaging import files_below, made, package  # noqa: F401
 
@@ -93,15 +95,15 @@ def test_extraction_gives_the_bytes_of_the_plain_path(
 
 @pytest.mark.parametrize(
     ("runner", "options"),
-    [
-        ("FlinkRunner", "--flink_master=host:8081 --parallelism=50"),
-        ("SparkRunner", "--spark_master_url=spark://host:7077 --environment_type=EXTERNAL"),
-        ("PrismRunner", "--prism_location=/opt/prism --environment_config=localhost:50000"),
-    ],
+    re.findall(
+        r'--beam_runner=(\w+) --beam_options="([^"]*)"',
+        (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8"),
+    ),
 )
 def test_runners_in_the_documents_are_known_by_name_with_their_options(
     runner: str, options: str
 ) -> None:
+    options = options.replace("BUCKET", "bucket").replace("PROJECT", "my-project")
     assert type(make_pipeline(runner, options=options).runner).__name__ == runner
 
 
