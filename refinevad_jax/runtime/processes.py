@@ -17,7 +17,7 @@ import threading
 from collections.abc import Iterator
 
 from refinevad_jax.errors import UserError
-from refinevad_jax.runtime.command_line import TRY_AGAIN
+from refinevad_jax.runtime.command_line import TRY_AGAIN, one_line
 
 HEARTBEAT_SECONDS = 20  # JAX waits 100
 # What JAX says right before it aborts, and what a collective says whose partner has gone.
@@ -78,14 +78,15 @@ def together() -> Iterator[None]:
     except (jax.errors.JaxRuntimeError, ValueError) as error:  # either, as it happens
         if jax.process_count() == 1 or not _BROKEN.search(str(error)):
             raise
-        _end()
+        _end(str(error))
 
 
-def _end() -> None:
+def _end(reason: str) -> None:
     """Ends at once: JAX would wait for the others at a normal end."""
     text = (
-        "error: another process of this run has ended; start all of them again with the same "
-        "commands, they go on from the last checkpoint\n"
+        "error: another process of this run has ended or cannot be reached; start all of them "
+        "again with the same commands, they go on from the last checkpoint "
+        f"({one_line(reason)[:200]})\n"
     )
     with contextlib.suppress(OSError, ValueError):
         os.write(sys.stderr.fileno(), text.encode())
@@ -114,7 +115,7 @@ def _end_instead_of_abort() -> None:
         with os.fdopen(read, "rb") as lines:
             for line in lines:
                 if _ABORTS.search(line):
-                    _end()
+                    _end(line.decode(errors="replace").rpartition("] ")[2])
                 os.write(terminal, line)
 
     thread = threading.Thread(target=pass_on, daemon=True)

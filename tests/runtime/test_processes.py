@@ -34,7 +34,7 @@ def test_a_broken_connection_ends_with_one_line(
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     with pytest.raises(EndedError, match="75"), processes.together():
         raise kind(text)
-    assert capfd.readouterr().err.startswith("error: another process of this run has ended; start")
+    assert capfd.readouterr().err.startswith("error: another process of this run has ended or cannot be")
 
 
 @pytest.mark.parametrize(
