@@ -34,7 +34,9 @@ def test_a_broken_connection_ends_with_one_line(
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     with pytest.raises(EndedError, match="75"), processes.together():
         raise kind(text)
-    assert capfd.readouterr().err.startswith("error: another process of this run has ended or cannot be")
+    said = capfd.readouterr().err
+    assert said.startswith("error: another process of this run has ended or cannot be reached; ")
+    assert said.count("\n") == 1 and text[:60] in said
 
 
 @pytest.mark.parametrize(
