@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/demo
 
-.PHONY: demo detector test test-paths test-faults fuzz audit docs lock clean
+.PHONY: demo detector test test-paths test-cluster test-faults fuzz audit docs lock clean
 
 # First real numbers: features of surveillance fights, trained and measured. Then drawn clips, because
 # they may be shown: from pixels to pages that play.
@@ -46,6 +46,19 @@ test: .venv/installed-dev
 
 test-paths: .venv/installed-dev
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(PATHS)
+
+# Beam on a Dask cluster of this machine: downloads 150 MB, on top of the libraries of `make test`.
+CLUSTER := .venv/cluster
+test-cluster: $(CLUSTER)/installed
+	$(CLUSTER)/bin/python -m pytest tests/data_prep/test_cluster.py \
+	    tests/data_prep/dataset/test_beam_packaging.py tests/data_prep/extraction/test_beam.py
+
+$(CLUSTER)/installed: .venv/installed-dev
+	$(PYTHON) -m venv $(CLUSTER)
+	$(BIN)/python -c "import site; print(site.getsitepackages()[0])" > \
+	    "$$($(CLUSTER)/bin/python -c 'import site; print(site.getsitepackages()[0])')/base.pth"
+	$(CLUSTER)/bin/pip install --quiet "apache-beam[dask]>=2.60"
+	touch $@
 
 # Known holes of the dependencies too, where PyPI's advisories can be reached; what could not be
 # looked up is a failure.

@@ -1,33 +1,53 @@
 """Pipelines on Apache Beam: made from flags, run quietly, their failures as one line.
 
-A worker makes one file per video in a folder that all workers share; nothing but names passes
-through the runner. On several machines, inputs must be on a shared file system too.
+A worker makes one file per video in a folder that all workers share; the runner carries what names
+a video, and no arrays. On several machines, inputs must be on a shared file system too, and every
+worker, and the scheduler of Dask, must have this package in the same version (docs/scaling.md).
 """
 
 import contextlib
 import io
+import itertools
 import logging
 import os
 import pathlib
+import re
 import shlex
+import shutil
+import socket
 import sys
 import threading
+import time
 import uuid
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import tqdm
 
+from refinevad_jax import __version__
 from refinevad_jax.errors import UserError
+
+# Beam finds its other runners by their names alone.
+_FULL_NAMES = {"DaskRunner": "apache_beam.runners.dask.dask_runner.DaskRunner"}
+# Dask makes a task of each part. Its own parts have 128 videos, so that few workers would be busy;
+# its scheduler holds some kilobytes per task.
+_DASK_TASKS = 10_000
+
+
+class RunnerError(UserError):
+    """A runner or its cluster failed, and not the work: the same command may go on."""
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Silences warnings of Beam's libraries, which mean nothing here; failures are exceptions."""
     before = logging.root.manager.disable
-    logging.disable(logging.ERROR)
+    logging.disable(logging.CRITICAL)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logging.disable(before)
 
@@ -55,17 +75,30 @@ def make_pipeline(runner: str, *, workers: int = 1, options: str = "") -> Any:
     try:
         flags += shlex.split(options)
         with contextlib.redirect_stderr(problem):
+            # A runner brings its options: they are known once it has been imported.
+            local = runner == "DirectRunner"
+            chosen = _local_runner() if local else create_runner(_FULL_NAMES.get(runner, runner))
             parsed = PipelineOptions(flags)
             known = parsed.get_all_options()
             every = parsed.get_all_options(retain_unknown_options=True)
             if unknown := sorted(set(every) - set(known)):
-                raise UserError(f"Beam knows no option {', '.join(unknown)}")
-            chosen = _local_runner() if runner == "DirectRunner" else create_runner(runner)
+                raise UserError(f"Beam knows no option {', '.join(unknown)} of this runner")
+            if _is_dask(chosen) and workers > 1:
+                raise UserError(
+                    "--beam_workers has no effect, the cluster has its own; leave it out"
+                )
             return beam.Pipeline(runner=chosen, options=parsed)
     except (Exception, SystemExit) as error:  # argparse prints and exits
         reason = problem.getvalue().strip().splitlines()[-1:] or [str(error)]
+        if isinstance(error, ModuleNotFoundError) and error.name in ("dask", "distributed"):
+            reason = [f"{error}: pip install apache-beam[dask]"]
         given = f"--beam_runner={runner}" + (f" --beam_options={options!r}" if options else "")
         raise UserError(f"{given}: {reason[0]}") from error
+
+
+def _is_dask(runner: Any) -> bool:
+    """Whether it is Beam's runner on Dask."""
+    return type(runner).__module__.startswith("apache_beam.runners.dask.")
 
 
 def _local_runner() -> Any:
@@ -100,29 +133,29 @@ def map_to_files(
         runner: its name, for errors.
         make: gives the content of an element's file, in parts, or raises UserError.
         elements: each with its name, for errors.
-        folder: an empty folder, for the files; all workers have to share it.
+        folder: for the files; all workers have to share it. What an earlier call for the same
+            elements has left there is taken over.
         what: is made, for the bar.
         flag: the one that decides where the folder is.
 
-    Raises UserError if `make` does for any element, if the pipeline fails or a file is missing.
+    Raises UserError if `make` does for any element or a file is missing, RunnerError if the
+    pipeline fails.
     """
-    import apache_beam as beam
-
-    done, errors = folder / "done", folder / "errors"
-    done.mkdir()
-    errors.mkdir()
-    numbered = [(f"{i:09d}", element) for i, (_, element) in enumerate(elements)]
-    (
-        pipeline
-        | "elements" >> beam.Create(numbered)
-        | "spread" >> beam.Reshuffle()
-        | "files" >> beam.Map(make_file, make=make, folder=folder)
-    )
-    with _progress(done, len(elements), what):
-        _run(pipeline, runner)
-    for path in sorted(errors.iterdir()):
-        raise UserError(path.read_text(encoding="utf-8"))
-    for (name, _), (number, _) in zip(elements, numbered, strict=True):
+    done = folder / "done"
+    done.mkdir(exist_ok=True)
+    made = {path.name for path in done.iterdir()}
+    numbers = [f"{i:09d}" for i in range(len(elements))]
+    left = [(n, one) for n, (_, one) in zip(numbers, elements, strict=True) if n not in made]
+    if left:
+        with _progress(done, len(elements), what):
+            failed = _make_files(pipeline, make, left, folder)
+        if failed:
+            raise RunnerError(
+                f"--beam_runner={runner}: {failed}; {sum(1 for _ in done.iterdir())} of "
+                f"{len(elements)} {what} are made, the same command goes on from there"
+            )
+    del left, made
+    for (name, _), number in zip(elements, numbers, strict=True):
         if not (done / number).exists():
             raise UserError(
                 f"--beam_runner={runner}: nothing of {name} came to {done}; {flag} must be on a "
@@ -131,18 +164,49 @@ def map_to_files(
         yield done / number
 
 
+def _make_files(
+    pipeline: Any,
+    make: Callable[[Any], Sequence[bytes]],
+    numbered: Sequence[tuple[str, Any]],
+    folder: pathlib.Path,
+) -> str:
+    """Runs make_file in the workers; "" or why the runner failed. Raises UserError if make does."""
+    import apache_beam as beam
+
+    errors = folder / "errors"
+    shutil.rmtree(errors, ignore_errors=True)
+    errors.mkdir()
+    _size_dask_tasks(pipeline, len(numbered))
+    (
+        pipeline
+        | "elements" >> beam.Create(numbered)
+        | "spread" >> beam.Reshuffle()
+        | "files" >> beam.Map(make_file, make=make, folder=folder, version=__version__)
+    )
+    failed = _run(pipeline)
+    for path in sorted(errors.iterdir()):
+        raise UserError(path.read_text(encoding="utf-8"))
+    return failed
+
+
 def make_file(
-    element: tuple[str, Any], *, make: Callable[[Any], Sequence[bytes]], folder: pathlib.Path
+    element: tuple[str, Any],
+    *,
+    make: Callable[[Any], Sequence[bytes]],
+    folder: pathlib.Path,
+    version: str,
 ) -> None:
     """Writes the file of one numbered element, or why it cannot be made; runs in a worker.
 
     After a first error the rest is left out. Files appear by a rename, since a runner may run an
-    element twice.
+    element twice. version: of this package where the command runs.
     """
     number, content = element
     if any((folder / "errors").iterdir()):
         return
     try:
+        if version != __version__:
+            raise UserError(f"{socket.gethostname()} has {__version__}: {_workers_need(version)}")
         parts, kind = make(content), "done"
     except (UserError, OSError) as error:
         parts, kind = [str(error).encode()], "errors"
@@ -152,27 +216,67 @@ def make_file(
     temporary.rename(folder / kind / number)
 
 
+def _workers_need(version: str) -> str:
+    return f"every worker, and Dask's scheduler, needs refinevad_jax {version} with the extra beam"
+
+
+def _size_dask_tasks(pipeline: Any, count: int) -> None:
+    """Says how many elements are one task of Dask, unless --beam_options does."""
+    if _is_dask(pipeline.runner):
+        from apache_beam.runners.dask.dask_runner import DaskOptions
+
+        options = pipeline.options.view_as(DaskOptions)
+        if not options.npartitions and not options.partition_size:
+            options.partition_size = -(-count // _DASK_TASKS)
+
+
 @_quiet()
-def _run(pipeline: Any, runner: str) -> None:
-    """Runs to the end. Raises UserError with the last line of what a worker or the runner said."""
+def _run(pipeline: Any) -> str:
+    """Runs to the end; "" or the last line of what a worker or the runner said."""
+    result = client = None
     try:
-        state = pipeline.run().wait_until_finish()
+        result = pipeline.run()
+        if client := getattr(result, "client", None):
+            _await_dask_workers(client)
+        state = result.wait_until_finish()
+        if any(future.status != "finished" for future in getattr(result, "futures", ())):
+            state = "LOST"  # Beam says DONE
     except Exception as error:  # each runner has its own kinds, with the worker's traceback as text
+        if missing := re.search(r"No module named '[\w.]+'", f"{error} {error.__cause__}"):
+            return f"{missing[0]}; {_workers_need(__version__)}"
         lines = [line for line in str(error).splitlines() if line.strip()] or [repr(error)]
-        raise UserError(f"--beam_runner={runner}: {lines[-1].strip()}") from error
-    if state != "DONE":
-        raise UserError(f"--beam_runner={runner}: the pipeline ended as {state}; see its logs")
+        return lines[-1].strip()
+    finally:
+        if client:
+            client.close()
+    if state == "LOST":
+        return "Dask's scheduler has gone"
+    return "" if state == "DONE" else f"the pipeline ended as {state}; see its logs"
+
+
+def _await_dask_workers(client: Any) -> None:
+    """Returns once a worker is there, which may have to wait in a queue; says so meanwhile."""
+    for seconds in itertools.chain([10], itertools.repeat(60)):
+        with contextlib.suppress(TimeoutError):
+            return client.wait_for_workers(1, timeout=seconds)
+        print("note: Dask's scheduler has no worker yet; waiting for one", file=sys.stderr)
 
 
 @contextlib.contextmanager
 def _progress(folder: pathlib.Path, total: int, what: str) -> Iterator[None]:
-    """Shows how many files are in a folder, once a second; nothing if stderr is a file."""
+    """Shows how many files the workers have made; nothing if stderr is a file.
+
+    It counts once a second, or less often if a folder is so large that counting takes long.
+    """
     done = threading.Event()
     with tqdm.tqdm(total=total, desc=what, unit="video", leave=False, disable=None) as bar:
 
         def watch() -> None:
-            while not done.wait(1):
+            pause = 1.0
+            while not done.wait(pause):
+                start = time.monotonic()
                 bar.update(sum(1 for _ in folder.iterdir()) - bar.n)
+                pause = max(1.0, 20 * (time.monotonic() - start))
 
         thread = threading.Thread(target=watch, daemon=True)
         if not bar.disable:

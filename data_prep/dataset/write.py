@@ -9,6 +9,7 @@ import dataclasses
 import json
 import math
 import pathlib
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -75,7 +76,13 @@ def write_dataset(
         new.mkdir()
         _write_files(new, info, places, make_records(info, places, staging))
         replace_folder(new, final)
+        shutil.rmtree(parts_folder(staging), ignore_errors=True)
     return final
+
+
+def parts_folder(staging: pathlib.Path) -> pathlib.Path:
+    """Where beam_packaging keeps finished records if a cluster fails, for the next call."""
+    return staging.with_name(f".parts-{staging.name.removeprefix('.incomplete-')}")
 
 
 def _is_there(final: pathlib.Path, info: BagsInfo) -> bool:

@@ -1,7 +1,8 @@
 """Extraction on Apache Beam: single videos in many processes or on many machines.
 
-A worker loads the encoder once and then runs each video's job as the plain path does. On several
-machines the videos and the output must be on a file system that all workers share.
+A worker process loads the encoder once and then runs each video's job as the plain path does, in
+as many threads as the runner gives it. On several machines the videos and the output must be on a
+file system that all workers share.
 """
 
 import dataclasses
@@ -9,11 +10,14 @@ import functools
 import json
 import pathlib
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from data_prep.beam import map_to_files
 from data_prep.extraction.jobs import Job, Summary, Work, run
+
+_LOADING = threading.Lock()  # threads of a worker would load an encoder each
 
 
 def extract_on_beam(
@@ -50,4 +54,6 @@ def extract_on_beam(
 
 def extract_one(job: Job, load: Callable[[], Work]) -> list[bytes]:
     """Extracts one video and says what came of it, as JSON; runs in a worker."""
-    return [json.dumps(dataclasses.asdict(run([job], load()))).encode()]
+    with _LOADING:
+        work = load()
+    return [json.dumps(dataclasses.asdict(run([job], work))).encode()]

@@ -92,7 +92,8 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
 
     Exit codes: 0 done; 1 training stopped on a numerical fault; 2 misuse or bad data; 3 a live
     source broke off; 75 training was asked to stop (SIGTERM, Ctrl-C), has saved, and goes on with
-    the same command; 130 (Ctrl-C) and 143 (SIGTERM) ended at once.
+    the same command, or another process of the run has ended, and the same commands go on; 130
+    (Ctrl-C) and 143 (SIGTERM) ended at once.
     """
     signal.signal(signal.SIGTERM, _stop)
     _end_inside_long_calls()

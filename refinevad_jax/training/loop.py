@@ -61,6 +61,7 @@ FEW_STEPS = 50
 COMPILING = "compiling the training step (up to a minute, seconds if the cache has it)"
 
 
+@processes.together()
 def train(config: ConfigDict, workdir: pathlib.Path, trackers: Sequence[str] = ()) -> None:
     """Trains all seeds to the end, from the last checkpoint in workdir if there is one.
 

@@ -6,12 +6,15 @@ import types
 
 import pytest
 
-from data_prep.beam import make_file, map_to_files
+from data_prep.beam import RunnerError, make_file, map_to_files
+from refinevad_jax import __version__
 from refinevad_jax.errors import UserError
 
 
 class Pipeline:
     """Does what is piped into it with each element, here."""
+
+    runner = None
 
     def __init__(self, result: str = "DONE", lost: int = -1) -> None:
         self.result, self.lost = result, lost
@@ -84,14 +87,29 @@ def test_folders_that_workers_do_not_share(tmp_path: pathlib.Path) -> None:
         made(tmp_path, [5, 7], Pipeline(lost=1))
 
 
-def test_a_pipeline_that_fails(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(UserError, match="--beam_runner=R: the pipeline ended as FAILED"):
-        made(tmp_path, [5], Pipeline("FAILED"))
+def test_a_pipeline_that_fails_goes_on_from_what_is_made(tmp_path: pathlib.Path) -> None:
+    words = "--beam_runner=R: the pipeline ended as FAILED; see its logs; 1 of 2 files are made"
+    with pytest.raises(RunnerError, match=words):
+        made(tmp_path, [5, 6], Pipeline("FAILED", lost=1))
+    again = Pipeline()
+    assert made(tmp_path, [5, 6], again) == [b"part 5", b"part 6"]
+    assert again.steps[0] == [("000000001", 6)]
+    none_left = Pipeline()
+    assert made(tmp_path, [5, 6], none_left) == [b"part 5", b"part 6"]
+    assert none_left.steps == []
 
 
 def test_a_runner_may_run_an_element_twice(tmp_path: pathlib.Path) -> None:
     for name in ("done", "errors"):
         (tmp_path / name).mkdir()
     for _ in range(2):
-        make_file(("000000004", 4), make=make, folder=tmp_path)
+        make_file(("000000004", 4), make=make, folder=tmp_path, version=__version__)
     assert (tmp_path / "done" / "000000004").read_bytes() == b"part 4"
+
+
+def test_a_worker_with_another_version_says_so(tmp_path: pathlib.Path) -> None:
+    for name in ("done", "errors"):
+        (tmp_path / name).mkdir()
+    make_file(("000000004", 4), make=make, folder=tmp_path, version="99.0")
+    said = (tmp_path / "errors" / "000000004").read_text()
+    assert f"has {__version__}: every worker" in said and "needs refinevad_jax 99.0" in said

@@ -1,0 +1,172 @@
+"""How packaging on a Dask cluster grows with the number of videos: scheduler, workers, joining.
+
+  python -m benchmarks.cluster --videos=1000,10000        # pip install apache-beam[dask]
+  python -m benchmarks.cluster --videos=100000 --workers=0
+  python -m benchmarks.cluster --videos=100000 --submit
+
+Made-up videos of one segment and four channels are packaged on a scheduler and workers of this
+machine, so that next to nothing but the cost of a video's way through the cluster is left. With
+--workers=0 no cluster takes part: the files of the workers are made beforehand, and joining them is
+measured alone. With --submit the scheduler has no worker, and the measurement ends when it knows
+all tasks. Times are of the processor, because the processes share the machine. The last line is
+JSON.
+"""
+
+import functools
+import multiprocessing
+import pathlib
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from benchmarks import records
+from benchmarks.dask_cluster import cluster
+from data_prep.beam import make_pipeline, map_to_files
+from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
+from data_prep.dataset import beam_packaging
+from data_prep.dataset.records import Record
+from data_prep.dataset.videos import Video
+from data_prep.dataset.write import Place, parts_folder, write_dataset
+from refinevad_jax.data.bags import BagsInfo, Modality
+from refinevad_jax.runtime import command_line
+
+VIDEOS = flags.DEFINE_list("videos", ["1000", "10000"], "Numbers of videos, one run for each.")
+WORKERS = flags.DEFINE_integer("workers", 2, "Processes of the cluster; 0: joining alone.", 0)
+SUBMIT = flags.DEFINE_bool("submit", False, "Only hand the tasks to a scheduler without workers.")
+FOLDER = flags.DEFINE_string("folder", tempfile.gettempdir(), "Where files are made and removed.")
+INFO = BagsInfo(name="made", taxonomy=UCF_CRIME, modalities=(Modality("visual", 4),))
+
+
+def made_up(count: int) -> list[Video]:
+    """Videos of one segment."""
+    return [
+        Video(
+            f"video{number:07d}",
+            "train",
+            "Arson" if number % 2 else "Normal",
+            functools.partial(np.full, (1, 1, 4), number % 100 / 100),
+            f"video{number:07d}.npy",
+        )
+        for number in range(count)
+    ]
+
+
+def package(count: int, folder: str, address: str) -> dict[str, float]:
+    """Packages so many videos, in a process of its own.
+
+    address: of the scheduler; if it is empty, the files are made before the clock starts. Processor
+    seconds and peak memory of this process, until the cluster is done and for joining.
+    """
+    marks: list[tuple[float, float, float]] = []
+
+    def mark() -> None:
+        marks.append((time.process_time(), records.peak_memory_gb(), time.perf_counter()))
+
+    def make(info: BagsInfo, places: Sequence[Place], staging: pathlib.Path) -> Iterator[Record]:
+        pipeline = None
+        if address:
+            options = f"--dask_client_address={address}"
+            pipeline = make_pipeline("DaskRunner", options=options)
+        else:
+            _as_workers_would(info, places, parts_folder(staging))
+        mark()
+        found = beam_packaging.make_on_beam(
+            info, places, staging, pipeline=pipeline, runner="DaskRunner"
+        )
+        first = next(found)
+        mark()
+        yield first
+        yield from found
+        mark()
+
+    write_dataset(folder, INFO, made_up(count), make_records=make)
+    (start, memory, clock), (middle, middle_memory, middle_clock), (end, end_memory, _) = marks
+    return {
+        "videos": count,
+        "submit_processor_s": round(middle - start, 2),
+        "cluster_clock_s": round(middle_clock - clock, 1),
+        "join_processor_s": round(end - middle, 2),
+        "memory_of_list_gb": memory,
+        "memory_submitted_gb": middle_memory,
+        "memory_joined_gb": end_memory,
+    }
+
+
+def _as_workers_would(info: BagsInfo, places: Sequence[Place], parts: pathlib.Path) -> None:
+    beam_packaging.take_over(parts, info, places)
+    (parts / "done").mkdir()
+    for number, place in enumerate(places):
+        content = b"".join(beam_packaging.record_parts(place, info))
+        (parts / "done" / f"{number:09d}").write_bytes(content)
+
+
+def submit(count: int, folder: str, address: str) -> dict[str, float]:
+    """Hands the tasks of so many videos to a scheduler, in a process of its own."""
+    from distributed import Client
+
+    pipeline = make_pipeline("DaskRunner", options=f"--dask_client_address={address}")
+    named = [(video.video_id, (video, number)) for number, video in enumerate(made_up(count))]
+    start, memory = time.process_time(), records.peak_memory_gb()
+    make = functools.partial(beam_packaging.record_parts, info=INFO)
+    files = map_to_files(
+        pipeline, "DaskRunner", make, named, pathlib.Path(folder), what="", flag=""
+    )
+    # It waits for a worker then; the process ends with the clock.
+    threading.Thread(target=next, args=(files,), daemon=True).start()
+    known = 0
+    with Client(address) as client:
+        while not known:
+            time.sleep(2)
+            known = client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks))
+        return {
+            "videos": count,
+            "submit_processor_s": round(time.process_time() - start, 1),
+            "memory_of_list_gb": memory,
+            "memory_submitted_gb": records.peak_memory_gb(),
+        }
+
+
+def measure(count: int, folder: pathlib.Path) -> dict[str, Any]:
+    """One run of `package`, with what the scheduler used."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        if not WORKERS.value and not SUBMIT.value:
+            return pool.apply(package, (count, str(folder), ""))
+        import psutil
+
+        with cluster(folder, 0 if SUBMIT.value else WORKERS.value) as running:
+            run = submit if SUBMIT.value else package
+            row = pool.apply(run, (count, str(folder), running.address))
+            scheduler = psutil.Process(running.scheduler.pid)
+            times = scheduler.cpu_times()
+            return row | {
+                "scheduler_processor_s": round(times.user + times.system, 1),
+                "scheduler_memory_gb": round(_peak_gb(scheduler.pid), 2),
+            }
+
+
+def _peak_gb(pid: int) -> float:
+    """The most memory that a process has held, on Linux."""
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    (line,) = [line for line in status.splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) / 1e6
+
+
+def main() -> None:
+    """Measures and prints."""
+    rows = []
+    for count in map(int, VIDEOS.value):
+        with tempfile.TemporaryDirectory(dir=FOLDER.value) as name:
+            rows.append(measure(count, pathlib.Path(name)))
+        print(rows[-1], flush=True)
+    name = "cluster" if WORKERS.value else "cluster_join"
+    name = "cluster_submit" if SUBMIT.value else name
+    records.finish(name, {"workers": WORKERS.value, "runs": rows})
+
+
+if __name__ == "__main__":
+    command_line.run(main)
