@@ -20,7 +20,7 @@ from flax import nnx, traverse_util
 from refinevad_jax.data.bags import Bag, BagsInfo, read_info, read_split
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation.numbers import without_nan
-from refinevad_jax.evaluation.run import check_features, has_mixture_loss
+from refinevad_jax.evaluation.run import check_features, has_mixture_loss, selection_rule
 from refinevad_jax.evaluation.scored_split import ScoredSplit
 from refinevad_jax.evaluation.scoring import (
     Pooling,
@@ -32,7 +32,7 @@ from refinevad_jax.evaluation.scoring import (
 from refinevad_jax.metrics import names
 from refinevad_jax.model.model_config import ModelConfig
 from refinevad_jax.model.refinevad import RefineVAD, abstract
-from refinevad_jax.report.tables import Block, mean_and_deviation, spread
+from refinevad_jax.report.tables import Block, checkpoint_in_words, mean_and_deviation, spread
 from refinevad_jax.runs.checkpoints import restore
 from refinevad_jax.runs.run import Run, read_run, seed_workdirs
 
@@ -108,7 +108,8 @@ def probe_seeds(
         _, params, _ = restore(read_run(folder), folder, step)
         found.append(prober.probes(params))
     seeds = f"{len(found)} seeds" if len(found) > 1 else "one seed"
-    return block(found, f"{info.name}, split {split}, {step} checkpoint, {seeds}")
+    scored = checkpoint_in_words(step, selection_rule(run))
+    return block(found, f"{info.name}, split {split}, {scored}, {seeds}")
 
 
 class Prober:

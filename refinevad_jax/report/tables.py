@@ -13,6 +13,7 @@ from typing import Any
 from refinevad_jax.errors import UserError, as_damaged
 from refinevad_jax.metrics import names
 
+LAST_STEP = "the last step"  # as the rule of selection, in words
 # What must agree in all runs of one row.
 SAME = (
     "dataset",
@@ -191,8 +192,20 @@ def library_facts(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
 def measured_on(content: Mapping[str, Any]) -> str:
     """The videos, the frames and the truth of an evaluation, and how its checkpoint was chosen."""
     chosen = content["step_chosen_as"]
-    scores = f"checkpoint {chosen} by {content['selection']}" if chosen else content["scored_by"]
+    scores = checkpoint_in_words(chosen, content["selection"]) if chosen else content["scored_by"]
     return f"{content['num_videos']} videos, {_truth(content)}; {scores}"
+
+
+def checkpoint_in_words(chosen: str, selection: str) -> str:
+    """Which checkpoint of a run was scored.
+
+    Args:
+        chosen: "best", "last" or the number of a step.
+        selection: how the best one was chosen, in words; LAST_STEP if no metric chose it.
+    """
+    if chosen == "last" or (chosen, selection) == ("best", LAST_STEP):
+        return LAST_STEP
+    return f"checkpoint best by {selection}" if chosen == "best" else f"step {chosen}"
 
 
 def _truth(content: Mapping[str, Any]) -> str:
