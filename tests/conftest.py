@@ -1,10 +1,13 @@
 """Fixtures that every test room shares."""
 
+import atexit
+import functools
 import os
 import pathlib
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -28,24 +31,51 @@ from refinevad_jax import config as config_lib
 from refinevad_jax.data.bags import BagsInfo, Modality
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.training import loop
+from tests.zygote import END, ROOT, Zygote
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
 LOCAL = ("localhost", "127.0.0.1", "::1", None)
 # `make test-faults` sets it: more faults, more inputs, all variants.
 LONG = os.environ.get("REFINEVAD_FAULTS") == "long"
 SHARED_DATA, NO_DATA = "REFINEVAD_SHARED_DATA", "no real data at"
 
 
-def call(module: str, *flags: str) -> subprocess.CompletedProcess[str]:
-    """Runs a command of the project as a user does, from the repository's root."""
-    return subprocess.run(
-        [sys.executable, "-m", module, *flags],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+@functools.cache
+def _zygote() -> tuple[Zygote, dict[str, str]]:
+    """The process that `call` asks, and the environment that it was started in."""
+    zygote = Zygote()
+    atexit.register(zygote.close)
+    return zygote, _environment()
+
+
+def _environment() -> dict[str, str]:
+    return {name: text for name, text in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+
+
+def call(
+    module: str, *flags: str, cwd: pathlib.Path = ROOT, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs a command of the project as a user does, from the repository's root or from cwd.
+
+    The libraries are already imported, unless the environment differs from that of the first call:
+    libraries read theirs when they are imported.
+    """
+    words = [sys.executable, "-m", module, *flags]
+    zygote, env = _zygote()
+    if environment or env != _environment():
+        return subprocess.run(
+            words,
+            cwd=cwd,
+            env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=END,
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        streams = [pathlib.Path(folder, name) for name in ("stdout", "stderr")]
+        code, _ = zygote.run([module, *flags], *streams, cwd=cwd)
+        said = [stream.read_text() for stream in streams]
+    return subprocess.CompletedProcess(words, code, *said)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,7 +2,6 @@
 
 import pathlib
 import subprocess
-import sys
 
 import pytest
 
@@ -11,6 +10,7 @@ from refinevad_jax.evaluation.run import Settings, write_evaluation
 from refinevad_jax.metrics import names
 from refinevad_jax.report import compare_page
 from tests.browser import Browser
+from tests.conftest import call
 from tests.report.test_page import PROTOCOL, scored_split
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -72,8 +72,7 @@ def test_the_printed_table_names_both_runs(content: dict) -> None:
 
 def test_the_command_takes_runs_without_a_flag(run: pathlib.Path, tmp_path: pathlib.Path) -> None:
     def compare(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "refinevad_jax.compare", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+        return call("refinevad_jax.compare", *arguments)
 
     page = tmp_path / "compare.html"
     done = compare(f"a={run}", str(run), "--output", str(page))
