@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from typing import Any
 
 # Many tests run the same small programs, some in processes of their own: compile each once.
@@ -20,6 +21,13 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 # Nearly all the time of a first run goes into compiling; JAX_DISABLE_MOST_OPTIMIZATIONS=0 tests the
 # programs as users run them.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+# Without XLA's emitters of fusions, compiling for processors takes a quarter of the time. Another
+# version of XLA may not know a flag, and would end the process.
+if os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "1" and version("jaxlib").startswith("0.10."):
+    os.environ["XLA_FLAGS"] = (
+        "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1 "
+        + os.environ.get("XLA_FLAGS", "")
+    )
 
 import numpy as np
 import pytest
