@@ -56,6 +56,14 @@ def number(value: float | None, digits: int = 4) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
+def signed(value: float | None, digits: int = 3) -> str:
+    """A difference with its sign, without one if it is 0 in these digits, or a dash."""
+    if value is None:
+        return "–"
+    text = f"{value:+.{digits}f}"
+    return text if float(text) else text[1:]
+
+
 def percent(value: float | None) -> str:
     """A fraction in percent, as papers print mAP."""
     return "–" if value is None else f"{100 * value:.2f}"
