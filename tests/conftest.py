@@ -49,41 +49,34 @@ SHARED_DATA, NO_DATA = "REFINEVAD_SHARED_DATA", "no real data at"
 
 @functools.cache
 def _zygote() -> tuple[Zygote, dict[str, str]]:
-    """The process that `call` asks, and the environment that it was started in."""
+    """The process that `call` asks, and what its libraries read when they were imported."""
     zygote = Zygote()
     atexit.register(zygote.close)
-    return zygote, _environment()
+    return zygote, _read_on_import()
 
 
-def _environment() -> dict[str, str]:
-    return {name: text for name, text in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+def _read_on_import() -> dict[str, str]:
+    return {name: text for name, text in os.environ.items() if name.startswith(("JAX_", "XLA_"))}
 
 
-def call(
-    module: str, *flags: str, cwd: pathlib.Path = ROOT, **environment: str
-) -> subprocess.CompletedProcess[str]:
+def call(module: str, *flags: str, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str]:
     """Runs a command of the project as a user does, from the repository's root or from cwd.
 
-    The libraries are already imported, unless the environment differs from that of the first call:
-    libraries read theirs when they are imported.
+    module: "-c" for a program, which is the first of flags. The libraries are already imported,
+    unless JAX's variables have changed since: those are read then.
     """
-    words = [sys.executable, "-m", module, *flags]
-    zygote, env = _zygote()
-    if environment or env != _environment():
+    zygote, read = _zygote()
+    if read != _read_on_import():
+        words = [sys.executable, *(["-m"] * (module != "-c")), module, *flags]
+        env = os.environ | {"PYTHONPATH": str(ROOT)}
         return subprocess.run(
-            words,
-            cwd=cwd,
-            env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=END,
+            words, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=END
         )
     with tempfile.TemporaryDirectory() as folder:
         streams = [pathlib.Path(folder, name) for name in ("stdout", "stderr")]
         code, _ = zygote.run([module, *flags], *streams, cwd=cwd)
         said = [stream.read_text() for stream in streams]
-    return subprocess.CompletedProcess(words, code, *said)
+    return subprocess.CompletedProcess([module, *flags], code, *said)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -48,13 +48,14 @@ class Zygote:
     def __init__(
         self, libraries: Iterable[str] = LIBRARIES, env: Mapping[str, str] | None = None
     ) -> None:
+        self._env = dict(env or {})
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.zygote", *libraries],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, **(env or {})},
+            env={**os.environ, **self._env},
         )
 
     def run(
@@ -68,9 +69,13 @@ class Zygote:
         after: float = END,
         number: signal.Signals = signal.SIGKILL,
     ) -> tuple[int, float]:
-        """Runs a command, with a signal after so many seconds. Exit code and seconds it took."""
+        """Runs a command in the environment of now, with a signal after so many seconds.
+
+        Returns its exit code, or minus the signal, and the seconds it took.
+        """
         order = {"argv": list(arguments), "stdout": str(stdout), "stderr": str(stderr)}
-        self._send({**order, "env": dict(env or {}), "cwd": str(cwd)})
+        environment = {**os.environ, **self._env, **(env or {})}
+        self._send({**order, "env": environment, "cwd": str(cwd)})
         pid = self._answer(60.0)["pid"]
         start = time.monotonic()
         if not self._ready(after):
@@ -124,6 +129,7 @@ def start(order: dict[str, Any]) -> None:
     for target, source in enumerate((nothing, *streams)):
         os.dup2(source, target)
         os.close(source)
+    os.environ.clear()
     os.environ.update(order["env"])
     os.chdir(order["cwd"])
     module, *words = order["argv"]
