@@ -321,8 +321,8 @@ def block(seeds: Sequence[SeedProbes], where: str) -> Block:
     metrics = [m for m in names.shown_in(names.PROBES) if _means(seeds, AS_IS, m.key) is not None]
     moves = [
         "logits move, in deviations",
-        "mean logit, normal videos",
-        "mean logit, anomalous videos",
+        "mean logit moves, normal videos",
+        "mean logit moves, anomalous videos",
     ]
     header = ["probe", *(metric.title for metric in metrics), *moves]
     rows = []
