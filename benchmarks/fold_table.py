@@ -6,7 +6,7 @@ from typing import Any
 
 from refinevad_jax.data.bags import dataset_dir, read_info
 from refinevad_jax.metrics import names
-from refinevad_jax.report.tables import commits, markdown_table, spread
+from refinevad_jax.report.tables import checkpoint_in_words, commits, markdown_table, spread
 
 
 def folds_of(data_dir: str, name: str) -> list[str]:
@@ -33,8 +33,8 @@ def table(contents: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     note = (
         f"{len(folds)} folds ({min(folds)} to {max(folds)}), split {every[0]['split']}, seeds "
         f"{', '.join(map(str, sorted(seeds)))}; mean ± standard deviation over folds and seeds; "
-        f"checkpoint {every[0]['step_chosen_as']} by {every[0]['selection']}; trained by commit "
-        f"{commits(every)}."
+        f"{checkpoint_in_words(every[0]['step_chosen_as'], every[0]['selection'])}; "
+        f"trained by commit {commits(every)}."
     )
     lines = markdown_table(["row", *(metric.title for metric in shown)], cells)
     return "\n".join([*lines, "", note]) + "\n"

@@ -1,11 +1,15 @@
 """Fixtures that every test room shares."""
 
+import atexit
+import functools
 import os
 import pathlib
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from typing import Any
 
 # Many tests run the same small programs, some in processes of their own: compile each once.
@@ -17,6 +21,13 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 # Nearly all the time of a first run goes into compiling; JAX_DISABLE_MOST_OPTIMIZATIONS=0 tests the
 # programs as users run them.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+# Without XLA's emitters of fusions, compiling for processors takes a quarter of the time. Another
+# version of XLA may not know a flag, and would end the process.
+if os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "1" and version("jaxlib").startswith("0.10."):
+    os.environ["XLA_FLAGS"] = (
+        "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1 "
+        + os.environ.get("XLA_FLAGS", "")
+    )
 
 import jax
 import numpy as np
@@ -29,24 +40,44 @@ from refinevad_jax import config as config_lib
 from refinevad_jax.data.bags import BagsInfo, Modality
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.training import loop
+from tests.zygote import END, ROOT, Zygote
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
 LOCAL = ("localhost", "127.0.0.1", "::1", None)
 # `make test-faults` sets it: more faults, more inputs, all variants.
 LONG = os.environ.get("REFINEVAD_FAULTS") == "long"
 SHARED_DATA, NO_DATA = "REFINEVAD_SHARED_DATA", "no real data at"
 
 
-def call(module: str, *flags: str) -> subprocess.CompletedProcess[str]:
-    """Runs a command of the project as a user does, from the repository's root."""
-    return subprocess.run(
-        [sys.executable, "-m", module, *flags],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+@functools.cache
+def _zygote() -> tuple[Zygote, dict[str, str]]:
+    """The process that `call` asks, and what its libraries read when they were imported."""
+    zygote = Zygote()
+    atexit.register(zygote.close)
+    return zygote, _read_on_import()
+
+
+def _read_on_import() -> dict[str, str]:
+    return {name: text for name, text in os.environ.items() if name.startswith(("JAX_", "XLA_"))}
+
+
+def call(module: str, *flags: str, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Runs a command of the project as a user does, from the repository's root or from cwd.
+
+    module: "-c" for a program, which is the first of flags. The libraries are already imported,
+    unless JAX's variables have changed since: those are read then.
+    """
+    zygote, read = _zygote()
+    if read != _read_on_import():
+        words = [sys.executable, *(["-m"] * (module != "-c")), module, *flags]
+        env = os.environ | {"PYTHONPATH": str(ROOT)}
+        return subprocess.run(
+            words, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=END
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        streams = [pathlib.Path(folder, name) for name in ("stdout", "stderr")]
+        code, _ = zygote.run([module, *flags], *streams, cwd=cwd)
+        said = [stream.read_text() for stream in streams]
+    return subprocess.CompletedProcess([module, *flags], code, *said)
 
 
 @pytest.fixture(scope="session", autouse=True)

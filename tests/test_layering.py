@@ -1,6 +1,7 @@
 """Which room may import which: the arrows of docs/architecture.md, read from the source."""
 
 import ast
+import functools
 import itertools
 import pathlib
 import re
@@ -17,16 +18,18 @@ FILES = sorted(
 )
 
 
-def imports(path: pathlib.Path, *, top_level_only: bool = False) -> Iterator[str]:
+@functools.cache
+def imports(path: pathlib.Path, *, top_level_only: bool = False) -> tuple[str, ...]:
     """Full names of what a file imports: `from a.b import c` gives a.b and a.b.c."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
+    found: list[str] = []
     for node in on_import(tree) if top_level_only else ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{path}: relative import"
-            yield node.module or ""
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found += [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return tuple(found)
 
 
 def on_import(node: ast.AST) -> Iterator[ast.AST]:

@@ -20,7 +20,7 @@ from flax import nnx, traverse_util
 from refinevad_jax.data.bags import Bag, BagsInfo, read_info, read_split
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation.numbers import without_nan
-from refinevad_jax.evaluation.run import check_features, has_mixture_loss
+from refinevad_jax.evaluation.run import check_features, has_mixture_loss, selection_rule
 from refinevad_jax.evaluation.scored_split import ScoredSplit
 from refinevad_jax.evaluation.scoring import (
     Pooling,
@@ -32,7 +32,13 @@ from refinevad_jax.evaluation.scoring import (
 from refinevad_jax.metrics import names
 from refinevad_jax.model.model_config import ModelConfig
 from refinevad_jax.model.refinevad import RefineVAD, abstract
-from refinevad_jax.report.tables import Block, mean_and_deviation, spread
+from refinevad_jax.report.tables import (
+    Block,
+    checkpoint_in_words,
+    mean_and_deviation,
+    signed,
+    spread,
+)
 from refinevad_jax.runs.checkpoints import restore
 from refinevad_jax.runs.run import Run, read_run, seed_workdirs
 
@@ -108,7 +114,8 @@ def probe_seeds(
         _, params, _ = restore(read_run(folder), folder, step)
         found.append(prober.probes(params))
     seeds = f"{len(found)} seeds" if len(found) > 1 else "one seed"
-    return block(found, f"{info.name}, split {split}, {step} checkpoint, {seeds}")
+    scored = checkpoint_in_words(step, selection_rule(run))
+    return block(found, f"{info.name}, split {split}, {scored}, {seeds}")
 
 
 class Prober:
@@ -312,21 +319,25 @@ NOTE = (
 def block(seeds: Sequence[SeedProbes], where: str) -> Block:
     """The table and the claims. where: what was probed, in words."""
     metrics = [m for m in names.shown_in(names.PROBES) if _means(seeds, AS_IS, m.key) is not None]
-    moves = ["logits move", "normal videos", "anomalous videos"]
+    moves = [
+        "logits move, in deviations",
+        "mean logit moves, normal videos",
+        "mean logit moves, anomalous videos",
+    ]
     header = ["probe", *(metric.title for metric in metrics), *moves]
     rows = []
     for name in seeds[0].numbers:
         if name == AS_IS:
             first = [spread(_values(seeds, name, metric.key)) for metric in metrics]
-            rows.append([name, *first, "", "", ""])
+            rows.append([name, *first, *("–" for _ in moves)])
             continue
         cells = [
-            f"{_means(seeds, name, m.key):.3f} ({_difference(seeds, name, m.key):+.3f})"
+            f"{_means(seeds, name, m.key):.3f} ({signed(_difference(seeds, name, m.key))})"
             for m in metrics
         ]
         shifts = [_means(seeds, name, key) for key in (NORMAL, ANOMALOUS)]
-        signed = ["–" if shift is None else f"{shift:+.2f}" for shift in shifts]
-        rows.append([name, *cells, f"{_means(seeds, name, MOVED):.3f}", *signed])
+        moved = f"{_means(seeds, name, MOVED):.3f}"
+        rows.append([name, *cells, moved, *(signed(shift, 2) for shift in shifts)])
     return Block(
         title="What the trained parts do",
         header=header,
@@ -375,12 +386,12 @@ def _outcome(seeds: Sequence[SeedProbes], name: str) -> str:
         ]
         if abs(mean) >= LEAST and len(set(np.sign(each))) == 1:
             signs.add(np.sign(mean))
-        words.append(f"{titles[key]} {mean:+.3f}")
+        words.append(f"{titles[key]} {signed(mean)}")
     if not words:
         return ""
     verdict = {(): "no difference", (-1.0,): "scores fall", (1.0,): "scores rise"}
     text = verdict.get(tuple(sorted(signs)), "scores fall and rise")
-    return f"{name}: {text} ({', '.join(words)})"
+    return f"{name}: {text} ({'; '.join(words)})"
 
 
 def _category_claim(seeds: Sequence[SeedProbes]) -> str:
@@ -393,7 +404,7 @@ def _category_claim(seeds: Sequence[SeedProbes]) -> str:
     if moved < READ or true <= 0:
         return (
             f"categories are not read: the true one moves logits by {moved:.3f} of their deviation,"
-            f" and the mean logit of anomalous videos by {true:+.2f}"
+            f" and the mean logit of anomalous videos by {signed(true, 2)}"
         )
     share = f"by {100 * on_normal / true:.0f} %"
     told = "of what the true one does to anomalous videos"

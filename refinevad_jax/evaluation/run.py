@@ -105,14 +105,13 @@ def evaluate(
     if note:
         print(note, flush=True)
     scored, rule = score(run, workdir, step, info, data_dir, split, num_segments)
-    selection = selection_rule(run)
     protocol = {
         "dataset": dataset,
         "split": split,
         "step": rule.step,
         "step_chosen_as": step,
-        "selection": selection,
-        "scored_by": f"step {rule.step} ({step} by {selection})",
+        "selection": selection_rule(run),
+        "scored_by": scored_by(run, rule.step, step),
         "seed": run.config.seed,
         "commit": run.versions.get("commit", ""),
         "trained_versions": dict(run.versions),
@@ -337,8 +336,14 @@ def selection_rule(run: Run) -> str:
     """How the best checkpoint was chosen, in words."""
     metric = run.config.train.selection_metric
     if metric == "step":
-        return "the last step"
+        return tables.LAST_STEP
     return f"{metric} on {run.chosen_on} (video-level labels)"
+
+
+def scored_by(run: Run, step: int, chosen: str) -> str:
+    """The checkpoint that scored, in words. chosen: "best", "last" or the number of a step."""
+    words = tables.checkpoint_in_words(chosen, selection_rule(run))
+    return f"step {step}" + ("" if words == f"step {step}" else f" ({words})")
 
 
 def _modalities(info: BagsInfo) -> str:

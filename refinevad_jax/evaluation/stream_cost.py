@@ -22,6 +22,7 @@ from refinevad_jax.evaluation.run import (
     Settings,
     check_features,
     in_categories_of,
+    scored_by,
     selection_rule,
     write_evaluation,
 )
@@ -108,7 +109,7 @@ def evaluate_stream(
     folder = evaluations.evaluation_folder(workdir, name)
     quiet = dataclasses.replace(settings, verbose=False)
     protocol = {"dataset": dataset, "split": split, "step": number_of_step, "step_chosen_as": step}
-    protocol |= _origin(run, f"step {number_of_step} ({step}") | {"stream": without_nan(stream)}
+    protocol |= _origin(run, number_of_step, step) | {"stream": without_nan(stream)}
 
     def threshold(content: Mapping[str, Any], rate: float) -> Threshold | None:
         del content
@@ -125,12 +126,11 @@ def evaluate_stream(
     return content
 
 
-def _origin(run: Run, chosen: str) -> dict[str, Any]:
+def _origin(run: Run, step: int, chosen: str) -> dict[str, Any]:
     """Where the scores come from, as metrics.json says it."""
-    rule = selection_rule(run)
     return {
-        "selection": rule,
-        "scored_by": f"{chosen} by {rule}), replayed as streams",
+        "selection": selection_rule(run),
+        "scored_by": f"{scored_by(run, step, chosen)}, replayed as streams",
         "seed": run.config.seed,
         "commit": run.versions.get("commit", ""),
         "trained_versions": dict(run.versions),

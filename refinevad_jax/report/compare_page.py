@@ -36,7 +36,7 @@ def write_page(path: pathlib.Path, content: Mapping[str, Any]) -> None:
             },
             names=[run["name"] for run in runs],
             seeds=any(len(run["metrics"]) > 1 for run in runs),
-            headline=list(zip(*(_headline(run["metrics"]) for run in runs), strict=True)),
+            headline=_aligned([_headline(run["metrics"]) for run in runs]),
             facts=_facts(content),
             localization=_localization(content),
             differences=[
@@ -102,6 +102,14 @@ def _headline(seeds: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         row = {**cells[0], "value": _mean([cell["value"] for cell in cells])}
         rows.append(row if len(seeds) == 1 else row | {"low": None, "high": None})
     return rows
+
+
+def _aligned(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[list[Mapping[str, Any]]]:
+    """The rows of all runs by their names; a dash for what a run does not have (L_GMM's target)."""
+    named = [{row["name"]: row for row in rows} for rows in runs]
+    every = {name: row for rows in named for name, row in rows.items()}
+    none = {"value": number(None), "low": None, "high": None}
+    return [[rows.get(name, {**row, **none}) for rows in named] for name, row in every.items()]
 
 
 def _classes(seeds: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ from refinevad_jax.report.tables import (
     markdown_table,
     mean_and_deviation,
     measured_on,
+    signed,
     spread,
 )
 
@@ -33,6 +34,10 @@ NOTE = (
     "(or 0.3 to 0.5) and the anomaly categories. The paper's column is its own ablation on "
     "features that have not been published: only the order of rows can be compared."
 )
+
+
+# Title of each column, and what it says of a row.
+Columns = dict[str, "Callable[[LadderRow], str]"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,10 +76,9 @@ def write(
 
     probes: of the full row; None for a network without CORE.
     """
-    columns = _columns(rows, base=base, full=full)
-    cells = [[cell(row) for cell in columns.values()] for row in rows]
+    measures, differences = _measures(), _differences(rows, base=base, full=full)
     found, measured = verdicts(rows, full=full), facts(rows)
-    lines = [*markdown_table(list(columns), cells), "", measured, NOTE, ""]
+    lines = [*markdown_table(*_table(rows, measures | differences)), "", measured, NOTE, ""]
     text = "\n".join([*lines, *(f"- {verdict}" for verdict in found)]) + "\n"
     if probes:
         text += "\n" + probes.markdown()
@@ -86,8 +90,9 @@ def write(
         title="Ablation ladder",
         data={},
         plots=False,
-        header=list(columns),
-        rows=cells,
+        # Two tables, each as wide as a page.
+        rows=_table(rows, measures),
+        differences=_table(rows, differences),
         verdicts=found,
         facts=measured,
         note=NOTE,
@@ -104,7 +109,7 @@ def difference(metric: Metric, one: LadderRow, other: LadderRow) -> tuple[str, s
     means = [mean_and_deviation(row.values(metric)) for row in (one, other)]
     if means[0] is None or means[1] is None:
         return "", ""
-    value = f"{means[0][0] - means[1][0]:+.3f}"
+    value = signed(means[0][0] - means[1][0])
     if not (metric.key in one.drawn and metric.key in other.drawn):
         return value, "no interval"
     interval = bootstrap.difference(other.drawn[metric.key], one.drawn[metric.key]).difference
@@ -114,7 +119,7 @@ def difference(metric: Metric, one: LadderRow, other: LadderRow) -> tuple[str, s
         word = "hurts"
     else:
         word = "no effect shown"
-    return f"{value} [{interval.low:+.3f}, {interval.high:+.3f}]", word
+    return f"{value} [{signed(interval.low)}, {signed(interval.high)}]", word
 
 
 def verdicts(rows: Sequence[LadderRow], *, full: str) -> list[str]:
@@ -160,14 +165,23 @@ def csv_table(rows: Sequence[LadderRow]) -> str:
     return text.getvalue()
 
 
-def _columns(
-    rows: Sequence[LadderRow], *, base: str, full: str
-) -> dict[str, Callable[[LadderRow], str]]:
-    """Title of each column, and what it says of a row."""
+def _table(rows: Sequence[LadderRow], columns: Columns) -> tuple[list[str], list[list[str]]]:
+    """Header and cells, the name of the row first."""
+    cells = [[row.name, *(cell(row) for cell in columns.values())] for row in rows]
+    return ["row", *columns], cells
+
+
+def _measures() -> Columns:
+    """The metrics of a row."""
+    return {
+        metric.title: functools.partial(_spread, metric) for metric in names.shown_in(names.RESULTS)
+    }
+
+
+def _differences(rows: Sequence[LadderRow], *, base: str, full: str) -> Columns:
+    """A row against base and full, and the paper's figure."""
     named = {row.name: row for row in rows}
-    columns: dict[str, Callable[[LadderRow], str]] = {"row": lambda row: row.name}
-    for metric in names.shown_in(names.RESULTS):
-        columns[metric.title] = functools.partial(_spread, metric)
+    columns: Columns = {}
     compared = [(metric, full) for metric in names.shown_in(names.VERDICTS)]
     if base in named:
         compared.insert(0, (compared[0][0], base))

@@ -13,6 +13,7 @@ from typing import Any
 from refinevad_jax.errors import UserError, as_damaged
 from refinevad_jax.metrics import names
 
+LAST_STEP = "the last step"  # as the rule of selection, in words
 # What must agree in all runs of one row.
 SAME = (
     "dataset",
@@ -53,6 +54,14 @@ class Block:
 def number(value: float | None, digits: int = 4) -> str:
     """A fraction, or a dash if it is not defined."""
     return "–" if value is None else f"{value:.{digits}f}"
+
+
+def signed(value: float | None, digits: int = 3) -> str:
+    """A difference with its sign, without one if it is 0 in these digits, or a dash."""
+    if value is None:
+        return "–"
+    text = f"{value:+.{digits}f}"
+    return text if float(text) else text[1:]
 
 
 def percent(value: float | None) -> str:
@@ -191,8 +200,20 @@ def library_facts(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
 def measured_on(content: Mapping[str, Any]) -> str:
     """The videos, the frames and the truth of an evaluation, and how its checkpoint was chosen."""
     chosen = content["step_chosen_as"]
-    scores = f"checkpoint {chosen} by {content['selection']}" if chosen else content["scored_by"]
+    scores = checkpoint_in_words(chosen, content["selection"]) if chosen else content["scored_by"]
     return f"{content['num_videos']} videos, {_truth(content)}; {scores}"
+
+
+def checkpoint_in_words(chosen: str, selection: str) -> str:
+    """Which checkpoint of a run was scored.
+
+    Args:
+        chosen: "best", "last" or the number of a step.
+        selection: how the best one was chosen, in words; LAST_STEP if no metric chose it.
+    """
+    if chosen == "last" or (chosen, selection) == ("best", LAST_STEP):
+        return LAST_STEP
+    return f"checkpoint best by {selection}" if chosen == "best" else f"step {chosen}"
 
 
 def _truth(content: Mapping[str, Any]) -> str:

@@ -3,8 +3,6 @@
 import collections
 import csv
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -18,6 +16,7 @@ from data_prep.sources.lists import read_list
 from refinevad_jax.data.taxonomy import NORMAL_HAS_TRUTH, Taxonomy
 from refinevad_jax.encoders.video import SUFFIXES
 from refinevad_jax.errors import UserError
+from tests.conftest import call
 
 UCF_CRIME, XD_VIOLENCE = load_taxonomy("ucf_crime"), load_taxonomy("xd_violence")
 TAXONOMIES = [data_set.taxonomy for data_set in lookup.DATA_SETS]
@@ -228,9 +227,7 @@ def test_a_second_split_is_an_edit_of_one_file(tmp_path):
     code = EDIT
     for name, value in values.items():
         code = code.replace(name, repr(value))
-    done = subprocess.run(
-        [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=False
-    )
+    done = call("-c", code, str(tmp_path))
     assert done.returncode == 0, done.stderr
     report = done.stdout.splitlines()
     assert "release        MSAD second test, the 2 videos" in report

@@ -1,7 +1,6 @@
 import json
 import pathlib
 import subprocess
-import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +13,7 @@ from data_prep.checks.run import run_checks
 from data_prep.checks.truth import count_frames
 from data_prep.dataset.videos import Span
 from refinevad_jax.metrics.truth import frame_truth
+from tests.conftest import call
 
 FIXTURES = pathlib.Path(__file__).parent / "fixtures"
 OFFICIAL = official("UCF-Crime")
@@ -361,12 +361,7 @@ def test_report_shows_few_and_keeps_all():
 
 
 def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "data_prep.check", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return call("data_prep.check", *arguments)
 
 
 def test_command_and_its_exit_codes(tmp_path):

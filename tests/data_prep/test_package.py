@@ -1,6 +1,5 @@
 import pathlib
 import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -183,16 +182,13 @@ def test_a_release_is_packaged_with_its_second_modality(tmp_path: pathlib.Path) 
         f"--list=test={tmp_path / 'test.csv'}",
         f"--features={tmp_path / 'rgb'}",
     ]
-    command = [sys.executable, "-m", "data_prep.package", *flags]
-    result = subprocess.run(
-        [*command, f"--extra_features=text={tmp_path / 'text'}"], capture_output=True, text=True
-    )
+    result = package(*flags, f"--extra_features=text={tmp_path / 'text'}")
     assert result.returncode == 0, result.stderr
     assert "visual 4 + text 3" in result.stdout
     assert "next:" not in result.stdout and "WORKDIR" not in result.stdout
     data_dir = tmp_path / "data"
     words = f"by its --workdir and --dataset=two --data_dir={data_dir} --split=test\n"
     assert result.stdout.endswith(words)
-    result = subprocess.run([*command, "--extra_features=text"], capture_output=True, text=True)
+    result = package(*flags, "--extra_features=text")
     assert result.returncode == 2
     assert "MODALITY=FOLDER" in result.stderr

@@ -1,7 +1,5 @@
 import json
 import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -14,6 +12,7 @@ from data_prep.sources.package import Request, read_request
 from data_prep.writers import write
 from refinevad_jax.data.bags import Bag, BagsInfo, Modality, read_info, read_split
 from refinevad_jax.errors import UserError
+from tests.conftest import call
 
 WIDTH = 4
 
@@ -139,29 +138,27 @@ def test_names_that_would_change_are_refused(tmp_path, video_id, label, message)
 def test_convert_command(tmp_path):
     make_dataset(tmp_path / "data")
     command = [
-        sys.executable,
-        "-m",
         "data_prep.convert",
         f"--data_dir={tmp_path / 'data'}",
         "--dataset=made",
         "--format=vadclip",
         f"--output_dir={tmp_path / 'out'}",
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = call(*command)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "test" / "gt_segment.json").is_file()
-    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    refused = call(*command)
     assert refused.returncode == 2 and "pass --overwrite" in refused.stderr
     (tmp_path / "file").touch()
     onto_file = [*command, "--overwrite", f"--output_dir={tmp_path / 'file'}"]
-    refused = subprocess.run(onto_file, capture_output=True, text=True, check=False)
+    refused = call(*onto_file)
     assert refused.returncode == 2 and "is a file" in refused.stderr
     assert (tmp_path / "file").is_file()
     twice = [*command, "--overwrite", "--split=test", "--split=test"]
-    done = subprocess.run(twice, capture_output=True, text=True, check=False)
+    done = call(*twice)
     assert done.stdout.count("gt_segment.json") == 1, done.stderr
     (tmp_path / "home" / "letters").mkdir(parents=True)
     onto_others = [*command, "--overwrite", f"--output_dir={tmp_path / 'home'}"]
-    refused = subprocess.run(onto_others, capture_output=True, text=True, check=False)
+    refused = call(*onto_others)
     assert refused.returncode == 2 and "letters: not a split of 'made'" in refused.stderr
     assert (tmp_path / "home" / "letters").is_dir()

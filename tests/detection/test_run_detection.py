@@ -6,8 +6,6 @@ import dataclasses
 import json
 import pathlib
 import resource
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -19,6 +17,7 @@ from refinevad_jax.encoders.encoder import VisualEncoder
 from refinevad_jax.encoders.segments import ahead
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import file_sha256
+from tests.conftest import call
 from tests.detection.conftest import WIDTH, coloured
 
 SETTINGS = run_detection.DetectionSettings()
@@ -545,8 +544,7 @@ def test_the_decoder_is_only_a_little_ahead() -> None:
     ],
 )
 def test_misuse_is_one_line(flags: list[str], words: str) -> None:
-    command = [sys.executable, "-m", "refinevad_jax.detect", *flags]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = call("refinevad_jax.detect", *flags)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and words in done.stderr
     assert not pathlib.Path("found").exists()

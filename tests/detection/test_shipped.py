@@ -1,31 +1,21 @@
 """Detection without --workdir: the detector that ships is found, named, and flags fights."""
 
 import json
-import os
 import pathlib
 import subprocess
-import sys
 
 import pytest
 
 from refinevad_jax import analysis
 from refinevad_jax.detection.detector import SHIPPED, Detector
 from refinevad_jax.encoders import i3d
-from tests.conftest import ROOT
+from tests.conftest import call
 from tests.detection.conftest import coloured
 
 
 def detect(folder: pathlib.Path, *flags: str) -> subprocess.CompletedProcess[str]:
     """As a user does, in a folder that is not the project's."""
-    return subprocess.run(
-        [sys.executable, "-m", "refinevad_jax.detect", *flags],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    return call("refinevad_jax.detect", *flags, cwd=folder)
 
 
 def test_it_is_small_and_describes_itself() -> None:

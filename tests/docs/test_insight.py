@@ -2,11 +2,11 @@
 
 import pathlib
 import runpy
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+
+from tests.conftest import call
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "docs" / "insight.py"
 
@@ -25,10 +25,7 @@ def test_the_silhouette_tells_groups_from_noise() -> None:
 
 
 def test_the_script_runs_on_a_run(trained: pathlib.Path) -> None:
-    command = [sys.executable, "-m", "docs.insight", f"--workdir={trained}", "--split=val"]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=SCRIPT.parents[1]
-    )
+    done = call("docs.insight", f"--workdir={trained}", "--split=val")
     assert done.returncode == 0, done.stderr[-2000:]
     assert "category weights: entropy" in done.stdout
     assert "of   2" in done.stdout  # videos of a category
@@ -36,9 +33,6 @@ def test_the_script_runs_on_a_run(trained: pathlib.Path) -> None:
 
 def test_a_folder_that_is_no_run_is_one_line(tmp_path: pathlib.Path) -> None:
     pytest.importorskip("sklearn")
-    command = [sys.executable, "-m", "docs.insight", f"--workdir={tmp_path}"]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=SCRIPT.parents[1]
-    )
+    done = call("docs.insight", f"--workdir={tmp_path}")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and "is not a workdir" in done.stderr

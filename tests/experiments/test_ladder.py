@@ -5,8 +5,6 @@ import dataclasses
 import json
 import pathlib
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -21,6 +19,7 @@ from refinevad_jax.report import ladder_table
 from refinevad_jax.report.ladder_table import LadderRow
 from refinevad_jax.report.tables import Block
 from refinevad_jax.training import loop
+from tests.conftest import call
 
 
 def test_every_row_is_a_valid_configuration_that_differs_from_the_others() -> None:
@@ -49,13 +48,7 @@ def test_rows_that_come_to_the_same_run_once() -> None:
 
 def test_the_rows_are_listed_without_the_data_set(tmp_path: pathlib.Path) -> None:
     words = ["--config=configs/ucf_text.py", f"--config.data.data_dir={tmp_path}", "--list"]
-    ended = subprocess.run(
-        [sys.executable, "-m", "refinevad_jax.ladder", *words],
-        cwd=pathlib.Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = call("refinevad_jax.ladder", *words)
     assert ended.returncode == 0, ended.stderr
     heading, *rows = ended.stdout.splitlines()[:-2]
     place = heading.index("meaning"), heading.index("changes")

@@ -1,82 +1,56 @@
 """What the commands read, a process that starts them, and the record of faults survived."""
 
-import contextlib
 import json
 import os
 import pathlib
-import select
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from refinevad_jax.evaluation.run import evaluate_seeds
+from tests import zygote as zygote_lib
 from tests.conftest import ROOT
 from tests.faults.scenarios import Ground, make_ground
 
-END = 300.0
+# Those of ours too, so that kills and failing writes fall on the work.
+LIBRARIES = (
+    "tests.conftest",
+    *zygote_lib.LIBRARIES,
+    "refinevad_jax.detection.run_detection",
+    "refinevad_jax.evaluation.run",
+    "refinevad_jax.training.loop",
+    "data_prep.sources.package",
+)
 
 
-class Zygote:
-    """Starts commands (tests/faults/zygote.py) and sends them signals."""
+class Zygote(zygote_lib.Zygote):
+    """Starts commands that write both streams to one log, and sends them signals."""
 
     def __init__(self, log: pathlib.Path, preloaded: pathlib.Path | None) -> None:
         self.log = log
         loaded = {"LD_PRELOAD": str(preloaded)} if preloaded else {}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.zygote"],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", **loaded},
-        )
+        super().__init__(LIBRARIES, {"OPENBLAS_NUM_THREADS": "1", **loaded})
 
-    def run(
+    def start(
         self,
         arguments: list[str],
         *,
-        after: float | None = None,
+        after: float = zygote_lib.END,
         number: signal.Signals = signal.SIGKILL,
         env: dict[str, str] | None = None,
     ) -> tuple[int, float]:
         """Runs a command, with a signal after so many seconds. Exit code and seconds it took."""
         self.log.unlink(missing_ok=True)
-        self._send({"argv": arguments, "log": str(self.log), "env": env or {}})
-        pid = self._answer(60.0)["pid"]
-        start = time.monotonic()
-        if after is not None and not self._ready(after):
-            with contextlib.suppress(ProcessLookupError):  # it ended just now
-                os.kill(pid, number)
-        return self._answer(END)["status"], time.monotonic() - start
+        return self.run(arguments, self.log, self.log, after=after, number=number, env=env)
 
     def said(self) -> str:
         """What the last command printed."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
-
-    def close(self) -> None:
-        assert self._process.stdin and self._process.stdout
-        self._process.stdin.close()
-        self._process.wait(timeout=60)
-        self._process.stdout.close()
-
-    def _send(self, order: dict[str, Any]) -> None:
-        assert self._process.stdin
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-
-    def _ready(self, seconds: float) -> bool:
-        return bool(select.select([self._process.stdout], [], [], seconds)[0])
-
-    def _answer(self, seconds: float) -> dict[str, Any]:
-        assert self._process.stdout
-        assert self._ready(seconds), f"no answer in {seconds} s: {self.said()}"
-        return json.loads(self._process.stdout.readline())
 
 
 @pytest.fixture(scope="session")

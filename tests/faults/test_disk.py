@@ -32,7 +32,7 @@ def test_a_write_that_fails(
     disk = Disk(tmp_path / "out", tmp_path / "counter")
     scenario, out = SCENARIOS[name], fresh(ground, name, disk.folder)
     arguments = scenario.arguments(ground, out)
-    status, _ = zygote.run(arguments, env=disk.failing(0))
+    status, _ = zygote.start(arguments, env=disk.failing(0))
     assert status == 0, zygote.said()
     reference, calls = outputs(out), disk.calls()
     refused = completed = 0
@@ -40,16 +40,16 @@ def test_a_write_that_fails(
     for index, (number, (code, for_ever)) in enumerate(faults):
         out = fresh(ground, name, disk.folder)
         if scenario.whole and index % 3 == 2:  # with an earlier result in its place
-            assert zygote.run(arguments)[0] == 0
+            assert zygote.start(arguments)[0] == 0
         earlier = [outputs(out)]
-        status, _ = zygote.run(arguments, env=disk.failing(number, code, for_ever=for_ever))
+        status, _ = zygote.start(arguments, env=disk.failing(number, code, for_ever=for_ever))
         where = f"{errno.errorcode[code]} at call {number} of {calls}: {zygote.said()}"
         check_said(status, zygote.said(), where)
         check_visible(name, out, reference, earlier)
         if status == 0:
             assert outputs(out) == reference, where
         refused, completed = refused + (status != 0), completed + (status == 0)
-        status, _ = zygote.run(arguments)
+        status, _ = zygote.start(arguments)
         assert status == 0, f"after {where}\n{zygote.said()}"
         assert outputs(out) == reference, where
         assert leftovers(out) == [], where

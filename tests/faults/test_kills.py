@@ -21,7 +21,7 @@ def test_killed_at_random_moments(
     scenario, rng = SCENARIOS[name], random.Random(name)
     reference_dir = fresh(ground, name, tmp_path / "out")
     arguments = scenario.arguments(ground, reference_dir)
-    status, duration = zygote.run(arguments)
+    status, duration = zygote.start(arguments)
     assert status == 0, zygote.said()
     reference = outputs(reference_dir)
     assert reference and not leftovers(reference_dir)
@@ -31,16 +31,16 @@ def test_killed_at_random_moments(
         out = fresh(ground, name, tmp_path / "out")
         earlier = [outputs(out)]
         if scenario.whole and completions % 2:  # with an earlier result in its place
-            assert zygote.run(arguments)[0] == 0
+            assert zygote.start(arguments)[0] == 0
             earlier = [outputs(out)]
         for _ in range(rng.randint(1, CHAIN) if LONG else KILLS):
             tries += 1
             assert tries < MAX_TRIES, f"{kills} kills of {tries} fell into the run"
-            status, _ = zygote.run(arguments, after=rng.uniform(0, duration))
+            status, _ = zygote.start(arguments, after=rng.uniform(0, duration))
             assert status in (0, -9), zygote.said()
             kills += status == -9
             check_visible(name, out, reference, earlier)
-        status, duration = zygote.run(arguments)
+        status, duration = zygote.start(arguments)
         assert status == 0, zygote.said()
         completions += 1
         assert outputs(out) == reference

@@ -47,7 +47,7 @@ def test_one_entry_brings_a_metric_into_every_table(
     rows = [LadderRow(name, "a part", None, [content, content], {}) for name in ("base", "full")]
     text = ladder_table.write(tmp_path, rows, base="base", full="full")
     assert f"{TITLE} minus full" in text
-    assert f"{TITLE} +0.000, no interval" in text
+    assert f"{TITLE} 0.000, no interval" in text
     assert extended in (tmp_path / "ladder.csv").read_text().splitlines()[0]
     assert TITLE in (tmp_path / "ladder.html").read_text(encoding="utf-8")
 

@@ -2,7 +2,6 @@
 
 import pathlib
 import subprocess
-import sys
 
 import pytest
 
@@ -11,6 +10,7 @@ from refinevad_jax.evaluation.run import Settings, write_evaluation
 from refinevad_jax.metrics import names
 from refinevad_jax.report import compare_page
 from tests.browser import Browser
+from tests.conftest import call
 from tests.report.test_page import PROTOCOL, scored_split
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -64,6 +64,16 @@ def test_a_group_of_seeds_is_one_column_of_means(
     assert lines[1].split()[:7] == ["video", "AUC", "1.0000", "-", "1.0000", "±", "0.0000"]
 
 
+def test_a_run_without_core_beside_one_with_it(content: dict, tmp_path: pathlib.Path) -> None:
+    one, other = content["runs"]
+    metrics = [seed | {"mixture_target": {"single_video_auc": 0.8125}} for seed in one["metrics"]]
+    runs = [other, one | {"metrics": metrics}]
+    compare_page.write_page(tmp_path / "compare.html", content | {"runs": runs})
+    text = (tmp_path / "compare.html").read_text()
+    row = text.partition("target of L_GMM")[2].partition("</tr>")[0]
+    assert "–" in row and "0.8125" in row
+
+
 def test_the_printed_table_names_both_runs(content: dict) -> None:
     lines = compare_page.table(content).splitlines()
     assert lines[0].startswith(f"{EVIL} minus first: intervals and p cover videos only, not seeds")
@@ -72,8 +82,7 @@ def test_the_printed_table_names_both_runs(content: dict) -> None:
 
 def test_the_command_takes_runs_without_a_flag(run: pathlib.Path, tmp_path: pathlib.Path) -> None:
     def compare(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "refinevad_jax.compare", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+        return call("refinevad_jax.compare", *arguments)
 
     page = tmp_path / "compare.html"
     done = compare(f"a={run}", str(run), "--output", str(page))

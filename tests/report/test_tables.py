@@ -8,7 +8,7 @@ import pytest
 from refinevad_jax.errors import UserError
 from refinevad_jax.metrics import names
 from refinevad_jax.report import tables
-from refinevad_jax.report.tables import library_facts, result_table, spread
+from refinevad_jax.report.tables import LAST_STEP, library_facts, result_table, spread
 from refinevad_jax.runs.evaluations import read_metrics
 from tests.conftest import call
 
@@ -55,6 +55,22 @@ def test_scores_that_were_given_have_no_seed_and_no_commit(tmp_path: pathlib.Pat
     text = table([folder(tmp_path / "a", None, 0.5, **given)])
     assert "| full | 32 segments | – |" in text and text.endswith("; scores of theirs.npz.\n")
     assert "over the seeds" not in text
+
+
+@pytest.mark.parametrize(
+    ("chosen", "selection", "words"),
+    [
+        ("best", "video_auc", "; checkpoint best by video_auc, steps 7;"),
+        ("best", LAST_STEP, "; the last step, steps 7;"),
+        ("last", "video_auc", "; the last step, steps 7;"),
+        ("7", "video_auc", "; step 7, steps 7;"),
+    ],
+)
+def test_the_choice_of_the_checkpoint_in_words(
+    tmp_path: pathlib.Path, chosen: str, selection: str, words: str
+) -> None:
+    text = table([folder(tmp_path / "a", 0, 0.5, step_chosen_as=chosen, selection=selection)])
+    assert words in text
 
 
 def test_versions_of_the_training_are_named_where_they_differ() -> None:

@@ -211,8 +211,7 @@ def test_a_run_has_a_folder_of_its_own_name(flags: list[str], folder: str) -> No
         "flags.FLAGS(sys.argv)\n"
         "print(command_line.default_workdir())\n"
     )
-    command = [sys.executable, "-c", script, "--config=configs/ucf.py", *flags]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = call("-c", script, "--config=configs/ucf.py", *flags)
     assert (done.returncode, done.stdout) == (0, f"{folder}\n"), done.stderr
 
 
@@ -262,8 +261,7 @@ def test_a_lost_source_has_a_code_of_its_own() -> None:
         "    raise SourceLostError('rtsp://u:pw@h/1: broke off')\n"
         "command_line.run(main)\n"
     )
-    words = [sys.executable, "-c", program]
-    done = subprocess.run(words, cwd=ROOT, check=False, capture_output=True, text=True)
+    done = call("-c", program)
     assert (done.returncode, done.stderr) == (3, "error: rtsp://u:***@h/1: broke off\n")
 
 

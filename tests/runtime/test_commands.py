@@ -16,9 +16,9 @@ from tests.conftest import ROOT, call
 # What the script `refinevad` does, for an environment in which it is not installed.
 SCRIPT = "import sys; sys.argv[0] = 'refinevad'; from refinevad_jax.__main__ import main; main()"
 FORMS = {
-    "module": [sys.executable, "-m", "refinevad_jax.main"],
-    "package": [sys.executable, "-m", "refinevad_jax", "train"],
-    "script": [sys.executable, "-c", SCRIPT, "train"],
+    "module": ["refinevad_jax.main"],
+    "package": ["refinevad_jax", "train"],
+    "script": ["-c", SCRIPT, "train"],
 }
 
 
@@ -31,10 +31,7 @@ def started_as(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def refinevad(*words: str) -> subprocess.CompletedProcess[str]:
     """The script, as installed."""
-    command = [sys.executable, "-c", SCRIPT, *words]
-    return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
-    )
+    return call("-c", SCRIPT, *words)
 
 
 def test_the_table_names_every_entry_point_and_no_other() -> None:
@@ -131,19 +128,8 @@ def test_help_shows_usage_lines_in_the_called_form(name: str) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_misuse_is_the_same_in_every_form(form: str, tmp_path: pathlib.Path) -> None:
-    done = subprocess.run(
-        [
-            *FORMS[form],
-            "--config=demo",
-            f"--workdir={tmp_path}/w",
-            f"--config.data.data_dir={tmp_path}",
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    data = f"--config.data.data_dir={tmp_path}"
+    done = call(*FORMS[form], "--config=demo", f"--workdir={tmp_path}/w", data)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert done.stderr.startswith("error: no data set 'clips' in ")
 
@@ -163,15 +149,7 @@ def test_signals_end_every_form_with_the_same_code(
         "    time.sleep(20)\n"
         "    return config.default()\n"
     )
-    done = subprocess.run(
-        [*FORMS[form], f"--config={config}", f"--workdir={tmp_path / 'w'}"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
-    )
+    done = call(*FORMS[form], f"--config={config}", f"--workdir={tmp_path / 'w'}")
     assert done.returncode == 128 + number, done.stderr
     assert "run the same command again" in done.stderr
     assert "Traceback" not in done.stderr

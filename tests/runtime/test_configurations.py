@@ -1,8 +1,6 @@
 """--config: a file, or the name of a configuration that ships, from any folder."""
 
 import pathlib
-import subprocess
-import sys
 
 import pytest
 
@@ -71,12 +69,5 @@ def test_keys_are_set_after_a_name_too(flag: list[str]) -> None:
         "config = command_line.config_flag()\n"
         "command_line.run(lambda: print(config.value.seed, config.value.data.dataset))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script, *flag, "--config.seed", "7", "--config.data.dataset=d"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    done = call("-c", script, *flag, "--config.seed", "7", "--config.data.dataset=d")
     assert (done.stdout, done.stderr) == ("7 d\n", "")

@@ -3,8 +3,6 @@
 import json
 import pathlib
 import re
-import subprocess
-import sys
 from typing import Any
 
 import jax
@@ -18,7 +16,7 @@ from refinevad_jax import config as config_lib
 from refinevad_jax.model.core import CoreOutputs, mixture_target
 from refinevad_jax.model.refinevad import Outputs
 from refinevad_jax.training import losses
-from tests.conftest import ROOT
+from tests.conftest import call
 
 NOTHING = np.zeros((2, 4), bool)
 
@@ -258,8 +256,7 @@ print("replayed", *failures.replay(failures.read(path)))
 def test_a_new_term_is_one_entry(tiny_config: ConfigDict, tmp_path: pathlib.Path) -> None:
     """It is found in the loss, the printed line, metrics.jsonl, the error, and the replay."""
     tiny_config.train.num_epochs = 1
-    command = [sys.executable, "-c", NEW_TERM, repr(tiny_config.to_dict()), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    done = call("-c", NEW_TERM, repr(tiny_config.to_dict()), str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert re.search(r"loss .*\(mil .*, mean_score 0\.\d+\)", done.stdout)
     row = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0])

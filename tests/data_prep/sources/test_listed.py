@@ -3,13 +3,13 @@
 import json
 import pathlib
 import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from data_prep.sources.listed import ListedVideos, read_listed, video_keys
 from refinevad_jax.errors import UserError
+from tests.conftest import call
 
 LIST = "path,label\nx/a.mp4,fight\nx/b.mp4,fire\nx/c.mp4,Normal\nx/d.mp4,Normal\n"
 TRUTH = "a fight 16 48\nb fire 0 20 40 80\nc Normal -1 -1\n"
@@ -133,15 +133,7 @@ def test_names_of_scores_find_their_video() -> None:
 
 
 def evaluate(folder: pathlib.Path, *flags: str) -> subprocess.CompletedProcess[str]:
-    words = ["-m", "refinevad_jax.evaluate", "--num_curves=0", "--noreport", *flags]
-    return subprocess.run(
-        [sys.executable, *words],
-        cwd=folder,
-        env={"PYTHONPATH": str(pathlib.Path(__file__).parents[3])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return call("refinevad_jax.evaluate", "--num_curves=0", "--noreport", *flags, cwd=folder)
 
 
 def test_the_command_needs_no_data_set(tmp_path: pathlib.Path) -> None:

@@ -200,7 +200,8 @@ def test_vadclip_lists_have_the_published_counts(shared_data):
         assert sum(n for label, n in found.items() if XD_VIOLENCE.multi_hot(label).sum() > 1) == (
             several
         )
-    assert counts("xd_CLIP_rgb.csv")["G"] == counts("xd_CLIP_rgb.csv")["B1"] == 1
+        if name == "xd_CLIP_rgb.csv":
+            assert found["G"] == found["B1"] == 1
 
 
 @pytest.mark.parametrize(
