@@ -35,6 +35,7 @@ from refinevad_jax.runtime import command_line
 from refinevad_jax.runtime.stopping import StopRequest
 
 if TYPE_CHECKING:
+    from refinevad_jax.cameras.board import Board
     from refinevad_jax.cameras.sinks import Sinks
     from refinevad_jax.cameras.watcher import Watcher
 
@@ -135,6 +136,7 @@ def main() -> None:
     if TOKEN_FILE.value and not SERVE.value:
         raise UserError("--token_file has no effect without --serve; leave it out")
     from refinevad_jax.cameras.names import read_inputs
+    from refinevad_jax.cameras.settings_file import SettingsFile
     from refinevad_jax.cameras.sinks import SinkSettings, opened
     from refinevad_jax.runtime.compiler import enable_cache
 
@@ -148,11 +150,14 @@ def main() -> None:
         ALLOW_PLAIN.value,
         QUEUE_SIZE.value,
     )
+    if SETTINGS_FILE.value:  # what is wrong with it is said before anything is written
+        SettingsFile(pathlib.Path(SETTINGS_FILE.value), 1.0)
     enable_cache(CACHE.value)
     request = StopRequest("ending open events", "ended without ending open events")
     with contextlib.ExitStack() as stack:
+        board = _served(sources, stack)
         sinks = stack.enter_context(opened(to, sys.stdout, os.environ))
-        watcher = _load(sources, sinks, stack)
+        watcher = _load(sources, sinks, board)
         stack.enter_context(request.listening())
         print(f"watching: {', '.join(sources)}", file=sys.stderr, flush=True)
         watcher.run(lambda: request.signal)
@@ -161,8 +166,23 @@ def main() -> None:
         os._exit(128 + signal.Signals[request.signal])  # a camera may keep its thread waiting
 
 
-def _load(sources: dict[str, str], sinks: "Sinks", stack: contextlib.ExitStack) -> "Watcher":
-    """The watcher that the flags ask for; what has to be closed goes onto the stack."""
+def _served(sources: dict[str, str], stack: contextlib.ExitStack) -> "Board | None":
+    """What the page of --serve shows, None without; the stack closes the page."""
+    if not SERVE.value:
+        return None
+    from refinevad_jax.cameras.board import Board
+    from refinevad_jax.cameras.server import serve
+
+    board = Board(list(sources), 1.0)  # the threshold is known once the run has been read
+    token = pathlib.Path(TOKEN_FILE.value) if TOKEN_FILE.value else None
+    page = serve(board, SERVE.value, token)
+    stack.callback(page.close)
+    print(f"open in a browser: {page.url}", file=sys.stderr, flush=True)
+    return board
+
+
+def _load(sources: dict[str, str], sinks: "Sinks", board: "Board | None") -> "Watcher":
+    """The watcher that the flags ask for."""
     from refinevad_jax.cameras.settings_file import SettingsFile
     from refinevad_jax.cameras.watcher import Watcher
     from refinevad_jax.detection import run_detection
@@ -186,16 +206,8 @@ def _load(sources: dict[str, str], sinks: "Sinks", stack: contextlib.ExitStack) 
     how = run_detection.DetectionSettings(ENCODER.value, WEIGHTS.value, int(NUM_CROPS.value))
     crops = run_detection.choose_crops(detector, how)
     encoder = run_detection.load_encoder(detector, how, crops)
-    board = None
-    if SERVE.value:
-        from refinevad_jax.cameras.board import Board
-        from refinevad_jax.cameras.server import serve
-
-        board = Board(list(sources), settings.threshold if settings else threshold.value)
-        token = pathlib.Path(TOKEN_FILE.value) if TOKEN_FILE.value else None
-        page = serve(board, SERVE.value, token)
-        stack.callback(page.close)
-        print(f"open in a browser: {page.url}", file=sys.stderr, flush=True)
+    if board:
+        board.set_threshold(settings.threshold if settings else threshold.value)
     return Watcher(
         sources,
         detector,
