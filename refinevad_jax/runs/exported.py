@@ -97,12 +97,13 @@ def export(
 @contextlib.contextmanager
 def _without_source_paths() -> Iterator[None]:
     """Otherwise JAX writes, for debugging, where each file of the code is on this machine."""
-    frames = jax.config.jax_traceback_in_locations_limit
-    jax.config.update("jax_traceback_in_locations_limit", 0)
+    key = "jax_traceback_in_locations_limit"
+    before = getattr(jax.config, key)
+    jax.config.update(key, 0)
     try:
         yield
     finally:
-        jax.config.update("jax_traceback_in_locations_limit", frames)
+        jax.config.update(key, before)
 
 
 def _onnx(
