@@ -280,14 +280,14 @@ def _written(
 
     def draw(new: pathlib.Path) -> None:
         curves = page_content.curves(split) if settings.report or settings.num_curves else {}
-        if settings.num_curves:
-            count = settings.num_curves
-            page_content.draw_score_curves(split, found, new, figures, num_curves=count)
-            page_content.draw_metrics(content, curves, new / "figures", figures)
-        if settings.report:
-            page = page_content.page_content(split, found, content, curves)
-            write_page(new / "report.html", page)
-        figures.wait()
+        with figures.finished():
+            if settings.num_curves:
+                count = settings.num_curves
+                page_content.draw_score_curves(split, found, new, figures, num_curves=count)
+                page_content.draw_metrics(content, curves, new / "figures", figures)
+            if settings.report:
+                page = page_content.page_content(split, found, content, curves)
+                write_page(new / "report.html", page)
 
     names = evaluations.write_evaluation(
         folder,

@@ -2,10 +2,14 @@
 
 import concurrent.futures
 import contextlib
+import functools
 import multiprocessing
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor
+from multiprocessing import resource_tracker
 from typing import Any
 
 from refinevad_jax.report import figures
@@ -20,19 +24,35 @@ class Drawing:
     def __init__(self, pool: concurrent.futures.Executor | None) -> None:
         """pool: None draws at once."""
         self._pool = pool
-        self._found: list[concurrent.futures.Future[None]] = []
+        self._found: list[tuple[concurrent.futures.Future[None], Callable[[], None]]] = []
 
     def __call__(self, draw: Callable[..., None], *arguments: Any, **options: Any) -> None:
         """Starts to draw. draw: a function of `figures`; the others are its arguments."""
-        if self._pool is None:
-            draw(*arguments, **options)
-        else:
-            self._found.append(self._pool.submit(draw, *arguments, **options))
+        here = functools.partial(draw, *arguments, **options)
+        if self._pool is not None:
+            with contextlib.suppress(BrokenExecutor):
+                self._found.append((self._pool.submit(draw, *arguments, **options), here))
+                return
+        here()
 
-    def wait(self) -> None:
-        """Returns when all are in their files. Raises what drawing one raised."""
-        for future in self._found:
-            future.result()
+    @contextlib.contextmanager
+    def finished(self) -> Iterator[None]:
+        """At the end of the block all figures are in their files. Raises what drawing one raised.
+
+        After an error nothing is drawn any more, so that the folder can be removed. If a process
+        was killed, what it had to draw is drawn here.
+        """
+        try:
+            yield
+            for future, here in self._found:
+                try:
+                    future.result()
+                except BrokenExecutor:
+                    here()
+        finally:
+            for future, _ in self._found:
+                future.cancel()
+            concurrent.futures.wait([future for future, _ in self._found])
 
 
 @contextlib.contextmanager
@@ -45,6 +65,7 @@ def started(*, apart: bool) -> Iterator[Drawing]:
     if not apart:
         yield Drawing(None)
         return
+    _start_tracker_quietly()
     context = multiprocessing.get_context("spawn")  # JAX has threads, which a fork would lose
     with concurrent.futures.ProcessPoolExecutor(
         NUM_PROCESSES, mp_context=context, initializer=_watch_parent
@@ -52,6 +73,15 @@ def started(*, apart: bool) -> Iterator[Drawing]:
         for _ in range(NUM_PROCESSES):
             pool.submit(figures.prepare)
         yield Drawing(pool)
+
+
+def _start_tracker_quietly() -> None:
+    """Python's process that removes semaphores would warn of them after a Ctrl-C."""
+    sys.warnoptions.append("ignore:resource_tracker:UserWarning")  # handed to it as -W
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        sys.warnoptions.pop()
 
 
 def _watch_parent() -> None:

@@ -10,10 +10,11 @@ No code of this package is needed to run it:
     (scores,) = session.run(["scores"], {"features": features, "valid": valid})
 """
 
+import contextlib
 import dataclasses
 import itertools
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -80,7 +81,8 @@ def export(
     if form == "onnx":
         content, facts = _onnx(scores, arguments, channels)
     else:
-        exported = jax_export.export(jax.jit(scores), platforms=PLATFORMS)(*arguments)
+        with _without_source_paths():
+            exported = jax_export.export(jax.jit(scores), platforms=PLATFORMS)(*arguments)
         content, facts = bytes(exported.serialize()), {"platforms": list(PLATFORMS)}
     description = describe(run, number, channels) | {"format": form} | facts
     description |= {"scoring": scoring(run, workdir, number)}
@@ -90,6 +92,18 @@ def export(
     except OSError as error:
         raise UserError(f"--output={output}: cannot be written ({error.strerror})") from error
     return description
+
+
+@contextlib.contextmanager
+def _without_source_paths() -> Iterator[None]:
+    """Otherwise JAX writes, for debugging, where each file of the code is on this machine."""
+    key = "jax_traceback_in_locations_limit"
+    before = getattr(jax.config, key)
+    jax.config.update(key, 0)
+    try:
+        yield
+    finally:
+        jax.config.update(key, before)
 
 
 def _onnx(

@@ -1,7 +1,7 @@
 """A published run: a small folder that detects, evaluates and exports, and does not train.
 
 F/model.safetensors    the parameters of one checkpoint
-F/config.json          the run's own
+F/config.json          the run's own, without paths of the machine
 F/calibration.json     the run's own, if it belongs to that checkpoint
 F/evaluations.json     {name: metrics.json} of the evaluations of that checkpoint
 F/stream.json          thresholds for streams of that checkpoint, if it has any
@@ -12,7 +12,6 @@ F/README.md            the model card
 
 import json
 import pathlib
-import shutil
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +20,7 @@ from refinevad_jax.files.staged import replace_folder, staging_folder, write_jso
 from refinevad_jax.runs import calibration as calibrations
 from refinevad_jax.runs import stream_points as streams
 from refinevad_jax.runs.calibration import read_calibration, write_calibration
-from refinevad_jax.runs.run import WEIGHTS
+from refinevad_jax.runs.run import WEIGHTS, without_places, write_config_for_others
 from refinevad_jax.runs.stream_points import write_points
 from refinevad_jax.runs.weights import write_weights
 
@@ -59,15 +58,22 @@ def write_published(
         new = staging / "published"
         new.mkdir()
         write_weights(new / WEIGHTS, params, step)
-        shutil.copyfile(workdir / "config.json", new / "config.json")
+        write_config_for_others(workdir, new)
         calibration = read_calibration(workdir)
         if calibration and calibration.step == step:
             write_calibration(new, calibration)
-        write_json(new / EVALUATIONS, evaluations)
+        write_json(new / EVALUATIONS, {name: _passed_on(evaluations[name]) for name in evaluations})
         if stream_points is not None:
             write_points(new, stream_points)
         write_text(new / CARD, card)
         replace_folder(new, folder)
+
+
+def _passed_on(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    found = dict(evaluation)
+    if "config" in found:
+        found["config"] = without_places(found["config"])
+    return found
 
 
 def published_evaluations(folder: pathlib.Path) -> dict[str, dict[str, Any]]:

@@ -164,6 +164,23 @@ def read_run(workdir: pathlib.Path) -> Run:
     return run_of_content(_read_json(path), source=str(path))
 
 
+def write_config_for_others(workdir: pathlib.Path, folder: pathlib.Path) -> None:
+    """Writes the config.json of a run into a folder that is passed on, see without_places."""
+    content = _read_json(workdir / "config.json")
+    content["config"] = without_places(content["config"])
+    _write_content(folder / "config.json", content)
+
+
+def without_places(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration that does not say where folders are on this machine: their names are left."""
+    found = {key: dict(part) if isinstance(part, Mapping) else part for key, part in config.items()}
+    for group, key in (("data", "data_dir"), ("transfer", "workdir")):
+        path = pathlib.PurePath(found[group][key])
+        if path.is_absolute() or path.parts[:1] == ("~",):
+            found[group][key] = path.name
+    return found
+
+
 def run_content(run: Run) -> dict[str, Any]:
     """A run as JSON values."""
     content = {

@@ -7,6 +7,8 @@ mlflow  W/mlruns    a local store (mlflow.db, or files if only mlflow-skinny is 
 Neither is part of a result, and nothing reads them. TensorBoard's files are in metric_rows.
 """
 
+import atexit
+import contextlib
 import importlib.util
 import os
 import pathlib
@@ -109,6 +111,7 @@ def _open_mlflow(
     found = client.get_experiment_by_name(PROJECT)
     experiment = found.experiment_id if found else client.create_experiment(PROJECT)
     run = client.create_run(experiment, run_name=workdir.name).info.run_id
+    atexit.register(_end_of_mlflow, client, run)
     params = [Param(key, str(value)) for key, value in _flat(config)]
     for start in range(0, len(params), 100):
         client.log_batch(run, params=params[start : start + 100])
@@ -124,6 +127,12 @@ def _open_mlflow(
             client.log_batch(run, metrics=metrics[start : start + BATCH])
 
     return send
+
+
+def _end_of_mlflow(client: Any, run: str) -> None:
+    """Otherwise MLflow shows the run as running for ever."""
+    with contextlib.suppress(Exception):  # the rows are there; nothing is to be said any more
+        client.set_terminated(run)
 
 
 def _mlflow_store(workdir: pathlib.Path) -> str:

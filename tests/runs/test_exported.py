@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -65,6 +66,13 @@ def test_the_description_says_what_goes_in(file: pathlib.Path) -> None:
         {"modality": "visual", "start": 0, "end": 16},
         {"modality": "text", "start": 16, "end": 24},
     ]
+
+
+def test_it_holds_no_path_of_this_machine(file: pathlib.Path) -> None:
+    content = file.read_bytes() + file.with_name(file.name + ".json").read_bytes()
+    assert os.fsencode(pathlib.Path(exported.__file__).parents[2]) not in content
+    assert os.fsencode(pathlib.Path(jax.__file__).parents[1]) not in content
+    assert b".py" not in content
 
 
 def test_another_program_can_cut_the_input_out_of_the_features(trained: pathlib.Path) -> None:

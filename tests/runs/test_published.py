@@ -16,7 +16,7 @@ from refinevad_jax.evaluation.model_card import publish, publish_hub
 from refinevad_jax.evaluation.run import Settings, evaluate
 from refinevad_jax.runs.checkpoints import restore
 from refinevad_jax.runs.published import FILES
-from refinevad_jax.runs.run import read_run
+from refinevad_jax.runs.run import read_run, without_places
 from refinevad_jax.runs.weights import write_weights
 from refinevad_jax.training import loop
 
@@ -41,8 +41,9 @@ def published(workdir: pathlib.Path) -> pathlib.Path:
 
 
 def test_it_holds_the_same_run(workdir: pathlib.Path, published: pathlib.Path) -> None:
-    run = read_run(published)
-    assert run.config == read_run(workdir).config and run.info == read_run(workdir).info
+    run, original = read_run(published), read_run(workdir)
+    original.config.data.data_dir = pathlib.Path(original.config.data.data_dir).name
+    assert run.config == original.config and run.info == original.info
     _, params, step = restore(run, published, "best")
     _, expected, expected_step = restore(run, workdir, "best")
     assert step == expected_step
@@ -53,6 +54,22 @@ def test_it_holds_the_same_run(workdir: pathlib.Path, published: pathlib.Path) -
     assert analysis.load_model(published).core is not None
 
 
+def test_no_path_of_this_machine_is_passed_on(published: pathlib.Path) -> None:
+    for path in published.iterdir():
+        assert str(published.parent.parent).encode() not in path.read_bytes()
+
+
+def test_paths_of_folders_become_their_names() -> None:
+    config = {"seed": 1, "data": {"data_dir": "/home/me/data"}, "transfer": {"workdir": "~/a/b"}}
+    assert without_places(config) == {
+        "seed": 1,
+        "data": {"data_dir": "data"},
+        "transfer": {"workdir": "b"},
+    }
+    config = {"data": {"data_dir": "data"}, "transfer": {"workdir": ""}}
+    assert without_places(config) == config
+
+
 def test_detection_reads_it(workdir: pathlib.Path, published: pathlib.Path) -> None:
     found = Detector(published, "best").threshold(None, None)
     assert found == Detector(workdir, "best").threshold(None, None)
@@ -60,12 +77,13 @@ def test_detection_reads_it(workdir: pathlib.Path, published: pathlib.Path) -> N
 
 
 def test_an_evaluation_of_it_goes_to_the_current_folder(
+    workdir: pathlib.Path,
     published: pathlib.Path,
     tmp_path: pathlib.Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    config = read_run(published).config
+    config = read_run(workdir).config
     data = {
         "dataset": config.data.dataset,
         "data_dir": str(pathlib.Path(config.data.data_dir).absolute()),
