@@ -180,8 +180,14 @@ def open_live(source: str) -> Video:
 
 
 def say(text: str) -> None:
-    """One line on stderr."""
-    print(one_line(text), file=sys.stderr, flush=True)
+    """One line on stderr.
+
+    Nothing happens if nobody reads it, or if its disk is full: the cameras go on. It is written in
+    one piece, so that the lines of two threads do not mix.
+    """
+    with contextlib.suppress(OSError):
+        sys.stderr.write(one_line(text) + "\n")
+        sys.stderr.flush()
 
 
 def _chained(first: Frame, others: Iterator[Frame]) -> Iterator[Frame]:
