@@ -105,6 +105,19 @@ def test_nobody_has_to_read_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
             gone.close()
 
 
+def test_a_reader_of_warnings_that_stops_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(write, bytes(4096))
+    os.set_blocking(write, True)
+    with os.fdopen(write, "w") as full, monkeypatch.context() as context:
+        context.setattr("sys.stderr", full)
+        say("a camera is lost")
+    os.close(read)
+
+
 def test_receivers_need_a_folder() -> None:
     with (
         pytest.raises(UserError, match="need --output=FOLDER"),
