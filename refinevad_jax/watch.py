@@ -15,8 +15,9 @@ is played at its own speed, and ends. docs/cameras.md says more.
 Secrets come from the environment: REFINEVAD_WEBHOOK_TOKEN (sent as Bearer),
 REFINEVAD_WEBHOOK_KEY (signs every message), REFINEVAD_MQTT_USER and REFINEVAD_MQTT_PASSWORD.
 
-Exit codes: 0 all inputs were files and have ended; 2 misuse or bad data; 130 (Ctrl-C) and 143
-(SIGTERM) stopped, after open events were ended and sinks were flushed.
+Exit codes: 0 all inputs were files and have ended, or the program that reads standard output has
+ended; 2 misuse or bad data; 130 (Ctrl-C) and 143 (SIGTERM) stopped, after open events were ended
+and sinks were flushed.
 """
 
 import contextlib
@@ -162,7 +163,8 @@ def main() -> None:
         print(f"watching: {', '.join(sources)}", file=sys.stderr, flush=True)
         watcher.run(lambda: request.signal)
     if request.signal:
-        sys.stdout.flush()
+        with contextlib.suppress(OSError):  # its reader or its disk has gone
+            sys.stdout.flush()
         os._exit(128 + signal.Signals[request.signal])  # a camera may keep its thread waiting
 
 

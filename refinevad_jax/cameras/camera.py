@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from refinevad_jax.runtime.command_line import one_line
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0  # between two attempts
 PACE = 1.0  # seconds by the clock per second of a recording
 _STEADY_S = 10.0  # after a connection as long as this the waits begin anew
-_SAY_EVERY_S = 600.0  # what is wrong with a running source, at most so often
+_SAY_EVERY_S = 600.0  # what is wrong with a running source, or why it is still away
 _MOST_WAITING = 4  # segments per camera, 2.6 s at 25 frames per second
 _RATE_TICKS = 6  # frames per second are those between so many looks
 
@@ -69,6 +70,8 @@ class Camera:
         self.last_seen: float | None = None
         self.fault = ""
         self._source, self._num_crops, self._ready = source, num_crops, ready
+        # Known now: a named pipe may be taken away and made again.
+        self._is_file = not (is_address(source) or source.isdecimal() or is_pipe(source))
         self._waiting: collections.deque[CameraSegment] = collections.deque()
         self._closed = threading.Event()
         self._num_segments = self._connection = 0
@@ -117,18 +120,19 @@ class Camera:
 
     def _read(self) -> None:
         """Reads one connection after the other."""
-        wait = FIRST_WAIT_S
+        wait, said_at = FIRST_WAIT_S, -math.inf
         while not self._closed.is_set():
             began = time.monotonic()
             why = self._read_once()
             if self._closed.is_set():
                 return
-            if not why or self._is_file() or self._source == STDIN:
+            if not why or self._is_file or self._source == STDIN:
                 self._end(why)
                 return
             if time.monotonic() - began >= _STEADY_S:
                 wait = FIRST_WAIT_S
-            if self.state != "lost":
+            if self.state != "lost" or time.monotonic() - said_at >= _SAY_EVERY_S:
+                said_at = time.monotonic()
                 say(f"lost: {one_line(self.name)}: {why}; trying again until it comes back")
                 self._change("lost")
             self._closed.wait(wait)
@@ -193,9 +197,6 @@ class Camera:
             )
             self._num_segments += 1
             self._ready.notify_all()
-
-    def _is_file(self) -> bool:
-        return not (is_address(self._source) or self._source.isdecimal() or is_pipe(self._source))
 
     def _end(self, why: str) -> None:
         if not why and not self._num_segments:

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import logging.handlers
+import os
 import pathlib
 import sys
 import time
@@ -14,6 +15,7 @@ from refinevad_jax.cameras.delivery import Delivery, Receiver
 from refinevad_jax.cameras.event import LiveEvent
 from refinevad_jax.cameras.message import describe, encode
 from refinevad_jax.cameras.mqtt import Mqtt
+from refinevad_jax.cameras.outbox import NAME as QUEUE
 from refinevad_jax.cameras.outbox import Outbox
 from refinevad_jax.cameras.webhook import Webhook
 from refinevad_jax.detection.live_source import say
@@ -21,9 +23,11 @@ from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import locked
 
 NAME = "events.jsonl"
+_OUTPUT = "standard output"
 _FLUSH_S = 5.0  # for receivers to take what waits, at the end
 _KEEP_EVERY_S = 5.0  # how an open event stands, on the disk
 _SAY_EVERY_S = 600.0  # the same fault of the disk
+_SLOW_S = 5.0  # a write that takes as long is said
 
 
 class EventFile(logging.handlers.RotatingFileHandler):
@@ -38,7 +42,7 @@ class EventFile(logging.handlers.RotatingFileHandler):
         path = folder / NAME
         try:
             # A killed process may have left half a line.
-            cut = path.exists() and path.stat().st_size and path.read_bytes()[-1:] != b"\n"
+            cut = _ends_in_half_a_line(path)
             super().__init__(path, maxBytes=most_bytes, backupCount=count - 1, encoding="utf-8")
             self.fault: BaseException | None = None
             if cut:
@@ -67,6 +71,14 @@ class EventFile(logging.handlers.RotatingFileHandler):
                 stream.close()
 
 
+def _ends_in_half_a_line(path: pathlib.Path) -> bool:
+    if not path.exists() or not path.stat().st_size:
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() != b"\n"
+
+
 class Sinks:
     """Tells everybody. A sink that fails does not keep the others from being told.
 
@@ -93,10 +105,10 @@ class Sinks:
         self.num_events += event.end is None
         self._kept.pop(event.event_id, None)
         if self._outbox:
-            self._try("queue", self._outbox.put, event)
+            self._try(QUEUE, self._outbox.put, event)
             self._say_dropped()
         if self._file:
-            self._try("file", self._file.write, encode(event))
+            self._try(NAME, self._file.write, encode(event))
         self._print(describe(event))
 
     def keep(self, event: LiveEvent, last: float) -> None:
@@ -105,7 +117,7 @@ class Sinks:
         now = time.monotonic()
         if self._outbox and (event.score > score + 0.05 or now - when >= _KEEP_EVERY_S):
             self._kept[event.event_id] = (now, event.score)
-            self._try("queue", self._outbox.keep, event, last)
+            self._try(QUEUE, self._outbox.keep, event, last, counts=False)
 
     def row(self, row: Mapping[str, Any]) -> None:
         """Prints a row of scores."""
@@ -113,31 +125,49 @@ class Sinks:
 
     def _print(self, content: Mapping[str, Any]) -> None:
         if self._lines:
-            try:
-                print(json.dumps(content), file=self._lines, flush=True)
-            except BrokenPipeError:
-                self._lines = None
-                raise
+            self._try(_OUTPUT, self._write, json.dumps(content) + "\n")
 
-    def _try(self, what: str, call: Any, *arguments: Any) -> None:
+    def _write(self, line: str) -> None:
+        assert self._lines
+        try:
+            self._lines.write(line)
+            self._lines.flush()
+        except BrokenPipeError:
+            self._lines = None
+            raise
+
+    def _try(self, what: str, call: Any, *arguments: Any, counts: bool = True) -> None:
+        """Calls what may fail or take long, and says so. counts: whether a message is then lost."""
+        began = time.monotonic()
         try:
             call(*arguments)
+        except BrokenPipeError:
+            raise
         except OSError as error:
-            self.num_lost += 1
-            now = time.monotonic()
-            if now - self._said.get(what, -_SAY_EVERY_S) >= _SAY_EVERY_S:
-                self._said[what] = now
+            self.num_lost += counts
+            if self._is_due(what):
                 say(
-                    f"warning: {error.filename}: cannot be written ({error.strerror}); messages "
-                    f"lost so far: {self.num_lost}; check the disk"
+                    f"warning: {error.filename or what}: cannot be written ({error.strerror}); "
+                    f"messages lost so far: {self.num_lost}; check the disk"
                 )
+        took = time.monotonic() - began
+        if took >= _SLOW_S and self._is_due(f"slow {what}"):
+            cure = "its reader" if what == _OUTPUT else "the disk"
+            say(f"warning: {what}: a write took {took:.1f} s, and scores waited; check {cure}")
+
+    def _is_due(self, what: str) -> bool:
+        """Whether to say it: not if it was said a short while ago."""
+        now = time.monotonic()
+        if now - self._said.get(what, -_SAY_EVERY_S) < _SAY_EVERY_S:
+            return False
+        self._said[what] = now
+        return True
 
     def _say_dropped(self) -> None:
         assert self._outbox
-        count, now = self._outbox.num_dropped, time.monotonic()
-        due = now - self._said.get("dropped", -_SAY_EVERY_S) >= _SAY_EVERY_S
-        if count > self._num_dropped and due:
-            self._num_dropped, self._said["dropped"] = count, now
+        count = self._outbox.num_dropped
+        if count > self._num_dropped and self._is_due("dropped"):
+            self._num_dropped = count
             say(
                 "warning: the queue is full; the oldest messages were dropped so far: "
                 f"{count}; check the receivers, or give a larger --queue_size"

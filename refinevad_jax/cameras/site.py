@@ -4,7 +4,6 @@ import asyncio
 import json
 import pathlib
 import re
-import sys
 import time
 import urllib.parse
 from collections.abc import AsyncIterator, Mapping
@@ -12,8 +11,8 @@ from typing import Any
 
 from refinevad_jax.cameras.access import Access
 from refinevad_jax.cameras.board import Board
+from refinevad_jax.detection.live_source import say
 from refinevad_jax.report import page
-from refinevad_jax.runtime.command_line import one_line
 
 FOLDER = pathlib.Path(__file__).parent / "pages"
 MAX_STREAMS = 16
@@ -89,8 +88,7 @@ class Site:
             answer = self._refusal(scope) or self._app
             await answer(scope, receive, send_safely)
         except Exception as error:
-            text = f"warning: --serve: {type(error).__name__}: {error}"
-            print(one_line(text), file=sys.stderr, flush=True)
+            say(f"warning: --serve: {type(error).__name__}: {error}")
             if not started:
                 await _text(500, "something went wrong here")(scope, receive, send_safely)
 

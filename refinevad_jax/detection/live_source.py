@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import math
 import sys
+import threading
 import time
 from collections.abc import Iterator
 
@@ -14,8 +15,10 @@ from refinevad_jax.encoders.video import Frame, Video, counted
 from refinevad_jax.errors import SourceLostError, UserError
 from refinevad_jax.runtime.addresses import is_address, shown
 from refinevad_jax.runtime.command_line import one_line
+from refinevad_jax.runtime.stopping import takes_lines
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 30.0  # between two attempts
+_SAYING = threading.Lock()
 _SAY_EVERY_S = 60.0  # what is wrong with a running source, at most so often
 
 
@@ -180,8 +183,15 @@ def open_live(source: str) -> Video:
 
 
 def say(text: str) -> None:
-    """One line on stderr."""
-    print(one_line(text), file=sys.stderr, flush=True)
+    """One line on stderr.
+
+    It is left out if nobody reads, or if the disk of stderr is full: the cameras go on. It is
+    written in one piece, so that the lines of two threads do not mix.
+    """
+    with _SAYING, contextlib.suppress(OSError):
+        if takes_lines(sys.stderr):
+            sys.stderr.write(one_line(text) + "\n")
+            sys.stderr.flush()
 
 
 def _chained(first: Frame, others: Iterator[Frame]) -> Iterator[Frame]:

@@ -12,12 +12,14 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from typing import IO
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # Schedulers send SIGKILL 30 seconds after SIGTERM, by their defaults.
 GRACE_SECONDS = 20.0
 # A signal to a process group comes twice if the process that started this one passes it on too.
 _ECHO_SECONDS = 0.5
+_FULL_SECONDS = 0.5  # that a full pipe is waited for
 
 
 class StopRequest:
@@ -96,7 +98,16 @@ def _next_signal(read: int, seconds: float | None) -> int | None:
 
 def _say(text: str) -> None:
     with contextlib.suppress(OSError):  # the process that started this one may have gone
-        os.write(2, f"{text}\n".encode())  # not print: the main thread may be printing
+        if takes_lines(2, _FULL_SECONDS):
+            os.write(2, f"{text}\n".encode())  # not print: the main thread may be printing
+
+
+def takes_lines(file: int | IO[str], seconds: float = 0.0) -> bool:
+    """Whether a file takes a line within so many seconds: a pipe whose reader stopped is full."""
+    try:
+        return bool(select.select([], [file], [], seconds)[1])
+    except (OSError, ValueError, TypeError):  # no file of the system
+        return True
 
 
 def _nothing(number: int, frame: object) -> None:

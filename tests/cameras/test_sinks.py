@@ -1,13 +1,16 @@
 """The file that rotates, and the folder that one process holds."""
 
+import contextlib
 import io
 import json
+import os
 import pathlib
 
 import pytest
 
 from refinevad_jax.cameras.event import LiveEvent
-from refinevad_jax.cameras.sinks import EventFile, SinkSettings, opened
+from refinevad_jax.cameras.sinks import EventFile, Sinks, SinkSettings, opened
+from refinevad_jax.detection.live_source import say
 from refinevad_jax.errors import UserError
 
 
@@ -70,6 +73,49 @@ def test_a_disk_that_fails_is_said_once(
     assert "No space left on device" in said
     assert said.count("events.jsonl: cannot be written") == 1
     assert "messages that were lost: 3" in said
+
+
+def test_an_output_that_is_full_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = pathlib.Path("/dev/full").open("w")  # noqa: SIM115
+    sinks = Sinks(lines, None, None)
+    sinks.send(event(0))
+    sinks.send(event(1))
+    assert sinks.num_lost == 2
+    assert capsys.readouterr().err.count("standard output: cannot be written (No space") == 1
+    with contextlib.suppress(OSError):
+        lines.close()
+
+
+def test_a_write_that_takes_long_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("refinevad_jax.cameras.sinks._SLOW_S", 0.0)
+    Sinks(io.StringIO(), None, None).send(event(0))
+    assert "standard output: a write took 0.0 s, and scores waited" in capsys.readouterr().err
+
+
+def test_nobody_has_to_read_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    for gone in (os.fdopen(write, "w"), pathlib.Path("/dev/full").open("w")):  # noqa: SIM115
+        with monkeypatch.context() as context:
+            context.setattr("sys.stderr", gone)
+            say("a camera is lost")
+        with contextlib.suppress(OSError):
+            gone.close()
+
+
+def test_a_reader_of_warnings_that_stops_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(write, bytes(4096))
+    os.set_blocking(write, True)
+    with os.fdopen(write, "w") as full, monkeypatch.context() as context:
+        context.setattr("sys.stderr", full)
+        say("a camera is lost")
+    os.close(read)
 
 
 def test_receivers_need_a_folder() -> None:

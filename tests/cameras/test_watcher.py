@@ -1,6 +1,7 @@
 """Several cameras give the scores of each alone, and their troubles stay their own."""
 
 import json
+import os
 import pathlib
 import threading
 import time
@@ -177,3 +178,15 @@ def test_the_threshold_changes_while_cameras_are_watched(
     found.run(stopped)
     assert board.thresholds == [0.0] and found.threshold == 0.0
     assert [m["message"] for m in printed.lines] == ["start", "end"]
+
+
+def test_a_pipe_that_is_taken_away_is_no_file(tmp_path: pathlib.Path) -> None:
+    """The program that writes it may remove it and make it again."""
+    os.mkfifo(pipe := tmp_path / "pipe")
+    one = camera.Camera("a", str(pipe), 1, threading.Condition())
+    pipe.unlink()
+    one.start()
+    until = time.monotonic() + 20
+    while one.state == "connecting" and time.monotonic() < until:
+        time.sleep(0.01)
+    assert one.state == "lost" and one.close(20)

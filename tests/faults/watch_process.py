@@ -65,7 +65,7 @@ class WatchProcess:
         before = len(self.said)
         self._process.send_signal(signal.SIGUSR1)
         time.sleep(1)
-        return "\n".join([*self.said[before - 10 : before], "---", *self.said[before:]])
+        return "\n".join([*self.said[max(0, before - 10) : before], "---", *self.said[before:]])
 
     def end(self, number: signal.Signals) -> int:
         """Sends a signal; the exit code."""
