@@ -57,7 +57,7 @@ def made_up(count: int) -> list[Video]:
 
 
 def package(count: int, folder: str, address: str) -> dict[str, float]:
-    """Packages so many videos, in a process of its own.
+    """Packages this number of videos, in its own process.
 
     address: of the scheduler; if it is empty, the files are made before the clock starts. Processor
     seconds and peak memory of this process, until the cluster is done and for joining.
@@ -106,7 +106,7 @@ def _as_workers_would(info: BagsInfo, places: Sequence[Place], parts: pathlib.Pa
 
 
 def submit(count: int, folder: str, address: str) -> dict[str, float]:
-    """Hands the tasks of so many videos to a scheduler, in a process of its own."""
+    """Hands the tasks of this number of videos to a scheduler, in its own process."""
     from distributed import Client
 
     pipeline = make_pipeline("DaskRunner", options=f"--dask_client_address={address}")

@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 class Cluster:
-    """A scheduler and its workers, each a process of its own, of one thread."""
+    """A scheduler and its workers, each its own process of one thread."""
 
     def __init__(self, folder: pathlib.Path, workers: int, *, installed: bool = True) -> None:
         """installed: whether the processes can import this project."""

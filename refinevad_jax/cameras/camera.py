@@ -1,4 +1,4 @@
-"""One camera: read by a thread of its own, opened again for ever, its oldest segments dropped."""
+"""One camera: read by its own thread, opened again if it breaks off; the oldest segments give way."""
 
 import collections
 import dataclasses
@@ -36,7 +36,7 @@ class CameraSegment:
         picture: its middle frame, at most 320 pixels wide and high: [y, x, 3] uint8.
         arrived: when its last frame had been decoded, time.monotonic().
         index: of the segment, counted over all connections, dropped ones too.
-        connection: the how-manyth one it came by; it differs if the source was away in between.
+        connection: its number, counted from 1; it differs if the source was away in between.
     """
 
     segment: Segment

@@ -1,4 +1,4 @@
-"""Serves the page of the cameras from a thread of its own."""
+"""Serves the page of the cameras from its own thread."""
 
 import errno
 import ipaddress

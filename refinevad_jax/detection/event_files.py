@@ -31,6 +31,31 @@ def write_event_files(
     return [path for name in formats for path in FORMATS[name](output, videos)]
 
 
+def notes(
+    output: pathlib.Path,
+    videos: Sequence[Described],
+    formats: Sequence[str],
+    written: Sequence[pathlib.Path],
+) -> list[str]:
+    """What the written files do not have, and what an earlier call has left, a line each.
+
+    The arguments are those of `write_event_files`, and what it returned.
+    """
+    found = []
+    without = [str(video["name"]) for video in videos if not video["video"]]
+    if "fiftyone" in formats and without:
+        found.append(f"not in FiftyOne's file, because they are not videos: {', '.join(without)}")
+    places = ("activitynet.json", "fiftyone/labels.json", "*.vtt", "*.srt")
+    left = sorted({path for place in places for path in output.glob(place)} - set(written))
+    if left:
+        names = ", ".join(str(path.relative_to(output)) for path in left)
+        found.append(
+            f"of an earlier call, and not of these events: {names}; delete them, or give their "
+            "format to --events"
+        )
+    return found
+
+
 def label(event: Described) -> str:
     """The category of an event, or that it is an anomaly."""
     return event["category"] or UNNAMED

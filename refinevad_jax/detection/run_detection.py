@@ -9,7 +9,7 @@ from typing import Any
 from refinevad_jax.detection import outputs
 from refinevad_jax.detection.annotated import annotate
 from refinevad_jax.detection.detector import Detector
-from refinevad_jax.detection.event_files import write_event_files
+from refinevad_jax.detection.event_files import notes, write_event_files
 from refinevad_jax.detection.index import Row, write_index
 from refinevad_jax.detection.inputs import (
     ASSUMED,
@@ -168,8 +168,11 @@ def detect(
     if rows:
         write_json(output / "events.json", content)
         write_index(output / "index.html", facts, rows, failed)
-        for path in write_event_files(output, content["videos"], settings.events):
+        written = write_event_files(output, content["videos"], settings.events)
+        for path in written:
             print(f"events: {path}")
+        for note in notes(output, content["videos"], settings.events, written):
+            print(one_line(note))
         page = "index" if len(found) > 1 else rows[0].described["name"]
         print(f"open in a browser: {output / page}.html", flush=True)
     if len(failed) == 1:

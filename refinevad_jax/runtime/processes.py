@@ -2,7 +2,7 @@
 
 If one of them ends, the others end too, in seconds: between two processors the connection breaks,
 and between GPUs the first process misses the heartbeat of the lost one. JAX then aborts a process
-from a thread of its own; what it writes beforehand is read here, so that one line and an exit code
+from its own thread; what it writes beforehand is read here, so that one line and an exit code
 come of it.
 """
 

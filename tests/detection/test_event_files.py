@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from refinevad_jax.detection.event_files import FORMATS, fiftyone, srt, webvtt, write_event_files
+from refinevad_jax.detection.event_files import (
+    FORMATS,
+    fiftyone,
+    notes,
+    srt,
+    webvtt,
+    write_event_files,
+)
 
 
 def event(start: int, end: int, category: str, score: float) -> dict[str, Any]:
@@ -48,6 +55,15 @@ def test_every_format_is_written(tmp_path: pathlib.Path) -> None:
         "score": 0.976,
         "segment": [3600.0, 3700.48],
     }
+
+
+def test_what_is_left_out_or_of_an_earlier_call_is_said(tmp_path: pathlib.Path) -> None:
+    written = write_event_files(tmp_path, VIDEOS, tuple(FORMATS))
+    (said,) = notes(tmp_path, VIDEOS, tuple(FORMATS), written)
+    assert said == "not in FiftyOne's file, because they are not videos: quiet"
+    written = write_event_files(tmp_path, [CLIP], ("webvtt",))
+    (said,) = notes(tmp_path, [CLIP], ("webvtt",), written)
+    assert "activitynet.json, clip.srt, fiftyone/labels.json, quiet.srt, quiet.vtt; delete" in said
 
 
 def test_fiftyone_counts_frames_from_one_and_includes_the_last() -> None:
