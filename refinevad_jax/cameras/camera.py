@@ -1,4 +1,4 @@
-"""One camera: read by its own thread, opened again if it breaks off; the oldest segments give way."""
+"""One camera: read by its own thread, opened again if it breaks off; old segments give way."""
 
 import collections
 import dataclasses
