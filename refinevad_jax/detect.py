@@ -49,9 +49,8 @@ OUTPUT = flags.DEFINE_string(
 THRESHOLD = flags.DEFINE_float(
     "threshold",
     None,
-    "Score from 0 to 1 at which an event begins; if not given, the one stored for 1 % false alarms "
-    "by evaluate on a validation split (for streams: evaluate --stream) or by training, or 0.5 if "
-    "none is.",
+    "Score from 0 to 1 at which an event begins. If not given, the threshold stored for 1 % false "
+    "alarms (for streams by evaluate --stream), or 0.5 if none is stored.",
     0.0,
     1.0,
 )
@@ -61,8 +60,9 @@ flags.register_validator(
 FALSE_ALARM_RATE = flags.DEFINE_float(
     "false_alarm_rate",
     None,
-    "Instead: the threshold stored for this share of the segments of normal videos: 0.001, 0.01, "
-    "0.05, or another that evaluate --false_alarm_rate was given.",
+    "In place of --threshold: use the threshold stored for this share of false alarms, 0.001, 0.01 "
+    "or 0.05, or R after evaluate --false_alarm_rate=R. Thresholds of a validation split take "
+    "precedence over those of training, and these over those of a test split.",
     0.0,
     1.0,
 )

@@ -95,8 +95,8 @@ NUM_SEGMENTS = flags.DEFINE_integer("num_segments", None, RESAMPLED, 0, 100_000)
 FALSE_ALARM_RATE = flags.DEFINE_float(
     "false_alarm_rate",
     0.01,
-    "Share of the segments of normal videos that may be flagged: events are those at its "
-    "threshold. Thresholds are stored for it and for 0.001, 0.01 and 0.05.",
+    "Target share of the segments of normal videos that are flagged. Events are found at the "
+    "matching threshold, which is stored for detect, as are those for 0.001, 0.01 and 0.05.",
     0.0,
     1.0,
 )

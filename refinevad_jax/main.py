@@ -28,7 +28,9 @@ COORDINATOR = flags.DEFINE_string(
     "coordinator", "", 'With several processes: HOST:PORT of the first, or "auto" on a cluster.'
 )
 NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many processes train together.", 1)
-PROCESS_ID = flags.DEFINE_integer("process_id", None, "This one's number, from 0; 0 writes.", 0)
+PROCESS_ID = flags.DEFINE_integer(
+    "process_id", None, "Index of this process, from 0; process 0 writes checkpoints.", 0
+)
 TRACKER = flags.DEFINE_multi_enum(
     "trackers",
     [],

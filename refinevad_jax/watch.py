@@ -58,8 +58,8 @@ OUTPUT = flags.DEFINE_string(
 THRESHOLD = flags.DEFINE_float(
     "threshold",
     None,
-    "Score from 0 to 1 at which an event begins; if not given, the one stored for 1 % false alarms "
-    "of streams, as detect --stream takes it.",
+    "Score from 0 to 1 at which an event begins. If not given, the threshold stored for 1 % false "
+    "alarms of streams, as for detect --stream.",
     0.0,
     1.0,
 )
@@ -69,7 +69,7 @@ flags.register_validator(
 FALSE_ALARM_RATE = flags.DEFINE_float(
     "false_alarm_rate",
     None,
-    "Instead: the threshold stored for this share of the segments of normal videos.",
+    "In place of --threshold: use the threshold stored for this share of false alarms.",
     0.0,
     1.0,
 )

@@ -91,7 +91,7 @@ def load_encoder(detector: Detector, settings: DetectionSettings, num_crops: int
         if " + " not in trained:
             cure = (
                 "if they came from data_prep.extract, package them again with --encoder=i3d (or "
-                "clip) and train again, else give feature files (.npy)"
+                "clip) and train again; otherwise give feature files (.npy)"
             )
         raise UserError(
             f"{detector.workdir}: this run was trained on features labelled {trained!r}, so videos "

@@ -212,7 +212,7 @@ def mean_average_precisions(
 
     rule: a key of `names.RULES`, which makes the detections; parameters: of proposals. The
     conventions are those of `legacy_localization.conventions`, which need categories, and
-    "class_agnostic", which asks for the place alone.
+    "class_agnostic", which measures localisation only.
     """
     values = {"class_agnostic": _class_agnostic(split, rule, parameters)}
     if _why_no_categories(split):

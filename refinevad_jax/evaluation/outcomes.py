@@ -27,8 +27,7 @@ class Outcome:
             not known: if there is an event), else "missed"; a normal one is a "false alarm" if
             there is an event, else "quiet".
         error: how far the highest score is from what it should be, in [0, 1] for scores in [0, 1]:
-            the highest score of a normal video; 1 less the highest score inside the spans of an
-            anomalous one.
+            highest score (normal videos), or 1 - highest score inside the spans (anomalous videos).
         frame_auc: of the video alone; nan if it has frames of one class only.
     """
 

@@ -250,7 +250,9 @@ METRICS = (
 # Those that are also given for a score that knows a frame's place in its video and nothing else,
 # and for the target of L_GMM.
 POSITION_ONLY = ("frame_auc", "frame_ap", "anomalous_frame_auc", "single_video_auc")
-POSITION_NOTE = "no model: a bump in the middle of every video, what place alone gives"
+POSITION_NOTE = (
+    "no model: a score that knows only where in its video a frame is, highest in the middle"
+)
 MIXTURE_NOTE = "where the loss takes the anomaly to be; compare with position only"
 # mAP@IoU: how detections are made, and how their mean is taken.
 RULES = {"legacy": "published rule", "proposals": "our proposals"}
@@ -260,7 +262,7 @@ CONVENTIONS = {
     "anomaly": "mean over anomalous classes with truth",
     "anomaly_on_anomalous_videos": "the same, detections in anomalous videos only",
     "anomaly_interpolated": "the same, interpolated AP as in ActivityNet",
-    "class_agnostic": "place alone: one category against the anomalous runs",
+    "class_agnostic": "localisation only: all anomalies treated as one class",
 }
 
 

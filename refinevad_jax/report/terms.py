@@ -51,8 +51,8 @@ TERMS = {
     "false alarm": "A normal video with an event.",
     "quiet": "A normal video without an event, whatever its video score.",
     "error": (
-        "Highest score of a normal video; for an anomalous one 1 minus its highest score inside "
-        "the annotated stretches. From 0 to 1 for scores from 0 to 1."
+        "Highest score (normal videos), or 1 minus the highest score inside the annotated "
+        "intervals (anomalous videos). From 0 to 1 for scores from 0 to 1."
     ),
     "own frame AUC": "Frame AUC inside this one video; only if it has frames of both classes.",
     "shift ratio": (

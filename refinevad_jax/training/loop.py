@@ -381,8 +381,8 @@ class Training:
         )
         if self._num_steps < FEW_STEPS:
             print(
-                f"only {self._num_steps} steps in all; --config.train.min_steps={2 * FEW_STEPS} "
-                "makes more of them",
+                f"only {self._num_steps} training steps in total; use "
+                f"--config.train.min_steps={2 * FEW_STEPS} for at least {2 * FEW_STEPS}",
                 flush=True,
             )
 

@@ -179,7 +179,9 @@ def check_printed(lines: list[str], workdir: pathlib.Path) -> None:
     few = "12 videos of 'val', 6 normal and 6 anomalous, by video_auc: with so few the choice"
     assert few in lines[2]
     assert lines[4].startswith(f"all loss terms, step by step: {workdir / 'metrics.jsonl'}")
-    assert lines[5] == "only 6 steps in all; --config.train.min_steps=100 makes more of them"
+    assert lines[5] == (
+        "only 6 training steps in total; use --config.train.min_steps=100 for at least 100"
+    )
     assert lines[6].startswith("compiling the training step")
     done = r"first step done: \d+ s to compile, \d+\.\d\d s to run; an epoch has 3"
     assert re.fullmatch(done, lines[7])
