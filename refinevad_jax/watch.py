@@ -162,10 +162,8 @@ def main() -> None:
         stack.enter_context(request.listening())
         print(f"watching: {', '.join(sources)}", file=sys.stderr, flush=True)
         watcher.run(lambda: request.signal)
-    if request.signal:
-        with contextlib.suppress(OSError):  # its reader or its disk has gone
-            sys.stdout.flush()
-        os._exit(128 + signal.Signals[request.signal])  # a camera may keep its thread waiting
+    if request.signal or sinks.is_stuck:  # a camera or a disk may keep its thread waiting
+        os._exit(128 + signal.Signals[request.signal] if request.signal else 0)
 
 
 def _served(sources: dict[str, str], stack: contextlib.ExitStack) -> "Board | None":

@@ -210,6 +210,7 @@ class Watcher:
                 self._board.set_threshold(self.threshold)
         self._report_health()
         self._say_dropped(now)
+        self._sinks.check()
 
     def _report_health(self) -> None:
         for camera in self.cameras:
