@@ -222,6 +222,7 @@ class Watcher:
                     state=camera.state,
                     frames_per_second=rate,
                     dropped=camera.num_dropped,
+                    late_seconds=camera.late_seconds,
                     last_seen=None if seen is None else seen + self._clock.offset,
                 )
 

@@ -43,7 +43,7 @@ class Board:
     thresholds: list[float] = dataclasses.field(default_factory=list)
 
     def health(self, camera: str, *, state: str, **more: Any) -> None:
-        assert set(more) == {"frames_per_second", "dropped", "last_seen"}
+        assert set(more) == {"frames_per_second", "dropped", "late_seconds", "last_seen"}
         self.states.append(state)
 
     def score(self, camera: str, time: float, score: float) -> None:

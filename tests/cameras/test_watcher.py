@@ -116,6 +116,7 @@ def test_a_slow_encoder_drops_the_oldest(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     play(monkeypatch, {"rtsp://a": [Source(coloured(16 * 40), "over")]})
+    monkeypatch.setattr(camera, "LATE_S", 0.0)
     printed = Printed()
     found = Watcher({"a": "rtsp://a"}, detector, encoder, printed.sinks, rows=True, **SETTINGS)
     (one,) = found.cameras
@@ -127,7 +128,9 @@ def test_a_slow_encoder_drops_the_oldest(
     found.run(lambda: found.num_segments == 4)
     rows = [line["segment"] for line in printed.lines if "segment" in line]
     assert rows == [36, 37, 38, 39]
-    assert "dropped so far, the oldest first: a 576; encoding is slower" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "dropped so far, the oldest first: a 576; encoding is slower" in said
+    assert said.count("a: its pictures come 0.0 s later than its time stamps say") == 1
 
 
 def test_a_disk_that_takes_nothing_holds_up_no_score(
