@@ -64,7 +64,7 @@ def test_what_ends(stream: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> 
     [
         ("open", "Input/output error", "let --reconnect=SECONDS wait until it comes back"),
         ("half", "Input/output error", "let --reconnect=SECONDS wait until it comes back"),
-        ("stall", "nothing came for 1 s", "check the source and the network"),
+        ("stall", "nothing came for 2 s", "check the source and the network"),
         (
             "reset",
             "Connection reset by peer|Input/output error",
@@ -73,8 +73,11 @@ def test_what_ends(stream: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> 
         ("cut", "Input/output error", "it is a recording: fetch it whole, and give the file"),
     ],
 )
-@pytest.mark.usefixtures("impatient")
-def test_what_breaks_off(stream: pathlib.Path, way: str, reason: str, cure: str) -> None:
+def test_what_breaks_off(
+    stream: pathlib.Path, way: str, reason: str, cure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if way == "stall":  # all others end long before the time is up, however busy the machine
+        monkeypatch.setattr(video, "LIVE_TIMEOUT_S", 2.0)
     with LiveServer(stream, way) as server, pytest.raises(SourceLostError) as caught:
         segments(server.address)
     text = str(caught.value)
