@@ -25,10 +25,10 @@ def read_inputs(inputs: Sequence[str]) -> dict[str, str]:
         match = _NAMED.fullmatch(text)
         name, source = match.groups() if match else (_name_of(text), text)
         flag = f"--input={shown(text) if not match else f'{name}={shown(source)}'}"
-        if not match and is_address(text) and not _ADDRESS.match(text):
+        if is_address(source) and not _ADDRESS.match(source):
             raise UserError(
-                f"{without_secrets(flag)}: is not an address; a name, as in NAME=SOURCE, has none of the signs "
-                "/ \\ : ?"
+                f"{without_secrets(flag)}: is not an address; a name, as in NAME=SOURCE, has none "
+                "of the signs / \\ : ? ="
             )
         if not name.strip() or len(name) > _LONGEST or not name.isprintable():
             raise UserError(

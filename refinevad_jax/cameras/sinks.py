@@ -214,11 +214,15 @@ class Sinks:
             with self._counting:
                 self.num_lost += not is_row
                 self.num_rows_lost += is_row and what == _OUTPUT
+                lost = f"lost so far: {_counted(self.num_lost, self.num_rows_lost)}"
+                if is_row and what == QUEUE:
+                    what = f"open events in {QUEUE}"
+                    lost = "a kill would lose how open events stand"
                 is_due = self._is_due(what)
             if is_due:
                 say(
                     f"warning: {error.filename or what}: cannot be written ({error.strerror}); "
-                    f"lost so far: {_counted(self.num_lost, self.num_rows_lost)}; check the disk"
+                    f"{lost}; check the disk"
                 )
 
     def _is_due(self, what: str, count: float = math.inf) -> bool:
