@@ -1,5 +1,6 @@
 """Who is told of events and rows: standard output, a file that rotates, receivers by the outbox."""
 
+import collections
 import contextlib
 import dataclasses
 import functools
@@ -9,7 +10,6 @@ import math
 import os
 import pathlib
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
@@ -95,8 +95,7 @@ class Sinks:
 
     Attributes:
         num_events: that have begun.
-        num_lost: messages that could not be written or queued, once per disk or reader.
-        num_rows_lost: rows that could not be printed.
+        lost: how many messages and rows are missing, by where and what.
         is_stuck: whether the disk still took nothing when `close` gave up; its files stay open.
     """
 
@@ -104,10 +103,10 @@ class Sinks:
         self, lines: IO[str] | None, file: EventFile | None, outbox: Outbox | None
     ) -> None:
         """lines: where JSON lines without pictures go, as standard output."""
-        self.num_events = self.num_lost = self.num_rows_lost = 0
+        self.num_events = 0
+        self.lost: collections.Counter[tuple[str, str]] = collections.Counter()
         self.is_stuck = False
         self._lines, self._file, self._outbox = lines, file, outbox
-        self._counting = threading.Lock()
         self._backlogs: dict[str, Backlog] = {}
         if file or outbox:
             self._backlogs[_DISK] = Backlog(_DISK)
@@ -135,7 +134,7 @@ class Sinks:
         now = time.monotonic()
         if self._outbox and (event.score > score + 0.05 or now - when >= _KEEP_EVERY_S):
             self._kept[event.event_id] = (now, event.score)
-            keep = functools.partial(self._try, is_row=True)
+            keep = functools.partial(self._try, noun="")
             self._backlogs[_DISK].put(keep, QUEUE, self._outbox.keep, event, last, is_row=True)
 
     def row(self, row: Mapping[str, Any]) -> None:
@@ -166,19 +165,20 @@ class Sinks:
 
     def close(self, seconds: float = _FLUSH_S) -> None:
         """Writes what waits, for up to so many seconds; says what was lost."""
-        messages = rows = 0
         until = time.monotonic() + seconds
         for name, backlog in self._backlogs.items():
             if not backlog.close(max(0.5, until - time.monotonic())):
                 self.is_stuck = True
-                messages += 1  # the one that it holds
-            left, left_out = backlog.waiting(), self._left_out(name)
-            messages += left[0] + left_out[0]
-            rows += left_out[1] + (left[1] if name == _OUTPUT else 0)
-        messages, rows = messages + self.num_lost, rows + self.num_rows_lost
-        dropped = self._outbox.num_dropped if self._outbox else 0
-        if messages or rows or dropped:
-            say(f"lost: {_counted(messages, rows)}; dropped from a full queue: {dropped}")
+                self.lost[name, "message"] += 1  # the one that it holds
+            messages, rows = backlog.waiting()
+            more_messages, more_rows = self._left_out(name)
+            self.lost[name, "message"] += messages + more_messages
+            self.lost[name, "row"] += more_rows + (rows if name == _OUTPUT else 0)
+        self.lost["a full queue", "message"] += self._outbox.num_dropped if self._outbox else 0
+        if words := [
+            f"{where}: {counted(n, noun)}" for (where, noun), n in [*self.lost.items()] if n
+        ]:
+            say(f"lost: {'; '.join(words)}")
 
     def _left_out(self, name: str) -> tuple[int, int]:
         """Messages and rows that found no room in memory; how an open event stands is neither."""
@@ -195,7 +195,7 @@ class Sinks:
 
     def _print(self, content: Mapping[str, Any], *, is_row: bool = False) -> None:
         if self._lines:
-            write = functools.partial(self._try, is_row=is_row)
+            write = functools.partial(self._try, noun="row" if is_row else "message")
             line = json.dumps(content) + "\n"
             self._backlogs[_OUTPUT].put(write, _OUTPUT, self._write, line, is_row=is_row)
 
@@ -204,22 +204,18 @@ class Sinks:
         self._lines.write(line)
         self._lines.flush()
 
-    def _try(self, what: str, call: Any, *arguments: Any, is_row: bool = False) -> None:
-        """Calls what may fail, and says so. is_row: whether no message is then lost."""
+    def _try(self, what: str, call: Any, *arguments: Any, noun: str = "message") -> None:
+        """Calls what may fail, and says so. noun: what is then missing, "" for nothing."""
         try:
             call(*arguments)
         except BrokenPipeError:
             raise
         except OSError as error:
-            with self._counting:
-                self.num_lost += not is_row
-                self.num_rows_lost += is_row and what == _OUTPUT
-                lost = f"lost so far: {_counted(self.num_lost, self.num_rows_lost)}"
-                if is_row and what == QUEUE:
-                    what = f"open events in {QUEUE}"
-                    lost = "a kill would lose how open events stand"
-                is_due = self._is_due(what)
-            if is_due:
+            self.lost[what, noun] += bool(noun)
+            lost = f"missing there so far: {counted(self.lost[what, noun], noun)}"
+            if not noun:
+                lost = "a kill would lose how open events stand"
+            if self._is_due(f"{what} {noun}"):
                 say(
                     f"warning: {error.filename or what}: cannot be written ({error.strerror}); "
                     f"{lost}; check the disk"

@@ -47,7 +47,7 @@ def test_a_full_queue_drops_the_oldest(
     assert outbox.oldest("a").name == "e2-end"
     assert "the oldest messages were dropped so far: 2" in capsys.readouterr().err
     sinks.close()
-    assert "dropped from a full queue: 2" in capsys.readouterr().err
+    assert "lost: a full queue: 2 messages\n" in capsys.readouterr().err
     outbox.close()
 
 
@@ -88,6 +88,6 @@ def test_a_damaged_queue_and_a_disk_that_fails(
     sinks.send(ENDED)
     settle(sinks)
     said = capsys.readouterr().err
-    assert said.count("\n") == 1 and "lost so far: 1 message and 0 rows; check the disk" in said
-    assert sinks.num_lost == 2 and outbox.left_open() == []  # all of a message or nothing
+    assert said.count("\n") == 1 and "missing there so far: 1 message; check the disk" in said
+    assert sinks.lost.total() == 2 and outbox.left_open() == []  # all of a message or nothing
     outbox.close()
