@@ -144,7 +144,11 @@ class Sinks:
     def check(self) -> None:
         """Says who is slow. Raises BrokenPipeError if nobody reads standard output any more."""
         for name, backlog in self._backlogs.items():
-            seconds, cure = backlog.check(), _CURES[name]
+            try:
+                seconds, cure = backlog.check(), _CURES[name]
+            except BrokenPipeError:
+                say(f"{name}: its reader has ended")
+                raise
             if seconds >= _SLOW_S and self._is_due(f"slow {name}"):
                 say(
                     f"warning: {name}: has taken nothing for {seconds:.0f} s; in memory wait "

@@ -138,7 +138,9 @@ def test_a_disk_that_takes_nothing_keeps_nobody_from_ending(
     file.close()
 
 
-def test_a_reader_that_stops_gets_the_newest_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_that_stops_gets_the_newest_rows(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """And one that ends is found."""
     monkeypatch.setattr("refinevad_jax.cameras.backlog.MOST_ROWS", 5)
     monkeypatch.setattr("refinevad_jax.cameras.sinks._LOOK_S", 0.01)
@@ -160,6 +162,7 @@ def test_a_reader_that_stops_gets_the_newest_rows(monkeypatch: pytest.MonkeyPatc
             while True:
                 sinks.check()
                 time.sleep(0.001)
+        assert "standard output: its reader has ended" in capsys.readouterr().err
         sinks.send(event(1))
         sinks.close()
         with contextlib.suppress(BrokenPipeError):
