@@ -183,6 +183,9 @@ class Sinks:
             f"{where}: {counted(n, noun)}" for (where, noun), n in [*self.lost.items()] if n
         ]:
             say(f"lost: {'; '.join(words)}")
+        for backlog in self._backlogs.values():
+            with contextlib.suppress(BrokenPipeError):
+                backlog.check()  # an error of ours does not pass in silence
 
     def _left_out(self, name: str) -> tuple[int, int]:
         """Messages and rows that found no room in memory; how an open event stands is neither."""
