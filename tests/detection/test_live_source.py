@@ -179,10 +179,12 @@ def test_a_camera_without_time_stamps_has_those_of_arrival(
                 time.sleep(0.01)
 
     writer = threading.Thread(target=write)
+    began = time.monotonic()
     writer.start()
     found: list[LiveSegment] = []
     with LiveSource(str(pipe)) as live, pytest.raises(SourceLostError):
         found.extend(live.segments(1))
     writer.join()
-    assert found[-1].segment.seconds[-1] < 0.9 * 79 / 25
+    took = time.monotonic() - began  # longer than 25 per second take if the machine is busy
+    assert found[-1].segment.seconds[-1] < max(0.9 * 79 / 25, took)
     assert "no time stamps: seconds are those of arrival" in capsys.readouterr().err
