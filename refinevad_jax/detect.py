@@ -20,7 +20,6 @@ Exit codes: 0 done, or a file or recording has come to its end; 2 misuse or bad 
 source broke off and did not come back (--reconnect).
 """
 
-import math
 import pathlib
 import sys
 
@@ -31,12 +30,8 @@ from refinevad_jax.encoders.loading import VISUAL
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import require_writable
 from refinevad_jax.runtime import command_line
+from refinevad_jax.runtime.detector_flags import detector_flags
 
-WORKDIR = flags.DEFINE_string(
-    "workdir",
-    "",
-    "Folder of the run, as given to refinevad_jax.main; if not given, the detector that ships.",
-)
 INPUT = flags.DEFINE_multi_string(
     "input",
     None,
@@ -46,26 +41,7 @@ INPUT = flags.DEFINE_multi_string(
 OUTPUT = flags.DEFINE_string(
     "output", "", "Folder for events, scores and pages; if not given, found. Not for --stream."
 )
-THRESHOLD = flags.DEFINE_float(
-    "threshold",
-    None,
-    "Score from 0 to 1 at which an event begins. If not given, the threshold stored for 1 % false "
-    "alarms (for streams by evaluate --stream), or 0.5 if none is stored.",
-    0.0,
-    1.0,
-)
-flags.register_validator(
-    "threshold", lambda value: value is None or math.isfinite(value), "give a number"
-)
-FALSE_ALARM_RATE = flags.DEFINE_float(
-    "false_alarm_rate",
-    None,
-    "In place of --threshold: use the threshold stored for this share of false alarms, 0.001, 0.01 "
-    "or 0.05, or R after evaluate --false_alarm_rate=R. Thresholds of a validation split take "
-    "precedence over those of training, and these over those of a test split.",
-    0.0,
-    1.0,
-)
+DETECTOR = detector_flags(VISUAL)
 ANNOTATE = flags.DEFINE_bool("annotate", False, "Write each video with scores and events drawn in.")
 EVENTS = flags.DEFINE_multi_enum(
     "events",
@@ -74,13 +50,6 @@ EVENTS = flags.DEFINE_multi_enum(
     "Also write the events as activitynet, fiftyone, webvtt or srt; may be given several times.",
 )
 STREAM = flags.DEFINE_bool("stream", False, "Causal scores of a live source, as JSON lines.")
-WINDOW = flags.DEFINE_integer(
-    "window",
-    64,
-    "With --stream: segments that the network looks back on. The stored thresholds are for 64.",
-    1,
-    4096,
-)
 RECONNECT = flags.DEFINE_float(
     "reconnect",
     0.0,
@@ -89,7 +58,6 @@ RECONNECT = flags.DEFINE_float(
     0.0,
     1e9,
 )
-STEP = flags.DEFINE_string("step", "best", "Checkpoint: best, last, or a step number.")
 NUM_SEGMENTS = flags.DEFINE_integer(
     "num_segments",
     None,
@@ -97,14 +65,6 @@ NUM_SEGMENTS = flags.DEFINE_integer(
     0,
     100_000,
 )
-ENCODER = flags.DEFINE_enum(
-    "encoder", "", ["", *VISUAL], "Encoder of videos; if empty, the run's own."
-)
-WEIGHTS = flags.DEFINE_string("weights", "", "File of OpenAI's ViT-L/14 weights, for clip.")
-NUM_CROPS = flags.DEFINE_enum(
-    "num_crops", "0", ["0", "1", "10"], "Crops per segment, averaged; 0: as many as in training."
-)
-BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "Segments encoded at a time.", 1, 4096)
 FPS = flags.DEFINE_float(
     "fps",
     None,
@@ -119,16 +79,12 @@ CATEGORIES = flags.DEFINE_list(
     "Names of anomalies to tell apart instead of the trained ones, as fight,fall,fire, for a run "
     "with config.model.category_names=sentences. They change no score.",
 )
-ALLOW_MISMATCH = flags.DEFINE_bool(
-    "allow_mismatch", False, "Accept another encoder or number of crops than in training."
-)
 CACHE = command_line.cache_flag()
 
 
 def main() -> None:
     """Restores the run and detects."""
-    if THRESHOLD.value is not None and FALSE_ALARM_RATE.value is not None:
-        raise UserError("--threshold and --false_alarm_rate: give one of them")
+    chosen = DETECTOR.chosen_threshold()
     if STREAM.value and (len(INPUT.value) > 1 or OUTPUT.value):
         raise UserError("--stream takes one --input and writes to the screen, not to --output")
     if STREAM.value and ANNOTATE.value:
@@ -151,9 +107,9 @@ def main() -> None:
     from refinevad_jax.runtime.compiler import enable_cache
 
     enable_cache(CACHE.value)
-    workdir = pathlib.Path(WORKDIR.value) if WORKDIR.value else SHIPPED
+    workdir = DETECTOR.workdir or SHIPPED
     notes = sys.stderr if STREAM.value else sys.stdout  # a stream's output is JSON alone
-    if not WORKDIR.value:
+    if not DETECTOR.workdir:
         print(
             "no --workdir: using the detector that ships, trained on surveillance fights; it knows "
             f"fights and nothing else; model card: {workdir / 'README.md'}",
@@ -161,24 +117,23 @@ def main() -> None:
         )
     detector = Detector(
         workdir,
-        STEP.value,
+        DETECTOR.step.value,
         num_segments=NUM_SEGMENTS.value,
-        allow_mismatch=ALLOW_MISMATCH.value,
+        allow_mismatch=DETECTOR.allow_mismatch.value,
         categories=CATEGORIES.value,
     )
     for note in detector.notes():
         print(note, file=notes)
-    chosen = THRESHOLD.value, FALSE_ALARM_RATE.value
     if STREAM.value:
-        threshold = detector.stream_threshold(*chosen, WINDOW.value)
+        threshold = detector.stream_threshold(*chosen, DETECTOR.window.value)
     else:
         threshold = detector.threshold(*chosen)
     print(f"threshold {threshold.value:.4g}: {threshold.words}", file=notes, flush=True)
     settings = run_detection.DetectionSettings(
-        ENCODER.value,
-        WEIGHTS.value,
-        int(NUM_CROPS.value),
-        BATCH_SIZE.value,
+        DETECTOR.encoder.value,
+        DETECTOR.weights.value,
+        int(DETECTOR.num_crops.value),
+        DETECTOR.batch_size.value,
         ANNOTATE.value,
         FPS.value,
         tuple(dict.fromkeys(EVENTS.value)),
@@ -195,7 +150,7 @@ def main() -> None:
         detector,
         encoder,
         threshold,
-        window=WINDOW.value,
+        window=DETECTOR.window.value,
         num_crops=crops,
         reconnect=RECONNECT.value,
     ):

@@ -21,7 +21,6 @@ and sinks were flushed.
 """
 
 import contextlib
-import math
 import os
 import pathlib
 import signal
@@ -33,6 +32,7 @@ from absl import flags
 from refinevad_jax.encoders.loading import VISUAL
 from refinevad_jax.errors import UserError
 from refinevad_jax.runtime import command_line
+from refinevad_jax.runtime.detector_flags import detector_flags
 from refinevad_jax.runtime.stopping import StopRequest
 
 if TYPE_CHECKING:
@@ -40,11 +40,6 @@ if TYPE_CHECKING:
     from refinevad_jax.cameras.sinks import Sinks
     from refinevad_jax.cameras.watcher import Watcher
 
-WORKDIR = flags.DEFINE_string(
-    "workdir",
-    "",
-    "Folder of the run, as given to refinevad_jax.main; if not given, the detector that ships.",
-)
 INPUT = flags.DEFINE_multi_string(
     "input",
     None,
@@ -55,24 +50,7 @@ INPUT = flags.DEFINE_multi_string(
 OUTPUT = flags.DEFINE_string(
     "output", "", "Folder for events.jsonl and the queue; if not given, nothing is written there."
 )
-THRESHOLD = flags.DEFINE_float(
-    "threshold",
-    None,
-    "Score from 0 to 1 at which an event begins. If not given, the threshold stored for 1 % false "
-    "alarms of streams, as for detect --stream.",
-    0.0,
-    1.0,
-)
-flags.register_validator(
-    "threshold", lambda value: value is None or math.isfinite(value), "give a number"
-)
-FALSE_ALARM_RATE = flags.DEFINE_float(
-    "false_alarm_rate",
-    None,
-    "In place of --threshold: use the threshold stored for this share of false alarms.",
-    0.0,
-    1.0,
-)
+DETECTOR = detector_flags(VISUAL)
 SETTINGS_FILE = flags.DEFINE_string(
     "settings_file",
     "",
@@ -106,34 +84,12 @@ SERVE = flags.DEFINE_string(
 TOKEN_FILE = flags.DEFINE_string(
     "token_file", "", "File of the token that lets somebody see the page of --serve."
 )
-WINDOW = flags.DEFINE_integer(
-    "window",
-    64,
-    "Segments that the network looks back on. The stored thresholds are for 64.",
-    1,
-    4096,
-)
-STEP = flags.DEFINE_string("step", "best", "Checkpoint: best, last, or a step number.")
-ENCODER = flags.DEFINE_enum(
-    "encoder", "", ["", *VISUAL], "Encoder of videos; if empty, the run's own."
-)
-WEIGHTS = flags.DEFINE_string("weights", "", "File of OpenAI's ViT-L/14 weights, for clip.")
-NUM_CROPS = flags.DEFINE_enum(
-    "num_crops", "0", ["0", "1", "10"], "Crops per segment, averaged; 0: as many as in training."
-)
-BATCH_SIZE = flags.DEFINE_integer(
-    "batch_size", 4, "Segments encoded at a time, of as many cameras, at most.", 1, 4096
-)
-ALLOW_MISMATCH = flags.DEFINE_bool(
-    "allow_mismatch", False, "Accept another encoder or number of crops than in training."
-)
 CACHE = command_line.cache_flag()
 
 
 def main() -> None:
     """Restores the run and watches."""
-    if THRESHOLD.value is not None and FALSE_ALARM_RATE.value is not None:
-        raise UserError("--threshold and --false_alarm_rate: give one of them")
+    DETECTOR.chosen_threshold()  # what is wrong with it is said first
     if TOKEN_FILE.value and not SERVE.value:
         raise UserError("--token_file has no effect without --serve; leave it out")
     from refinevad_jax.cameras.names import read_inputs
@@ -162,10 +118,8 @@ def main() -> None:
         stack.enter_context(request.listening())
         print(f"watching: {', '.join(sources)}", file=sys.stderr, flush=True)
         watcher.run(lambda: request.signal)
-    if request.signal:
-        with contextlib.suppress(OSError):  # its reader or its disk has gone
-            sys.stdout.flush()
-        os._exit(128 + signal.Signals[request.signal])  # a camera may keep its thread waiting
+    if request.signal or sinks.is_stuck:  # a camera or a disk may keep its thread waiting
+        os._exit(128 + signal.Signals[request.signal] if request.signal else 0)
 
 
 def _served(sources: dict[str, str], stack: contextlib.ExitStack) -> "Board | None":
@@ -190,12 +144,15 @@ def _load(sources: dict[str, str], sinks: "Sinks", board: "Board | None") -> "Wa
     from refinevad_jax.detection import run_detection
     from refinevad_jax.detection.detector import SHIPPED, Detector
 
-    workdir = pathlib.Path(WORKDIR.value) if WORKDIR.value else SHIPPED
-    detector = Detector(workdir, STEP.value, allow_mismatch=ALLOW_MISMATCH.value)
+    detector = Detector(
+        DETECTOR.workdir or SHIPPED,
+        DETECTOR.step.value,
+        allow_mismatch=DETECTOR.allow_mismatch.value,
+    )
     notes = detector.notes()
-    if not WORKDIR.value:
+    if not DETECTOR.workdir:
         notes.insert(0, "no --workdir: using the detector that ships; it knows fights alone")
-    threshold = detector.stream_threshold(THRESHOLD.value, FALSE_ALARM_RATE.value, WINDOW.value)
+    threshold = detector.stream_threshold(*DETECTOR.chosen_threshold(), DETECTOR.window.value)
     settings = None
     if SETTINGS_FILE.value:
         settings = SettingsFile(pathlib.Path(SETTINGS_FILE.value), threshold.value)
@@ -205,7 +162,9 @@ def _load(sources: dict[str, str], sinks: "Sinks", board: "Board | None") -> "Wa
         notes.append(f"threshold {threshold.value:.4g}: {threshold.words}")
     for note in notes:
         print(note, file=sys.stderr, flush=True)
-    how = run_detection.DetectionSettings(ENCODER.value, WEIGHTS.value, int(NUM_CROPS.value))
+    how = run_detection.DetectionSettings(
+        DETECTOR.encoder.value, DETECTOR.weights.value, int(DETECTOR.num_crops.value)
+    )
     crops = run_detection.choose_crops(detector, how)
     encoder = run_detection.load_encoder(detector, how, crops)
     if board:
@@ -216,9 +175,9 @@ def _load(sources: dict[str, str], sinks: "Sinks", board: "Board | None") -> "Wa
         encoder,
         sinks,
         threshold=threshold.value,
-        window=WINDOW.value,
+        window=DETECTOR.window.value,
         num_crops=crops,
-        batch_size=BATCH_SIZE.value,
+        batch_size=DETECTOR.batch_size.value,
         end_after=END_AFTER.value,
         rows=ROWS.value,
         settings=settings,

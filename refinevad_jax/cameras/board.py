@@ -58,6 +58,7 @@ class Board:
             "state": "connecting",
             "frames_per_second": None,
             "dropped": 0,
+            "late_seconds": 0.0,
             "last_seen": None,
         }
         self._lock = threading.Lock()
@@ -74,18 +75,21 @@ class Board:
         state: str,
         frames_per_second: float,
         dropped: int,
+        late_seconds: float = 0.0,
         last_seen: float | None,
     ) -> None:
         """How a camera is.
 
         state: one of STATES; dropped: frames since the start that were left out because encoding
-        was slower; last_seen: Unix time in seconds of the last frame, None before the first.
+        was slower; late_seconds: as in Camera; last_seen: Unix time in seconds of the last frame,
+        None before the first.
         """
         assert state in STATES, state
         found = {
             "state": state,
             "frames_per_second": _finite(frames_per_second),
             "dropped": int(dropped),
+            "late_seconds": round(late_seconds, 2),
             "last_seen": _finite(last_seen),
         }
         with self._lock:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from refinevad_jax.cameras.lag import Lag
 from refinevad_jax.cameras.picture import THUMBNAIL_SIZE, shrunk
 from refinevad_jax.detection.live_source import Warnings, open_live, say
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
@@ -20,6 +21,7 @@ from refinevad_jax.runtime.addresses import is_address, without_secrets
 from refinevad_jax.runtime.command_line import one_line
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0  # between two attempts
+LATE_S = 2.0  # said from so many seconds on
 PACE = 1.0  # seconds by the clock per second of a recording
 _STEADY_S = 10.0  # after a connection as long as this the waits begin anew
 _SAY_EVERY_S = 600.0  # what is wrong with a running source, or why it is still away
@@ -59,6 +61,7 @@ class Camera:
         num_frames: decoded so far.
         num_dropped: frames of segments that were dropped.
         last_seen: when the last frame was decoded, time.monotonic(); None before the first one.
+        late_seconds: how far a live source's pictures are behind its own time stamps; see Lag.
         fault: why a recording could not be read, "" if it could.
     """
 
@@ -68,6 +71,7 @@ class Camera:
         self.state = "connecting"
         self.num_frames = self.num_dropped = 0
         self.last_seen: float | None = None
+        self.late_seconds = 0.0
         self.fault = ""
         self._source, self._num_crops, self._ready = source, num_crops, ready
         # Known now: a named pipe may be taken away and made again.
@@ -76,6 +80,7 @@ class Camera:
         self._closed = threading.Event()
         self._num_segments = self._connection = 0
         self._counts: collections.deque[tuple[float, int]] = collections.deque(maxlen=_RATE_TICKS)
+        self._late_said = -math.inf
         self._warnings = Warnings(one_line(name))
         self._thread = threading.Thread(target=self._read, name=f"camera {name}", daemon=True)
 
@@ -162,7 +167,8 @@ class Camera:
         self, frames: Iterator[Frame], pictures: collections.deque[np.ndarray], is_recording: bool
     ) -> Iterator[Frame]:
         """The frames; says that they come, and keeps the picture of the middle of each segment."""
-        began = time.monotonic()
+        began = asked = time.monotonic()
+        lag = Lag()
         for number, frame in enumerate(frames):
             if is_recording:
                 self._closed.wait(began + PACE * frame.seconds - time.monotonic())
@@ -170,12 +176,27 @@ class Camera:
                 return
             self.num_frames += 1
             now = time.monotonic()
+            if not is_recording:
+                lag.add(frame.seconds, asked, now)
+                self._say_late(lag.seconds)
             if self.state != "live":
                 self._come(now)
             self.last_seen = now
             if number % FRAMES_PER_SEGMENT == FRAMES_PER_SEGMENT // 2:
                 pictures.append(shrunk(frame.pixels, THUMBNAIL_SIZE))
             yield frame
+            asked = time.monotonic()
+
+    def _say_late(self, seconds: float) -> None:
+        self.late_seconds = seconds
+        now = time.monotonic()
+        if seconds >= LATE_S and now - self._late_said >= _SAY_EVERY_S:
+            self._late_said = now
+            say(
+                f"warning: {one_line(self.name)}: its pictures come {seconds:.1f} s later than its "
+                "time stamps say; reading them is slower than the camera: watch fewer cameras, or "
+                "let it send smaller pictures"
+            )
 
     def _come(self, now: float) -> None:
         if self.state == "lost":
@@ -207,5 +228,5 @@ class Camera:
 
     def _change(self, state: str) -> None:
         with self._ready:
-            self.state = state
+            self.state, self.late_seconds = state, 0.0
             self._ready.notify_all()

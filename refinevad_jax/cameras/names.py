@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from refinevad_jax.encoders.pipe import STDIN, is_pipe
 from refinevad_jax.errors import UserError
-from refinevad_jax.runtime.addresses import is_address, shown
+from refinevad_jax.runtime.addresses import is_address, shown, without_secrets
 from refinevad_jax.runtime.command_line import one_line
 
 _NAMED = re.compile(r"([^/\\:?=]+)=(.+)", re.DOTALL)
+_ADDRESS = re.compile(r"[\w.+-]+(:[\w.+-]+)*://")
 _LONGEST = 80
 
 
@@ -24,6 +25,11 @@ def read_inputs(inputs: Sequence[str]) -> dict[str, str]:
         match = _NAMED.fullmatch(text)
         name, source = match.groups() if match else (_name_of(text), text)
         flag = f"--input={shown(text) if not match else f'{name}={shown(source)}'}"
+        if is_address(source) and not _ADDRESS.match(source):
+            raise UserError(
+                f"{without_secrets(flag)}: is not an address; a name, as in NAME=SOURCE, has none "
+                "of the signs / \\ : ? ="
+            )
         if not name.strip() or len(name) > _LONGEST or not name.isprintable():
             raise UserError(
                 f"{flag}: the name of a camera has 1 to {_LONGEST} visible signs; give NAME=SOURCE"

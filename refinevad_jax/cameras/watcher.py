@@ -210,6 +210,7 @@ class Watcher:
                 self._board.set_threshold(self.threshold)
         self._report_health()
         self._say_dropped(now)
+        self._sinks.check()
 
     def _report_health(self) -> None:
         for camera in self.cameras:
@@ -221,6 +222,7 @@ class Watcher:
                     state=camera.state,
                     frames_per_second=rate,
                     dropped=camera.num_dropped,
+                    late_seconds=camera.late_seconds,
                     last_seen=None if seen is None else seen + self._clock.offset,
                 )
 

@@ -64,6 +64,7 @@ class Driver:
                 state=state,
                 frames_per_second=25 - number % 3,
                 dropped=number // 4 * 7,
+                late_seconds=number // 4 * 1.5,
                 last_seen=None if state == "connecting" else moment - 40 * lost,
             )
 

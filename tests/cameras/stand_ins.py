@@ -4,13 +4,16 @@ import contextlib
 import dataclasses
 import io
 import json
+import pathlib
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from refinevad_jax.cameras.event import LiveEvent
-from refinevad_jax.cameras.sinks import Sinks
+from refinevad_jax.cameras.sinks import EventFile, Sinks
 from refinevad_jax.encoders.video import Frame
 
 
@@ -40,7 +43,7 @@ class Board:
     thresholds: list[float] = dataclasses.field(default_factory=list)
 
     def health(self, camera: str, *, state: str, **more: Any) -> None:
-        assert set(more) == {"frames_per_second", "dropped", "last_seen"}
+        assert set(more) == {"frames_per_second", "dropped", "late_seconds", "last_seen"}
         self.states.append(state)
 
     def score(self, camera: str, time: float, score: float) -> None:
@@ -62,4 +65,25 @@ class Printed:
 
     @property
     def lines(self) -> list[dict[str, Any]]:
+        settle(self.sinks)
         return [json.loads(line) for line in self._text.getvalue().splitlines()]
+
+
+class SlowFile(EventFile):
+    """A disk that takes nothing until it is told to go on."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.goes_on = threading.Event()
+        super().__init__(folder, 10_000, 2)
+
+    def write(self, line: str) -> None:
+        assert self.goes_on.wait(20)
+        super().write(line)
+
+
+def settle(sinks: Sinks) -> None:
+    """Waits until nothing waits in memory, 20 s at most."""
+    until = time.monotonic() + 20
+    while any(one.check() or any(one.waiting()) for one in sinks._backlogs.values()):
+        assert time.monotonic() < until
+        time.sleep(0.001)

@@ -41,6 +41,7 @@ def test_the_first_reading_has_everything_and_the_next_what_changed() -> None:
             "state": "live",
             "frames_per_second": 25.0,
             "dropped": 3,
+            "late_seconds": 0.0,
             "last_seen": 10.0,
         },
         {"number": 1, "points": [[10, 0.25]]},

@@ -30,6 +30,8 @@ def test_names_of_cameras(tmp_path: pathlib.Path) -> None:
         ([f"{'a' * 81}=0"], "1 to 80 visible signs"),
         (["a\x1b[2J=0"], "visible signs"),
         ([" =0"], "visible signs"),
+        (["<b>1</b>=rtsp://u:SeCrEt@h/1"], r"=rtsp://u:\*\*\*@h/1: is not an address; a name"),
+        (["<img src=x>=rtsp://u:SeCrEt@h/1"], r"u:\*\*\*@h/1: is not an address; a name"),
     ],
 )
 def test_what_is_refused(inputs: list[str], message: str) -> None:

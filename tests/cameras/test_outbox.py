@@ -10,6 +10,7 @@ from refinevad_jax.cameras.message import decode, encode
 from refinevad_jax.cameras.outbox import NAME, Outbox
 from refinevad_jax.cameras.sinks import Sinks
 from refinevad_jax.errors import UserError
+from tests.cameras.stand_ins import settle
 
 BEGUN = LiveEvent("e1", "gate", 1000.25, None, "Fighting", 0.75, b"\xff\xd8picture")
 ENDED = LiveEvent("e1", "gate", 1000.25, 1003.5, "Fighting", 0.9, b"\xff\xd8picture", "score")
@@ -40,11 +41,13 @@ def test_a_full_queue_drops_the_oldest(
     sinks = Sinks(None, None, outbox)
     for number in range(5):
         sinks.send(LiveEvent(f"e{number}", "gate", 1.0, 2.0, "", 0.5, None, "score"))
+    settle(sinks)
+    sinks.check()
     assert outbox.count("a") == 3 and outbox.num_dropped == 2
     assert outbox.oldest("a").name == "e2-end"
-    assert "the oldest messages were dropped so far: 1" in capsys.readouterr().err
+    assert "the oldest messages were dropped so far: 2" in capsys.readouterr().err
     sinks.close()
-    assert "dropped from a full queue: 2" in capsys.readouterr().err
+    assert "lost: a full queue: 2 messages\n" in capsys.readouterr().err
     outbox.close()
 
 
@@ -55,8 +58,11 @@ def test_an_event_that_a_kill_left_open_is_ended(
     sinks = Sinks(None, None, outbox)
     sinks.send(BEGUN)
     sinks.keep(BEGUN, 1002.0)
+    settle(sinks)
     again = Outbox(tmp_path, ["a"], 10)
-    assert Sinks(None, None, again).num_events == 0
+    later = Sinks(None, None, again)
+    later.close()
+    assert later.num_events == 0
     again.remove(again.oldest("a"))
     ended = decode(again.oldest("a").body)
     assert (ended.event_id, ended.end, ended.ended_by) == ("e1", 1002.0, "stop")
@@ -80,7 +86,8 @@ def test_a_damaged_queue_and_a_disk_that_fails(
     sinks = Sinks(None, None, outbox)
     sinks.send(BEGUN)
     sinks.send(ENDED)
+    settle(sinks)
     said = capsys.readouterr().err
-    assert said.count("\n") == 1 and "messages lost so far: 1; check the disk" in said
-    assert sinks.num_lost == 2 and outbox.left_open() == []  # all of a message or nothing
+    assert said.count("\n") == 1 and "missing there so far: 1 message; check the disk" in said
+    assert sinks.lost.total() == 2 and outbox.left_open() == []  # all of a message or nothing
     outbox.close()

@@ -31,7 +31,9 @@ def board() -> Board:
         board.score(HOSTILE, now - ago, 0.25)
         if ago > 200:
             board.score("gate", now - ago, 0.75)
-    board.health(HOSTILE, state="live", frames_per_second=25, dropped=3, last_seen=now)
+    board.health(
+        HOSTILE, state="live", frames_per_second=25, dropped=3, late_seconds=2.25, last_seen=now
+    )
     board.health("gate", state="lost", frames_per_second=0, dropped=0, last_seen=now - 200)
     going = LiveEvent("1", HOSTILE, now - 20, None, f"<b>{HOSTILE}</b>", 0.9, jpeg(1))
     board.event(going)
@@ -68,7 +70,7 @@ def test_the_page_shows_what_is_and_follows(
     assert text(browser, ".camera .name") == [HOSTILE, "gate", LONG]
     assert text(browser, ".camera .state") == ["event now", "lost", "connecting"]
     health = text(browser, ".camera .health")
-    assert "25.0 frames per second, 3 frames dropped" in health[0]
+    assert "25.0 frames per second, 3 frames dropped, 2.3\u00a0s behind" in health[0]
     assert health[1].startswith("no picture, last seen ") and "3\u00a0min" in health[1]
     assert health[2] == "not seen yet, none dropped"
     assert text(browser, "#counts") == ["3: 1 connecting, 1 live, 1 lost; 1 event now"]
@@ -128,6 +130,8 @@ def test_the_page_says_that_nobody_answers_and_comes_back(
         until(browser, "byId('offline').hidden && cameras.length === 1")
         assert text(browser, ".camera .name") == ["new"]
         assert text(browser, "#camera option") == ["all", "new"]
+        # What this page would ask from now on would be faults of the next one.
+        browser.run("document.hidden = true; document.dispatchEvent(new Event('visibilitychange'))")
     finally:
         again.close()
 

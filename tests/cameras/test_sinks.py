@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pathlib
+import time
 
 import pytest
 
@@ -12,6 +13,7 @@ from refinevad_jax.cameras.event import LiveEvent
 from refinevad_jax.cameras.sinks import EventFile, Sinks, SinkSettings, opened
 from refinevad_jax.detection.live_source import say
 from refinevad_jax.errors import UserError
+from tests.cameras.stand_ins import SlowFile
 
 
 def event(number: int, end: float | None = None) -> LiveEvent:
@@ -72,7 +74,7 @@ def test_a_disk_that_fails_is_said_once(
     said = capsys.readouterr().err
     assert "No space left on device" in said
     assert said.count("events.jsonl: cannot be written") == 1
-    assert "messages that were lost: 3" in said
+    assert said.endswith("\nlost: events.jsonl: 3 messages\n")
 
 
 def test_an_output_that_is_full_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,18 +82,91 @@ def test_an_output_that_is_full_ends_nothing(capsys: pytest.CaptureFixture[str])
     sinks = Sinks(lines, None, None)
     sinks.send(event(0))
     sinks.send(event(1))
-    assert sinks.num_lost == 2
-    assert capsys.readouterr().err.count("standard output: cannot be written (No space") == 1
+    sinks.row({})
+    sinks.close()
+    said = capsys.readouterr().err
+    assert said.count("standard output: cannot be written (No space") == 2
+    assert "missing there so far: 1 message; check the disk" in said
+    assert said.endswith("\nlost: standard output: 2 messages; standard output: 1 row\n")
     with contextlib.suppress(OSError):
         lines.close()
 
 
-def test_a_write_that_takes_long_is_said(
+def test_a_disk_that_takes_long_holds_nothing_up(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rows are printed meanwhile; messages come in order when it goes on, the oldest first lost."""
+    monkeypatch.setattr("refinevad_jax.cameras.backlog.MOST_MESSAGES", 3)
+    monkeypatch.setattr("refinevad_jax.cameras.sinks._SLOW_S", 0.0)
+    file, lines = SlowFile(tmp_path), io.StringIO()
+    sinks = Sinks(lines, file, None)
+    sinks.send(event(0))
+    while sinks._backlogs["the disk"].waiting() != (0, 0):
+        time.sleep(0.001)
+    for number in range(1, 6):
+        sinks.send(event(number))
+    sinks.row({"row": 1})
+    while not lines.getvalue():
+        time.sleep(0.001)
+    sinks.check()
+    sinks.check()
+    assert lines.getvalue() == '{"row": 1}\n'
+    said = capsys.readouterr().err
+    assert said.count("the disk: has taken nothing for 0 s; in memory wait 3 messages") == 1
+    assert said.count("the disk: is too slow; left out so far, the oldest first: 2 messages") == 1
+    monkeypatch.setattr("refinevad_jax.cameras.backlog.MOST_MESSAGES", 9)
+    file.goes_on.set()
+    sinks.close()
+    file.close()
+    kept = [json.loads(line)["id"] for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert kept == ["e0", "e3", "e4", "e5"]
+    assert [json.loads(line)["id"] for line in lines.getvalue().splitlines()[1:]] == kept
+    assert "lost: the disk: 2 messages\n" in capsys.readouterr().err
+
+
+def test_a_disk_that_takes_nothing_keeps_nobody_from_ending(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = SlowFile(tmp_path)
+    sinks = Sinks(None, file, None)
+    for number in range(3):
+        sinks.send(event(number))
+    sinks.close(0.0)
+    assert sinks.is_stuck and "lost: the disk: 3 messages\n" in capsys.readouterr().err
+    file.goes_on.set()
+    sinks._backlogs["the disk"]._thread.join()
+    file.close()
+
+
+def test_a_reader_that_stops_gets_the_newest_rows(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("refinevad_jax.cameras.sinks._SLOW_S", 0.0)
-    Sinks(io.StringIO(), None, None).send(event(0))
-    assert "standard output: a write took 0.0 s, and scores waited" in capsys.readouterr().err
+    """And one that ends is found."""
+    monkeypatch.setattr("refinevad_jax.cameras.backlog.MOST_ROWS", 5)
+    monkeypatch.setattr("refinevad_jax.cameras.sinks._LOOK_S", 0.01)
+    read, write = os.pipe()
+    with os.fdopen(write, "w") as lines, os.fdopen(read) as reader:
+        sinks = Sinks(lines, None, None)
+        for number in range(300):
+            sinks.row({"row": number, "filling": "x" * 2000})
+        sinks.send(event(0))
+        found = [json.loads(reader.readline())]
+        while "id" not in found[-1]:
+            found.append(json.loads(reader.readline()))
+        rows = [one["row"] for one in found[:-1]]
+        assert rows[-5:] == list(range(295, 300)) and rows == sorted(rows) and len(rows) < 100
+        assert sinks._backlogs["standard output"].num_rows_dropped == 300 - len(rows)
+        reader.close()
+        sinks.row({})
+        with pytest.raises(BrokenPipeError):
+            while True:
+                sinks.check()
+                time.sleep(0.001)
+        assert "standard output: its reader has ended" in capsys.readouterr().err
+        sinks.send(event(1))
+        sinks.close()
+        with contextlib.suppress(BrokenPipeError):
+            lines.close()
 
 
 def test_nobody_has_to_read_warnings(monkeypatch: pytest.MonkeyPatch) -> None:

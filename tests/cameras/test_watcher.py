@@ -1,5 +1,6 @@
 """Several cameras give the scores of each alone, and their troubles stay their own."""
 
+import io
 import json
 import os
 import pathlib
@@ -12,13 +13,14 @@ import pytest
 
 from refinevad_jax.cameras import camera, watcher
 from refinevad_jax.cameras.settings_file import SettingsFile
+from refinevad_jax.cameras.sinks import Sinks
 from refinevad_jax.cameras.watcher import Watcher
 from refinevad_jax.detection import stream
 from refinevad_jax.detection.detector import Detector
 from refinevad_jax.encoders.encoder import VisualEncoder
 from refinevad_jax.encoders.video_writer import write_video
 from refinevad_jax.errors import UserError
-from tests.cameras.stand_ins import Board, Printed, Source
+from tests.cameras.stand_ins import Board, Printed, SlowFile, Source
 from tests.detection.conftest import coloured
 
 WINDOW = 6
@@ -114,6 +116,7 @@ def test_a_slow_encoder_drops_the_oldest(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     play(monkeypatch, {"rtsp://a": [Source(coloured(16 * 40), "over")]})
+    monkeypatch.setattr(camera, "LATE_S", 0.0)
     printed = Printed()
     found = Watcher({"a": "rtsp://a"}, detector, encoder, printed.sinks, rows=True, **SETTINGS)
     (one,) = found.cameras
@@ -125,7 +128,34 @@ def test_a_slow_encoder_drops_the_oldest(
     found.run(lambda: found.num_segments == 4)
     rows = [line["segment"] for line in printed.lines if "segment" in line]
     assert rows == [36, 37, 38, 39]
-    assert "dropped so far, the oldest first: a 576; encoding is slower" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "dropped so far, the oldest first: a 576; encoding is slower" in said
+    assert said.count("a: its pictures come 0.0 s later than its time stamps say") == 1
+
+
+def test_a_disk_that_takes_nothing_holds_up_no_score(
+    detector: Detector,
+    encoder: VisualEncoder,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Rows come meanwhile; the messages come when it takes them again."""
+    sources = {f"rtsp://{name}": [Source(coloured(16 * 3), recording=True)] for name in "ab"}
+    play(monkeypatch, sources)
+    lines, file = io.StringIO(), SlowFile(tmp_path)
+    sinks = Sinks(lines, file, None)
+    options = SETTINGS | {"threshold": 0.0}
+    found = Watcher(
+        {name[-1]: name for name in sources}, detector, encoder, sinks, rows=True, **options
+    )
+    found.run(lambda: False)
+    while lines.getvalue().count("\n") < 6:
+        time.sleep(0.01)
+    assert found.num_segments == 6 and "message" not in lines.getvalue()
+    file.goes_on.set()
+    sinks.close()
+    file.close()
+    assert lines.getvalue().count('"message": "end"') == 2
 
 
 def test_a_file_that_cannot_be_read_ends_in_an_error(

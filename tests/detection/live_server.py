@@ -1,5 +1,6 @@
 """A source on the network for tests: plain HTTP, which breaks off as it is asked to."""
 
+import contextlib
 import http.server
 import pathlib
 import socket
@@ -38,8 +39,10 @@ class LiveServer:
                 share = len(content) if way in ("whole", "open") else len(content) // 2
                 self.wfile.write(content[:share])
                 self.wfile.flush()
-                if way == "stall":
-                    time.sleep(1.5)
+                if way == "stall":  # until the client has had enough
+                    self.connection.settimeout(20)
+                    with contextlib.suppress(OSError):
+                        self.connection.recv(1)
                 if way == "reset":
                     time.sleep(0.2)
                     option = struct.pack("ii", 1, 0)

@@ -64,7 +64,7 @@ def test_what_ends(stream: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> 
     [
         ("open", "Input/output error", "let --reconnect=SECONDS wait until it comes back"),
         ("half", "Input/output error", "let --reconnect=SECONDS wait until it comes back"),
-        ("stall", "nothing came for 1 s", "check the source and the network"),
+        ("stall", "nothing came for 2 s", "check the source and the network"),
         (
             "reset",
             "Connection reset by peer|Input/output error",
@@ -73,8 +73,11 @@ def test_what_ends(stream: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> 
         ("cut", "Input/output error", "it is a recording: fetch it whole, and give the file"),
     ],
 )
-@pytest.mark.usefixtures("impatient")
-def test_what_breaks_off(stream: pathlib.Path, way: str, reason: str, cure: str) -> None:
+def test_what_breaks_off(
+    stream: pathlib.Path, way: str, reason: str, cure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if way == "stall":  # all others end long before the time is up, however busy the machine
+        monkeypatch.setattr(video, "LIVE_TIMEOUT_S", 2.0)
     with LiveServer(stream, way) as server, pytest.raises(SourceLostError) as caught:
         segments(server.address)
     text = str(caught.value)
@@ -176,10 +179,12 @@ def test_a_camera_without_time_stamps_has_those_of_arrival(
                 time.sleep(0.01)
 
     writer = threading.Thread(target=write)
+    began = time.monotonic()
     writer.start()
     found: list[LiveSegment] = []
     with LiveSource(str(pipe)) as live, pytest.raises(SourceLostError):
         found.extend(live.segments(1))
     writer.join()
-    assert found[-1].segment.seconds[-1] < 0.9 * 79 / 25
+    took = time.monotonic() - began  # longer than 25 per second take if the machine is busy
+    assert found[-1].segment.seconds[-1] < max(0.9 * 79 / 25, took)
     assert "no time stamps: seconds are those of arrival" in capsys.readouterr().err

@@ -90,10 +90,15 @@ def commands(path: pathlib.Path) -> Iterator[tuple[str, list[str]]]:
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_commands_have_the_flags_that_pages_show(path: pathlib.Path) -> None:
     keys = {f"config.{key}" for key in config.flat(config.default())}
-    shared = (ROOT / "refinevad_jax/runtime/command_line.py").read_text(encoding="utf-8")
+    shared = {
+        name: set(FLAG.findall((ROOT / f"refinevad_jax/runtime/{name}.py").read_text("utf-8")))
+        for name in ("command_line", "detector_flags")
+    }
     for module, flags in commands(path):
         source = (ROOT / (module.replace(".", "/") + ".py")).read_text(encoding="utf-8")
-        known = {*FLAG.findall(source), *FLAG.findall(shared), "help"}
+        known = {*FLAG.findall(source), *shared["command_line"], "help"}
+        if "detector_flags(" in source:
+            known |= shared["detector_flags"]
         known |= {"no" + flag for flag in known}
         for flag in flags:
             assert flag in known or flag in keys, f"{path.name}: {module} --{flag}"

@@ -8,7 +8,7 @@ import random
 import signal
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ from tests.faults.watch_process import WatchProcess
 SECONDS = float(os.environ.get("REFINEVAD_SOAK_SECONDS", 3600 if LONG else 8))
 NUM_CAMERAS = 8 if LONG else 3
 KILLS = 5 if LONG else 1
-OF_WATCHER = ("slow encoder", "clock of the computer")
+OF_WATCHER = ("slow encoder", "slow disk", "clock of the computer")
 PATIENCE = 120.0
 THRESHOLD = 0.5
 
@@ -43,7 +43,7 @@ class Soak:
     ) -> None:
         self.folder, self.cameras = folder, cameras
         self.random = random.Random(seed)
-        self.faults = {"slow": 0.0, "clock": 0.0}
+        self.faults = {"slow": 0.0, "disk": 0.0, "clock": 0.0}
         self.file = folder / "faults.json"
         self.injected = dict.fromkeys((*FAULTS, *OF_WATCHER), 0)
         self.write()
@@ -76,11 +76,12 @@ class Soak:
         self.injected[fault] += 1
         if fault in FAULTS:
             self.random.choice(self.cameras).inject(fault)
-        elif fault == "slow encoder":
-            self.faults["slow"] = 0.5
+        elif fault in ("slow encoder", "slow disk"):
+            key, seconds = ("slow", 0.5) if fault == "slow encoder" else ("disk", 2.0)
+            self.faults[key] = seconds
             self.write()
             time.sleep(3)
-            self.faults["slow"] = 0.0
+            self.faults[key] = 0.0
             self.write()
         else:
             self.faults["clock"] = self.random.choice([-7200.0, 0.0, 600.0])
@@ -94,13 +95,14 @@ class Soak:
     def run(self, process: WatchProcess, seconds: float) -> None:
         """Faults for so long; after each few, every camera has to be seen again."""
         until = time.monotonic() + seconds
+        process.observe()
         while time.monotonic() < until:
             for _ in range(self.random.randint(1, 3)):
                 self.strike()
             time.sleep(self.random.uniform(0.2, 2.0))
             played = time.monotonic() + 0.5
             wait_for(lambda since=played: self.all_seen(process, since), process)
-            process.look()
+            process.require_alive()
 
 
 @pytest.fixture
@@ -144,7 +146,9 @@ def test_cameras_are_watched_through_faults(
     begun = {name.removesuffix("-start") for name in receiver.taken if name.endswith("-start")}
     assert begun == set(receiver.ends)  # every event has come to its end
     assert waiting(tmp_path) == 0
-    flat(process.memory, process.threads)
+    grown_mb = flat(process.memory, 40)
+    flat(process.threads, 2)
+    flat(process.files, NUM_CAMERAS)
     ways = list(receiver.ends.values())
     record.add(
         "Cameras",
@@ -157,7 +161,9 @@ def test_cameras_are_watched_through_faults(
         failed_calls=receiver.failed,
         undelivered=0,
         delivered_twice=sum(number > 1 for number in receiver.taken.values()),
-        memory_grown_mb=round(process.memory[-1] - process.memory[len(process.memory) // 3]),
+        memory_grown_mb=round(grown_mb),
+        most_threads=max(process.threads),
+        most_open_files=max(process.files),
     )
 
 
@@ -167,10 +173,10 @@ def waiting(folder: pathlib.Path) -> int:
         return int(base.execute("SELECT COUNT(*) FROM messages").fetchone()[0])
 
 
-def flat(memory: list[float], threads: list[int]) -> None:
-    """Neither has grown from the first third to the last."""
-    third = len(memory) // 3
-    if not third:
-        return
-    assert max(memory[-third:]) < max(memory[:third]) + 40, memory
-    assert max(threads[-third:]) <= max(threads[:third]) + 2, threads
+def flat(looks: Sequence[float], most: float) -> float:
+    """By how much the most of the last third is above that of the first; fails above `most`."""
+    third = len(looks) // 3
+    assert third, "looked at fewer than three times"
+    grown = max(looks[-third:]) - max(looks[:third])
+    assert grown <= most, looks
+    return grown

@@ -1,5 +1,6 @@
 """`refinevad watch` as a process under observation: what it prints, its memory and threads."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -14,8 +15,8 @@ from tests.conftest import ROOT
 
 class WatchProcess:
     """Attributes: rows, the last time a row of each camera came (time.monotonic()); messages, names
-    of all messages printed; said, lines on stderr; memory, MB, and threads, looked at again and
-    again."""
+    of all messages printed; said, lines on stderr; memory, MB, threads and open files, looked at
+    every half second from `observe` on."""
 
     def __init__(self, faults: pathlib.Path, words: list[str]) -> None:
         self.rows: dict[str, float] = {}
@@ -23,6 +24,7 @@ class WatchProcess:
         self.said: list[str] = []
         self.memory: list[float] = []
         self.threads: list[int] = []
+        self.files: list[int] = []
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.quick_watch", *words],
             cwd=ROOT,
@@ -52,13 +54,26 @@ class WatchProcess:
         assert self._process.stderr
         self.said.extend(line.rstrip("\n") for line in self._process.stderr)
 
-    def look(self) -> None:
-        """Notes memory and threads. Fails if the process has ended by itself."""
+    def observe(self) -> None:
+        """Looks at the process from now on."""
+        self._threads.append(threading.Thread(target=self._observe, daemon=True))
+        self._threads[-1].start()
+
+    def _observe(self) -> None:
+        folder = pathlib.Path(f"/proc/{self._process.pid}")
+        while self._process.poll() is None:
+            with contextlib.suppress(OSError, KeyError):  # it has just ended
+                status = (folder / "status").read_text()
+                found = dict(line.split(":", 1) for line in status.splitlines())
+                looked = int(found["VmRSS"].split()[0]) / 1e3, int(found["Threads"])
+                self.files.append(len(list((folder / "fd").iterdir())))
+                self.memory.append(looked[0])
+                self.threads.append(looked[1])
+            time.sleep(0.5)
+
+    def require_alive(self) -> None:
+        """Fails if the process has ended by itself."""
         assert self._process.poll() is None, self.said[-20:]
-        status = pathlib.Path(f"/proc/{self._process.pid}/status").read_text()
-        found = dict(line.split(":", 1) for line in status.splitlines())
-        self.memory.append(int(found["VmRSS"].split()[0]) / 1e3)
-        self.threads.append(int(found["Threads"]))
 
     def where(self) -> str:
         """What it has said last, and where its threads are."""

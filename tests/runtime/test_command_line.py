@@ -38,6 +38,20 @@ ENTRY_POINTS = [
 ]
 
 
+DETECTOR_FLAGS = (
+    "workdir",
+    "threshold",
+    "false_alarm_rate",
+    "window",
+    "step",
+    "encoder",
+    "weights",
+    "num_crops",
+    "batch_size",
+    "allow_mismatch",
+)
+
+
 def defined_flags(source: str) -> dict[str, bool]:
     """Flags in the order in which a command defines them, and whether each is required."""
     nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
@@ -51,6 +65,8 @@ def defined_flags(source: str) -> dict[str, bool]:
             found[ast.literal_eval(node.args[0])] = True
         elif name == "config_flag":
             found["config"] = True
+        elif name == "detector_flags":
+            found |= dict.fromkeys(DETECTOR_FLAGS, False)
         elif name == "cache_flag":
             found["compilation_cache"] = False
         elif ast.unparse(node.func) == "records.finish":

@@ -4,6 +4,7 @@
 const SILENT_MS = 15000;  // the server says something every 5 s
 const RETRY_MS = 4000;
 const LATE_S = 30;  // a live camera without a score for so long is worth a word
+const BEHIND_S = 2;  // pictures that come so much later than their time stamps are worth a word
 const MOST_SHOWN = 60, LATEST = 3;  // events in the list, and on a card
 const STATES = { connecting: "connecting", live: "live", lost: "lost", ended: "ended" };
 const ENDED_BY = { lost: "ended because the camera was lost", stop: "ended because watching stopped" };
@@ -171,7 +172,7 @@ function drawCurve(camera) {
 }
 
 function drawHealth(camera) {
-  const { state, frames_per_second: rate, dropped, last_seen: last } = camera.health;
+  const { state, frames_per_second: rate, dropped, late_seconds: late, last_seen: last } = camera.health;
   const going = [...events.values()].some((event) => event.camera === camera.number && event.end === null);
   camera.card.dataset.state = state;
   camera.card.classList.toggle("event-now", going && state !== "lost");
@@ -182,6 +183,7 @@ function drawHealth(camera) {
     : state === "live" && now() - last < 5 ? `seen ${timeText(last)}` : `last seen ${timeText(last)}, ${lasting(now() - last)} ago`);
   if (state === "live" && rate !== null && rate !== undefined) words.push(`, ${rate.toFixed(1)} frames per second`);
   words.push(", ", dropped ? make("b", { textContent: `${counted(dropped, "frame")} dropped` }) : "none dropped");
+  if (late >= BEHIND_S) words.push(", ", make("b", { textContent: `${late.toFixed(1)}\u00a0s behind` }));
   const newest = camera.points.length ? camera.points[camera.points.length - 1][0] : null;
   if (state === "live" && (newest === null || now() - newest > LATE_S)) {
     words.push(", ", make("b", { textContent: newest === null ? "no score yet" : `no score for ${lasting(now() - newest)}` }));
