@@ -44,10 +44,8 @@ def percent(value: float, digits: int = 0) -> str:
 
 def load(result: dict[str, Any]) -> str:
     """Where a result comes from and how busy the machine was."""
-    return (
-        f"{result['cores']} cores, {result['device']}, load average {result['load_average']} "
-        f"at the end (2.0 is this benchmark alone), jax {result['jax']}"
-    )
+    device, average = result["device"], result["load_average"]
+    return f"{result['cores']} cores, {device}, load average {average}, jax {result['jax']}"
 
 
 # What the numbers of benchmarks.device are called in its table, which leaves others out.
