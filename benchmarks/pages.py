@@ -23,8 +23,6 @@ del flags.FLAGS.save  # of the benchmarks; this command measures nothing
 H100_TFLOPS = dict(zip(("tf32", "bfloat16"), DATA_SHEETS["NVIDIA H100 80GB HBM3"], strict=True))
 # A plain guess for a GPU; what a step reaches of the limit on this machine is not used for it.
 GPU_SHARE = 0.3
-# UCF-Crime: 800 normal and 810 anomalous training videos, a tenth held out, batch 64, 30 epochs.
-UCF_STEPS = 30 * (720 // 32)
 # A million hours at 30 frames per second, 16 frames per segment.
 MILLION_HOURS_SEGMENTS = 1e6 * 3600 * 30 / 16
 
@@ -44,10 +42,8 @@ def percent(value: float, digits: int = 0) -> str:
 
 def load(result: dict[str, Any]) -> str:
     """Where a result comes from and how busy the machine was."""
-    return (
-        f"{result['cores']} cores, {result['device']}, load average {result['load_average']} "
-        f"at the end (2.0 is this benchmark alone), jax {result['jax']}"
-    )
+    device, average = result["device"], result["load_average"]
+    return f"{result['cores']} cores, {device}, load average {average}, jax {result['jax']}"
 
 
 # What the numbers of benchmarks.device are called in its table, which leaves others out.
@@ -114,7 +110,6 @@ def main() -> None:
         "results": results(),
         "h100": H100_TFLOPS,
         "gpu_share": GPU_SHARE,
-        "ucf_steps": UCF_STEPS,
         "million_hours_segments": MILLION_HOURS_SEGMENTS,
     }
     for name in ("performance.md", "scaling.md"):

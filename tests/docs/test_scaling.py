@@ -16,7 +16,7 @@ def block(language: str) -> str:
 
 
 def flags_of(text: str) -> set[str]:
-    return set(re.findall(r"--(\w+)=", text.split("refinevad_jax.main")[1]))
+    return set(re.findall(r"--(\w+)=", text.split("refinevad train")[1]))
 
 
 def test_the_batch_script_of_slurm() -> None:

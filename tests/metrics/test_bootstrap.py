@@ -189,7 +189,7 @@ def by_drawing_seeds(rng, one, other):
 @pytest.mark.parametrize("num_seeds", [(2, 2), (3, 3), (5, 5), (1, 5)])
 @pytest.mark.parametrize("main", [0.1, 0.5])
 def test_without_a_difference_the_interval_covers_0_in_95_of_100(num_seeds, main):
-    """The shares that docs/metrics.md quotes."""
+    """The shares of which docs/metrics.md quotes those of three seeds."""
     rng = np.random.default_rng(0)
     covered = []
     for _ in range(200):
