@@ -24,7 +24,7 @@ from flax import nnx
 from jax import export as jax_export
 
 from refinevad_jax.errors import UserError
-from refinevad_jax.files.staged import write_bytes, write_json
+from refinevad_jax.files.staged import write_described
 from refinevad_jax.model.temporal_encoder import LONGEST_WHOLE
 from refinevad_jax.runs import onnx_graph
 from refinevad_jax.runs.checkpoints import restore
@@ -81,21 +81,16 @@ def export(
     if form == "onnx":
         content, facts = _onnx(scores, arguments, channels)
     else:
-        with _without_source_paths():
+        with without_source_paths():
             exported = jax_export.export(jax.jit(scores), platforms=PLATFORMS)(*arguments)
         content, facts = bytes(exported.serialize()), {"platforms": list(PLATFORMS)}
     description = describe(run, number, channels) | {"format": form} | facts
     description |= {"scoring": scoring(run, workdir, number)}
-    try:
-        write_bytes(output, content)
-        write_json(output.with_name(output.name + ".json"), description)
-    except OSError as error:
-        raise UserError(f"--output={output}: cannot be written ({error.strerror})") from error
-    return description
+    return write_described(output, content, description)
 
 
 @contextlib.contextmanager
-def _without_source_paths() -> Iterator[None]:
+def without_source_paths() -> Iterator[None]:
     """Otherwise JAX writes, for debugging, where each file of the code is on this machine."""
     key = "jax_traceback_in_locations_limit"
     before = getattr(jax.config, key)
@@ -238,11 +233,11 @@ def channel_runs(run: Run) -> list[dict[str, Any]]:
 
 
 def load(path: pathlib.Path) -> Any:
-    """The function of a file: (features, valid) -> dict. Raises UserError for another file."""
+    """The function of a StableHLO file: arrays in, a dict out. Raises UserError for another file."""
     try:
         exported = jax_export.deserialize(bytearray(path.read_bytes()))
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
     except Exception as error:  # the reader of the format raises many kinds
         raise UserError(f"{path}: not an exported model ({type(error).__name__})") from error
-    return lambda features, valid: exported.call(jnp.asarray(features), jnp.asarray(valid))
+    return lambda *arrays: exported.call(*map(jnp.asarray, arrays))
