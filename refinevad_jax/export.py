@@ -8,9 +8,11 @@
 stablehlo and onnx write one file, weights included, for any batch size and 2 to 2048 segments.
 FILE.json beside it says what goes in, what comes out, and how scores and thresholds are made of it.
 StableHLO runs with jax alone, on CPU, GPU and TPU. An ONNX file is compared with the network before
-it is written, and the largest difference is in FILE.json. With --from_frames the file also has the
-encoder and takes frames in place of features; it is compared with detection. hub writes a folder with the weights, the
+it is written, and the largest difference is in FILE.json. hub writes a folder with the weights, the
 configuration and a model card, which evaluate, detect and analysis.load_model take as a workdir.
+
+With --from_frames the StableHLO file has the encoder too: frames of one video in, scores out. It is
+compared with detection before it is written, which takes minutes.
 """
 
 import pathlib

@@ -67,9 +67,10 @@ def export(workdir: pathlib.Path, output: pathlib.Path, *, step: str) -> dict[st
         graph = jax_export.export(
             jax.jit(scores_of_frames(detector, encode)), platforms=exported.PLATFORMS
         )(frames)
-    check = _check(detector, encoder, graph.call)
+    content = graph.serialize()
+    check = _check(detector, encoder, jax_export.deserialize(content).call)
     description = _describe(detector, frames.shape) | {"check": check}
-    return write_described(output, bytes(graph.serialize()), description)
+    return write_described(output, bytes(content), description)
 
 
 def load_i3d() -> tuple[VisualEncoder, Graph]:

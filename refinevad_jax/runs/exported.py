@@ -233,7 +233,7 @@ def channel_runs(run: Run) -> list[dict[str, Any]]:
 
 
 def load(path: pathlib.Path) -> Any:
-    """The function of a StableHLO file: arrays in, a dict out. Raises UserError for another file."""
+    """The function of a StableHLO file, arrays to a dict. Raises UserError for another file."""
     try:
         exported = jax_export.deserialize(bytearray(path.read_bytes()))
     except OSError as error:
