@@ -137,13 +137,7 @@ def scores_of_frames(detector: Detector, encode: Graph) -> Graph:
 def _check(detector: Detector, encoder: VisualEncoder, graph: Graph) -> dict[str, Any]:
     """How far the graph is from detection. Raises UserError if that is too far."""
     differences = disagreement(detector, encoder, graph)
-    worst = max(differences, key=lambda name: differences[name])
-    if not differences[worst] <= TOLERANCE:
-        raise UserError(
-            f"the graph does not agree with detection: {worst} differs by "
-            f"{differences[worst]:.2g}, more than {TOLERANCE:g}; nothing was written, leave "
-            "--from_frames out"
-        )
+    exported.require_agreement(differences, TOLERANCE, "the graph does not agree with detection")
     return {
         "largest_difference": differences,
         "tolerance": TOLERANCE,
@@ -157,7 +151,7 @@ def disagreement(detector: Detector, encoder: VisualEncoder, graph: Graph) -> di
     """The largest difference of each output over TRIED; of logits, as a share where they exceed 1.
 
     "calibrated" is what detection shows: the score that follows from the logits by the JSON's
-    calibration. inf if one of the two is not finite.
+    calibration. inf if a value is not finite.
     """
     run = jax.jit(graph, compiler_options=compiler_options())
     found: dict[str, float] = {}
@@ -180,11 +174,8 @@ def disagreement(detector: Detector, encoder: VisualEncoder, graph: Graph) -> di
             "category_weights": scores.category_weights,
         }
         for name, two in given.items():
-            one = np.asarray(expected[name])
-            difference = np.abs(one - two) / np.maximum(1.0, np.abs(one))
-            worst = float(np.max(difference, initial=0.0))
-            finite = bool(np.isfinite(one).all() and np.isfinite(two).all())
-            found[name] = max(found.get(name, 0.0), worst if finite else float("inf"))
+            apart = exported.difference(np.asarray(expected[name]), two)
+            found[name] = max(found.get(name, 0.0), apart)
     return found
 
 

@@ -14,7 +14,7 @@ import contextlib
 import dataclasses
 import itertools
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -113,13 +113,7 @@ def _onnx(
         lambda *arrays: [scores(*arrays)[name] for name in names], arguments, inputs, names
     )
     differences = disagreement(jax.jit(scores), onnx_graph.runner(content), channels)
-    worst = max(differences, key=lambda name: differences[name])
-    if not differences[worst] <= TOLERANCE:
-        raise UserError(
-            f"the ONNX file does not agree with the model: {worst} differs by "
-            f"{differences[worst]:.2g}, more than {TOLERANCE:g}; nothing was written, "
-            "--format=stablehlo exports it"
-        )
+    require_agreement(differences, TOLERANCE, "the ONNX file does not agree with the model")
     check = {
         "largest_difference": differences,
         "tolerance": TOLERANCE,
@@ -150,11 +144,25 @@ def disagreement(
             one, two = np.asarray(expected[name]), np.asarray(given)
             if name in ("logits", "shift_ratio"):
                 one, two = one[valid], two[valid]
-            difference = np.abs(one - two) / np.maximum(1.0, np.abs(one))
-            worst = float(np.max(difference, initial=0.0))
-            finite = bool(np.isfinite(one).all() and np.isfinite(two).all())
-            found[name] = max(found.get(name, 0.0), worst if finite else float("inf"))
+            found[name] = max(found.get(name, 0.0), difference(one, two))
     return found
+
+
+def difference(one: np.ndarray, two: np.ndarray) -> float:
+    """The largest |one - two|, as a share where |one| exceeds 1; inf if a value is not finite."""
+    if not (np.isfinite(one).all() and np.isfinite(two).all()):
+        return float("inf")
+    return float(np.max(np.abs(one - two) / np.maximum(1.0, np.abs(one)), initial=0.0))
+
+
+def require_agreement(differences: Mapping[str, float], tolerance: float, what: str) -> None:
+    """Raises UserError, which begins with `what`, if an output differs by more than tolerance."""
+    worst = max(differences, key=lambda name: differences[name])
+    if not differences[worst] <= tolerance:
+        raise UserError(
+            f"{what}: {worst} differs by {differences[worst]:.2g}, more than {tolerance:g}; "
+            "nothing was written, --format=stablehlo without further flags exports the network"
+        )
 
 
 def describe(run: Run, step: int, channels: int) -> dict[str, Any]:
