@@ -24,7 +24,7 @@ from refinevad_jax.encoders.crops import CROP_SIZE, NUM_CROPS, PLACES, SHORT_SID
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, NAMES, VisualEncoder
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation.scoring import calibrated
-from refinevad_jax.files.staged import write_described
+from refinevad_jax.files.staged import require_writable, write_described
 from refinevad_jax.model.temporal_encoder import LONGEST_WHOLE
 from refinevad_jax.runs import exported
 from refinevad_jax.runtime.compiler import compiler_options
@@ -53,6 +53,7 @@ def export(workdir: pathlib.Path, output: pathlib.Path, *, step: str) -> dict[st
     on made-up videos. Raises UserError for a run that cannot be exported so, if the graph does not
     agree, or if the file cannot be written.
     """
+    require_writable("output", output.parent)
     detector = Detector(workdir, step)
     _require_supported(detector)
     encoder, encode = load_i3d()
@@ -68,6 +69,7 @@ def export(workdir: pathlib.Path, output: pathlib.Path, *, step: str) -> dict[st
             jax.jit(scores_of_frames(detector, encode)), platforms=exported.PLATFORMS
         )(frames)
     content = graph.serialize()
+    print("compiling the graph and comparing it with detection: a minute or more", flush=True)
     check = _check(detector, encoder, jax_export.deserialize(content).call)
     description = _describe(detector, frames.shape) | {"check": check}
     return write_described(output, bytes(content), description)
