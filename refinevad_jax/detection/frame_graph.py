@@ -25,14 +25,14 @@ from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, NAMES, VisualEnco
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation.scoring import calibrated
 from refinevad_jax.files.staged import require_writable, write_described
-from refinevad_jax.model.temporal_encoder import LONGEST_WHOLE
 from refinevad_jax.runs import exported
 from refinevad_jax.runtime.compiler import compiler_options
 
+Encode = Callable[[jax.Array], jax.Array]
 Graph = Callable[[jax.Array], dict[str, jax.Array]]
 
 SEGMENT = (FRAMES_PER_SEGMENT, CROP_SIZE, CROP_SIZE, 3)
-LONGEST = LONGEST_WHOLE - 1  # one more is padding, because the network needs two
+LONGEST = exported.LONGEST - 1  # one more is padding, because the network needs two
 # Segments of a video, and how many of them detection encodes at a time.
 TRIED = ((1, 1), (2, 4), (9, 4))
 # How far an output may be from detection's. It is more than for a graph of the network alone: the
@@ -75,7 +75,7 @@ def export(workdir: pathlib.Path, output: pathlib.Path, *, step: str) -> dict[st
     return write_described(output, bytes(content), description)
 
 
-def load_i3d() -> tuple[VisualEncoder, Graph]:
+def load_i3d() -> tuple[VisualEncoder, Encode]:
     """I3D as detection calls it, and its direct form to be traced: [B, 16, 224, 224, 3] to [B, D].
 
     Raises UserError if its weights are missing.
@@ -106,19 +106,20 @@ def _require_supported(detector: Detector) -> None:
         )
 
 
-def scores_of_frames(detector: Detector, encode: Graph) -> Graph:
+def scores_of_frames(detector: Detector, encode: Encode) -> Graph:
     """The function of frames [T, 16, Y, X, 3], or [T, N, 16, Y, X, 3], that is exported.
 
     encode: [N, 16, Y, X, 3] uint8 to [N, D]. Segments are encoded one after the other, so that
     memory does not grow with the video but for its frames.
     """
     graphdef, params = detector.network
-    columns = detector.run.columns()
+    channels = [slice(one["start"], one["end"]) for one in exported.channel_runs(detector.run)]
 
     def scores(frames: jax.Array) -> dict[str, jax.Array]:
         rows = jax.lax.map(lambda one: encode(one.reshape(-1, *one.shape[-4:])), frames)
         # Data sets and detection keep features in float16.
-        features = rows.swapaxes(0, 1).astype(jnp.float16).astype(jnp.float32)[..., columns]
+        rows = rows.swapaxes(0, 1).astype(jnp.float16).astype(jnp.float32)
+        features = jnp.concatenate([rows[..., some] for some in channels], axis=-1)
         features = jnp.pad(features, ((0, 0), (0, 1), (0, 0)))
         valid = jnp.arange(features.shape[1]) < frames.shape[0]
         valid = jnp.broadcast_to(valid, features.shape[:2])

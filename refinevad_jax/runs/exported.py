@@ -32,6 +32,7 @@ from refinevad_jax.runs.run import Run, read_run
 from refinevad_jax.runs.scoring_rule import FALSE_ALARM_RATES, scoring_rule, stored_threshold
 
 PLATFORMS = ("cpu", "cuda", "tpu")
+LONGEST = LONGEST_WHOLE  # T
 OUTPUTS = {
     "logits": "[batch, time], without meaning on padding; see scoring",
     "scores": "[batch, time] sigmoid(logits), not calibrated, 0 on padding",
@@ -70,7 +71,7 @@ def export(
         return nnx.merge(graphdef, params)(features, valid).readout()
 
     batch, time = jax_export.symbolic_shape(
-        "batch, time", constraints=["time >= 2", f"time <= {LONGEST_WHOLE}"]
+        "batch, time", constraints=["time >= 2", f"time <= {LONGEST}"]
     )
     channels = run.model_config.num_channels
     arguments = (
@@ -170,7 +171,7 @@ def describe(run: Run, step: int, channels: int) -> dict[str, Any]:
     info = run.info
     return {
         "inputs": {
-            "features": f"float32 [batch, time, {channels}], time from 2 to {LONGEST_WHOLE}",
+            "features": f"float32 [batch, time, {channels}], time from 2 to {LONGEST}",
             "valid": "bool [batch, time], True on a run from the first segment on",
         },
         "outputs": OUTPUTS | (OUTPUTS_OF_CORE if run.model_config.has_core else {}),
