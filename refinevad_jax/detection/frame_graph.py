@@ -124,14 +124,17 @@ def scores_of_frames(detector: Detector, encode: Encode) -> Graph:
         valid = jnp.arange(features.shape[1]) < frames.shape[0]
         valid = jnp.broadcast_to(valid, features.shape[:2])
         found = nnx.merge(graphdef, params)(features, valid).readout()
-        logits = found["logits"][:, :-1]
+        logits, ratio = (
+            jax.lax.slice_in_dim(found[name], 0, frames.shape[0], axis=1)
+            for name in ("logits", "shift_ratio")
+        )
         above = jax.nn.logsumexp(jax.nn.log_sigmoid(logits), axis=0)
         logits = above - jax.nn.logsumexp(jax.nn.log_sigmoid(-logits), axis=0)
         mean = {name: found[name].mean(axis=0) for name in OUTPUTS_OF_CORE if name in found}
         return {
             "logits": logits,
             "scores": jax.nn.sigmoid(logits),
-            "shift_ratio": found["shift_ratio"][:, :-1].mean(axis=0),
+            "shift_ratio": ratio.mean(axis=0),
         } | mean
 
     return scores
