@@ -51,6 +51,8 @@ def main() -> None:
         raise UserError("--about has no effect without --format=hub; leave it out")
     if FROM_FRAMES.value and FORMAT.value != "stablehlo":
         raise UserError(f"--from_frames: not with --format={FORMAT.value}; leave one of them out")
+    if FORMAT.value != "hub" and output.is_dir():
+        raise UserError(f"--output={output}: is a folder; name a file in it")
     if FORMAT.value == "hub":
         from refinevad_jax.evaluation import model_card
 
