@@ -208,7 +208,7 @@ def _describe(detector: Detector, shape: tuple[Any, ...]) -> dict[str, Any]:
     """What a user of the file must know; shape: of its input."""
     run, step = detector.run, detector.step
     description = exported.describe(run, step, run.model_config.num_channels)
-    del description["channels"], description["trained_in_segments"]
+    del description["channels"]
     places = "the centre" if run.num_crops == 1 else f"{', '.join(PLACES)}, then these mirrored"
     scoring = exported.scoring(run, detector.workdir, step)
     return description | {
