@@ -119,59 +119,9 @@ def sizes() -> Sizes:
     return Sizes(small_config(), 64, 2, 1, (2,), 4, (1, 2), 32, 16, 64)
 
 
-class Compiling:
-    """Adds up what XLA takes to compile while it is open, in `seconds`; tracing does not count."""
-
-    def __enter__(self) -> "Compiling":
-        self.seconds = 0.0
-        jax.monitoring.register_event_duration_secs_listener(self._listen)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        jax.monitoring.unregister_event_duration_listener(self._listen)
-
-    def _listen(self, event: str, seconds: float, **_: Any) -> None:
-        if event == "/jax/core/compile/backend_compile_duration":
-            self.seconds += seconds
-
-
 def clocked(run: Callable[[], Any]) -> float:
     """Seconds of a call that waits for the device."""
     return records.timed(run)[0]
-
-
-def peak_gb() -> float | None:
-    """The most memory of the GPU that arrays of this process have taken; None without one."""
-    stats = jax.local_devices()[0].memory_stats() or {}
-    return round(stats["peak_bytes_in_use"] / 1e9, 2) if "peak_bytes_in_use" in stats else None
-
-
-def busy_seconds(planes: Any) -> tuple[float, dict[str, float]]:
-    """How long a GPU computed, by the streams of a profile, and the seconds of its largest kernels.
-
-    0 if the profile has no GPU. Kernels of several streams at one time count once in the sum.
-    """
-    spans, kernels = [], dict[str, float]()
-    for plane in planes:
-        for line in plane.lines if plane.name.startswith("/device:GPU") else ():
-            for event in line.events if line.name.startswith("Stream") else ():
-                spans.append((event.start_ns, event.start_ns + event.duration_ns))
-                kernels[event.name] = kernels.get(event.name, 0.0) + event.duration_ns / 1e9
-    busy = end = 0.0
-    for start, stop in sorted(spans):
-        busy += max(0.0, stop - max(start, end))
-        end = max(end, stop)
-    largest = sorted(kernels.items(), key=lambda item: -item[1])[:12]
-    return busy / 1e9, {name[:80]: round(value, 5) for name, value in largest}
-
-
-def profiled(run: Callable[[], Any]) -> tuple[float, dict[str, float]]:
-    """`busy_seconds` of a call."""
-    with tempfile.TemporaryDirectory() as folder:
-        with jax.profiler.trace(folder):
-            run()
-        (path,) = pathlib.Path(folder).rglob("*.xplane.pb")
-        return busy_seconds(jax.profiler.ProfileData.from_file(str(path)).planes)
 
 
 def train(size: Sizes, channels: int, precision: str) -> Numbers:
@@ -188,7 +138,7 @@ def train(size: Sizes, channels: int, precision: str) -> Numbers:
             # It compiles while this process does; on a processor that takes minutes.
             modes = MODES if on_gpu() else ("eager",)
             begun = {mode: theirs.begin(size.steps, files=False, mode=mode) for mode in modes}
-        with Compiling() as compiling:
+        with records.Compiling() as compiling:
             ours = Program(config, bags)
             first = clocked(lambda: ours.run(size.steps))
         # As benchmarks.train_step counted them on a processor; the client of a GPU does not count.
@@ -214,7 +164,7 @@ def train(size: Sizes, channels: int, precision: str) -> Numbers:
             return found | _host_gap(lambda: ours.run(size.steps), seconds * size.steps)
 
         yield numbers([clocked(lambda: ours.run(size.steps)) for _ in range(size.turns)])
-        yield {"peak_gb": peak_gb()}
+        yield {"peak_gb": records.peak_gb()}
         if not TORCH:
             yield {"torch": NO_TORCH}
             return
@@ -249,7 +199,7 @@ def _host_gap(run: Callable[[], Any], seconds: float) -> dict[str, Any]:
     seconds: without the profiler, which lengthens a call. Empty without a GPU.
     """
     try:
-        busy, kernels = profiled(run)
+        busy, kernels = records.profiled(run)
     except Exception as error:  # a driver may not let programs profile
         return {"host_gap_share": f"not measured, because {_in_words(error)}"}
     if not busy:
@@ -265,7 +215,7 @@ def epochs(size: Sizes) -> Numbers:
     """A whole run from the bags in memory to its last checkpoint, the cache empty, then full."""
     bags = made_up_videos([size.config.data.num_segments] * size.videos, size.channels())
     for cache in ("empty", "filled"):
-        with tempfile.TemporaryDirectory() as folder, Compiling() as compiling:
+        with tempfile.TemporaryDirectory() as folder, records.Compiling() as compiling:
             total = clocked(lambda: _whole_run(size, bags, pathlib.Path(folder)))
         yield {
             f"{cache}_cache": {
@@ -274,7 +224,7 @@ def epochs(size: Sizes) -> Numbers:
                 "compile_s": round(compiling.seconds, 1),
                 "without_compile_s": round(total - compiling.seconds, 1),
             },
-            "peak_gb": peak_gb(),
+            "peak_gb": records.peak_gb(),
         }
 
 
@@ -305,7 +255,7 @@ def seeds(size: Sizes) -> Numbers:
                 "over_one": round(seconds / one, 3),
                 "first_dispatch_s": round(first, 1),
                 # A process's peak is never reset.
-                "peak_gb": peak_gb() if count > largest else None,
+                "peak_gb": records.peak_gb() if count > largest else None,
             }
         }
         largest = max(largest, count)
@@ -332,7 +282,7 @@ def score(size: Sizes) -> Numbers:
     def run() -> None:
         scorer(params, bags, columns=columns)
 
-    with Compiling() as compiling:
+    with records.Compiling() as compiling:
         first = clocked(run)
     yield {"first_s": round(first, 1), "compile_s": round(compiling.seconds, 1)}
     seconds = records.middle([clocked(run) for _ in range(size.turns)], 4)
@@ -341,7 +291,7 @@ def score(size: Sizes) -> Numbers:
         "segments": int(lengths.sum()),
         "seconds": seconds,
         "segments_per_s": round(float(lengths.sum()) / seconds),
-        "peak_gb": peak_gb(),
+        "peak_gb": records.peak_gb(),
     }
 
 
@@ -354,7 +304,7 @@ def i3d_frames(size: Sizes) -> Numbers:
 
     for batch in size.batches:
         rates = _rates(size, encode, (batch, FRAMES_PER_SEGMENT, size.pixels, size.pixels, 3))
-        yield {f"batch_{batch}": rates | {"peak_gb": peak_gb()}}
+        yield {f"batch_{batch}": rates | {"peak_gb": records.peak_gb()}}
 
 
 def clip_frames(size: Sizes) -> Numbers:

@@ -1,10 +1,14 @@
-"""What every benchmark ends with: a table, one JSON line and, with --save, a file of it."""
+"""What every benchmark ends with: a table, one JSON line and, with --save, a file of it.
+
+Also the clocks: of a call, of compiling, of a GPU.
+"""
 
 import json
 import os
 import pathlib
 import platform
 import resource
+import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
@@ -59,3 +63,61 @@ def spread(values: list[float], digits: int = 3) -> list[float]:
 def peak_memory_gb() -> float:
     """The most memory this process has held."""
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2)
+
+
+class Compiling:
+    """Adds up what XLA takes to compile while it is open, in `seconds`; tracing does not count."""
+
+    def __enter__(self) -> "Compiling":
+        import jax
+
+        self.seconds = 0.0
+        jax.monitoring.register_event_duration_secs_listener(self._listen)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        import jax
+
+        jax.monitoring.unregister_event_duration_listener(self._listen)
+
+    def _listen(self, event: str, seconds: float, **_: Any) -> None:
+        if event == "/jax/core/compile/backend_compile_duration":
+            self.seconds += seconds
+
+
+def peak_gb() -> float | None:
+    """The most memory of the GPU that arrays of this process have taken; None without one."""
+    import jax
+
+    stats = jax.local_devices()[0].memory_stats() or {}
+    return round(stats["peak_bytes_in_use"] / 1e9, 2) if "peak_bytes_in_use" in stats else None
+
+
+def busy_seconds(planes: Any) -> tuple[float, dict[str, float]]:
+    """How long a GPU computed, by the streams of a profile, and the seconds of its largest kernels.
+
+    0 if the profile has no GPU. Kernels of several streams at one time count once in the sum.
+    """
+    spans, kernels = [], dict[str, float]()
+    for plane in planes:
+        for line in plane.lines if plane.name.startswith("/device:GPU") else ():
+            for event in line.events if line.name.startswith("Stream") else ():
+                spans.append((event.start_ns, event.start_ns + event.duration_ns))
+                kernels[event.name] = kernels.get(event.name, 0.0) + event.duration_ns / 1e9
+    busy = end = 0.0
+    for start, stop in sorted(spans):
+        busy += max(0.0, stop - max(start, end))
+        end = max(end, stop)
+    largest = sorted(kernels.items(), key=lambda item: -item[1])[:12]
+    return busy / 1e9, {name[:80]: round(value, 5) for name, value in largest}
+
+
+def profiled(run: Callable[[], Any]) -> tuple[float, dict[str, float]]:
+    """`busy_seconds` of a call."""
+    import jax
+
+    with tempfile.TemporaryDirectory() as folder:
+        with jax.profiler.trace(folder):
+            run()
+        (path,) = pathlib.Path(folder).rglob("*.xplane.pb")
+        return busy_seconds(jax.profiler.ProfileData.from_file(str(path)).planes)

@@ -2,7 +2,8 @@
 
 import re
 
-from data_prep.annotations.record import LARGEST_FRAME, Annotations, Builder
+from data_prep.annotations.builder import Builder
+from data_prep.annotations.record import LARGEST_FRAME, Annotations
 from data_prep.catalogue.video_names import strip_video_path
 from refinevad_jax.errors import UserError
 

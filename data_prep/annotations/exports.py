@@ -8,7 +8,8 @@ from data_prep.annotations.columns import understand
 from data_prep.annotations.images import Image, read_images
 from data_prep.annotations.labels import is_marked_normal
 from data_prep.annotations.record import Annotations
-from data_prep.annotations.tables import Row, read_rows
+from data_prep.annotations.rows import Row
+from data_prep.annotations.tables import read_rows
 from data_prep.catalogue.video_names import is_video_path
 from refinevad_jax.errors import UserError
 

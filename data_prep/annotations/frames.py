@@ -5,7 +5,8 @@ import dataclasses
 import itertools
 from collections.abc import Sequence
 
-from data_prep.annotations.record import LARGEST_FRAME, Annotations, Builder
+from data_prep.annotations.builder import Builder
+from data_prep.annotations.record import LARGEST_FRAME, Annotations
 from data_prep.dataset.videos import Span
 from refinevad_jax.errors import UserError
 

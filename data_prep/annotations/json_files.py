@@ -4,11 +4,12 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from data_prep.annotations.builder import Builder
 from data_prep.annotations.columns import understand
 from data_prep.annotations.exports import find_export
 from data_prep.annotations.json_tables import read_entries
 from data_prep.annotations.labels import is_normal_word
-from data_prep.annotations.record import LARGEST_FRAME, Annotations, Builder, Stretch, to_span
+from data_prep.annotations.record import LARGEST_FRAME, Annotations, Stretch, to_span
 from data_prep.annotations.times import unit_in_name
 from data_prep.annotations.vectors import read_vectors, spans_of_vector
 from data_prep.catalogue.video_names import is_normal_label, strip_video_path

@@ -14,7 +14,8 @@ from data_prep.annotations.columns import (
     words_of,
 )
 from data_prep.annotations.record import Annotations
-from data_prep.annotations.tables import Row, read_rows
+from data_prep.annotations.rows import Row
+from data_prep.annotations.tables import read_rows
 from data_prep.annotations.times import find_time, is_blank, pairs_of
 from refinevad_jax.errors import UserError
 

@@ -5,7 +5,8 @@ Frame numbers in pairs, -1 -1 or [] for none.
 
 import re
 
-from data_prep.annotations.record import Annotations, Builder
+from data_prep.annotations.builder import Builder
+from data_prep.annotations.record import Annotations
 from data_prep.catalogue.video_names import strip_video_path
 from data_prep.dataset.videos import Span
 from refinevad_jax.errors import UserError

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from data_prep.annotations.builder import Builder, joined
 from data_prep.annotations.columns import understand
 from data_prep.annotations.csv_files import read_csv
 from data_prep.annotations.json_files import read_json
 from data_prep.annotations.mat import read_mat_files
 from data_prep.annotations.pipes import read_pipes
-from data_prep.annotations.record import Annotations, Builder, joined
+from data_prep.annotations.record import Annotations
 from data_prep.annotations.table_files import read_table, read_unnamed
 from data_prep.annotations.text import read_text
 from data_prep.annotations.vectors import (

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from data_prep.annotations.columns import Columns, understand
 from data_prep.annotations.images import Image, read_images
 from data_prep.annotations.record import Annotations
-from data_prep.annotations.tables import Row, label_of, read_counts, read_rows
+from data_prep.annotations.rows import Row, label_of, read_counts
+from data_prep.annotations.tables import read_rows
 from data_prep.annotations.times import find_time, with_points
 from data_prep.annotations.vectors import parse_values
 from data_prep.catalogue.video_names import is_video_path

@@ -4,14 +4,13 @@ Their rows come from CSV and tab-separated files with a header, and from JSON wh
 such keys. What the columns mean is told by their names (columns.py).
 """
 
-import contextlib
 import dataclasses
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from data_prep.annotations.builder import Builder
 from data_prep.annotations.columns import (
     UNIT_NAMES,
     Column,
@@ -24,7 +23,15 @@ from data_prep.annotations.columns import (
 )
 from data_prep.annotations.frames import FrameRow, read_frame_rows
 from data_prep.annotations.labels import category_word, flag_of, is_normal_word, listed
-from data_prep.annotations.record import Annotations, Builder, Stretch
+from data_prep.annotations.record import Annotations, Stretch
+from data_prep.annotations.rows import (
+    Row,
+    count_of,
+    duration_of,
+    label_of,
+    rate_of,
+    video_of,
+)
 from data_prep.annotations.times import (
     Time,
     find_time,
@@ -35,8 +42,6 @@ from data_prep.annotations.times import (
 )
 from data_prep.dataset.videos import Span
 from refinevad_jax.errors import UserError
-
-Row = tuple[str, Mapping[str, Any]]  # place, {column: cell}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,87 +207,13 @@ def _described(columns: Columns) -> str:
     return "the columns " + ", ".join(f"{name!r} ({role})" for role, name in parts.items() if name)
 
 
-def read_counts(rows: Sequence[Row], columns: Columns, source: str) -> Annotations:
-    """A table of frame counts."""
-    builder = Builder("table of frame counts", source)
-    for place, row in rows:
-        video = _video_of(row, columns, "", place)
-        builder.add(video, None, place=place, num_frames=_count(row, columns, place))
-    return builder.build()
-
-
-def _count(row: Mapping[str, Any], columns: Columns, place: str) -> int | None:
-    if not columns.num_frames or is_blank(row.get(columns.num_frames)):
-        return None
-    count = read_time(row[columns.num_frames], place, columns.num_frames).value
-    if count != int(count):
-        raise UserError(f"{place}: {count} in '{columns.num_frames}' is not a number of frames")
-    return int(count)
-
-
-def _rate(row: Mapping[str, Any], columns: Columns, place: str) -> float | None:
-    if not columns.fps or is_blank(row.get(columns.fps)):
-        return None
-    text = str(row[columns.fps]).strip().lower()
-    ratio = re.fullmatch(r"([0-9]+)/([1-9][0-9]*)", text)  # as ffprobe writes it
-    if ratio:
-        return int(ratio[1]) / int(ratio[2]) or None
-    found = find_time(re.sub(r"\s*(fps|hz)$", "", text))
-    if found is None or found.clock or found.value < 0:
-        raise UserError(
-            f"{place}: {text[:40]!r} in '{columns.fps}' is not a rate; write 25 or 29.97"
-        )
-    return found.value or None
-
-
-def _duration(row: Mapping[str, Any], columns: Columns, place: str) -> float | None:
-    column = columns.video_duration
-    if column is None or is_blank(row.get(column.name)):
-        return None
-    found = read_time(row[column.name], place, column.name)
-    return found.value * (1.0 if found.clock else column.scale) or None
-
-
-def _video_of(row: Mapping[str, Any], columns: Columns, stem: str, place: str) -> str:
-    if columns.video is None:
-        return stem
-    value = row.get(columns.video)
-    if isinstance(value, str) and value[:1] == "[":
-        with contextlib.suppress(ValueError, RecursionError):
-            value = json.loads(value)
-    if isinstance(value, list):
-        value = value[0] if len(value) == 1 else None
-    text = "" if value is None or isinstance(value, dict | bool) else str(value).strip()
-    if not text:
-        raise UserError(f"{place}: no video name in '{columns.video}'; write it in every row")
-    return text
-
-
-def label_of(row: Mapping[str, Any], columns: Columns) -> str | None:
-    """The label of a row, None if all of its label columns are empty."""
-    if columns.flag and flag_of(row.get(columns.flag)) is False:
-        return "normal"
-    for name in columns.labels:
-        value = row.get(name)
-        if isinstance(value, str) and value[:1] == "{":
-            with contextlib.suppress(ValueError, RecursionError):
-                value = json.loads(value)
-        if isinstance(value, dict):
-            value = next(iter(value.values()), None)
-        if isinstance(value, list):
-            value = value[0] if len(value) == 1 else None
-        if value is not None and str(value).strip():
-            return str(value).strip()
-    return None
-
-
 def _events(rows: Sequence[Row], columns: Columns, stem: str) -> Iterator[_Event]:
     if columns.start is None and columns.times is None:
         yield from _state_events(rows, columns, stem)
         return
     pairs_of_columns = [(columns.start, columns.end or columns.duration), *columns.more]
     for place, row in rows:
-        video, label = _video_of(row, columns, stem, place), label_of(row, columns)
+        video, label = video_of(row, columns, stem, place), label_of(row, columns)
         if columns.times is not None:
             name = columns.times.name
             pairs = pairs_of(row.get(name))
@@ -347,7 +278,7 @@ def _state_events(rows: Sequence[Row], columns: Columns, stem: str) -> Iterator[
     assert columns.status is not None and columns.time is not None  # has_events
     begun: dict[tuple[str, str | None], tuple[str, Time]] = {}
     for place, row in rows:
-        video, label = _video_of(row, columns, stem, place), label_of(row, columns)
+        video, label = video_of(row, columns, stem, place), label_of(row, columns)
         status = str(row.get(columns.status) or "").strip().upper()
         moment = read_time(row.get(columns.time.name), place, columns.time.name)
         if status == "START" and (video, label) not in begun:
@@ -412,9 +343,9 @@ def _add(
             spans,
             place=event.place,
             label=label,
-            num_frames=_count(row, columns, event.place),
-            fps=_rate(row, columns, event.place),
-            duration=_duration(row, columns, event.place),
+            num_frames=count_of(row, columns, event.place),
+            fps=rate_of(row, columns, event.place),
+            duration=duration_of(row, columns, event.place),
         )
     return found
 
@@ -459,7 +390,7 @@ def _read_frames(
             raise UserError(f"{place}: {number.text} in '{columns.frame}' is not a frame number")
         label = label_of(row, columns)
         anomalous = not columns.labels or (bool(label) and not is_normal_word(label))
-        video = _video_of(row, columns, stem, place)
+        video = video_of(row, columns, stem, place)
         name = category_word(label) if anomalous else None
         found.append(FrameRow(video, int(number.value), anomalous, name, place))
     return read_frame_rows(found, source, f"{kind} with a row per frame", notes)

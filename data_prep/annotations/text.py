@@ -10,8 +10,9 @@ import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+from data_prep.annotations.builder import Builder
 from data_prep.annotations.labels import category_word, is_normal_word
-from data_prep.annotations.record import Annotations, Builder, Stretch
+from data_prep.annotations.record import Annotations, Stretch
 from data_prep.annotations.times import Time, find_time, unit_in_name, with_points
 from data_prep.annotations.vectors import find_mask_rows, read_vectors
 from data_prep.catalogue.lookup import data_set_of_all, label_from_name

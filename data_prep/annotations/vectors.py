@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from data_prep.annotations.record import Annotations, Builder
+from data_prep.annotations.builder import Builder
+from data_prep.annotations.record import Annotations
 from data_prep.catalogue.listed_names import read_names
 from data_prep.catalogue.lookup import data_set_of
 from data_prep.dataset.videos import Span

@@ -9,7 +9,8 @@ import defusedxml.ElementTree as Tree
 from data_prep.annotations.images import Image, read_images
 from data_prep.annotations.labels import is_marked_normal
 from data_prep.annotations.record import Annotations
-from data_prep.annotations.tables import Row, read_rows
+from data_prep.annotations.rows import Row
+from data_prep.annotations.tables import read_rows
 from refinevad_jax.errors import UserError, as_damaged
 
 

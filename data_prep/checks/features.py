@@ -12,15 +12,13 @@ from data_prep.catalogue.lookup import fit_rule
 from data_prep.catalogue.video_names import match_key
 from data_prep.checks.findings import Section
 from data_prep.checks.values import check_values
+from data_prep.sources.feature_folder import FeatureFolder, find_listed, naming_faults
 from data_prep.sources.features import (
-    FeatureFolder,
     Shapes,
     choose_layout,
     crop_faults,
-    find_listed,
     length_faults,
     name_release,
-    naming_faults,
     num_segments,
     reading_faults,
 )

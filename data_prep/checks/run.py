@@ -15,7 +15,7 @@ from data_prep.checks.features import check_features
 from data_prep.checks.findings import Section
 from data_prep.checks.lists import check_list
 from data_prep.checks.truth import check_truth
-from data_prep.sources.features import FeatureFolder
+from data_prep.sources.feature_folder import FeatureFolder
 from data_prep.sources.labels import Taxonomy, in_classes_of, in_words_of, split_faults
 from data_prep.sources.lists import VideoList, read_lists
 from data_prep.sources.recorded import clocks_of, overruled_flags, read_records

@@ -27,8 +27,9 @@ from refinevad_jax.encoders.record import (
     write_recorded,
 )
 from refinevad_jax.encoders.segments import ahead, noting_times
-from refinevad_jax.encoders.video import SUFFIXES, Frame, Video
+from refinevad_jax.encoders.video import Frame, Video
 from refinevad_jax.encoders.video_files import (
+    SUFFIXES,
     find_videos,
     folded,
     is_video_file,

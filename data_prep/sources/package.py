@@ -9,23 +9,17 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from data_prep.annotations import Annotations, read_annotations
-from data_prep.catalogue.lookup import fit_rule, load_taxonomy, recording_from_name
+from data_prep.catalogue.lookup import fit_rule, load_taxonomy
 from data_prep.catalogue.video_names import match_key
 from data_prep.dataset.videos import Video, check_classes
 from data_prep.sources.faults import tell
+from data_prep.sources.feature_folder import FeatureFolder
 from data_prep.sources.features import (
-    FeatureFolder,
     Shapes,
-    choose_layout,
-    crop_faults,
-    find_listed,
     length_faults,
     load_video,
     name_release,
-    naming_faults,
-    num_segments,
     parse_modalities,
-    read_shapes,
 )
 from data_prep.sources.labels import (
     in_classes_of,
@@ -34,13 +28,11 @@ from data_prep.sources.labels import (
     normal_by,
     span_faults,
     split_faults,
-    twin_faults,
 )
+from data_prep.sources.listed_files import ListedFiles, find_files
 from data_prep.sources.lists import VideoList, crop_row_faults, read_lists
 from data_prep.sources.recorded import (
-    agreeing_records,
     clocks_of,
-    content_of,
     digests_of,
     name_encoder,
     overruled_flags,
@@ -57,6 +49,7 @@ from data_prep.sources.truth import (
 )
 from refinevad_jax.data.bags import BagsInfo, Modality
 from refinevad_jax.data.taxonomy import Taxonomy
+from refinevad_jax.encoders.record import FeatureRecord
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.feature_files import file_of
 from refinevad_jax.files.hashes import file_sha256
@@ -191,17 +184,6 @@ def _path(text: str) -> pathlib.Path | None:
     return pathlib.Path(text) if text else None
 
 
-@dataclasses.dataclass(frozen=True)
-class ListedVideo:
-    """One video of a list with its files in every feature folder, in the order of the folders."""
-
-    video_id: str
-    split: str
-    label: str
-    recording: str
-    files: tuple[tuple[pathlib.Path, ...], ...]
-
-
 def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
     """Reads lists, file headers and truth: metadata and videos, ready for write_dataset.
 
@@ -209,93 +191,19 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
     missing, damaged or contradictory.
     """
     folders = [FeatureFolder(folder) for folder in request.features.values()]
-    crops = not any(folder.recorded for folder in folders)
-    read_all = [
-        in_words_of(read, request.taxonomy)
-        for read in read_lists(list(request.lists.values()), list(request.lists), crops=crops)
-    ]
-    lists = dict(zip(request.lists, read_all, strict=True))
-    for read in read_all:
-        tell(label_faults(read, request.taxonomy))
-        tell(crop_row_faults(read))
-        for note in read.notes:
-            print(f"note: {read.source}: {note}", file=sys.stderr)
-    tell(split_faults(read_all, request.taxonomy))
-    listed = [video for read in read_all for video in _find(read, folders)]
-    for i, folder in enumerate(folders):
-        tell(naming_faults(folder, {video.video_id: video.files[i] for video in listed}))
-    paths = {video: path for read in read_all for video, path in read.paths.items()}
-    shapes = read_shapes([files for video in listed for files in video.files])
-    of_folders = [
-        {path: shapes[path] for video in listed for path in video.files[i]}
-        for i in range(len(folders))
-    ]
-    layouts = [choose_layout(request.layout, of_one) for of_one in of_folders]
-    digests = [digests_of(of_one) for of_one in of_folders]
-    sources = {path: lists[video.split].source for video in listed for path in video.files[0]}
-    contents = {path: content_of(path, digest) for path, digest in digests[0].items()}
-    tell(twin_faults(contents, sources))
-    for read in lists.values():
-        files = {video.video_id: video.files[0] for video in listed if video.split == read.split}
-        tell(crop_faults(files, shapes, layouts[0], read))
-    records = [
-        agreeing_records(
-            folder.root,
-            {path: num_segments(shape, layout) for path, shape in of_one.items()},
-            found,
-            request.frames_per_segment,
-        )
-        for folder, of_one, found, layout in zip(folders, of_folders, digests, layouts, strict=True)
-    ]
-    recorded = {  # those of the first folder win
-        match_key(video.video_id): of_one[path]
-        for i, of_one in reversed(list(enumerate(records)))
-        for video in listed
-        for path in video.files[i]
-        if path in of_one
-    }
-    info = BagsInfo(
-        name=request.name,
-        taxonomy=request.taxonomy,
-        modalities=_modalities(request, of_folders),
-        frames_per_segment=request.frames_per_segment,
-        encoder=name_encoder(
-            request.encoder,
-            [next((one.encoder for one in of_one.values()), "") for of_one in records],
-            [name_release(listed[0].video_id, files, shapes) for files in listed[0].files],
-        ),
-        source=request.source_note
-        or f"lists {', '.join(path.name for path in request.lists.values())}",
+    found = find_files(
+        folders, _read_lists(request, folders), request.layout, request.frames_per_segment
     )
+    info = _describe(request, found)
+    recorded, segments = found.recorded(), found.segments()
+    paths = {video: path for read in found.lists.values() for video, path in read.paths.items()}
     counts = read_frame_counts(request.frame_counts, paths)
     for what, overruled in overruled_flags(recorded, counts, request.fps).items():
         warn(overruled, what)
     counts |= {key: record.num_frames for key, record in recorded.items()}
-    rates = {key: record.rate for key, record in recorded.items() if record.rate}
-    segments = {  # of the shortest modality
-        video.video_id: min(
-            num_segments(shapes[files[0]], layout)
-            for files, layout in zip(video.files, layouts, strict=True)
-        )
-        for video in listed
-    }
     known = {video: counts[key] for video in segments if (key := match_key(video)) in counts}
     tell(length_faults(segments, known, request.frames_per_segment))
-    videos = [
-        Video(
-            video_id=video.video_id,
-            split=video.split,
-            label=video.label,
-            load_features=functools.partial(load_video, video.files, layouts, request.num_crops),
-            source=str(video.files[0][0]),
-            num_frames=counts.get(
-                match_key(video.video_id), segments[video.video_id] * request.frames_per_segment
-            ),
-            fps=rates.get(match_key(video.video_id), request.fps or 0.0),
-            recording=video.recording,
-        )
-        for video in listed
-    ]
+    videos = _videos(request, found, segments, counts, recorded)
     truth = None
     if request.annotations is not None:
         truth = settle_truth(
@@ -308,39 +216,84 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
             frames_per_segment=request.frames_per_segment,
         )
         truth = in_classes_of(truth, request.taxonomy)
-        listed_labels = {video.video_id: video.label for video in listed}
+        listed_labels = {video.video_id: video.label for video in found.videos}
         tell(span_faults(truth, listed_labels, request.taxonomy))
         videos = add_truth(videos, truth, info, counts, segments)
-        labels = [read.labels for read in lists.values()]
+        labels = [read.labels for read in found.lists.values()]
         tell(untold_faults(truth, labels, normal_by(request.taxonomy)))
     provenance = {
-        **_provenance(request, info, digests, of_folders),
+        **_provenance(request, info, found.digests, found.shapes),
         **records_hash(recorded),
         "truth": None if truth is None else describe_truth(truth),
         "length_rule": _length_rule(truth, counts, segments, request.frames_per_segment),
-        "layouts": layouts,
-        "list_grammars": {split: read.grammar for split, read in lists.items()},
+        "layouts": found.layouts,
+        "list_grammars": {split: read.grammar for split, read in found.lists.items()},
     }
     return dataclasses.replace(info, provenance=provenance), videos
 
 
-def _find(read: VideoList, folders: Sequence[FeatureFolder]) -> list[ListedVideo]:
-    """The videos of a list with their files. Raises UserError for a row without a file."""
-    of_folders = []
-    for i, folder in enumerate(folders):
-        files, faults = find_listed(folder, read, every_row=not i)
-        tell(faults)
-        of_folders.append(files)
-    data_set = read.data_set
+def _read_lists(request: Request, folders: Sequence[FeatureFolder]) -> dict[str, VideoList]:
+    """The lists by split; says what is odd in them."""
+    crops = not any(folder.recorded for folder in folders)
+    read_all = [
+        in_words_of(read, request.taxonomy)
+        for read in read_lists(list(request.lists.values()), list(request.lists), crops=crops)
+    ]
+    for read in read_all:
+        tell(label_faults(read, request.taxonomy))
+        tell(crop_row_faults(read))
+        for note in read.notes:
+            print(f"note: {read.source}: {note}", file=sys.stderr)
+    tell(split_faults(read_all, request.taxonomy))
+    return dict(zip(request.lists, read_all, strict=True))
+
+
+def _describe(request: Request, found: ListedFiles) -> BagsInfo:
+    """The metadata but for the provenance."""
+    shapes = found.all_shapes
+    return BagsInfo(
+        name=request.name,
+        taxonomy=request.taxonomy,
+        modalities=_modalities(request, found.shapes),
+        frames_per_segment=request.frames_per_segment,
+        encoder=name_encoder(
+            request.encoder,
+            [next((one.encoder for one in of_one.values()), "") for of_one in found.records],
+            [
+                name_release(found.videos[0].video_id, files, shapes)
+                for files in found.videos[0].files
+            ],
+        ),
+        source=request.source_note
+        or f"lists {', '.join(path.name for path in request.lists.values())}",
+    )
+
+
+def _videos(
+    request: Request,
+    found: ListedFiles,
+    segments: Mapping[str, int],
+    counts: Mapping[str, int],
+    recorded: Mapping[str, FeatureRecord],
+) -> list[Video]:
+    """The videos without truth. segments, counts: T and frames of each; recorded: by match_key."""
+    rates = {key: record.rate for key, record in recorded.items() if record.rate}
     return [
-        ListedVideo(
-            video,
-            read.split,
-            rows[0].label or "",
-            rows[0].recording or recording_from_name(video, data_set),
-            tuple(files[video] for files in of_folders),
+        Video(
+            video_id=video.video_id,
+            split=video.split,
+            label=video.label,
+            load_features=functools.partial(
+                load_video, video.files, found.layouts, request.num_crops
+            ),
+            source=str(video.files[0][0]),
+            num_frames=counts.get(
+                match_key(video.video_id), segments[video.video_id] * request.frames_per_segment
+            ),
+            fps=rates.get(match_key(video.video_id), request.fps or 0.0),
+            recording=video.recording,
         )
-        for video, rows in read.videos.items()
+        for video in found.videos
     ]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from flax import nnx
 
 from refinevad_jax.data.bags import Bag, Modality
 from refinevad_jax.data.normalization import normalization_of
@@ -70,6 +71,11 @@ class Detector:
         self._asked = tuple(categories)
         if self._asked:
             self._renamed = _renamed(self.run, self._params, self._asked)
+
+    @property
+    def network(self) -> tuple[nnx.GraphDef[Any], Any]:
+        """The network's graph and its parameters as a nested dict."""
+        return self._graphdef, self._params
 
     @property
     def categories(self) -> tuple[str, ...]:

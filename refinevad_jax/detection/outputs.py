@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from refinevad_jax.detection.detector import Detector
-from refinevad_jax.detection.inputs import Features
+from refinevad_jax.detection.features import Features
 from refinevad_jax.evaluation.scoring import VideoScores
 from refinevad_jax.metrics.events import Event
 from refinevad_jax.runs.scoring_rule import Threshold

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from refinevad_jax.detection.inputs import RECORDED, Features
+from refinevad_jax.detection.features import RECORDED, Features
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
 from refinevad_jax.encoders.video import Video
 from refinevad_jax.encoders.video_writer import write_video

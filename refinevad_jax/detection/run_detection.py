@@ -10,20 +10,17 @@ from refinevad_jax.detection import outputs
 from refinevad_jax.detection.annotated import annotate
 from refinevad_jax.detection.detector import Detector
 from refinevad_jax.detection.event_files import notes, write_event_files
-from refinevad_jax.detection.index import Row, write_index
-from refinevad_jax.detection.inputs import (
+from refinevad_jax.detection.features import (
     ASSUMED,
-    ENCODERS,
     FLAG,
     Features,
     Rate,
     encode_video,
-    find_inputs,
-    is_video,
     read_features,
     read_thumbnails,
-    require_text,
 )
+from refinevad_jax.detection.index import Row, write_index
+from refinevad_jax.detection.inputs import ENCODERS, find_inputs, is_video, require_text
 from refinevad_jax.detection.page import (
     middle_segment,
     picture_of,

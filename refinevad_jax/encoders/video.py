@@ -23,37 +23,6 @@ from refinevad_jax.encoders.pipe import Pipe, is_pipe
 from refinevad_jax.errors import UserError
 from refinevad_jax.runtime.addresses import is_address, shown
 
-SUFFIXES = (
-    ".mp4",
-    ".avi",
-    ".mkv",
-    ".mov",
-    ".webm",
-    ".m4v",
-    ".mpg",
-    ".mpeg",
-    ".ts",
-    ".flv",
-    ".wmv",
-    ".dav",
-    ".mts",
-    ".m2ts",
-    ".3gp",
-    ".3g2",
-    ".asf",
-    ".vob",
-    ".ogv",
-    ".mxf",
-    ".h264",
-    ".264",
-    ".h265",
-    ".265",
-    ".hevc",
-    ".divx",
-    ".rmvb",
-    ".f4v",
-    ".m2v",
-)
 DEFAULT_FPS = 25.0  # of a source that does not state its rate
 LIVE_TIMEOUT_S = 10.0
 # If as many packets fail to decode before the first frame, there is no video that we can read.

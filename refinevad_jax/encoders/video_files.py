@@ -10,9 +10,40 @@ import urllib.parse
 from collections.abc import Iterator, Sequence
 
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT
-from refinevad_jax.encoders.video import SUFFIXES, Video, import_av
+from refinevad_jax.encoders.video import Video, import_av
 from refinevad_jax.errors import UserError
 
+SUFFIXES = (
+    ".mp4",
+    ".avi",
+    ".mkv",
+    ".mov",
+    ".webm",
+    ".m4v",
+    ".mpg",
+    ".mpeg",
+    ".ts",
+    ".flv",
+    ".wmv",
+    ".dav",
+    ".mts",
+    ".m2ts",
+    ".3gp",
+    ".3g2",
+    ".asf",
+    ".vob",
+    ".ogv",
+    ".mxf",
+    ".h264",
+    ".264",
+    ".h265",
+    ".265",
+    ".hevc",
+    ".divx",
+    ".rmvb",
+    ".f4v",
+    ".m2v",
+)
 # Of other files that lie beside videos, which are not opened.
 _OTHERS = (
     ".npy .npz .txt .mat .h5 .hdf5 .pt .pth .pkl .pickle .parquet .safetensors .onnx .list "

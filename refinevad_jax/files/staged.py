@@ -38,6 +38,29 @@ def write_text(path: pathlib.Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def write_described(output: pathlib.Path, content: bytes, facts: dict[str, Any]) -> dict[str, Any]:
+    """Writes a file and OUTPUT.json, which says what it is; both are whole before one is in place.
+
+    The JSON comes first and has the file's SHA-256 as `sha256`: a process that is killed between
+    the two leaves no file without its JSON, and one of an earlier call is told by the digest.
+    output: of --output, for the error. Raises UserError if they cannot be written.
+    """
+    stated = facts | {"sha256": hashlib.sha256(content).hexdigest()}
+    text = json.dumps(stated, indent=1, allow_nan=False) + "\n"
+    beside = output.with_name(output.name + ".json")
+    try:
+        with staged_file(output) as file, staged_file(beside) as other:
+            for one, part in ((file, content), (other, text.encode())):
+                one.write(part)
+                one.flush()
+                os.fsync(one.fileno())
+            staging_path(beside).replace(beside)
+            staging_path(output).replace(output)
+    except OSError as error:
+        raise UserError(f"--output={output}: cannot be written ({error.strerror})") from error
+    return stated
+
+
 def require_writable(flag: str, folder: pathlib.Path) -> None:
     """Tries out whether files can be made in a folder, which need not be there yet; leaves nothing.
 

@@ -14,7 +14,7 @@ import contextlib
 import dataclasses
 import itertools
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -24,7 +24,7 @@ from flax import nnx
 from jax import export as jax_export
 
 from refinevad_jax.errors import UserError
-from refinevad_jax.files.staged import write_bytes, write_json
+from refinevad_jax.files.staged import write_described
 from refinevad_jax.model.temporal_encoder import LONGEST_WHOLE
 from refinevad_jax.runs import onnx_graph
 from refinevad_jax.runs.checkpoints import restore
@@ -32,6 +32,7 @@ from refinevad_jax.runs.run import Run, read_run
 from refinevad_jax.runs.scoring_rule import FALSE_ALARM_RATES, scoring_rule, stored_threshold
 
 PLATFORMS = ("cpu", "cuda", "tpu")
+LONGEST = LONGEST_WHOLE  # T
 OUTPUTS = {
     "logits": "[batch, time], without meaning on padding; see scoring",
     "scores": "[batch, time] sigmoid(logits), not calibrated, 0 on padding",
@@ -70,7 +71,7 @@ def export(
         return nnx.merge(graphdef, params)(features, valid).readout()
 
     batch, time = jax_export.symbolic_shape(
-        "batch, time", constraints=["time >= 2", f"time <= {LONGEST_WHOLE}"]
+        "batch, time", constraints=["time >= 2", f"time <= {LONGEST}"]
     )
     channels = run.model_config.num_channels
     arguments = (
@@ -81,21 +82,16 @@ def export(
     if form == "onnx":
         content, facts = _onnx(scores, arguments, channels)
     else:
-        with _without_source_paths():
+        with without_source_paths():
             exported = jax_export.export(jax.jit(scores), platforms=PLATFORMS)(*arguments)
         content, facts = bytes(exported.serialize()), {"platforms": list(PLATFORMS)}
     description = describe(run, number, channels) | {"format": form} | facts
     description |= {"scoring": scoring(run, workdir, number)}
-    try:
-        write_bytes(output, content)
-        write_json(output.with_name(output.name + ".json"), description)
-    except OSError as error:
-        raise UserError(f"--output={output}: cannot be written ({error.strerror})") from error
-    return description
+    return write_described(output, content, description)
 
 
 @contextlib.contextmanager
-def _without_source_paths() -> Iterator[None]:
+def without_source_paths() -> Iterator[None]:
     """Otherwise JAX writes, for debugging, where each file of the code is on this machine."""
     key = "jax_traceback_in_locations_limit"
     before = getattr(jax.config, key)
@@ -118,13 +114,7 @@ def _onnx(
         lambda *arrays: [scores(*arrays)[name] for name in names], arguments, inputs, names
     )
     differences = disagreement(jax.jit(scores), onnx_graph.runner(content), channels)
-    worst = max(differences, key=lambda name: differences[name])
-    if not differences[worst] <= TOLERANCE:
-        raise UserError(
-            f"the ONNX file does not agree with the model: {worst} differs by "
-            f"{differences[worst]:.2g}, more than {TOLERANCE:g}; nothing was written, "
-            "--format=stablehlo exports it"
-        )
+    require_agreement(differences, TOLERANCE, "the ONNX file does not agree with the model")
     check = {
         "largest_difference": differences,
         "tolerance": TOLERANCE,
@@ -155,11 +145,25 @@ def disagreement(
             one, two = np.asarray(expected[name]), np.asarray(given)
             if name in ("logits", "shift_ratio"):
                 one, two = one[valid], two[valid]
-            difference = np.abs(one - two) / np.maximum(1.0, np.abs(one))
-            worst = float(np.max(difference, initial=0.0))
-            finite = bool(np.isfinite(one).all() and np.isfinite(two).all())
-            found[name] = max(found.get(name, 0.0), worst if finite else float("inf"))
+            found[name] = max(found.get(name, 0.0), difference(one, two))
     return found
+
+
+def difference(one: np.ndarray, two: np.ndarray) -> float:
+    """The largest |one - two|, as a share where |one| exceeds 1; inf if a value is not finite."""
+    if not (np.isfinite(one).all() and np.isfinite(two).all()):
+        return float("inf")
+    return float(np.max(np.abs(one - two) / np.maximum(1.0, np.abs(one)), initial=0.0))
+
+
+def require_agreement(differences: Mapping[str, float], tolerance: float, what: str) -> None:
+    """Raises UserError, which begins with `what`, if an output differs by more than tolerance."""
+    worst = max(differences, key=lambda name: differences[name])
+    if not differences[worst] <= tolerance:
+        raise UserError(
+            f"{what}: {worst} differs by {differences[worst]:.2g}, more than {tolerance:g}; "
+            "nothing was written, --format=stablehlo without further flags exports the network"
+        )
 
 
 def describe(run: Run, step: int, channels: int) -> dict[str, Any]:
@@ -167,7 +171,7 @@ def describe(run: Run, step: int, channels: int) -> dict[str, Any]:
     info = run.info
     return {
         "inputs": {
-            "features": f"float32 [batch, time, {channels}], time from 2 to {LONGEST_WHOLE}",
+            "features": f"float32 [batch, time, {channels}], time from 2 to {LONGEST}",
             "valid": "bool [batch, time], True on a run from the first segment on",
         },
         "outputs": OUTPUTS | (OUTPUTS_OF_CORE if run.model_config.has_core else {}),
@@ -238,11 +242,11 @@ def channel_runs(run: Run) -> list[dict[str, Any]]:
 
 
 def load(path: pathlib.Path) -> Any:
-    """The function of a file: (features, valid) -> dict. Raises UserError for another file."""
+    """The function of a StableHLO file, arrays to a dict. Raises UserError for another file."""
     try:
         exported = jax_export.deserialize(bytearray(path.read_bytes()))
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
     except Exception as error:  # the reader of the format raises many kinds
         raise UserError(f"{path}: not an exported model ({type(error).__name__})") from error
-    return lambda features, valid: exported.call(jnp.asarray(features), jnp.asarray(valid))
+    return lambda *arrays: exported.call(*map(jnp.asarray, arrays))

@@ -104,6 +104,8 @@ def _open_mlflow(
 ) -> Callable[[Sequence[Row]], None]:
     """A new run of MLflow; a run that goes on is a second one in the same store."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # which would call its server
+    # MLflow's own 7 let training wait for four minutes if its server is not there.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     import mlflow
     from mlflow.entities import Metric, Param
 

@@ -7,7 +7,7 @@ import types
 
 import pytest
 
-from benchmarks import device, device_parts, pages
+from benchmarks import device, device_parts, pages, records
 from benchmarks.random_encoders import random_i3d
 from refinevad_jax.encoders import i3d
 from tests.conftest import LONG, ROOT
@@ -101,9 +101,9 @@ def test_a_gpu_is_busy_while_any_stream_computes():
         ],
     )
     host = types.SimpleNamespace(name="/host:CPU", lines=[line("Stream", ("c", 0, second))])
-    busy, kernels = device_parts.busy_seconds([gpu, host])
+    busy, kernels = records.busy_seconds([gpu, host])
     assert busy == 4 and kernels == {"a": 2, "copy": 2, "b": 1}
-    assert device_parts.busy_seconds([host]) == (0, {})
+    assert records.busy_seconds([host]) == (0, {})
 
 
 def test_the_page_has_rows_of_what_was_measured():

@@ -14,7 +14,7 @@ from data_prep.catalogue.video_names import match_key, strip_video_path
 from data_prep.dataset.videos import Span
 from data_prep.sources.lists import read_list
 from refinevad_jax.data.taxonomy import NORMAL_HAS_TRUTH, Taxonomy
-from refinevad_jax.encoders.video import SUFFIXES
+from refinevad_jax.encoders.video_files import SUFFIXES
 from refinevad_jax.errors import UserError
 from tests.conftest import call
 

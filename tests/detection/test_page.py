@@ -9,8 +9,8 @@ import pytest
 
 from refinevad_jax.detection import outputs
 from refinevad_jax.detection.detector import Detector
+from refinevad_jax.detection.features import encode_video
 from refinevad_jax.detection.index import Row, write_index
-from refinevad_jax.detection.inputs import encode_video
 from refinevad_jax.detection.page import link, picture_of, write_page
 from refinevad_jax.encoders.encoder import VisualEncoder
 from tests.browser import Browser

@@ -12,7 +12,8 @@ import pytest
 
 from refinevad_jax.detection import run_detection
 from refinevad_jax.detection.detector import Detector
-from refinevad_jax.detection.inputs import encode_video, find_inputs, read_features
+from refinevad_jax.detection.features import encode_video, read_features
+from refinevad_jax.detection.inputs import find_inputs
 from refinevad_jax.encoders.encoder import VisualEncoder
 from refinevad_jax.encoders.segments import ahead
 from refinevad_jax.errors import UserError

@@ -13,7 +13,7 @@ import pytest
 
 from refinevad_jax.detection import live_source, stream
 from refinevad_jax.detection.detector import Detector
-from refinevad_jax.detection.inputs import encode_video
+from refinevad_jax.detection.features import encode_video
 from refinevad_jax.detection.live_source import LiveSegment
 from refinevad_jax.detection.stream import watch
 from refinevad_jax.encoders.encoder import VisualEncoder

@@ -6,8 +6,8 @@ import pathlib
 import numpy as np
 import pytest
 
-from refinevad_jax.encoders.video import SUFFIXES
 from refinevad_jax.encoders.video_files import (
+    SUFFIXES,
     find_videos,
     folded,
     holds_video,

@@ -32,7 +32,7 @@ from data_prep.sources.timed_text import read_npz
 from data_prep.sources.truth import fit_of, settle_truth
 from refinevad_jax import config as config_lib
 from refinevad_jax.data.bags import read_info
-from refinevad_jax.detection.inputs import read_features
+from refinevad_jax.detection.features import read_features
 from refinevad_jax.encoders.subtitles import read_sentences
 from refinevad_jax.encoders.video import Video
 from refinevad_jax.encoders.video_writer import write_video

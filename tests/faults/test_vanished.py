@@ -8,7 +8,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from refinevad_jax.data.bags import read_info, read_split, split_sizes
-from refinevad_jax.detection import inputs
+from refinevad_jax.detection import features, inputs
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation.run import evaluate
 from refinevad_jax.runtime.command_line import one_line
@@ -82,4 +82,4 @@ def test_an_input_that_goes_before_it_is_read(tmp_path: pathlib.Path) -> None:
     path.write_bytes(b"")
     found = inputs.find_inputs([str(path)], tmp_path / "out")
     path.unlink()
-    one_line_naming(str(path), lambda: inputs.read_features(found["v"]))
+    one_line_naming(str(path), lambda: features.read_features(found["v"]))

@@ -1,12 +1,19 @@
 """What a write that fails says, and what it leaves."""
 
+import hashlib
+import json
 import os
 import pathlib
 
 import pytest
 
 from refinevad_jax.errors import UserError
-from refinevad_jax.files.staged import require_writable, write_bytes, write_json
+from refinevad_jax.files.staged import (
+    require_writable,
+    write_bytes,
+    write_described,
+    write_json,
+)
 
 
 def test_a_failing_write_names_the_file_and_leaves_the_earlier_one(
@@ -52,3 +59,34 @@ def test_an_output_is_tried_out_before_the_work(tmp_path: pathlib.Path) -> None:
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]
     with pytest.raises(UserError, match="cannot be written"):  # no folder takes files there
         require_writable("output", pathlib.Path("/proc/refinevad"))
+
+
+def test_a_described_file_is_never_without_its_json(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, beside = tmp_path / "model.bin", tmp_path / "model.bin.json"
+    replace, renamed = pathlib.Path.replace, []
+
+    def killed_after_one(one: pathlib.Path, other: pathlib.Path) -> pathlib.Path:
+        if renamed:
+            raise KeyboardInterrupt
+        renamed.append(other)
+        return replace(one, other)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(pathlib.Path, "replace", killed_after_one)
+        write_described(path, b"new", {"step": 2})
+    assert renamed == [beside] and list(tmp_path.iterdir()) == [beside]
+    stated = write_described(path, b"new", {"step": 2})
+    assert json.loads(beside.read_text()) == stated
+    assert stated["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_described_file_that_cannot_be_written_changes_nothing(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "model.bin"
+    path.write_bytes(b"earlier")
+    path.with_name("model.bin.json").mkdir()
+    with pytest.raises(UserError, match=r"--output=.*model\.bin: cannot be written"):
+        write_described(path, b"new", {})
+    assert path.read_bytes() == b"earlier"
+    assert len(list(tmp_path.iterdir())) == 2

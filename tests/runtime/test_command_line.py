@@ -193,6 +193,11 @@ def test_required_flags_that_are_missing_are_named() -> None:
         ("refinevad_jax.evaluate", ["surplus"], "surplus"),
         ("refinevad_jax.export", ["--workdir=nowhere"], "--output"),
         ("refinevad_jax.export", ["--workdir=nowhere", "--output=x"], "nowhere"),
+        (
+            "refinevad_jax.export",
+            ["--workdir=w", "--output=x", "--from_frames", "--format=onnx"],
+            "--from_frames",
+        ),
         ("refinevad_jax.ladder", ["--config=configs/demo.py", "--config.data.data_dir=no"], "no"),
         ("benchmarks.choose_events", [], "evaluation folders are needed"),
         ("benchmarks.choose_events", ["nowhere"], "nowhere: no metrics.json"),

@@ -4,8 +4,8 @@ import pathlib
 import numpy as np
 import pytest
 
+from data_prep.sources.feature_folder import FeatureFolder
 from data_prep.sources.features import (
-    FeatureFolder,
     choose_layout,
     load_crops,
     parse_modalities,

@@ -295,13 +295,8 @@ def test_flow_beside_rgb_needs_a_folder_of_its_own(tmp_path):
     np.testing.assert_array_equal(bags[video].features[0], -ramp(3, 4))
     (tmp_path / "t.list").write_text(f"{video}__0.npy\n")
     with pytest.raises(UserError, match="folder of one encoder only"):
-        read_request(
-            Request(
-                {"test": tmp_path / "t.list"},
-                {"v": tmp_path / "f"},
-                name="made",
-                taxonomy=XD_VIOLENCE,
-            )
+        read_bags(
+            tmp_path, {"test": tmp_path / "t.list"}, {"v": tmp_path / "f"}, taxonomy=XD_VIOLENCE
         )
 
 
@@ -349,13 +344,8 @@ def test_bad_feature_files_are_named(tmp_path, files, message):
     save_all(tmp_path / "f", files)
     (tmp_path / "t.list").write_text("Abuse028_x264\n")
     with pytest.raises(UserError, match=message):
-        read_request(
-            Request(
-                {"test": tmp_path / "t.list"},
-                {"v": tmp_path / "f"},
-                name="made",
-                taxonomy=UCF_CRIME,
-            )
+        read_bags(
+            tmp_path, {"test": tmp_path / "t.list"}, {"v": tmp_path / "f"}, taxonomy=UCF_CRIME
         )
 
 
