@@ -99,7 +99,7 @@ class Scorer(nnx.Module):
 
 
 class LinearScorer(nnx.Module):
-    """One weight per channel of the normalised features: what a small set carries (docs/learned.md).
+    """One weight per channel of the normalised features: what a small set carries.
 
     It starts at 0, so that what training does not reach says nothing.
     """
