@@ -51,7 +51,9 @@ def default() -> ConfigDict:
     # Cross-attention reading: "video", Q = v over the segments (D); "segment", Q = x_t over the
     # weighted prototypes.
     model.attention_query = "video"
-    model.scorer_width = 128  # (D)
+    # (D); 0: the score is a linear function of the normalised features, MoTAR and CORE have no
+    # part in it. It needs a learning rate of 3e-2 to be learned in 300 steps.
+    model.scorer_width = 128
     # What the category head reads: "encoder", MoTAR's output pooled by the coarse attention (S);
     # "features", a separate projection of the input, pooled by attention and by maximum (D).
     model.category_input = "encoder"
@@ -69,7 +71,9 @@ def default() -> ConfigDict:
     model.score_centering = 0.0
 
     loss = config.loss = ConfigDict()
-    loss.mil = "ranking"  # "ranking", hinge over pairs (S); "bce" on the pooled logit
+    # "ranking", hinge over pairs of videos (S); "bce", cross-entropy of the pooled logit (D);
+    # "segments", cross-entropy of all segments of normal videos and of the top k of others (D).
+    loss.mil = "ranking"
     loss.margin = 1.0  # of the ranking hinge (D)
     # How segments make a video in L_MIL: "top_k", their mean (S); "softmax", all of them, with
     # weights softmax over the video of logit / 0.5 (D).
@@ -121,7 +125,7 @@ CHOICES = {
     "model.attention_query": ("video", "segment"),
     "model.category_input": ("encoder", "features"),
     "model.category_names": ("learned", "sentences"),
-    "loss.mil": ("ranking", "bce"),
+    "loss.mil": ("ranking", "bce", "segments"),
     "loss.pooling": ("top_k", "softmax"),
     "loss.smoothing": ("mixture", "difference"),
     "train.selection_metric": ("video_auc", "video_ap", "step"),
@@ -150,7 +154,7 @@ RANGES = {
     "model.dropout": (0.0, 0.95),
     "model.folding": (2, 1024),
     "model.tau": (1e-3, 1e3),
-    "model.scorer_width": (1, 65_536),
+    "model.scorer_width": (0, 65_536),
     "model.score_smoothing": (0.0, 1.0),
     "model.score_centering": (0.0, 0.9),
     "loss.margin": (0.0, 1e3),

@@ -36,7 +36,7 @@ class Pooling:
     """How the segments of a video make its score: as training pools them in L_MIL.
 
     Attributes:
-        mil: "ranking" averages scores, "bce" averages logits.
+        mil: "ranking" averages scores, the others average logits.
         pooling: "top_k", the highest T / top_k_divisor + 1, or "softmax", all, with the weights
             softmax(logit / 0.5).
         top_k_divisor: see there.
@@ -60,9 +60,9 @@ class Pooling:
         else:
             logits = np.sort(logits)[-(len(logits) // self.top_k_divisor + 1) :]
             log_weights = np.full(len(logits), -np.log(len(logits)))
-        if self.mil == "bce":
-            return float(np.exp(log_weights) @ logits)
-        return float(log_odds_of_mean(logits, log_weights))
+        if self.mil == "ranking":
+            return float(log_odds_of_mean(logits, log_weights))
+        return float(np.exp(log_weights) @ logits)
 
 
 def top_k_mean(values: np.ndarray, divisor: int) -> np.ndarray:

@@ -98,7 +98,11 @@ PARTS = (
     Row("dead-gate", {"model.shift": "dead"}, "learning the gate"),
 )
 READS = {"encoder": "the encoder's output", "features": "its own projection of the features"}
-LOSSES = {"ranking": "a ranking hinge over pairs of videos", "bce": "binary cross-entropy"}
+LOSSES = {
+    "ranking": "a ranking hinge over pairs of videos",
+    "bce": "binary cross-entropy of videos",
+    "segments": "binary cross-entropy of segments",
+}
 CHOICES = (
     *(
         Row(f"folding-{k}", {"model.folding": k}, f"this folding against K = {k}", about)

@@ -43,6 +43,18 @@ ALONE = {
     "model.score_centering": 0.0,
 }
 NEIGHBOURS = {"model.dilations": (1, 2, 4), "model.score_smoothing": 0.06}
+# What benchmarks/linear_mil.py fits. At the rate of a network a linear function has hardly begun in
+# 300 steps, and is worse than the regression for that reason alone (docs/learned.md).
+LINEAR_STEPS = 900
+LINEAR = ALONE | {
+    "data.normalization": "training",
+    "model.scorer_width": 0,
+    "model.category_input": "features",
+    "loss.mil": "segments",
+    "loss.smoothing_weight": 0.0,
+    "optimizer.learning_rate": 3e-2,
+    "optimizer.category_rate": 0.1,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,6 +140,11 @@ def _other_normalization(config: ConfigDict) -> Candidate:
 
 def _inputs_and_neighbours(config: ConfigDict) -> list[Candidate]:
     inputs = _other_normalization(config)
+    if not config.model.scorer_width:
+        changes = {"model.score_smoothing": NEIGHBOURS["model.score_smoothing"]}
+        reason = "Events last long against a segment: neighbours tell."
+        smoothed = Candidate("smoothed scores", reason, changes)
+        return [inputs] if config.model.score_smoothing else [inputs, smoothed]
     is_alone = all(flat(config)[key] == value for key, value in ALONE.items())
     time = dict(NEIGHBOURS if is_alone else ALONE)
     words = (
@@ -140,6 +157,12 @@ def _inputs_and_neighbours(config: ConfigDict) -> list[Candidate]:
         inputs,
         Candidate(name, words, time, not is_alone),
         Candidate(f"{name}, {inputs.name}", "Both.", inputs.changes | time, not is_alone),
+        Candidate(
+            "linear",
+            "A few recordings may not carry more than a weight per channel.",
+            LINEAR | {"train.min_steps": max(config.train.min_steps, LINEAR_STEPS)},
+            simpler=True,
+        ),
     ]
 
 

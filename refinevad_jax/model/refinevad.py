@@ -17,7 +17,12 @@ from refinevad_jax.model.core import Core, CoreOutputs
 from refinevad_jax.model.fast import LayerNorm
 from refinevad_jax.model.model_config import ModelConfig
 from refinevad_jax.model.motar import Motar
-from refinevad_jax.model.scorer import Scorer, center_anomalous, exponential_smoothing
+from refinevad_jax.model.scorer import (
+    LinearScorer,
+    Scorer,
+    center_anomalous,
+    exponential_smoothing,
+)
 
 
 @jax.tree_util.register_dataclass
@@ -71,7 +76,11 @@ class RefineVAD(nnx.Module):
         self.motar = Motar(config, rngs=rngs)
         self.core = Core(config, rngs=rngs) if config.has_core else None
         num_inputs = 2 * config.width if config.has_core else config.width
-        self.scorer = Scorer(num_inputs, config.scorer_width, config.dropout, rngs=rngs)
+        self.scorer: Scorer | LinearScorer = (
+            Scorer(num_inputs, config.scorer_width, config.dropout, rngs=rngs)
+            if config.scorer_width
+            else LinearScorer(config.num_channels, rngs=rngs)
+        )
 
     def __call__(
         self,
@@ -94,12 +103,14 @@ class RefineVAD(nnx.Module):
             core = self.core(normed, segments, valid, injected_labels)
 
         def score(rows: jax.Array, rngs: nnx.Rngs | None) -> jax.Array:
+            if isinstance(self.scorer, LinearScorer):
+                return self.scorer(rows)
             if self.core is not None and core is not None:
                 context = self.core.inject(rows, segments, valid, core)
                 rows = jnp.concatenate([rows, context], axis=-1)
             return self.scorer(rows, rngs)
 
-        logits = raw_logits = score(segments, rngs)
+        logits = raw_logits = score(segments if self.config.scorer_width else normed, rngs)
         if self.config.score_smoothing:
             beyond = score(self._without_evidence(features), None)[:, 0]
             share = self.config.score_smoothing
@@ -117,8 +128,10 @@ class RefineVAD(nnx.Module):
         )
 
     def _without_evidence(self, features: jax.Array) -> jax.Array:
-        """[B, 1, H]: a segment whose features [D] are 0, as the encoder sees it."""
+        """[B, 1, H or D]: a segment whose features [D] are 0, as the scorer sees it."""
         empty = self.modality_norm(jnp.zeros_like(features[:, :1]))
+        if not self.config.scorer_width:
+            return empty
         return self.motar.encoder(empty, jnp.ones(empty.shape[:2], bool), None)
 
 

@@ -96,3 +96,18 @@ class Scorer(nnx.Module):
         hidden = jax.nn.gelu(self.hidden(self.norm(x)))
         hidden = self.dropout(hidden, deterministic=rngs is None, rngs=rngs)
         return self.output(hidden)[..., 0]
+
+
+class LinearScorer(nnx.Module):
+    """One weight per channel of the normalised features: what a small set carries.
+
+    It starts at 0, so that what training does not reach says nothing.
+    """
+
+    def __init__(self, num_channels: int, *, rngs: nnx.Rngs) -> None:
+        zeros = nnx.initializers.zeros_init()
+        self.output = nnx.Linear(num_channels, 1, kernel_init=zeros, rngs=rngs)
+
+    def __call__(self, normed: jax.Array) -> jax.Array:
+        """normed: [B, T, D], normalised features. Returns logits [B, T]."""
+        return self.output(normed)[..., 0]

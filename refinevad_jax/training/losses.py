@@ -67,6 +67,20 @@ def bce_mil_loss(video_logits: jax.Array, anomalous: jax.Array, present: jax.Arr
     return masked_mean(optax.sigmoid_binary_cross_entropy(video_logits, anomalous), present)
 
 
+def segment_loss(
+    logits: jax.Array, anomalous: jax.Array, valid: jax.Array, *, k: jax.Array
+) -> jax.Array:
+    """MIL by cross-entropy of segments: all of a normal video, the k highest of an anomalous one.
+
+    As in multiple-instance logistic regression (benchmarks/linear_mil.py); every video counts the
+    same. logits: [B, T]; anomalous: [B] bool; valid: [B, T] bool; k: [B] int. Returns a scalar.
+    """
+    count = valid.sum(axis=-1)
+    highest = -top_k_mean(jax.nn.log_sigmoid(logits), valid, k=k)
+    all_of_it = jnp.sum(jax.nn.softplus(logits), axis=-1, where=valid) / jnp.maximum(count, 1)
+    return masked_mean(jnp.where(anomalous, highest, all_of_it), count > 0)
+
+
 def category_loss(category_logits: jax.Array, labels: jax.Array, present: jax.Array) -> jax.Array:
     """L_cat: binary cross-entropy of p_c = softmax(z_c)[anomalous] to the multi-hot label.
 
@@ -137,6 +151,9 @@ def mil_term(
 ) -> jax.Array:
     """L_MIL: pooled segments of each video against its label, as config.mil and pooling say."""
     anomalous, present = labels.any(axis=-1), valid.any(axis=-1)
+    if config.mil == "segments":
+        k = top_k_count(valid.sum(axis=-1), config.top_k_divisor)
+        return segment_loss(outputs.logits, anomalous, valid, k=k)
     videos = _pooled(outputs, valid, config)
     if config.mil == "ranking":
         return ranking_loss(videos, anomalous, present, margin=config.margin)

@@ -70,7 +70,8 @@ def tuned(
 def test_a_candidate_is_taken_if_its_gain_is_above_its_error(
     small: ConfigDict, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    worse = {"segments_alone": -0.05, "segments_alone_normalization_training": -0.05}
+    names = ("segments_alone", "segments_alone_normalization_training", "linear")
+    worse = dict.fromkeys(names, -0.05)
     given, tried = tuned(small, tmp_path, monkeypatch, **worse, no_shift=-0.05)
     assert [one.candidate.name for one in tried if one.chosen] == ["as given"]
     assert given.model == small.model
@@ -93,10 +94,26 @@ def test_fewer_parts_are_taken_if_they_are_not_worse(
         monkeypatch,
         segments_alone=-0.001,
         segments_alone_normalization_training=-0.002,
+        linear=-0.003,
     )
     assert "segments alone" in [one.candidate.name for one in tried if one.chosen]
     assert (config.model.shift, config.model.num_layers) == ("none", 0)
     assert config.data.normalization == "modality"
+
+
+def test_a_linear_scorer_is_taken_if_the_network_does_not_show_that_it_is_better(
+    small: ConfigDict, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("segments_alone", "segments_alone_normalization_training", "normalization_training")
+    gains = dict.fromkeys(names, -0.001)
+    config, tried = tuned(small, tmp_path, monkeypatch, **gains)
+    assert [one.candidate.name for one in tried if one.chosen][:2] == ["as given", "linear"]
+    assert (config.model.scorer_width, config.loss.mil) == (0, "segments")
+    assert config.train.min_steps == tuning.LINEAR_STEPS
+    # Given one, nothing is tried that reaches the network alone.
+    _, tried = tuned(config, tmp_path, monkeypatch)
+    names = {one.candidate.name for one in tried}
+    assert "smoothed scores" in names and not {"linear", "neighbours", "segments alone"} & names
 
 
 def test_the_command_tries_writes_and_goes_on(

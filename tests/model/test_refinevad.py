@@ -425,3 +425,16 @@ def test_a_category_is_its_name_and_any_names_can_be_asked_for() -> None:
     np.testing.assert_allclose(turned.category_probs, own.category_probs[:, ::-1], rtol=1e-5)
     np.testing.assert_allclose(turned.category_feature, own.category_feature, atol=1e-6)
     np.testing.assert_allclose(fewer.category_probs, own.category_probs[:, :2], rtol=1e-5)
+
+
+def test_a_linear_scorer_reads_the_normalised_features_alone() -> None:
+    changes: dict[str, Any] = {"normalization": "training", "scorer_width": 0, "num_layers": 0}
+    changes |= {"injection": "none", "shift": "none"}
+    features, valid = bags([5, 3], 5)
+    graphdef, params = parts(**changes)
+    model = nnx.merge(graphdef, params)
+    outputs = make(**changes)(features, valid)
+    scaled = np.asarray(jax.jit(model.modality_norm)(features))
+    expected = scaled @ params["scorer"]["output"]["kernel"][:, 0]
+    expected += params["scorer"]["output"]["bias"]
+    np.testing.assert_allclose(outputs.logits[valid], expected[valid], rtol=1e-4, atol=1e-5)

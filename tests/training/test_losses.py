@@ -79,6 +79,17 @@ def test_bce_mil_loss_by_hand() -> None:
     np.testing.assert_allclose(losses.bce_mil_loss(logits, anomalous, present), expected, rtol=1e-5)
 
 
+def test_segment_loss_by_hand() -> None:
+    logits = np.array([[0.0, 2.0, 9.0], [3.0, -1.0, 1.0], [5.0, 5.0, 5.0]])
+    valid = np.array([[True, True, False], [True, True, True], [False, False, False]])
+    k = np.array([1, 2, 1])
+    # A normal video by both of its valid segments, an anomalous one by its two highest.
+    normal = np.mean(np.log1p(np.exp([0.0, 2.0])))
+    anomalous = np.mean(np.log1p(np.exp([-3.0, -1.0])))
+    found = losses.segment_loss(logits, np.array([False, True, True]), valid, k=k)
+    np.testing.assert_allclose(found, (normal + anomalous) / 2, rtol=1e-6)
+
+
 def test_category_loss_is_bce_of_the_anomalous_softmax() -> None:
     logits = np.random.default_rng(0).normal(size=(3, 4, 2)).astype(np.float32)
     labels = np.array([[True, False, True, False], [False] * 4, [True] * 4])
