@@ -15,6 +15,7 @@ from refinevad_jax.errors import UserError
 
 # Of one video; what is made on the way then stays in a processor's cache.
 BINS_AT_ONCE = 8
+ALIGNMENT = 64  # bytes, of XLA's buffers on processors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,14 +68,23 @@ class StoredRows:
 
     def in_memory(self) -> np.ndarray:
         """All of them, [V, N, T, D] float16."""
-        found = np.empty(self.shape, np.float16)
+        found = _aligned(self.shape)
         for rows, bag in zip(found, self._bags, strict=True):
             features = bag.features[..., self._columns]
             edges = bins(features.shape[1], self._num_segments)
             for first in range(0, self._num_segments, BINS_AT_ONCE):
                 some = slice(first, first + BINS_AT_ONCE)
                 rows[:, some] = averaged(features, *(edge[some] for edge in edges))
+        found.flags.writeable = False  # a device may share it
         return found
+
+
+def _aligned(shape: tuple[int, ...]) -> np.ndarray:
+    """Memory for float16 that JAX takes as it is on processors; where NumPy begins, it copies."""
+    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(np.float16).itemsize
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    first = -memory.ctypes.data % ALIGNMENT
+    return memory[first : first + size].view(np.float16).reshape(shape)
 
 
 def resample(features: np.ndarray, num_segments: int) -> np.ndarray:
