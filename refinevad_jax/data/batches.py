@@ -13,8 +13,6 @@ import numpy as np
 from refinevad_jax.data.bags import Bag
 from refinevad_jax.errors import UserError
 
-# Of one video; what is made on the way then stays in a processor's cache.
-BINS_AT_ONCE = 8
 ALIGNMENT = 64  # bytes, of XLA's buffers on processors
 
 
@@ -67,15 +65,11 @@ class StoredRows:
         return resample(whole[..., self._columns], self._num_segments)[0].astype(np.float16)
 
     def in_memory(self) -> np.ndarray:
-        """All of them, [V, N, T, D] float16."""
+        """All of them, [V, N, T, D] float16, read-only: a device may share the memory."""
         found = _aligned(self.shape)
         for rows, bag in zip(found, self._bags, strict=True):
-            features = bag.features[..., self._columns]
-            edges = bins(features.shape[1], self._num_segments)
-            for first in range(0, self._num_segments, BINS_AT_ONCE):
-                some = slice(first, first + BINS_AT_ONCE)
-                rows[:, some] = averaged(features, *(edge[some] for edge in edges))
-        found.flags.writeable = False  # a device may share it
+            rows[...] = resample(bag.features[..., self._columns], self._num_segments)
+        found.flags.writeable = False
         return found
 
 
@@ -90,31 +84,18 @@ def _aligned(shape: tuple[int, ...]) -> np.ndarray:
 def resample(features: np.ndarray, num_segments: int) -> np.ndarray:
     """Averages inside num_segments equal bins; an empty bin repeats the row at its edge.
 
-    features: [N, T, D]. Returns [N, num_segments, D], see `averaged`.
-    """
-    return averaged(features, *bins(features.shape[1], num_segments))
-
-
-def bins(length: int, num_segments: int) -> tuple[np.ndarray, np.ndarray]:
-    """First row and end of every bin, [num_segments] each; a bin has at least one row.
-
     The rule of RTFM, UR-DMU and BN-WVAD: edges int(linspace(0, T, num_segments + 1)).
+    features: [N, T, D]. Returns [N, num_segments, D], float64 if rows were averaged, else of
+    their own type.
     """
+    length = features.shape[1]
     edges = np.linspace(0, length, num_segments + 1, dtype=np.int64)
     starts = np.minimum(edges[:-1], length - 1)
-    return starts, np.maximum(edges[1:], starts + 1)
-
-
-def averaged(features: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Means of rows starts .. ends - 1 of features [N, T, D] for each of K bins, side by side.
-
-    Returns [N, K, D], float64 if rows were averaged, else of their own type.
-    """
-    counts = ends - starts
-    if counts.max() == 1:
-        return features[:, starts]
-    rows = features[:, starts[0] : ends[-1]].astype(np.float32)
-    return np.add.reduceat(rows, starts - starts[0], axis=1) / counts[None, :, None]
+    ends = np.maximum(edges[1:], starts + 1)
+    if length <= num_segments:
+        return features[:, starts]  # no bin holds more than one row
+    sums = np.add.reduceat(features.astype(np.float32), starts, axis=1)
+    return sums / (ends - starts)[None, :, None]
 
 
 def training_bags(

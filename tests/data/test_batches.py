@@ -1,6 +1,5 @@
 """Batches as a function of (seed, step), resampling, and the held-out part."""
 
-import dataclasses
 import itertools
 import pathlib
 
@@ -121,22 +120,6 @@ def test_training_bags_keep_chosen_columns_and_find_both_lists() -> None:
     np.testing.assert_array_equal(made.anomalous, [[3, 4]])
     assert made.steps_per_epoch(4) == 1
     assert made.features.ctypes.data % 64 == 0  # so that the device takes it without a copy
-
-
-def test_bags_resampled_in_blocks_of_bins_are_those_resampled_whole() -> None:
-    rng = np.random.default_rng(0)
-    lengths = (1, 19, 20, 21, 37, 64, 333)
-    videos = [
-        dataclasses.replace(
-            bag(str(i), "a" if i % 2 else "Normal"),
-            features=rng.normal(size=(2, length, 5)).astype(np.float16),
-        )
-        for i, length in enumerate(lengths)
-    ]
-    made = resampled(training_bags(videos, 20, np.array([0, 3, 4])))
-    for rows, video in zip(made.features, videos, strict=True):
-        whole = resample(video.features[..., [0, 3, 4]], 20).astype(np.float16)
-        np.testing.assert_array_equal(rows, whole)
 
 
 @pytest.mark.parametrize(
