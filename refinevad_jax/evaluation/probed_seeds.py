@@ -39,12 +39,12 @@ def probe_seeds(
 
     found = []
     for folder in tqdm.tqdm(folders, f"probing {split}", unit="seed"):
-        place = evaluation_folder(folder, beside)
-        kept = read_probes(place) if beside else None
+        place = evaluation_folder(folder, beside) if beside else None
+        kept = read_probes(place) if place else None
         if kept is None:
             _, params, _ = restore(read_run(folder), folder, step)
             found.append(prober().probes(params))
-            if beside:
+            if place:
                 write_probes(place, dataclasses.asdict(found[-1]))
         else:
             inside = kept["inside"] and tuple(kept["inside"])
