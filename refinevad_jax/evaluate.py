@@ -164,7 +164,7 @@ def _evaluate_run() -> None:
     enable_cache(CACHE.value)
     workdir = pathlib.Path(WORKDIR.value)
     if PROBES.value:
-        from refinevad_jax.evaluation.probes import probe_seeds
+        from refinevad_jax.evaluation.probed_seeds import probe_seeds
 
         found = probe_seeds(workdir, split=SPLIT.value, step=STEP.value, data_dir=DATA_DIR.value)
         print(found.markdown(), end="")

@@ -35,7 +35,7 @@ def main() -> None:
     """Runs the rows and writes the table."""
     from refinevad_jax import config
     from refinevad_jax.data.bags import read_info
-    from refinevad_jax.evaluation.probes import probe_seeds
+    from refinevad_jax.evaluation.probed_seeds import probe_seeds
     from refinevad_jax.experiments import grid, ladder_rows
     from refinevad_jax.report import ladder_table
     from refinevad_jax.runtime.compiler import enable_cache
@@ -57,7 +57,10 @@ def main() -> None:
     ]
     base, full = ladder_rows.BASE, ladder_rows.FULL
     has_core = settings.model.injection != "none"
-    probes = probe_seeds(folder / full, split=SPLIT.value) if has_core else None
+    probes = None
+    if has_core:
+        beside = grid.evaluation_name(settings, SPLIT.value)
+        probes = probe_seeds(folder / full, split=SPLIT.value, beside=beside)
     print(ladder_table.write(folder, found, base=base, full=full, probes=probes))
     print(f"{folder}: ladder.md, ladder.csv, ladder.html")
 

@@ -13,6 +13,8 @@ import numpy as np
 from refinevad_jax.data.bags import Bag
 from refinevad_jax.errors import UserError
 
+ALIGNMENT = 64  # bytes, of XLA's buffers on processors
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainingBags:
@@ -63,11 +65,20 @@ class StoredRows:
         return resample(whole[..., self._columns], self._num_segments)[0].astype(np.float16)
 
     def in_memory(self) -> np.ndarray:
-        """All of them, [V, N, T, D] float16."""
-        found = np.empty(self.shape, np.float16)
+        """All of them, [V, N, T, D] float16, read-only: a device may share the memory."""
+        found = _aligned(self.shape)
         for rows, bag in zip(found, self._bags, strict=True):
             rows[...] = resample(bag.features[..., self._columns], self._num_segments)
+        found.flags.writeable = False
         return found
+
+
+def _aligned(shape: tuple[int, ...]) -> np.ndarray:
+    """Memory for float16 that JAX takes as it is on processors; where NumPy begins, it copies."""
+    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(np.float16).itemsize
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    first = -memory.ctypes.data % ALIGNMENT
+    return memory[first : first + size].view(np.float16).reshape(shape)
 
 
 def resample(features: np.ndarray, num_segments: int) -> np.ndarray:

@@ -7,20 +7,17 @@ V videos, T segments, C categories, H width, S seeds.
 """
 
 import dataclasses
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tqdm
 from flax import nnx, traverse_util
 
-from refinevad_jax.data.bags import Bag, BagsInfo, read_info, read_split
-from refinevad_jax.errors import UserError
+from refinevad_jax.data.bags import Bag, BagsInfo
 from refinevad_jax.evaluation.numbers import without_nan
-from refinevad_jax.evaluation.run import check_features, has_mixture_loss, selection_rule
+from refinevad_jax.evaluation.run import has_mixture_loss
 from refinevad_jax.evaluation.scored_split import ScoredSplit
 from refinevad_jax.evaluation.scoring import (
     Pooling,
@@ -34,13 +31,11 @@ from refinevad_jax.model.model_config import ModelConfig
 from refinevad_jax.model.refinevad import RefineVAD, abstract
 from refinevad_jax.report.tables import (
     Block,
-    checkpoint_in_words,
     mean_and_deviation,
     signed,
     spread,
 )
-from refinevad_jax.runs.checkpoints import restore
-from refinevad_jax.runs.run import Run, read_run, seed_workdirs
+from refinevad_jax.runs.run import Run
 
 AS_IS = "as it is"
 NO_PROTOTYPES = "prototypes 0"
@@ -92,30 +87,6 @@ class SeedProbes:
     numbers: dict[str, dict[str, float | None]]
     attention: float
     inside: tuple[float, float, float] | None
-
-
-def probe_seeds(
-    workdir: pathlib.Path, *, split: str, step: str = "best", data_dir: str = ""
-) -> Block:
-    """Probes every seed of a run on a split of its data set.
-
-    Raises UserError for a folder without a run, a run without CORE, or a split that is not there.
-    """
-    folders = seed_workdirs(workdir) or [workdir]
-    run = read_run(folders[0])
-    if not run.model_config.has_core:
-        raise UserError(f"{folders[0]}: a run without CORE, which the probes are of")
-    data_dir = data_dir or run.config.data.data_dir
-    info = read_info(data_dir, run.config.data.dataset)
-    check_features(run.info, info, allow_mismatch=False)
-    prober = Prober(run, info, read_split(data_dir, info.name, split))
-    found = []
-    for folder in tqdm.tqdm(folders, f"probing {split}", unit="seed"):
-        _, params, _ = restore(read_run(folder), folder, step)
-        found.append(prober.probes(params))
-    seeds = f"{len(found)} seeds" if len(found) > 1 else "one seed"
-    scored = checkpoint_in_words(step, selection_rule(run))
-    return block(found, f"{info.name}, split {split}, {scored}, {seeds}")
 
 
 class Prober:

@@ -45,7 +45,7 @@ def run_rows(
     """
     info = read_info(config.data.data_dir, config.data.dataset)
     require_split(config.data.data_dir, config.data.dataset, split)
-    name = f"{config.data.dataset}-{split}-best"
+    name = evaluation_name(config, split)
     results: list[RowResult] = []
     measured: tuple[list[str], str] | None = None
     with locked(workdir):
@@ -71,6 +71,11 @@ def run_rows(
                 )
             results.append(RowResult(run.metrics, on_draws(run.splits)))
     return results
+
+
+def evaluation_name(config: ConfigDict, split: str) -> str:
+    """Of the evaluation of a row."""
+    return f"{config.data.dataset}-{split}-best"
 
 
 def _is_finished(config: ConfigDict, folder: pathlib.Path, info: Any, name: str) -> bool:

@@ -5,6 +5,7 @@ scores.npz      arrays: what was said of each video, and its annotated spans
 videos.csv      one row per video
 events.json     the events at the alarm threshold
 report.html, curves/, curves.png, figures/    drawn by the caller
+probes.json     added by a ladder: what the parts of that checkpoint do
 """
 
 import contextlib
@@ -20,9 +21,10 @@ import numpy as np
 
 from refinevad_jax.errors import UserError, as_damaged
 from refinevad_jax.files.arrays import load_packed
+from refinevad_jax.files.hashes import json_sha256
 from refinevad_jax.files.staged import replace_folder, staging_folder, write_json
 from refinevad_jax.runs.published import published_evaluations
-from refinevad_jax.runs.run import is_published, seed_workdirs
+from refinevad_jax.runs.run import is_published, seed_workdirs, versions
 from refinevad_jax.runtime import commands
 
 
@@ -122,6 +124,31 @@ def read_evaluation(folder: pathlib.Path) -> tuple[dict[str, Any], dict[str, np.
     metrics = read_metrics(folder)
     with damaged(folder):
         return metrics, load_packed(folder / "scores.npz")
+
+
+def write_probes(folder: pathlib.Path, probes: Mapping[str, Any]) -> None:
+    """Adds probes.json to an evaluation. probes: plain JSON values, of the same checkpoint.
+
+    A new evaluation replaces the folder, and so removes them.
+    """
+    content = {"of": _probed(folder), "sha256": json_sha256(probes), "probes": probes}
+    write_json(folder / "probes.json", content)
+
+
+def read_probes(folder: pathlib.Path) -> dict[str, Any] | None:
+    """What `write_probes` was given; None if it is not there, damaged or of another release."""
+    try:
+        content = json.loads((folder / "probes.json").read_text(encoding="utf-8"))
+        whole = json_sha256(content["probes"]) == content["sha256"]
+        return content["probes"] if whole and content["of"] == _probed(folder) else None
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def _probed(folder: pathlib.Path) -> dict[str, Any]:
+    """What probes depend on and an evaluation states, and the versions that compute here."""
+    content = read_metrics(folder)
+    return {"step": content["step"], "truth": content["truth_hash"], "versions": versions()}
 
 
 def stored_seeds(workdir: pathlib.Path, name: str) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 import contextlib
 import difflib
 import errno
+import gc
 import os
 import pathlib
 import re
@@ -32,6 +33,9 @@ from refinevad_jax.runtime.addresses import without_secrets
 flags.disclaim_key_flags()  # a flag that is defined here belongs to the entry point that asks
 
 SOURCE_LOST = 3
+# Python's collector walks all objects after 10 collections of young ones: several times while the
+# libraries are imported and programs are traced, which makes objects that stay.
+COLLECTIONS_PER_FULL_ONE = 200
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
 HELP = {"--help", "-help", "--helpshort", "-h", "-?"}
 PACKAGES = {"refinevad_jax", "data_prep", "benchmarks"}
@@ -95,6 +99,7 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
     the same command, or another process of the run has ended, and the same commands go on; 130
     (Ctrl-C) and 143 (SIGTERM) ended at once.
     """
+    gc.set_threshold(*gc.get_threshold()[:2], COLLECTIONS_PER_FULL_ONE)
     signal.signal(signal.SIGTERM, _stop)
     _end_inside_long_calls()
     threading.excepthook = _thread_fault

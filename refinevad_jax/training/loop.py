@@ -128,6 +128,7 @@ class Training:
         config = self._config = run.config
         seeds = [member.seed for member in members]
         reached = min(max(member.checkpoints.steps(), default=0) for member in members)
+        self._graphdef, shapes = abstract(run.model_config)  # kept: both threads ask for it
         # Two programs that take seconds to compile, while states are restored and bags resampled.
         ahead = ThreadPoolExecutor(max_workers=2)
         self._states: Future[TrainState] | None = None
@@ -141,7 +142,6 @@ class Training:
         )
         self._steps_per_epoch = self._epoch_length()
         self._num_steps = self._steps_per_epoch * config.train.num_epochs
-        self._graphdef, shapes = abstract(run.model_config)
         self._optimizer = make_optimizer(OptimizerConfig.of(config), self._num_steps)
         self._abstract = abstract_state(shapes, self._optimizer)
         self._scorer = Scorer(self._graphdef, pooling=Pooling.of(config.loss))

@@ -6,6 +6,7 @@ Axis letters: S seeds, V videos, B videos of a batch, N crops, T segments, D cha
 """
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -80,20 +81,29 @@ def make_programs(
         )
 
     def run_resident(
-        state: TrainState, seed: Any, bags: dict[str, jax.Array], num_steps: Any
+        state: TrainState, seeds: Any, bags: dict[str, jax.Array], num_steps: Any
     ) -> tuple[TrainState, Metrics]:
-        @jax.jit  # so that it is traced once, for the names of its metrics and for the loop
-        def one(state: TrainState) -> tuple[TrainState, Metrics]:
-            videos, crops = draw(state.step, seed, bags["normal"], bags["anomalous"])
+        # Seeds inside of steps: the other way round the whole loop would be traced once more for
+        # them. In jit, so that it is traced once, for the names of its metrics and for the loop.
+        @jax.jit
+        @functools.partial(jax.vmap, spmd_axis_name=SEED)
+        def one(
+            state: TrainState, seed: Any, normal: jax.Array, anomalous: jax.Array
+        ) -> tuple[TrainState, Metrics]:
+            videos, crops = draw(state.step, seed, normal, anomalous)
             return update(state, seed, bags["features"][videos, crops], bags["labels"][videos])
 
-        def body(index: Any, carried: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
-            state, metrics = one(carried[0])
-            return state, {name: carried[1][name].at[index].set(metrics[name]) for name in metrics}
+        own = seeds, bags["normal"], bags["anomalous"]
 
-        _, shapes = jax.eval_shape(one, state)
+        def body(index: Any, carried: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
+            state, metrics = one(carried[0], *own)
+            return state, {
+                name: carried[1][name].at[:, index].set(metrics[name]) for name in metrics
+            }
+
+        _, shapes = jax.eval_shape(one, state, *own)
         empty = {
-            name: jnp.zeros((MAX_STEPS_PER_DISPATCH, *shape.shape), shape.dtype)
+            name: jnp.zeros((*shape.shape, MAX_STEPS_PER_DISPATCH), shape.dtype)
             for name, shape in shapes.items()
         }
         return jax.lax.fori_loop(0, num_steps, body, (state, empty))
@@ -113,11 +123,10 @@ def make_programs(
             "train_score_without_label": mean_score(None),
         }
 
-    per_bags = {"features": None, "labels": None, "normal": 0, "anomalous": 0}
     outputs = (places.per_seed, places.everywhere)
     return Programs(
         run_resident=jax.jit(
-            jax.vmap(run_resident, in_axes=(0, 0, per_bags, None), spmd_axis_name=SEED),
+            run_resident,
             donate_argnums=0,
             out_shardings=outputs,
             compiler_options=compiler_options(),

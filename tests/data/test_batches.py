@@ -119,6 +119,7 @@ def test_training_bags_keep_chosen_columns_and_find_both_lists() -> None:
     np.testing.assert_array_equal(made.normal, [[0, 1, 2]])
     np.testing.assert_array_equal(made.anomalous, [[3, 4]])
     assert made.steps_per_epoch(4) == 1
+    assert made.features.ctypes.data % 64 == 0  # so that the device takes it without a copy
 
 
 @pytest.mark.parametrize(

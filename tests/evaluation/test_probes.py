@@ -12,19 +12,20 @@ from flax import nnx, traverse_util
 
 from refinevad_jax.data.bags import read_info, read_split
 from refinevad_jax.errors import UserError
-from refinevad_jax.evaluation import probes
+from refinevad_jax.evaluation import probed_seeds, probes
 from refinevad_jax.evaluation.probes import Prober, SeedProbes
 from refinevad_jax.evaluation.run import Settings, evaluate
 from refinevad_jax.metrics import names
 from refinevad_jax.model.model_config import ModelConfig
 from refinevad_jax.model.refinevad import abstract, create
+from refinevad_jax.runs import evaluations
 from refinevad_jax.runs.checkpoints import restore
 from refinevad_jax.runs.run import Run, read_run, write_run
 from tests.conftest import make_tiny_config
 
 
 def test_the_probe_that_changes_nothing_has_the_numbers_of_the_evaluation(
-    trained: pathlib.Path, tiny_data: pathlib.Path
+    trained: pathlib.Path, tiny_data: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = read_run(trained)
     _, params, _ = restore(run, trained, "best")
@@ -51,6 +52,30 @@ def test_the_probe_that_changes_nothing_has_the_numbers_of_the_evaluation(
     }
     flat = prober.probes(traverse_util.unflatten_dict(uniform)).numbers
     assert flat[probes.PERMUTED][probes.MOVED] < 1e-4 < flat[probes.NO_PROTOTYPES][probes.MOVED]
+    # What a ladder keeps makes the same table.
+    evaluations.write_probes(trained / "eval" / "tiny-val-best", dataclasses.asdict(found))
+    monkeypatch.setattr(probed_seeds, "Prober", lambda *_: pytest.fail("probed again"))
+    kept = probed_seeds.probe_seeds(trained, split="val", beside="tiny-val-best")
+    assert kept.rows == probes.block([found], "").rows
+    assert kept.claims == probes.block([found], "").claims
+
+
+def test_kept_probes_are_not_those_of_another_evaluation(tmp_path: pathlib.Path) -> None:
+    metrics, kept = tmp_path / "metrics.json", tmp_path / "probes.json"
+    metrics.write_text('{"step": 5, "truth_hash": "a"}')
+    assert evaluations.read_probes(tmp_path) is None
+    evaluations.write_probes(tmp_path, {"attention": 1.5})
+    assert evaluations.read_probes(tmp_path) == {"attention": 1.5}
+    whole = kept.read_text()
+    for damaged in (whole.replace("1.5", "1.6"), whole[:-9], "[]", "7"):
+        kept.write_text(damaged)
+        assert evaluations.read_probes(tmp_path) is None
+    kept.write_text(whole.replace('"python": "3', '"python": "2'))
+    assert evaluations.read_probes(tmp_path) is None
+    kept.write_text(whole)
+    for other in ('{"step": 6, "truth_hash": "a"}', '{"step": 5, "truth_hash": "b"}'):
+        metrics.write_text(other)
+        assert evaluations.read_probes(tmp_path) is None
 
 
 def small(**changes: Any) -> tuple[ModelConfig, Any]:
@@ -180,6 +205,6 @@ def test_a_run_without_core_is_refused_in_one_line(
     config.model.injection = "none"
     write_run(tmp_path, Run(config, read_info(str(tiny_data), "tiny")))
     with pytest.raises(UserError, match=r"a run without CORE, which the probes are of$"):
-        probes.probe_seeds(tmp_path, split="val")
+        probed_seeds.probe_seeds(tmp_path, split="val")
     with pytest.raises(UserError, match="is not a workdir"):
-        probes.probe_seeds(tmp_path / "none", split="val")
+        probed_seeds.probe_seeds(tmp_path / "none", split="val")
