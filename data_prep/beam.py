@@ -170,7 +170,7 @@ def _make_files(
     numbered: Sequence[tuple[str, Any]],
     folder: pathlib.Path,
 ) -> str:
-    """Runs make_files in the workers; "" or why the runner failed. Raises UserError if make does."""
+    """Runs make_files in workers; "" or why the runner failed. Raises UserError if make does."""
     import apache_beam as beam
 
     errors = folder / "errors"

@@ -71,10 +71,6 @@ def test_packaging_gives_the_bytes_of_the_plain_path(
     assert (plain.returncode, done.returncode) == (0, 0), done.stderr
     assert done.stderr == plain.stderr
     assert files_below(made / "plain") == files_below(made / "dask")
-    np.save(made / "features" / "train09_x264.npy", np.full((12, 4), np.nan))
-    bad, worse = package(made, "new"), package(made, "new", *flags)
-    assert (bad.returncode, bad.stderr) == (worse.returncode, worse.stderr)
-    assert not (made / "new").exists()
 
 
 def test_extraction_gives_the_bytes_of_the_plain_path(
