@@ -13,12 +13,14 @@ import uuid
 from collections.abc import Iterator, Sequence
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-# What a worker does beside its tasks many times a second, which is too much if hundreds share a
-# core: its profile, its tick.
-_QUIET = {
+# Hundreds of workers on few cores: without what each does many times a second beside its tasks, and
+# with patience, because they wait long for their turn.
+_MANY = {
     "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
     "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "1s",
     "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "10s",
+    "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "600s",
+    "DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "600s",
 }
 
 
@@ -60,7 +62,7 @@ class Cluster:
     def add_workers(self, count: int) -> None:
         """Starts one more process, with so many workers. Their tasks should only wait."""
         module, flags = "benchmarks.dask_cluster", (self.address, str(count))
-        self.workers.append(self._start("dask_workers", module, *flags, **_QUIET))
+        self.workers.append(self._start("dask_workers", module, *flags, **_MANY))
 
     def kill(self) -> None:
         """Kills all processes."""

@@ -192,7 +192,7 @@ def _make_files(
 def _tasks(numbered: Sequence[tuple[str, Any]]) -> Iterator[bytes]:
     """The numbered elements in at most _TASKS parts of equal size, in bytes.
 
-    As bytes they need a tenth of the memory, and neither the runner nor its scheduler looks inside.
+    As bytes they need a fraction of the memory, and neither runner nor scheduler looks inside.
     """
     import apache_beam as beam
 
