@@ -147,11 +147,16 @@ def test_a_scheduler_that_is_killed_is_one_line_and_the_call_goes_on(
 ) -> None:
     elements = list(range(40))
     with cluster(tmp_path) as first:
-        killer = once(lambda: len(makers(tmp_path / "made")) >= 8, first.kill)
-        start = time.monotonic()
+        killed: list[float] = []
+
+        def kill() -> None:
+            killed.append(time.monotonic())
+            first.kill()
+
+        killer = once(lambda: len(makers(tmp_path / "made")) >= 8, kill)
         with pytest.raises(RunnerError, match=r"of 40 records are made, the same command") as told:
             files(first, tmp_path / "made", elements)
-        assert time.monotonic() - start < 60
+        assert time.monotonic() - killed[0] < 60
         killer.join()
     assert str(told.value).startswith("--beam_runner=DaskRunner: ")
     kept = len(list((tmp_path / "made" / "done").iterdir()))
