@@ -107,7 +107,7 @@ def _as_workers_would(info: BagsInfo, places: Sequence[Place], parts: pathlib.Pa
     (parts / "done").mkdir()
     content = b"".join(beam_packaging.record_parts(places[0], info))
     for number in range(len(places)):
-        with open(f"{parts}/done/{number:09d}", "wb") as file:  # noqa: PTH123 (a third faster)
+        with open(f"{parts}/done/{number:09d}", "wb") as file:  # noqa: PTH123 (Path takes longer)
             file.write(content)
 
 
