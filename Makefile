@@ -47,17 +47,20 @@ test: .venv/installed-dev
 test-paths: .venv/installed-dev
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(PATHS)
 
-# Beam on a Dask cluster of this machine: downloads 150 MB, on top of the libraries of `make test`.
+# Beam on a Dask cluster of this machine, and MLflow: their libraries lie beside those of `make test`,
+# because Beam needs older ones of some. 150 MB, for which uv takes seconds and pip most of a minute.
 CLUSTER := .venv/cluster
 test-cluster: $(CLUSTER)/installed
-	$(CLUSTER)/bin/python -m pytest tests/data_prep/test_cluster.py \
-	    tests/data_prep/dataset/test_beam_packaging.py tests/data_prep/extraction/test_beam.py
+	$(CLUSTER)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile \
+	    tests/data_prep/test_cluster.py tests/data_prep/dataset/test_beam_packaging.py \
+	    tests/data_prep/extraction/test_beam.py tests/runs/test_trackers.py
 
 $(CLUSTER)/installed: .venv/installed-dev
 	$(PYTHON) -m venv $(CLUSTER)
 	$(BIN)/python -c "import site; print(site.getsitepackages()[0])" > \
 	    "$$($(CLUSTER)/bin/python -c 'import site; print(site.getsitepackages()[0])')/base.pth"
-	$(CLUSTER)/bin/pip install --quiet "apache-beam[dask]>=2.60"
+	$(CLUSTER)/bin/pip install --quiet uv
+	$(CLUSTER)/bin/uv pip install --quiet --python $(CLUSTER)/bin/python "apache-beam[dask]>=2.60" "mlflow-skinny>=2.20"
 	touch $@
 
 # Known holes of the dependencies too, where PyPI's advisories can be reached; what could not be

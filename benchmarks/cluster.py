@@ -3,18 +3,21 @@
   python -m benchmarks.cluster --videos=1000,10000        # pip install apache-beam[dask]
   python -m benchmarks.cluster --videos=100000 --workers=0
   python -m benchmarks.cluster --videos=100000 --submit
+  python -m benchmarks.cluster --videos=100000 --workers=1000 --wait=1
 
 Made-up videos of one segment and four channels are packaged on a scheduler and workers of this
 machine, so that next to nothing but the cost of a video's way through the cluster is left. With
 --workers=0 no cluster takes part: the files of the workers are made beforehand, and joining them is
 measured alone. With --submit the scheduler has no worker, and the measurement ends when it knows
-all tasks. Times are of the processor, because the processes share the machine. The last line is
-JSON.
+all tasks. With --wait a video is a wait of some seconds, so that a hundred workers fit in a process
+and hundreds on a machine. Times are of the processor, because the processes share the machine. The
+last line is JSON.
 """
 
 import functools
 import multiprocessing
 import pathlib
+import subprocess
 import tempfile
 import threading
 import time
@@ -25,7 +28,7 @@ import numpy as np
 from absl import flags
 
 from benchmarks import records
-from benchmarks.dask_cluster import cluster
+from benchmarks.dask_cluster import Cluster, cluster, wait
 from data_prep.beam import make_pipeline, map_to_files
 from data_prep.catalogue.ucf_crime import TAXONOMY as UCF_CRIME
 from data_prep.dataset import beam_packaging
@@ -38,6 +41,7 @@ from refinevad_jax.runtime import command_line
 VIDEOS = flags.DEFINE_list("videos", ["1000", "10000"], "Numbers of videos, one run for each.")
 WORKERS = flags.DEFINE_integer("workers", 2, "Processes of the cluster; 0: joining alone.", 0)
 SUBMIT = flags.DEFINE_bool("submit", False, "Only hand the tasks to a scheduler without workers.")
+WAIT = flags.DEFINE_float("wait", 0, "Seconds that a video takes, instead of packaging.", 0)
 FOLDER = flags.DEFINE_string("folder", tempfile.gettempdir(), "Where files are made and removed.")
 INFO = BagsInfo(name="made", taxonomy=UCF_CRIME, modalities=(Modality("visual", 4),))
 
@@ -98,11 +102,13 @@ def package(count: int, folder: str, address: str) -> dict[str, float]:
 
 
 def _as_workers_would(info: BagsInfo, places: Sequence[Place], parts: pathlib.Path) -> None:
+    """The files, each with the record of the first video: who joins them does not look inside."""
     beam_packaging.take_over(parts, info, places)
     (parts / "done").mkdir()
-    for number, place in enumerate(places):
-        content = b"".join(beam_packaging.record_parts(place, info))
-        (parts / "done" / f"{number:09d}").write_bytes(content)
+    content = b"".join(beam_packaging.record_parts(places[0], info))
+    for number in range(len(places)):
+        with open(f"{parts}/done/{number:09d}", "wb") as file:  # noqa: PTH123 (Path takes longer)
+            file.write(content)
 
 
 def submit(count: int, folder: str, address: str) -> dict[str, float]:
@@ -131,22 +137,62 @@ def submit(count: int, folder: str, address: str) -> dict[str, float]:
         }
 
 
+def wait_for_all(count: int, folder: str, address: str, seconds: float) -> dict[str, float]:
+    """Lets the workers wait this number of times, in its own process."""
+    pipeline = make_pipeline("DaskRunner", options=f"--dask_client_address={address}")
+    numbers = [(str(number), number) for number in range(count)]
+    make = functools.partial(wait, seconds=seconds)
+    start, clock = time.process_time(), time.perf_counter()
+    files = map_to_files(
+        pipeline, "DaskRunner", make, numbers, pathlib.Path(folder), what="", flag=""
+    )
+    assert [int(path.read_bytes()) for path in files] == list(range(count))
+    return {
+        "videos": count,
+        "wait_s": seconds,
+        "cluster_clock_s": round(time.perf_counter() - clock, 1),
+        "command_processor_s": round(time.process_time() - start, 1),
+        "memory_joined_gb": records.peak_memory_gb(),
+    }
+
+
 def measure(count: int, folder: pathlib.Path) -> dict[str, Any]:
-    """One run of `package`, with what the scheduler used."""
+    """One run of `package`, `submit` or `wait_for_all`, with what the cluster used."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         if not WORKERS.value and not SUBMIT.value:
             return pool.apply(package, (count, str(folder), ""))
-        import psutil
-
-        with cluster(folder, 0 if SUBMIT.value else WORKERS.value) as running:
-            run = submit if SUBMIT.value else package
-            row = pool.apply(run, (count, str(folder), running.address))
-            scheduler = psutil.Process(running.scheduler.pid)
-            times = scheduler.cpu_times()
+        with cluster(folder, 0 if SUBMIT.value or WAIT.value else WORKERS.value) as running:
+            given = (count, str(folder), running.address)
+            if WAIT.value:
+                _start_many(running)
+                before = sum(map(_processor_s, running.workers))
+                row = pool.apply(wait_for_all, (*given, WAIT.value))
+                after = sum(map(_processor_s, running.workers))
+                row["workers_processor_s"] = round(after - before, 1)
+            else:
+                row = pool.apply(submit if SUBMIT.value else package, given)
             return row | {
-                "scheduler_processor_s": round(times.user + times.system, 1),
-                "scheduler_memory_gb": round(_peak_gb(scheduler.pid), 2),
+                "scheduler_processor_s": round(_processor_s(running.scheduler), 1),
+                "scheduler_memory_gb": round(_peak_gb(running.scheduler.pid), 2),
             }
+
+
+def _start_many(running: Cluster) -> None:
+    """Starts the workers, a hundred per process, and returns once the scheduler has all."""
+    from distributed import Client
+
+    for first in range(0, WORKERS.value, 100):
+        running.add_workers(min(100, WORKERS.value - first))
+    with Client(running.address) as client:
+        client.wait_for_workers(WORKERS.value)
+
+
+def _processor_s(process: subprocess.Popen) -> float:
+    """What a process has used so far."""
+    import psutil
+
+    times = psutil.Process(process.pid).cpu_times()
+    return times.user + times.system
 
 
 def _peak_gb(pid: int) -> float:
@@ -164,7 +210,7 @@ def main() -> None:
             rows.append(measure(count, pathlib.Path(name)))
         print(rows[-1], flush=True)
     name = "cluster" if WORKERS.value else "cluster_join"
-    name = "cluster_submit" if SUBMIT.value else name
+    name = "cluster_submit" if SUBMIT.value else "cluster_wait" if WAIT.value else name
     records.finish(name, {"workers": WORKERS.value, "runs": rows})
 
 

@@ -20,6 +20,7 @@ import threading
 import time
 import uuid
 import warnings
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -30,9 +31,8 @@ from refinevad_jax.errors import UserError
 
 # Beam finds its other runners by their names alone.
 _FULL_NAMES = {"DaskRunner": "apache_beam.runners.dask.dask_runner.DaskRunner"}
-# Dask makes a task of each part. Its own parts have 128 videos, so that few workers would be busy;
-# its scheduler holds some kilobytes per task.
-_DASK_TASKS = 10_000
+# Tasks of a pipeline, at most. A scheduler of Dask needs kilobytes and milliseconds for each.
+_TASKS = 10_000
 
 
 class RunnerError(UserError):
@@ -170,18 +170,18 @@ def _make_files(
     numbered: Sequence[tuple[str, Any]],
     folder: pathlib.Path,
 ) -> str:
-    """Runs make_file in the workers; "" or why the runner failed. Raises UserError if make does."""
+    """Runs make_files in workers; "" or why the runner failed. Raises UserError if make does."""
     import apache_beam as beam
 
     errors = folder / "errors"
     shutil.rmtree(errors, ignore_errors=True)
     errors.mkdir()
-    _size_dask_tasks(pipeline, len(numbered))
+    _one_per_dask_task(pipeline)
     (
         pipeline
-        | "elements" >> beam.Create(numbered)
+        | "elements" >> beam.Create(list(_tasks(numbered)))
         | "spread" >> beam.Reshuffle()
-        | "files" >> beam.Map(make_file, make=make, folder=folder, version=__version__)
+        | "files" >> beam.Map(make_files, make=make, folder=folder, version=__version__)
     )
     failed = _run(pipeline)
     for path in sorted(errors.iterdir()):
@@ -189,45 +189,72 @@ def _make_files(
     return failed
 
 
-def make_file(
-    element: tuple[str, Any],
+def _tasks(numbered: Sequence[tuple[str, Any]]) -> Iterator[bytes]:
+    """The numbered elements in at most _TASKS parts of equal size, in bytes.
+
+    As bytes they need a fraction of the memory, and neither runner nor scheduler looks inside.
+    """
+    import apache_beam as beam
+
+    coder = beam.coders.PickleCoder()
+    size = -(-len(numbered) // _TASKS)
+    for start in range(0, len(numbered), size):
+        yield zlib.compress(coder.encode(numbered[start : start + size]))
+
+
+def make_files(
+    task: bytes,
     *,
     make: Callable[[Any], Sequence[bytes]],
     folder: pathlib.Path,
     version: str,
 ) -> None:
-    """Writes the file of one numbered element, or why it cannot be made; runs in a worker.
+    """Writes the files of a task's elements, or why one cannot be made; runs in a worker.
 
-    After a first error the rest is left out. Files appear by a rename, since a runner may run an
-    element twice. version: of this package where the command runs.
+    What is there already is left as it is: the worker that had the task before may have died. After
+    a first error, of any worker, the rest is left out. version: of this package where the command
+    runs.
     """
-    number, content = element
-    if any((folder / "errors").iterdir()):
-        return
-    try:
-        if version != __version__:
-            raise UserError(f"{socket.gethostname()} has {__version__}: {_workers_need(version)}")
-        parts, kind = make(content), "done"
-    except (UserError, OSError) as error:
-        parts, kind = [str(error).encode()], "errors"
-    temporary = folder / f"{number}-{uuid.uuid4().hex}"
+    import apache_beam as beam
+
+    if version != __version__:
+        words = f"{socket.gethostname()} has {__version__}: {_workers_need(version)}"
+        return _write(folder, "errors", "version", [words.encode()])
+    for number, element in beam.coders.PickleCoder().decode(zlib.decompress(task)):
+        if any((folder / "errors").iterdir()):
+            return
+        if (folder / "done" / number).exists():
+            continue
+        try:
+            parts, kind = make(element), "done"
+        except (UserError, OSError) as error:
+            parts, kind = [str(error).encode()], "errors"
+        _write(folder, kind, number, parts)
+
+
+def _write(folder: pathlib.Path, kind: str, name: str, parts: Sequence[bytes]) -> None:
+    """Writes a file below folder / kind. It appears by a rename, two workers may write the same."""
+    temporary = folder / f"{name}-{uuid.uuid4().hex}"
     with temporary.open("wb") as file:
         file.writelines(parts)
-    temporary.rename(folder / kind / number)
+    temporary.rename(folder / kind / name)
 
 
 def _workers_need(version: str) -> str:
     return f"every worker, and Dask's scheduler, needs refinevad_jax {version} with the extra beam"
 
 
-def _size_dask_tasks(pipeline: Any, count: int) -> None:
-    """Says how many elements are one task of Dask, unless --beam_options does."""
+def _one_per_dask_task(pipeline: Any) -> None:
+    """Lets Dask make a task of each element, unless --beam_options says how many are one.
+
+    By itself it takes 128, and few workers would be busy.
+    """
     if _is_dask(pipeline.runner):
         from apache_beam.runners.dask.dask_runner import DaskOptions
 
         options = pipeline.options.view_as(DaskOptions)
         if not options.npartitions and not options.partition_size:
-            options.partition_size = -(-count // _DASK_TASKS)
+            options.partition_size = 1
 
 
 @_quiet()

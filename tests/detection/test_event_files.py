@@ -106,13 +106,13 @@ def test_webvtt_py_reads_the_chapters(tmp_path: pathlib.Path) -> None:
     assert not library.read(str(tmp_path / "quiet.vtt")).captions
 
 
-def test_pysrt_reads_the_subtitles(tmp_path: pathlib.Path) -> None:
-    library = pytest.importorskip("pysrt", reason="pysrt is not installed")
+def test_webvtt_py_reads_the_subtitles(tmp_path: pathlib.Path) -> None:
+    library = pytest.importorskip("webvtt", reason="webvtt-py is not installed")
     write_event_files(tmp_path, VIDEOS, ["srt"])
-    cues = library.open(str(tmp_path / "clip.srt"), encoding="utf-8")
-    assert [(cue.start.ordinal, cue.end.ordinal) for cue in cues] == [
-        (640, 1920),
-        (3_600_000, 3_700_480),
+    cues = library.from_srt(str(tmp_path / "clip.srt")).captions
+    assert [(cue.start, cue.end) for cue in cues] == [
+        ("00:00:00.640", "00:00:01.920"),
+        ("01:00:00.000", "01:01:40.480"),
     ]
-    assert cues[0].text == "A & <b> 0.50"
-    assert len(library.open(str(tmp_path / "quiet.srt"), encoding="utf-8")) == 0
+    assert cues[0].raw_text == "A & <b> 0.50"
+    assert (tmp_path / "quiet.srt").read_text() == ""
