@@ -1,11 +1,13 @@
 """Readers of small files of real bags: what `benchmarks.small_sets` packages."""
 
+import dataclasses
 import functools
 import pathlib
 from collections.abc import Iterator
 
 import numpy as np
 
+from data_prep.builtin import survfight
 from data_prep.catalogue import ped2
 from data_prep.dataset.videos import Span, Video
 from refinevad_jax.data.bags import BagsInfo, Modality
@@ -17,6 +19,8 @@ from refinevad_jax.metrics.truth import truth_runs
 FRAMES_PER_SEGMENT = 16
 ECG_FPS = 8.0  # 16 frames are then the two seconds of a segment
 PED2_FOLDS = 10  # five times two halves
+SURVFIGHT_DRAWS, SURVFIGHT_GROUPS = 3, 5
+BAGS_OF_A_GROUP = 80  # half of them normal
 
 
 def read_mitbih(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> tuple[BagsInfo, list[Video]]:
@@ -114,6 +118,52 @@ def read_ped2(
         },
     )
     return info, videos
+
+
+def read_survfight(
+    path: pathlib.Path, arrays: dict[str, np.ndarray], draw: int
+) -> tuple[BagsInfo, list[Video]]:
+    """Metadata and bags of draw `draw` of SURVFIGHT_DRAWS: the training clips alone, in groups.
+
+    A source's clips are in one group, and so are those of a bag, which the group's name tells. So
+    cross-validation can leave clips out that no other bag has; in the shipped training bags each
+    clip is in many. Raises KeyError for an array that is not there.
+    """
+    info, _ = survfight.read(f"survfight_groups_{draw}", path)
+    videos = []
+    for number, chosen in enumerate(_groups_of_sources(arrays, draw)):
+        for i, (snippets, is_fight) in enumerate(
+            survfight.bags_of(arrays, chosen, BAGS_OF_A_GROUP, [draw, number, 0x6209])
+        ):
+            video = Video(
+                video_id=f"group{number}_{i:02d}",
+                split="train",
+                label="Fighting" if is_fight.any() else "Normal",
+                load_features=functools.partial(np.expand_dims, arrays["features"][snippets], 0),
+                source=str(path),
+                num_frames=FRAMES_PER_SEGMENT * len(snippets),
+                fps=survfight.FPS,
+                spans=survfight.spans(is_fight),
+                recording=f"group{number}",
+            )
+            videos.append(video)
+    provenance = {"source": "small_sets", "set": "survfight", "draw": draw, **info.provenance}
+    return dataclasses.replace(info, provenance=provenance), videos
+
+
+def _groups_of_sources(arrays: dict[str, np.ndarray], draw: int) -> list[np.ndarray]:
+    """For each group, which clips are in it: [clips] bool. Groups have about as many fights."""
+    train = survfight.parts_of(arrays)["train"]
+    sources, fights = arrays["clip_source"], arrays["clip_is_fight"]
+    names = sorted(set(sources[train].tolist()))
+    clips = {name: train & (sources == name) for name in names}
+    order = np.random.default_rng([draw, 0x5F16]).permutation(names).tolist()
+    groups = np.zeros((SURVFIGHT_GROUPS, len(sources)), bool)
+    for name in sorted(order, key=lambda name: -(clips[name] & fights).sum()):
+        kind = fights if (clips[name] & fights).any() else ~fights
+        fewest = int((groups & kind).sum(axis=1).argmin())
+        groups[fewest] |= clips[name]
+    return list(groups)
 
 
 def spans(labels: np.ndarray, names: tuple[str, ...]) -> Iterator[Span]:

@@ -10,14 +10,18 @@ ped2: I3D features of UCSD Ped2, 12 anomalous and 16 normal videos, as ten data 
 ped2_9: five times the videos of either kind are cut into halves at random, and each half is once
 trained on, by video labels, and once tested on. benchmarks.folds trains on all of them.
 
+survfight: the training clips of the data set that ships with the project (data_prep.package
+--builtin=survfight) as three data sets survfight_groups_0 .. survfight_groups_2: bags in five
+groups, no source video in two, for cross-validation (benchmarks.fields).
+
   python -m benchmarks.small_sets --input=mitbih_ds1.npz --data_dir=data
   python -m refinevad_jax.ladder --config=configs/ucf_text.py --workdir=runs/mitbih \
       --config.data.dataset=mitbih --config.num_seeds=5 --rows=base,constant-shift
   python -m benchmarks.small_sets --set=ped2 --input=ped2_i3d_rgb.npz --data_dir=data
   python -m benchmarks.folds --config=configs/own.py --config.data.dataset=ped2 \
       --workdir=runs/ped2 --rows=base
-
-Another small set ships with the project: data_prep.package --builtin=survfight.
+  python -m benchmarks.small_sets --set=survfight --data_dir=data \
+      --input=data_prep/builtin/survfight_i3d.npz
 """
 
 import pathlib
@@ -26,7 +30,13 @@ from collections.abc import Iterator
 import numpy as np
 from absl import flags
 
-from benchmarks.small_set_bags import PED2_FOLDS, read_mitbih, read_ped2
+from benchmarks.small_set_bags import (
+    PED2_FOLDS,
+    SURVFIGHT_DRAWS,
+    read_mitbih,
+    read_ped2,
+    read_survfight,
+)
 from data_prep.dataset.summary import summarize
 from data_prep.dataset.videos import Video
 from data_prep.dataset.write import write_dataset
@@ -35,7 +45,7 @@ from refinevad_jax.errors import UserError
 from refinevad_jax.files.arrays import load_packed
 from refinevad_jax.runtime.command_line import run
 
-SET = flags.DEFINE_enum("set", "mitbih", ["mitbih", "ped2"], "what the file holds")
+SET = flags.DEFINE_enum("set", "mitbih", ["mitbih", "ped2", "survfight"], "what the file holds")
 INPUT = flags.DEFINE_string("input", None, "the .npz file", required=True)
 DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of all data sets", required=True)
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace a data set of that name")
@@ -61,8 +71,10 @@ def _read(
 ) -> Iterator[tuple[BagsInfo, list[Video]]]:
     if SET.value == "mitbih":
         yield read_mitbih(path, arrays)
-    else:
+    elif SET.value == "ped2":
         yield from (read_ped2(path, arrays, fold) for fold in range(PED2_FOLDS))
+    else:
+        yield from (read_survfight(path, arrays, draw) for draw in range(SURVFIGHT_DRAWS))
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def read(name: str, path: pathlib.Path = SHIPPED) -> tuple[BagsInfo, list[Video]
             source=str(path),
             num_frames=FRAMES_PER_SEGMENT * len(snippets),
             fps=FPS,
-            spans=None if split == "train" else _spans(is_fight),
+            spans=None if split == "train" else spans(is_fight),
         )
         for split, bags in compose(arrays).items()
         for number, (snippets, is_fight) in enumerate(bags)
@@ -84,33 +84,41 @@ def read(name: str, path: pathlib.Path = SHIPPED) -> tuple[BagsInfo, list[Video]
 
 def compose(arrays: Mapping[str, np.ndarray]) -> dict[str, list[Bag]]:
     """The bags of every split; the same file gives the same bags."""
+    given = zip(arrays["composed_test_bags"], arrays["composed_test_labels"], strict=True)
+    parts = parts_of(arrays)
+    composed = {
+        split: bags_of(arrays, parts[split], count, [SEED, number])
+        for number, (split, count) in enumerate(NUM_BAGS.items())
+    }
+    return {**composed, "test": list(given)}
+
+
+def parts_of(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Which clips are of "train" and of "val": [number of clips] bool; the others are of test."""
     in_test = arrays["clip_split"] == "test"
     sources = sorted(set(arrays["clip_source"][~in_test].tolist()))
     in_val = np.isin(arrays["clip_source"], sources[VAL_FIRST::VAL_EVERY])
-    given = zip(arrays["composed_test_bags"], arrays["composed_test_labels"], strict=True)
-    return {
-        "train": _composed("train", arrays, ~in_test & ~in_val),
-        "val": _composed("val", arrays, ~in_test & in_val),
-        "test": list(given),
-    }
+    return {"train": ~in_test & ~in_val, "val": ~in_test & in_val}
 
 
-def _composed(split: str, arrays: Mapping[str, np.ndarray], chosen: np.ndarray) -> list[Bag]:
-    """Bags of the chosen clips. chosen: [number of clips] bool."""
-    rng = np.random.default_rng([SEED, list(NUM_BAGS).index(split)])
+def bags_of(
+    arrays: Mapping[str, np.ndarray], chosen: np.ndarray, count: int, seed: list[int]
+) -> list[Bag]:
+    """So many bags, every other one anomalous, of the chosen clips: [number of clips] bool."""
+    rng = np.random.default_rng(seed)
     is_fight = arrays["clip_is_fight"]
     fights, normal = (_by_source(arrays, chosen & kind) for kind in (is_fight, ~is_fight))
     bags = []
-    for number in range(NUM_BAGS[split]):
+    for number in range(count):
         length = round(math.exp(rng.uniform(math.log(SHORTEST), math.log(LONGEST))))
         share = rng.uniform(SMALLEST_SHARE, 1.0)
-        count = max(1, round(length * share)) if number % 2 else 0
+        fighting = max(1, round(length * share)) if number % 2 else 0
         source = sorted(fights)[rng.integers(len(fights))]
-        start = rng.integers(length - count + 1)
-        around = _stretch(rng, normal, length - count, source if number % 4 == 1 else "")
-        fight = _stretch(rng, fights, count, source)
+        start = rng.integers(length - fighting + 1)
+        around = _stretch(rng, normal, length - fighting, source if number % 4 == 1 else "")
+        fight = _stretch(rng, fights, fighting, source)
         position = np.arange(length) - start
-        in_fight = (position >= 0) & (position < count)
+        in_fight = (position >= 0) & (position < fighting)
         bags.append((np.insert(around, start, fight), in_fight))
     return bags
 
@@ -137,7 +145,7 @@ def _stretch(rng: np.random.Generator, clips: Clips, length: int, source: str) -
     return np.concatenate([np.zeros(0, np.int64), *found])[:length]
 
 
-def _spans(is_fight: np.ndarray) -> tuple[Span, ...]:
+def spans(is_fight: np.ndarray) -> tuple[Span, ...]:
     """The runs of fight snippets, in frames. is_fight: [L] bool."""
     runs = truth_runs(is_fight) * FRAMES_PER_SEGMENT
     return tuple(Span(start, end, "Fighting") for start, end in runs.tolist())

@@ -1,0 +1,216 @@
+"""What a field of the configuration gives on training videos that a network was not trained on.
+
+V videos, T segments, C categories, R draws of the folds.
+"""
+
+import copy
+import csv
+import dataclasses
+import json
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tqdm
+from ml_collections import ConfigDict
+
+from refinevad_jax.config import flat
+from refinevad_jax.data.bags import Bag, BagsInfo, read_info, read_split
+from refinevad_jax.data.folds import recordings_of
+from refinevad_jax.errors import UserError
+from refinevad_jax.experiments.cross_validation import OutOfFold, out_of_fold
+from refinevad_jax.experiments.tuning import steps_of
+from refinevad_jax.files.staged import write_json
+from refinevad_jax.metrics.frames import roc_auc
+from refinevad_jax.report.tables import markdown_table
+
+# What the paper does not state, by the name of its row: its key, the value that leaves it out, the
+# value tried where a configuration leaves it out. The shift is the paper's, beside them to compare.
+FIELDS: dict[str, tuple[str, Any, Any]] = {
+    "score_centering": ("model.score_centering", 0.0, 0.5),
+    "category_rate": ("optimizer.category_rate", 1.0, 4.0),
+    "dilations": ("model.dilations", (), (1, 2, 4)),
+    "score_smoothing": ("model.score_smoothing", 0.0, 0.06),
+    "shift": ("model.shift", "none", "adaptive"),
+    "pooling": ("loss.pooling", "top_k", "softmax"),
+    "category_input": ("model.category_input", "encoder", "features"),
+    "normalization": ("data.normalization", "modality", "training"),
+}
+COLUMNS = {
+    "video_auc": "video AUC",
+    "category_accuracy": "categories",
+    "pooled": "pooled",
+    "anomalous": "in anomalous videos",
+    "inside": "inside single ones",
+}
+FAR = 0.2  # of a video, from every labelled moment: a segment there counts as normal
+
+
+@dataclasses.dataclass(frozen=True)
+class Places:
+    """Where events are known to be.
+
+    Attributes:
+        event: [V, T] bool, segments in an event.
+        other: [V, T] bool, segments that are in none, of all videos.
+    """
+
+    event: np.ndarray
+    other: np.ndarray
+
+    @classmethod
+    def of(cls, bags: Sequence[Bag], num_segments: int, moments: Mapping[str, Any]) -> "Places":
+        """By frame truth if the training videos have it, or by moments: frames by video."""
+        event = np.zeros((len(bags), num_segments), bool)
+        other = np.zeros_like(event)
+        middle = (np.arange(num_segments) + 0.5) / num_segments
+        for row, bag in enumerate(bags):
+            times = np.array(moments.get(bag.video_id, ())) / bag.num_frames
+            times = times[times < 1]
+            if not bag.anomalous:
+                other[row] = True
+            elif len(times):
+                event[row, (times * num_segments).astype(int)] = True
+                other[row] = np.abs(middle[:, None] - times).min(axis=1) > FAR
+            elif bag.has_truth:
+                edges = bag.spans[:, :2] / bag.num_frames
+                event[row] = ((edges[:, :1] <= middle) & (middle < edges[:, 1:])).any(axis=0)
+                other[row] = ~event[row]
+        return cls(event, other)
+
+    def measured(self, logits: np.ndarray, chosen: np.ndarray) -> dict[str, float]:
+        """The columns of place for some videos; {} if no event of them is known.
+
+        logits: [V, T]; chosen: [V] bool.
+        """
+        event, other, values = self.event[chosen], self.other[chosen], logits[chosen]
+        known = event.any(axis=1)
+        if not known.any():
+            return {}
+        counted = event | other
+        within = counted & known[:, None]
+        pairs = [i for i in np.flatnonzero(known) if other[i].any()]
+        inside = [roc_auc(event[i][within[i]], values[i][within[i]]) for i in pairs]
+        return {
+            "pooled": roc_auc(event[counted], values[counted]),
+            "anomalous": roc_auc(event[within], values[within]),
+            "inside": float(np.mean(inside)),
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingVideos:
+    """The training videos of a data set, their recordings, and where their events are."""
+
+    info: BagsInfo
+    bags: list[Bag]
+    recordings: list[str]
+    places: Places
+
+    @classmethod
+    def read(cls, config: ConfigDict, name: str, moments: Mapping[str, Any]) -> "TrainingVideos":
+        """Of the data set of that name, below the folder that the configuration names."""
+        data = config.data
+        info = read_info(data.data_dir, name)
+        bags = read_split(data.data_dir, name, data.train_split, memory_gb=data.host_limit_gb)
+        places = Places.of(bags, data.num_segments, moments)
+        return cls(info, bags, recordings_of(bags), places)
+
+    def measured(self, found: OutOfFold) -> dict[str, list[float]]:
+        """The columns, a value per fold."""
+        labels = np.stack([bag.labels for bag in self.bags])
+        own = np.array([bag.recording for bag in self.bags])
+        columns = {name: v.tolist() for name, v in found.measured(labels, own).items()}
+        for folds, results in zip(found.folds, found.results, strict=True):
+            logits = np.stack([result.logits for result in results])
+            for fold in np.unique(folds):
+                for name, value in self.places.measured(logits, folds == fold).items():
+                    columns.setdefault(name, []).append(value)
+        return columns
+
+
+def read_moments(path: pathlib.Path) -> dict[str, list[int]]:
+    """Frames by video of a file `video-id,glance`, as GlanceVAD's. Raises UserError."""
+    found: dict[str, list[int]] = {}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                found.setdefault(row["video-id"], []).append(int(row["glance"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"--moments={path}: not a file of video-id,glance ({error})") from error
+    return found
+
+
+def other_value(config: ConfigDict, field: str) -> dict[str, Any]:
+    """The change of a row: the field left out, or tried if the configuration leaves it out."""
+    key, neutral, value = FIELDS[field]
+    left_out = flat(config)[key] == neutral
+    return {key: value if left_out else neutral}
+
+
+def run_row(
+    config: ConfigDict,
+    changes: Mapping[str, Any],
+    sets: Sequence[TrainingVideos],
+    path: pathlib.Path,
+    *,
+    num_folds: int,
+    num_repeats: int,
+) -> dict[str, np.ndarray]:
+    """The columns of a row, a value per fold of all data sets; kept in a file."""
+    own = copy.deepcopy(config)
+    own.update_from_flattened_dict(dict(changes))
+    where = [[one.info.name, one.info.provenance] for one in sets]
+    settings = json.loads(json.dumps([own.to_dict(), where, num_folds, num_repeats]))
+    if path.is_file():
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if stored["settings"] != settings:
+            raise UserError(f"{path}: of other settings; choose another --workdir")
+        return {name: np.array(values) for name, values in stored["columns"].items()}
+    columns: dict[str, list[float]] = {}
+    for one in sets:
+        steps = steps_of(own, one.bags)
+        with tqdm.tqdm(total=steps, desc=f"{path.stem}, {one.info.name}", unit="step") as bar:
+            found = out_of_fold(
+                own,
+                one.info,
+                one.bags,
+                one.recordings,
+                num_folds=num_folds,
+                num_repeats=num_repeats,
+                num_steps=steps,
+                progress=bar.update,
+            )
+        for name, values in one.measured(found).items():
+            columns.setdefault(name, []).extend(values)
+    write_json(path, {"settings": settings, "columns": columns})
+    return {name: np.array(values) for name, values in columns.items()}
+
+
+def table(config: ConfigDict, rows: Mapping[str, Mapping[str, np.ndarray]], base: str) -> str:
+    """Markdown: the configuration, then what each field gives, whichever of the two has it."""
+    own = rows[base]
+    shown = [name for name in COLUMNS if len(own.get(name, ()))]
+    cells = [[base, *(f"{own[name].mean():.4f}" for name in shown)]]
+    for field, found in rows.items():
+        if field == base:
+            continue
+        key, neutral, _ = FIELDS[field]
+        sign = 1 if flat(config)[key] != neutral else -1
+        gains = [sign * (own[name] - found[name]) for name in shown]
+        has = "" if sign > 0 else ", not in the configuration"
+        cells.append([f"`{key}`{has}", *map(_in_words, gains)])
+    note = (
+        f"Out of fold, {len(own['video_auc'])} folds. The first row: the configuration. Then what "
+        "each field gives, with it less without it, mean ± standard error of the paired difference "
+        "over the folds, which share training videos; in bold what is above two errors."
+    )
+    lines = markdown_table(["what the field gives", *(COLUMNS[name] for name in shown)], cells)
+    return "\n".join([*lines, "", note]) + "\n"
+
+
+def _in_words(gains: np.ndarray) -> str:
+    error = gains.std(ddof=1) / len(gains) ** 0.5 if len(gains) > 1 else float("nan")
+    text = f"{gains.mean():+.4f} ± {error:.4f}"
+    return f"**{text}**" if abs(gains.mean()) > 2 * error else text
