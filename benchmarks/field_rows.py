@@ -152,44 +152,48 @@ def other_value(config: ConfigDict, field: str) -> dict[str, Any]:
 def run_row(
     config: ConfigDict,
     changes: Mapping[str, Any],
-    sets: Sequence[TrainingVideos],
+    videos: TrainingVideos,
     path: pathlib.Path,
     *,
     num_folds: int,
     num_repeats: int,
-) -> dict[str, np.ndarray]:
-    """The columns of a row, a value per fold of all data sets; kept in a file."""
+) -> dict[str, list[float]]:
+    """The columns of a row on a data set, a value per fold; kept in a file.
+
+    Raises UserError for a file that was made with other settings or data.
+    """
     own = copy.deepcopy(config)
     own.update_from_flattened_dict(dict(changes))
-    where = [[one.info.name, one.info.provenance] for one in sets]
-    settings = json.loads(json.dumps([own.to_dict(), where, num_folds, num_repeats]))
+    info = videos.info
+    found = [own.to_dict(), info.name, info.provenance, num_folds, num_repeats]
+    settings = json.loads(json.dumps(found))
     if path.is_file():
         stored = json.loads(path.read_text(encoding="utf-8"))
         if stored["settings"] != settings:
-            raise UserError(f"{path}: of other settings; choose another --workdir")
-        return {name: np.array(values) for name, values in stored["columns"].items()}
-    columns: dict[str, list[float]] = {}
-    for one in sets:
-        steps = steps_of(own, one.bags)
-        with tqdm.tqdm(total=steps, desc=f"{path.stem}, {one.info.name}", unit="step") as bar:
-            found = out_of_fold(
-                own,
-                one.info,
-                one.bags,
-                one.recordings,
-                num_folds=num_folds,
-                num_repeats=num_repeats,
-                num_steps=steps,
-                progress=bar.update,
-            )
-        for name, values in one.measured(found).items():
-            columns.setdefault(name, []).extend(values)
+            raise UserError(f"{path}: of other settings or data; choose another --workdir")
+        return dict(stored["columns"])
+    steps = steps_of(own, videos.bags)
+    with tqdm.tqdm(total=steps, desc=f"{path.stem}, {info.name}", unit="step") as bar:
+        scored = out_of_fold(
+            own,
+            info,
+            videos.bags,
+            videos.recordings,
+            num_folds=num_folds,
+            num_repeats=num_repeats,
+            num_steps=steps,
+            progress=bar.update,
+        )
+    columns = videos.measured(scored)
     write_json(path, {"settings": settings, "columns": columns})
-    return {name: np.array(values) for name, values in columns.items()}
+    return columns
 
 
 def table(config: ConfigDict, rows: Mapping[str, Mapping[str, np.ndarray]], base: str) -> str:
-    """Markdown: the configuration, then what each field gives, whichever of the two has it."""
+    """Markdown: the configuration, then what each field gives, whichever of the two has it.
+
+    rows: the columns by field, and those of the configuration under `base`.
+    """
     own = rows[base]
     shown = [name for name in COLUMNS if len(own.get(name, ()))]
     cells = [[base, *(f"{own[name].mean():.4f}" for name in shown)]]

@@ -1,6 +1,13 @@
 import numpy as np
 
-from benchmarks.small_set_bags import PED2_FOLDS, read_mitbih, read_ped2, spans
+from benchmarks.small_set_bags import (
+    PED2_FOLDS,
+    read_mitbih,
+    read_ped2,
+    read_survfight,
+    spans,
+)
+from data_prep.builtin import survfight
 from data_prep.dataset.videos import Span
 from data_prep.dataset.write import write_dataset
 from refinevad_jax.files.arrays import load_packed
@@ -96,3 +103,20 @@ def test_another_file_is_one_line(tmp_path):
     done = call("benchmarks.small_sets", *flags)
     assert done.returncode == 2 and not (tmp_path / "data").exists()
     assert done.stderr.count("\n") == 1 and "no array 'categories'" in done.stderr
+
+
+def test_fights_are_bags_in_groups_that_share_no_source():
+    arrays = load_packed(survfight.SHIPPED)
+    info, videos = read_survfight(survfight.SHIPPED, arrays, 1)
+    assert info.name == "survfight_groups_1" and len(videos) == 5 * 80
+    groups = {}
+    for video in videos:
+        rows = groups.setdefault(video.recording, set())
+        rows |= {row.tobytes() for row in video.load_features()[0]}
+    assert [len(rows) > 40 for rows in groups.values()] == [True] * 5
+    assert sum(map(len, groups.values())) == len(set.union(*groups.values()))
+    train = survfight.parts_of(arrays)["train"]
+    starts, ends = arrays["clip_offsets"][:-1][train], arrays["clip_offsets"][1:][train]
+    own = [arrays["features"][s:e] for s, e in zip(starts, ends, strict=True)]
+    assert set.union(*groups.values()) <= {row.tobytes() for row in np.concatenate(own)}
+    assert all((video.label == "Fighting") == bool(video.spans) for video in videos)
