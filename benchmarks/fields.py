@@ -1,17 +1,17 @@
 r"""What each field that the paper does not state gives: cross-validation on training videos alone.
 
 Whole recordings are left out in turn. Video-level AUC, categories, and, if something says where in
-training videos events are (frame truth, or --moments), how well these places are found. A field
-that does not help on two real sets goes (docs/learned.md). The same command goes on where it was
-stopped.
+training videos events are (frame truth, or --moments), how well these places are found.
+docs/learned.md says what was found. The same command goes on where it was stopped.
 
   python -m benchmarks.fields --config=configs/ucf_text.py --workdir=runs/fields_text \
       --moments=ucf_glance_annotations.csv
-  python -m benchmarks.fields --config=configs/mitbih.py --workdir=runs/fields_ecg --repeats=3
+  python -m benchmarks.fields --config=configs/own.py --config.data.dataset=mitbih \
+      --workdir=runs/fields_ecg --repeats=3
   python -m benchmarks.small_sets --set=survfight --data_dir=data \
       --input=data_prep/builtin/survfight_i3d.npz
   python -m benchmarks.fields --config=configs/survfight.py --workdir=runs/fields_survfight \
-      --config.data.dataset=survfight_groups
+      --config.train.min_steps=60 --config.data.dataset=survfight_groups
 
 A data set NAME that is not there stands for NAME_0, NAME_1 and so on. Writes WORKDIR/fields.md.
 """
