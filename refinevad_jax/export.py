@@ -53,6 +53,8 @@ def main() -> None:
         raise UserError(f"--from_frames: not with --format={FORMAT.value}; leave one of them out")
     if FORMAT.value != "hub" and output.is_dir():
         raise UserError(f"--output={output}: is a folder; name a file in it")
+    if output.exists() and not (output.is_file() or output.is_dir()):
+        raise UserError(f"--output={output}: is a device or a pipe; name a file")
     if FORMAT.value == "hub":
         from refinevad_jax.evaluation import model_card
 

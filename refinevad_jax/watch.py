@@ -118,7 +118,7 @@ def main() -> None:
         stack.enter_context(request.listening())
         print(f"watching: {', '.join(sources)}", file=sys.stderr, flush=True)
         watcher.run(lambda: request.signal)
-    if request.signal or sinks.is_stuck:  # a camera or a disk may keep its thread waiting
+    if request.signal or sinks.stuck:  # a camera, disk or reader may keep its thread waiting
         os._exit(128 + signal.Signals[request.signal] if request.signal else 0)
 
 

@@ -194,8 +194,8 @@ class Camera:
             self._late_said = now
             say(
                 f"warning: {one_line(self.name)}: its pictures come {seconds:.1f} s later than its "
-                "time stamps say; reading them is slower than the camera: watch fewer cameras, or "
-                "let it send smaller pictures"
+                "time stamps say; if cores are busy, reading is too slow: watch fewer cameras, or "
+                "let it send smaller pictures; if not, its time stamps run slow"
             )
 
     def _come(self, now: float) -> None:

@@ -96,7 +96,8 @@ class Sinks:
     Attributes:
         num_events: that have begun.
         lost: how many messages and rows are missing, by where and what.
-        is_stuck: whether the disk still took nothing when `close` gave up; its files stay open.
+        stuck: who still held what it was given when `close` gave up.
+        left_open: the files of a disk that did, and its lock; they end with the process.
     """
 
     def __init__(
@@ -105,7 +106,8 @@ class Sinks:
         """lines: where JSON lines without pictures go, as standard output."""
         self.num_events = 0
         self.lost: collections.Counter[tuple[str, str]] = collections.Counter()
-        self.is_stuck = False
+        self.stuck: set[str] = set()
+        self.left_open: contextlib.ExitStack | None = None
         self._lines, self._file, self._outbox = lines, file, outbox
         self._backlogs: dict[str, Backlog] = {}
         if file or outbox:
@@ -172,7 +174,7 @@ class Sinks:
         until = time.monotonic() + seconds
         for name, backlog in self._backlogs.items():
             if not backlog.close(max(0.5, until - time.monotonic())):
-                self.is_stuck = True
+                self.stuck.add(name)
                 self.lost[name, "message"] += 1  # the one that it holds
             messages, rows = backlog.waiting()
             more_messages, more_rows = self._left_out(name)
@@ -286,7 +288,8 @@ def opened(
         finally:
             sinks.close()
         return
-    with _held(settings.output), contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_held(settings.output))
         names = [receiver.name for receiver in receivers]
         file = EventFile(settings.output, settings.file_bytes, settings.file_count)
         stack.callback(file.close)
@@ -298,8 +301,8 @@ def opened(
             yield sinks
         finally:
             sinks.close()
-            if sinks.is_stuck:
-                stack.pop_all()  # to close what is stuck would wait, too
+            if _DISK in sinks.stuck:
+                sinks.left_open = stack.pop_all()  # to close files of that disk would wait, too
             else:
                 for delivery in deliveries:
                     delivery.close(_FLUSH_S)

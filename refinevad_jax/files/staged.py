@@ -101,13 +101,16 @@ def staged_file(path: pathlib.Path) -> Iterator[IO[bytes]]:
     """The empty file at staging_path(path), held for this process; removed unless it was renamed.
 
     Makes the folder. A second process that writes the same file waits until the first has finished.
-    Raises OSError, which names the file, also if a folder has the name.
+    Raises OSError, which names the file, also if a folder, a device or a pipe has the name: the new
+    file would take its place.
     """
     staged = staging_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "is a device or a pipe, not a file")
         with _held(staged) as file:
             file.truncate(0)
             try:

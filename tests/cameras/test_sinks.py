@@ -132,7 +132,7 @@ def test_a_disk_that_takes_nothing_keeps_nobody_from_ending(
     for number in range(3):
         sinks.send(event(number))
     sinks.close(0.0)
-    assert sinks.is_stuck and "lost: the disk: 3 messages\n" in capsys.readouterr().err
+    assert sinks.stuck == {"the disk"} and "lost: the disk: 3 messages\n" in capsys.readouterr().err
     file.goes_on.set()
     sinks._backlogs["the disk"]._thread.join()
     file.close()

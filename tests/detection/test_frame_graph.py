@@ -73,7 +73,7 @@ def test_ten_crops_are_averaged_as_detection_does(
     assert max(frame_graph.disagreement(detector, encoder, graph).values()) < 1e-4
 
 
-def test_a_graph_that_disagrees_is_not_written(
+def test_a_graph_that_disagrees_is_refused(
     trained: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workdir = copied(trained, tmp_path / "run")

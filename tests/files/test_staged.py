@@ -36,11 +36,13 @@ def test_a_failing_write_names_the_file_and_leaves_the_earlier_one(
 def test_a_place_that_cannot_be_written_is_named(tmp_path: pathlib.Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
-    for path in (tmp_path / "folder", tmp_path / "file" / "a", tmp_path / "file" / "b" / "a"):
+    os.mkfifo(tmp_path / "pipe")
+    for path in ("folder", "pipe", "file/a", "file/b/a"):
         with pytest.raises(OSError) as caught:
-            write_bytes(path, b"")
+            write_bytes(tmp_path / path, b"")
         assert str(tmp_path) in str(caught.value.filename)
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["file", "folder"]
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["file", "folder", "pipe"]
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_an_output_is_tried_out_before_the_work(tmp_path: pathlib.Path) -> None:
