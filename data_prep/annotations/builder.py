@@ -26,7 +26,7 @@ class _Entry:
         place: of the first row.
         spans: of all rows; None if no row says anything about them.
         spanned: place of the first row with a span.
-        normal: place of the first row that says that there is no span.
+        normal: place of the first row that says that there is not a span.
         labels: {label: place of its first row}.
         num_frames: if a row states it.
         fps: likewise.

@@ -36,7 +36,7 @@ def count_of(row: Mapping[str, Any], columns: Columns, place: str) -> int | None
 
 
 def rate_of(row: Mapping[str, Any], columns: Columns, place: str) -> float | None:
-    """Frames per second, None if the row does not say. Raises UserError for what is no rate."""
+    """Frames per second, None if the row does not say. Raises UserError if it is not a rate."""
     if not columns.fps or is_blank(row.get(columns.fps)):
         return None
     text = str(row[columns.fps]).strip().lower()
@@ -52,7 +52,7 @@ def rate_of(row: Mapping[str, Any], columns: Columns, place: str) -> float | Non
 
 
 def duration_of(row: Mapping[str, Any], columns: Columns, place: str) -> float | None:
-    """Seconds of the row's video, None if it does not say. Raises UserError for what is no time."""
+    """Seconds of the row's video, None if it does not say. Raises UserError if it is not a time."""
     column = columns.video_duration
     if column is None or is_blank(row.get(column.name)):
         return None
