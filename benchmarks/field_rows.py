@@ -30,7 +30,6 @@ from refinevad_jax.report.tables import markdown_table
 FIELDS: dict[str, tuple[str, Any, Any]] = {
     "score_centering": ("model.score_centering", 0.0, 0.5),
     "category_rate": ("optimizer.category_rate", 1.0, 4.0),
-    "dilations": ("model.dilations", (), (1, 2, 4)),
     "score_smoothing": ("model.score_smoothing", 0.0, 0.06),
     "shift": ("model.shift", "none", "adaptive"),
     "pooling": ("loss.pooling", "top_k", "softmax"),

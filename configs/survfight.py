@@ -19,7 +19,7 @@ def get_config() -> ConfigDict:
     """
     config = config_lib.default()
     config.data.update(dataset="survfight", selection_split="val", num_segments=32)
-    config.model.update(width=128, num_layers=0, dilations=(1, 2, 4), attention_query="segment")
+    config.model.update(width=128, num_layers=0, attention_query="segment")
     config.model.update(dropout=0.5)
     config.model.update(category_input="features", score_smoothing=0.06)
     config.loss.update(mil="bce", pooling="softmax", top_k_divisor=4, category_weight=1.0)

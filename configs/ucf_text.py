@@ -18,7 +18,7 @@ def get_config() -> ConfigDict:
     config.data.num_segments = 32
     config.eval.num_segments = 32
     # Chosen on val among many, with frame truth of val in view (docs/results.md).
-    config.model.update(width=320, num_layers=0, dilations=(1, 2, 4, 8), attention_query="segment")
+    config.model.update(width=320, num_layers=0, attention_query="segment")
     config.model.dropout = 0.5
     config.model.update(category_input="features", score_smoothing=0.06, score_centering=0.5)
     config.loss.update(mil="bce", pooling="softmax", top_k_divisor=4, category_weight=1.0)

@@ -60,9 +60,6 @@ def default() -> ConfigDict:
     # What a category is: "learned", its own prototype and output (S); "sentences", projections of
     # the sentence embedding of its name, so that any name can be asked for (D).
     model.category_names = "learned"
-    # Convolutions of three taps at these distances, in segments, beside the projection of each
-    # segment alone; every one has an equal part of the width. () for none (D, as RTFM).
-    model.dilations = ()
     # Scores are averaged over time before the sigmoid, with weights that fall by e at this share of
     # the video on both sides, beyond its ends with a segment without evidence; 0 leaves them (D).
     model.score_smoothing = 0.0
@@ -135,9 +132,8 @@ CHOICES = {
 # Keys that came later, with what runs had before them: their config.json lacks the key.
 ADDED = {"model.category_names": "learned"}
 
-# Keys that hold several numbers, in segments; the other keys of several values hold names.
-WHOLE_NUMBERS = ("model.dilations",)
-MAX_DILATION = 4096
+# Keys that have been removed, with the value at which they did nothing: runs that have it load.
+REMOVED = {"model.dilations": []}
 
 # Key: lowest value, highest value, both allowed.
 RANGES = {
@@ -246,11 +242,7 @@ def _check_kind(key: str, value: Any, example: Any) -> None:
     if not isinstance(value, kinds) or mixed:
         shown = repr(value)[:60]
         raise UserError(f"config.{key}={shown}: must be of type {kind.__name__}")
-    if key in WHOLE_NUMBERS:
-        if not all(type(item) is int and 1 <= item <= MAX_DILATION for item in value):
-            bounds = f"from 1 to {MAX_DILATION}"
-            raise UserError(f"config.{key}={value!r}: must be whole numbers {bounds}")
-    elif kind is tuple and not all(isinstance(item, str) for item in value):
+    if kind is tuple and not all(isinstance(item, str) for item in value):
         raise UserError(f"config.{key}={value!r}: must be names")
 
 
@@ -259,12 +251,6 @@ def _validate_together(config: ConfigDict) -> None:
         raise UserError(
             f"config.model.width={config.model.width}: must be a multiple of "
             f"config.model.num_heads={config.model.num_heads}"
-        )
-    branches = 1 + len(config.model.dilations)
-    if config.model.width % branches:
-        raise UserError(
-            f"config.model.width={config.model.width}: must be a multiple of {branches}, a branch "
-            f"for the segment and each of config.model.dilations={tuple(config.model.dilations)}"
         )
     if config.train.batch_size % 2:
         raise UserError(

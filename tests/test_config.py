@@ -54,9 +54,6 @@ def test_every_configuration_is_valid_and_builds(path: pathlib.Path) -> None:
         ("optimizer.learning_rate", float("nan")),
         ("loss.mil", "hinge"),
         ("model.num_heads", 5),
-        ("model.dilations", ("near",)),
-        ("model.dilations", (1, 0)),
-        ("model.dilations", (True,)),
         ("data.normalization", "none"),
         ("train.min_steps", -1),
         ("loss.pooling", "mean"),
@@ -68,13 +65,6 @@ def test_a_bad_value_is_named_with_its_key(key: str, value: object) -> None:
     with pytest.raises(UserError, match=rf"config\.{key}=|config\.model\.num_heads") as error:
         config_lib.validate(config)
     assert str(value) in str(error.value)
-
-
-def test_the_width_divides_into_branches() -> None:
-    config = config_lib.default()
-    config.model.dilations = (1, 2)
-    with pytest.raises(UserError, match=r"width=512: must be a multiple of 3, .*\(1, 2\)"):
-        config_lib.validate(config)
 
 
 @pytest.mark.parametrize(

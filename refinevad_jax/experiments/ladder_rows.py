@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from refinevad_jax.errors import UserError
 
 BASE, FULL = "base", "full"
-NO_MOTAR = {"model.shift": "none", "model.num_layers": 0, "model.dilations": ()}
+NO_MOTAR = {"model.shift": "none", "model.num_layers": 0}
 NO_CORE = {"model.injection": "none"}
 NO_MIXTURE = {"loss.smoothing_weight": 0.0}
 
@@ -65,9 +65,8 @@ STEPS = (
     Row(FULL, about="The configuration as it is.", paper_auc=88.89),
 )
 PARTS = (
-    Row("without-motar", NO_MOTAR, "MoTAR (shift, neighbours and Transformer)"),
+    Row("without-motar", NO_MOTAR, "MoTAR (shift and Transformer)"),
     Row("without-transformer", {"model.num_layers": 0}, "the Transformer"),
-    Row("without-dilations", {"model.dilations": ()}, "neighbours by dilated convolutions"),
     Row("without-mixture", NO_MIXTURE, "the mixture loss L_GMM"),
     Row(
         "difference-loss",

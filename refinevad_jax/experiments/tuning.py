@@ -22,7 +22,7 @@ import numpy as np
 import tqdm
 from ml_collections import ConfigDict
 
-from refinevad_jax.config import flat, validate
+from refinevad_jax.config import flat
 from refinevad_jax.data.bags import Bag, BagsInfo
 from refinevad_jax.data.batches import check_both_kinds
 from refinevad_jax.data.folds import make_folds, recordings_of
@@ -38,11 +38,10 @@ MOST_EPOCHS = 10  # of the file that is written: looks at the selection list
 ALONE = {
     "model.shift": "none",
     "model.num_layers": 0,
-    "model.dilations": (),
     "model.score_smoothing": 0.0,
     "model.score_centering": 0.0,
 }
-NEIGHBOURS = {"model.dilations": (1, 2, 4), "model.score_smoothing": 0.06}
+NEIGHBOURS = {"model.score_smoothing": 0.06}
 # What benchmarks/linear_mil.py fits. At the rate of a network a linear function has hardly begun in
 # 300 steps, and is worse than the regression for that reason alone (docs/learned.md).
 LINEAR_STEPS = 900
@@ -282,11 +281,7 @@ class Tuning:
             _steps,
             lambda config: [*_single_parts(config), *_finer_bins(config, median)],
         ):
-            found = [
-                self._try(one, config, present)
-                for one in candidates(config)
-                if _is_allowed(one, config)
-            ]
+            found = [self._try(one, config, present) for one in candidates(config)]
             better = [one for one in found if one.acceptable]
             best = max(better, key=lambda one: one.metrics["video_auc"].mean(), default=None)
             if best is not None:
@@ -345,16 +340,6 @@ class Tuning:
         rows = [float(np.abs(bag.features[0, :1].astype(np.float32)).sum()) for bag in self._bags]
         text = repr([about, videos, self.recordings, self._recordings.tolist(), rows])
         return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _is_allowed(candidate: Candidate, config: ConfigDict) -> bool:
-    """Whether a candidate's values go together, as width and branches must; says it if not."""
-    try:
-        validate(candidate.applied(config))
-    except UserError as error:
-        print(f"{candidate.name}: not tried, {error}", flush=True)
-        return False
-    return True
 
 
 def in_words(tried: Tried) -> str:

@@ -109,10 +109,10 @@ def _normalize_backward(
 _normalize.defvjp(_normalize_forward, _normalize_backward)
 
 
-def neighbours(x: jax.Array, distance: int = 1) -> tuple[jax.Array, jax.Array]:
-    """x_{t-d} and x_{t+d} of [B, T, D], zeros beyond both ends."""
-    padded = jnp.pad(x, ((0, 0), (distance, distance), (0, 0)))
-    return padded[:, : -2 * distance], padded[:, 2 * distance :]
+def neighbours(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """x_{t-1} and x_{t+1} of [B, T, D], zeros beyond both ends."""
+    padded = jnp.pad(x, ((0, 0), (1, 1), (0, 0)))
+    return padded[:, :-2], padded[:, 2:]
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))

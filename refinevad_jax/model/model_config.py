@@ -25,7 +25,6 @@ class ModelConfig:
     category_names: str = "learned"
     score_smoothing: float = 0.0
     score_centering: float = 0.0
-    dilations: tuple[int, ...] = ()
 
     @property
     def num_channels(self) -> int:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from refinevad_jax.model.fast import LayerNorm, Linear, neighbours
+from refinevad_jax.model.fast import LayerNorm, Linear
 from refinevad_jax.model.model_config import ModelConfig
 
 # Segments up to which attention is one call. Longer videos are attended in blocks, with fewer
@@ -133,19 +133,12 @@ class EncoderBlock(nnx.Module):
 
 
 class TemporalEncoder(nnx.Module):
-    """Projection D -> H with LayerNorm, then the Transformer blocks (none: an MLP per segment).
-
-    With dilations the H channels are branches of equal width, each normalised by itself: one of
-    the segment alone, one for every dilation d of the segments t - d, t, t + d (a convolution of
-    three taps, as in RTFM).
-    """
+    """Projection D -> H with LayerNorm, then the Transformer blocks (none: an MLP per segment)."""
 
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
-        self.width, self.dilations = config.width, config.dilations
-        branch = config.width // (1 + len(config.dilations))
-        num_outputs = (1 + 3 * len(config.dilations)) * branch
-        self.projection = Linear(config.num_channels, num_outputs, rngs=rngs)
-        self.projection_norm = LayerNorm(branch, rngs=rngs)
+        self.width = config.width
+        self.projection = Linear(config.num_channels, config.width, rngs=rngs)
+        self.projection_norm = LayerNorm(config.width, rngs=rngs)
         self.dropout = nnx.Dropout(config.dropout)
         blocks = {f"block_{i}": EncoderBlock(config, rngs=rngs) for i in range(config.num_layers)}
         self.blocks = nnx.Dict(blocks)
@@ -153,25 +146,9 @@ class TemporalEncoder(nnx.Module):
 
     def __call__(self, features: jax.Array, valid: jax.Array, rngs: nnx.Rngs | None) -> jax.Array:
         """features: [B, T, D]; valid: [B, T]; rngs: dropout keys or None. Returns [B, T, H]."""
-        x = self.project(features, valid)
+        x = self.projection_norm(self.projection(features))
         x = x + sinusoidal_positions(x.shape[1], self.width) if self.blocks else jax.nn.gelu(x)
         x = self.dropout(x, deterministic=rngs is None, rngs=rngs)
         for block in self.blocks.values():
             x = block(x, valid, rngs)
         return self.output_norm(x)
-
-    def project(self, features: jax.Array, valid: jax.Array) -> jax.Array:
-        """[B, T, D] -> [B, T, H], normalised; beyond both ends of a video the taps see zeros."""
-        taps = self.projection(features)
-        if not self.dilations:
-            return self.projection_norm(taps)
-        taps = jnp.where(valid[..., None], taps, 0.0)
-        own, *others = jnp.split(taps, 1 + 3 * len(self.dilations), axis=-1)
-        branches = [own]
-        for i, distance in enumerate(self.dilations):
-            before, centre, after = others[3 * i : 3 * i + 3]
-            earlier, _ = neighbours(before, distance)
-            _, later = neighbours(after, distance)
-            branches.append(earlier + centre + later)
-        normed = self.projection_norm(jnp.stack(branches, axis=-2))
-        return normed.reshape(*features.shape[:2], self.width)

@@ -65,7 +65,7 @@ class Run:
             modality_widths=widths,
             num_categories=self.info.taxonomy.num_categories,
             normalization=self.config.data.normalization,
-            **self.config.model.to_dict() | {"dilations": tuple(self.config.model.dilations)},
+            **self.config.model.to_dict(),
         )
 
     @property
@@ -215,6 +215,9 @@ def _check_version(stored: Any, commit: str, source: str) -> None:
     missing += ["median_segments"] * ("median_segments" not in stored)
     if missing or unknown:
         problem = f"no key {missing[0]}" if missing else f"unknown key {unknown[0]}"
+        if unknown and unknown[0] in config_lib.REMOVED:
+            value = config_lib.flat(stored["config"])[unknown[0]]
+            problem = f"{unknown[0]}={value}, which has been removed"
         written = f"at commit {commit}" if commit else "by another version of this project"
         raise UserError(
             f"{source}: written {written} ({problem}), whose checkpoints do not load here; use "
@@ -268,6 +271,10 @@ def _read_json(path: pathlib.Path) -> Any:
         for key, value in config_lib.ADDED.items():
             group, _, name = key.partition(".")
             content["config"][group].setdefault(name, value)
+        for key, neutral in config_lib.REMOVED.items():
+            group, _, name = key.partition(".")
+            if content["config"][group].get(name) == neutral:
+                del content["config"][group][name]
     return content
 
 

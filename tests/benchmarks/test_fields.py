@@ -52,9 +52,9 @@ def test_the_columns_of_place_by_hand() -> None:
 def test_a_row_changes_what_the_configuration_has() -> None:
     config = config_lib.default()
     assert other_value(config, "score_smoothing") == {"model.score_smoothing": 0.06}
-    config.model.update(score_smoothing=0.1, dilations=(1,))
+    config.model.score_smoothing = 0.1
     assert other_value(config, "score_smoothing") == {"model.score_smoothing": 0.0}
-    assert other_value(config, "dilations") == {"model.dilations": ()}
+    assert other_value(config, "pooling") == {"loss.pooling": "softmax"}
     for key, neutral, tried in field_rows.FIELDS.values():
         own = config_lib.default()
         for value in (neutral, tried):

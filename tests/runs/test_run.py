@@ -36,15 +36,19 @@ def rewritten(trained: pathlib.Path, workdir: pathlib.Path, change: Callable[[An
             "at commit 0123456789ab (unknown key model.segment_categories)",
         ),
         (
-            lambda content: content["config"]["model"].pop("dilations"),
-            "at commit 0123456789ab (no key model.dilations)",
+            lambda content: content["config"]["model"].update(dilations=[1, 2]),
+            "at commit 0123456789ab (model.dilations=[1, 2], which has been removed)",
+        ),
+        (
+            lambda content: content["config"]["model"].pop("shift"),
+            "at commit 0123456789ab (no key model.shift)",
         ),
         (
             lambda content: (content.pop("versions"), content["config"].pop("seed")),
             "by another version of this project (no key seed)",
         ),
     ],
-    ids=["a key that was removed", "a key that was added", "no commit"],
+    ids=["an unknown key", "a key that was removed", "a key that was added", "no commit"],
 )
 def test_a_run_of_another_version_is_refused_in_one_line(
     change: Callable[[Any], Any], reason: str, trained: pathlib.Path, tmp_path: pathlib.Path
@@ -100,6 +104,23 @@ def test_the_data_of_a_run_may_be_renamed_and_moved(
     found = read_run(tmp_path)
     assert (found.config.data.dataset, found.config.data.data_dir) == ("renamed", "elsewhere")
     assert found.info.name == "renamed"
+
+
+def test_a_run_that_did_not_use_a_removed_key_loads_and_goes_on(
+    trained: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    for key, neutral in config_lib.REMOVED.items():
+        group, _, name = key.partition(".")
+        assert name not in config_lib.default()[group]
+        rewritten(
+            trained,
+            tmp_path,
+            lambda content: content["config"][group].update({name: neutral}),  # noqa: B023
+        )
+        run = read_run(tmp_path)
+        assert run.config == read_run(trained).config
+        write_run(tmp_path, run)  # the same run
+        (tmp_path / "config.json").unlink()
 
 
 def test_a_run_from_before_a_key_came_loads_and_goes_on(

@@ -20,7 +20,6 @@ MODEL = ModelConfig(
     modality_widths=(8, 4),
     num_categories=2,
     width=8,
-    dilations=(2,),
     num_layers=1,
     num_heads=2,
     mlp_width=8,
