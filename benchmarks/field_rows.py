@@ -32,7 +32,6 @@ FIELDS: dict[str, tuple[str, Any, Any]] = {
     "category_rate": ("optimizer.category_rate", 1.0, 4.0),
     "score_smoothing": ("model.score_smoothing", 0.0, 0.06),
     "shift": ("model.shift", "none", "adaptive"),
-    "pooling": ("loss.pooling", "top_k", "softmax"),
     "category_input": ("model.category_input", "encoder", "features"),
     "normalization": ("data.normalization", "modality", "training"),
 }

@@ -136,7 +136,7 @@ def score(bags: list[Bag], workdir: pathlib.Path) -> dict[str, Any]:
     from refinevad_jax.runs.run import read_run
 
     graphdef, params, _ = restore(read_run(workdir), workdir, "last")
-    scorer = scoring.Scorer(graphdef, pooling=scoring.Pooling("ranking", "top_k", 16))
+    scorer = scoring.Scorer(graphdef, pooling=scoring.Pooling("ranking", 16))
     columns = np.arange(NUM_CHANNELS.value)
     lengths = [bag.num_segments for bag in bags]
 

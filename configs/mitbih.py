@@ -17,7 +17,7 @@ def get_config() -> ConfigDict:
     config.data.update(dataset="mitbih", num_segments=32, normalization="training")
     config.model.update(width=128, num_layers=0, shift="none", attention_query="segment")
     config.model.update(dropout=0.5, category_input="features", scorer_width=0)
-    config.loss.update(mil="segments", pooling="softmax", top_k_divisor=4)
+    config.loss.update(mil="segments", top_k_divisor=4)
     config.loss.update(category_weight=1.0, smoothing_weight=0.0)
     config.train.update(num_epochs=10, min_steps=900, label_injection=False)
     config.train.selection_metric = "step"

@@ -72,9 +72,6 @@ def default() -> ConfigDict:
     # "segments", cross-entropy of all segments of normal videos and of the top k of others (D).
     loss.mil = "ranking"
     loss.margin = 1.0  # of the ranking hinge (D)
-    # How segments make a video in L_MIL: "top_k", their mean (S); "softmax", all of them, with
-    # weights softmax over the video of logit / 0.5 (D).
-    loss.pooling = "top_k"
     loss.top_k_divisor = 16  # k = T / divisor + 1 segments per video (D, the field's)
     loss.smoothing = "mixture"  # "mixture" (S); "difference" of neighbours, the null control
     loss.smoothing_weight = 0.1  # (S)
@@ -123,7 +120,6 @@ CHOICES = {
     "model.category_input": ("encoder", "features"),
     "model.category_names": ("learned", "sentences"),
     "loss.mil": ("ranking", "bce", "segments"),
-    "loss.pooling": ("top_k", "softmax"),
     "loss.smoothing": ("mixture", "difference"),
     "train.selection_metric": ("video_auc", "video_ap", "step"),
     "train.precision": ("float32", "bfloat16"),
@@ -132,8 +128,8 @@ CHOICES = {
 # Keys that came later, with what runs had before them: their config.json lacks the key.
 ADDED = {"model.category_names": "learned"}
 
-# Keys that have been removed, with the value at which they did nothing: runs that have it load.
-REMOVED = {"model.dilations": []}
+# Keys that have been removed, with the value that changes nothing: runs that have it load.
+REMOVED = {"model.dilations": [], "loss.pooling": "top_k"}
 
 # Key: lowest value, highest value, both allowed.
 RANGES = {

@@ -56,7 +56,6 @@ def test_every_configuration_is_valid_and_builds(path: pathlib.Path) -> None:
         ("model.num_heads", 5),
         ("data.normalization", "none"),
         ("train.min_steps", -1),
-        ("loss.pooling", "mean"),
     ],
 )
 def test_a_bad_value_is_named_with_its_key(key: str, value: object) -> None:

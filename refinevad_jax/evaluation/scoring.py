@@ -18,7 +18,6 @@ from refinevad_jax.data.bags import Bag
 from refinevad_jax.data.batches import resample
 from refinevad_jax.evaluation.scored_split import VideoScores
 from refinevad_jax.metrics.calibration import log_odds_of_mean, sigmoid
-from refinevad_jax.model.scorer import POOLING_TEMPERATURE
 from refinevad_jax.runs.calibration import Calibration
 from refinevad_jax.runtime.compiler import compiler_options
 
@@ -37,32 +36,24 @@ class Pooling:
 
     Attributes:
         mil: "ranking" averages scores, the others average logits.
-        pooling: "top_k", the highest T / top_k_divisor + 1, or "softmax", all, with the weights
-            softmax(logit / 0.5).
-        top_k_divisor: see there.
+        top_k_divisor: the highest T / top_k_divisor + 1 segments count.
     """
 
     mil: str
-    pooling: str
     top_k_divisor: int
 
     @classmethod
     def of(cls, loss: ConfigDict) -> "Pooling":
         """loss: config.loss of a run."""
-        return cls(loss.mil, loss.pooling, loss.top_k_divisor)
+        return cls(loss.mil, loss.top_k_divisor)
 
     def video_logit(self, logits: np.ndarray) -> float:
         """The logit of a video's score. logits: [T]."""
         logits = np.asarray(logits, np.float64)
-        if self.pooling == "softmax":
-            sharp = logits / POOLING_TEMPERATURE
-            log_weights = sharp - np.logaddexp.reduce(sharp)
-        else:
-            logits = np.sort(logits)[-(len(logits) // self.top_k_divisor + 1) :]
-            log_weights = np.full(len(logits), -np.log(len(logits)))
+        highest = np.sort(logits)[-(len(logits) // self.top_k_divisor + 1) :]
         if self.mil == "ranking":
-            return float(log_odds_of_mean(logits, log_weights))
-        return float(np.exp(log_weights) @ logits)
+            return float(log_odds_of_mean(highest))
+        return float(highest.mean())
 
 
 def top_k_mean(values: np.ndarray, divisor: int) -> np.ndarray:

@@ -159,15 +159,9 @@ CHOICES = (
     ),
     Row("one-rate", {"optimizer.category_rate": 1.0}, "the categories' own learning rate"),
     Row(
-        "pooling-top_k",
-        {"loss.pooling": "top_k"},
-        "softmax pooling against this k",
-        "L_MIL reads the mean of a video's top k segments.",
-    ),
-    Row(
         "top-k-16",
-        {"loss.pooling": "top_k", "loss.top_k_divisor": 16},
-        "this pooling against k = T / 16 + 1",
+        {"loss.top_k_divisor": 16},
+        "this k against k = T / 16 + 1",
         "L_MIL reads the mean of the top k = T / 16 + 1, as in the field.",
     ),
 )

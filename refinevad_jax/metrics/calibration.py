@@ -15,15 +15,14 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
     return np.exp(-np.logaddexp(0.0, -np.asarray(logits, np.float64)))
 
 
-def log_odds_of_mean(logits: np.ndarray, log_weights: np.ndarray | float = 0.0) -> np.ndarray:
+def log_odds_of_mean(logits: np.ndarray) -> np.ndarray:
     """The logit of mean(sigmoid(logits)) over the first axis, also where the mean rounds to 1.
 
-    logits: [N, ...]; log_weights: logarithms of the weights of the mean, of the shape of logits or
-    one for all. Returns [...] float64.
+    logits: [N, ...]. Returns [...] float64.
     """
     logits = np.asarray(logits, np.float64)
-    above = np.logaddexp.reduce(log_weights - np.logaddexp(0.0, -logits), axis=0)
-    below = np.logaddexp.reduce(log_weights - np.logaddexp(0.0, logits), axis=0)
+    above = np.logaddexp.reduce(-np.logaddexp(0.0, -logits), axis=0)
+    below = np.logaddexp.reduce(-np.logaddexp(0.0, logits), axis=0)
     return np.asarray(above - below)
 
 

@@ -12,10 +12,6 @@ from flax import nnx
 
 from refinevad_jax.model.fast import LayerNorm, Linear
 
-# Of the weights with which softmax pooling takes the segments of a video: 0.15 to 1 give the same
-# results on UCF-Crime's text bags.
-POOLING_TEMPERATURE = 0.5
-
 
 def exponential_smoothing(
     values: jax.Array, valid: jax.Array, *, share: float, beyond: jax.Array

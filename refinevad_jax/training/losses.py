@@ -14,7 +14,6 @@ import jax.numpy as jnp
 import optax
 
 from refinevad_jax.model.refinevad import Outputs
-from refinevad_jax.model.scorer import POOLING_TEMPERATURE
 
 
 def top_k_count(num_valid: jax.Array, divisor: int) -> jax.Array:
@@ -32,17 +31,6 @@ def top_k_mean(scores: jax.Array, valid: jax.Array, *, k: jax.Array) -> jax.Arra
     k = jnp.minimum(k, valid.sum(axis=-1))[:, None]
     chosen = jnp.arange(scores.shape[-1]) < k
     return jnp.sum(jnp.where(chosen, ranked, 0.0), axis=-1) / jnp.maximum(k[:, 0], 1)
-
-
-def softmax_mean(values: jax.Array, logits: jax.Array, valid: jax.Array) -> jax.Array:
-    """Averages the values of a video with weights softmax over its segments of logit / 0.5.
-
-    Every segment gets a gradient; a hard choice of k would train only what was chosen.
-    values, logits: [B, T]; valid: [B, T] bool. Returns [B], 0 if no segment is valid.
-    """
-    sharp = jnp.asarray(logits, jnp.float32) / POOLING_TEMPERATURE
-    weights = jax.nn.softmax(sharp, where=valid)
-    return jnp.sum(weights * jnp.where(valid, values, 0.0), axis=-1)
 
 
 def ranking_loss(
@@ -114,7 +102,6 @@ class LossConfig:
 
     mil: str
     margin: float
-    pooling: str
     top_k_divisor: int
     smoothing: str
     weights: Mapping[str, float]
@@ -149,7 +136,7 @@ class Term:
 def mil_term(
     outputs: Outputs, labels: jax.Array, valid: jax.Array, config: LossConfig
 ) -> jax.Array:
-    """L_MIL: pooled segments of each video against its label, as config.mil and pooling say."""
+    """L_MIL: pooled segments of each video against its label, as config.mil says."""
     anomalous, present = labels.any(axis=-1), valid.any(axis=-1)
     if config.mil == "segments":
         k = top_k_count(valid.sum(axis=-1), config.top_k_divisor)
@@ -169,8 +156,6 @@ def video_scores(outputs: Outputs, valid: jax.Array, config: LossConfig) -> jax.
 def _pooled(outputs: Outputs, valid: jax.Array, config: LossConfig) -> jax.Array:
     """[B]: pooled scores for the ranking loss, pooled logits for cross-entropy."""
     segments = outputs.scores if config.mil == "ranking" else outputs.logits
-    if config.pooling == "softmax":
-        return softmax_mean(segments, outputs.logits, valid)
     k = top_k_count(valid.sum(axis=-1), config.top_k_divisor)
     return top_k_mean(segments, valid, k=k)
 

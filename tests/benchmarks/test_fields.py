@@ -54,7 +54,7 @@ def test_a_row_changes_what_the_configuration_has() -> None:
     assert other_value(config, "score_smoothing") == {"model.score_smoothing": 0.06}
     config.model.score_smoothing = 0.1
     assert other_value(config, "score_smoothing") == {"model.score_smoothing": 0.0}
-    assert other_value(config, "pooling") == {"loss.pooling": "softmax"}
+    assert other_value(config, "shift") == {"model.shift": "none"}
     for key, neutral, tried in field_rows.FIELDS.values():
         own = config_lib.default()
         for value in (neutral, tried):

@@ -41,7 +41,7 @@ def test_scores_are_those_of_each_video_alone(
     model: tuple[nnx.GraphDef, dict], num_segments: int
 ) -> None:
     bags = [bag(length, 2, seed) for seed, length in enumerate((3, 40, 33))]
-    scorer = scoring.Scorer(model[0], pooling=scoring.Pooling("ranking", "top_k", 16))
+    scorer = scoring.Scorer(model[0], pooling=scoring.Pooling("ranking", 16))
     finished: list[int] = []
     results = scorer(
         model[1],
@@ -63,11 +63,10 @@ def test_scores_are_those_of_each_video_alone(
 
 
 @pytest.mark.parametrize("mil", ["ranking", "bce"])
-@pytest.mark.parametrize("pooling", ["top_k", "softmax"])
-def test_a_video_is_scored_as_training_pools_it(mil: str, pooling: str) -> None:
+def test_a_video_is_scored_as_training_pools_it(mil: str) -> None:
     rng = np.random.default_rng(0)
     logits = np.float32(rng.normal(scale=3, size=(4, 40)))
-    config = losses.LossConfig(mil, 1.0, pooling, 16, "mixture", {})
+    config = losses.LossConfig(mil, 1.0, 16, "mixture", {})
     rule = scoring.Pooling.of(ConfigDict(vars(config)))
 
     @jax.jit
@@ -82,19 +81,12 @@ def test_a_video_is_scored_as_training_pools_it(mil: str, pooling: str) -> None:
 
 
 def test_video_logits_by_hand() -> None:
-    logits = np.log([1.0, 3.0, 1 / 3])  # scores 1/2, 3/4 and 1/4; weights 1, 9 and 1/9
-    weights = np.array([1, 9, 1 / 9]) / (10 + 1 / 9)
-    found = {
-        (mil, pooling): scoring.Pooling(mil, pooling, 2).video_logit(logits)
-        for mil in ("ranking", "bce")
-        for pooling in ("top_k", "softmax")
-    }
-    mean, soft = 5 / 8, weights @ [0.5, 0.75, 0.25]
-    assert found["ranking", "top_k"] == pytest.approx(np.log(mean / (1 - mean)))
-    assert found["bce", "top_k"] == pytest.approx(np.log(3) / 2)
-    assert found["ranking", "softmax"] == pytest.approx(np.log(soft / (1 - soft)))
-    assert found["bce", "softmax"] == pytest.approx(weights @ logits)
-    high = scoring.Pooling("ranking", "softmax", 2).video_logit(np.array([80.0, 90.0]))
+    logits = np.log([1.0, 3.0, 1 / 3])  # scores 1/2, 3/4 and 1/4, of which two count
+    mean = 5 / 8
+    found = scoring.Pooling("ranking", 2).video_logit(logits)
+    assert found == pytest.approx(np.log(mean / (1 - mean)))
+    assert scoring.Pooling("bce", 2).video_logit(logits) == pytest.approx(np.log(3) / 2)
+    high = scoring.Pooling("ranking", 1).video_logit(np.array([80.0, 90.0]))
     assert 80 < high <= 90  # the mean of scores that round to 1
 
 

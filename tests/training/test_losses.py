@@ -54,24 +54,6 @@ def test_ranking_loss_by_hand() -> None:
     np.testing.assert_allclose(loss, (0.3 + 0.6) / 2, rtol=1e-6)
 
 
-def test_softmax_mean_by_hand() -> None:
-    # Logits 0 and ln 2 weigh 1 : 4 at temperature 0.5; the padding weighs nothing.
-    logits = np.array([[0.0, np.log(2.0), 50.0]], np.float32)
-    valid = np.array([[True, True, False]])
-    values = np.array([[1.0, 6.0, 1e9]], np.float32)
-    np.testing.assert_allclose(losses.softmax_mean(values, logits, valid), [5.0], rtol=1e-6)
-
-
-def test_softmax_mean_lies_between_the_mean_and_the_maximum_and_reaches_all_segments() -> None:
-    logits = np.random.default_rng(0).normal(size=(3, 8)).astype(np.float32)
-    valid = np.ones((3, 8), bool)
-    result = np.asarray(losses.softmax_mean(logits, logits, valid))
-    assert (logits.mean(axis=1) < result).all()
-    assert (result < logits.max(axis=1)).all()
-    gradient = jax.grad(lambda x: losses.softmax_mean(x, x, valid).sum())(logits)
-    assert np.asarray(gradient).all()
-
-
 def test_bce_mil_loss_by_hand() -> None:
     logits = np.array([0.0, 2.0, 50.0], np.float32)
     anomalous, present = np.array([False, True, False]), np.array([True, True, False])
@@ -142,13 +124,10 @@ def empty_losses() -> dict[str, jax.Array]:
         "mixture": losses.mixture_loss(scores, target, NOTHING),
         "difference": losses.difference_loss(scores, NOTHING),
         "top k": top.sum(),
-        "softmax": losses.softmax_mean(scores, scores, NOTHING).sum(),
     }
 
 
-@pytest.mark.parametrize(
-    "name", ["ranking", "bce", "category", "mixture", "difference", "top k", "softmax"]
-)
+@pytest.mark.parametrize("name", ["ranking", "bce", "category", "mixture", "difference", "top k"])
 def test_an_empty_mask_gives_zero(name: str) -> None:
     assert float(empty_losses()[name]) == 0.0
 
@@ -166,7 +145,6 @@ def test_padding_changes_no_loss() -> None:
         target = mixture_target(categories, categories, categories, categories, valid)
         return [
             losses.top_k_mean(scores, valid, k=k),
-            losses.softmax_mean(scores, scores, valid),
             losses.mixture_loss(scores, target, valid),
             losses.difference_loss(scores, valid),
         ]
@@ -179,8 +157,7 @@ def test_padding_changes_no_loss() -> None:
 def test_gradients_of_an_empty_mask_are_finite() -> None:
     def total(scores: jax.Array) -> jax.Array:
         k = losses.top_k_count(NOTHING.sum(-1), 16)
-        top = losses.top_k_mean(scores, NOTHING, k=k).sum()
-        return top + losses.softmax_mean(scores, scores, NOTHING).sum()
+        return losses.top_k_mean(scores, NOTHING, k=k).sum()
 
     assert np.isfinite(jax.grad(total)(np.ones((2, 4)))).all()
 
