@@ -21,7 +21,7 @@ def get_config() -> ConfigDict:
     config.model.update(width=320, num_layers=0, attention_query="segment")
     config.model.dropout = 0.5
     config.model.update(category_input="features", score_smoothing=0.06, score_centering=0.5)
-    config.loss.update(mil="bce", top_k_divisor=4, category_weight=1.0)
+    config.loss.update(mil="bce", category_weight=1.0)
     config.train.update(num_epochs=6, label_injection=False)
     config.optimizer.update(learning_rate=1e-3, category_rate=4.0)
     return config
