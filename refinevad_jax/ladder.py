@@ -43,10 +43,12 @@ def main() -> None:
     settings = CONFIG.value
     config.validate(settings)
     if LIST.value:
-        print(ladder_rows.listing(ladder_rows.ladder(settings, [], ROWS.value)))
+        listed = ladder_rows.ladder(settings, [], ROWS.value)
+        print(ladder_rows.listing(listed, ladder_rows.left_out(settings, [])))
         return
     info = read_info(settings.data.data_dir, settings.data.dataset)
-    rows = ladder_rows.ladder(settings, [item.name for item in info.modalities], ROWS.value)
+    modalities = [item.name for item in info.modalities]
+    rows = ladder_rows.ladder(settings, modalities, ROWS.value)
     enable_cache(CACHE.value)
     folder = pathlib.Path(WORKDIR.value or f"{command_line.default_workdir()}_ladder")
     print(f"workdir: {folder}", flush=True)
@@ -61,7 +63,8 @@ def main() -> None:
     if has_core:
         beside = grid.evaluation_name(settings, SPLIT.value)
         probes = probe_seeds(folder / full, split=SPLIT.value, beside=beside)
-    print(ladder_table.write(folder, found, base=base, full=full, probes=probes))
+    note = ladder_rows.left_out(settings, modalities)
+    print(ladder_table.write(folder, found, base=base, full=full, probes=probes, note=note))
     print(f"{folder}: ladder.md, ladder.csv, ladder.html")
 
 
