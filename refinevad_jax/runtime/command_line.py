@@ -272,7 +272,9 @@ def _fault_of_machine(error: Exception) -> str:
     """What a fault of device, memory or a library is, and what to do; "" if it may be ours."""
     text, jax = f"{one_line(error)[:300]}", sys.modules.get("jax")
     of_device = jax is not None and isinstance(error, jax.errors.JaxRuntimeError)
-    if isinstance(error, MemoryError) or (of_device and "RESOURCE_EXHAUSTED" in text):
+    # As accelerators say it, and processors.
+    exhausted = re.search("RESOURCE_EXHAUSTED|out of memory", text, re.IGNORECASE)
+    if isinstance(error, MemoryError) or (of_device and exhausted):
         return f"not enough memory ({text}); {_smaller()}"
     if of_device and not text.startswith(OURS):
         return (

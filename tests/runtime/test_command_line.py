@@ -289,7 +289,8 @@ def test_a_lost_source_has_a_code_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        ("jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: 9 GB')", "not enough memory (RESOURCE"),
+        ("jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: 9 GB')", "not enough memory (RES"),
+        ("jax.errors.JaxRuntimeError('INTERNAL: Out of memory')", "not enough memory (INTERNAL"),
         ("MemoryError('Unable to allocate 9 GiB')", "not enough memory (Unable to allocate 9 GiB)"),
         ("jax.errors.JaxRuntimeError('INTERNAL: ptxas')", "its compiler failed (INTERNAL: ptxas);"),
         ("ImportError('no libfoo', name='matplotlib._path')", "reinstall matplotlib"),
