@@ -117,13 +117,14 @@ def staged_file(path: pathlib.Path) -> Iterator[IO[bytes]]:
     Raises OSError, which names the file, also if a folder, a device or a pipe has the name: the new
     file would take its place.
     """
-    staged = staging_path(path)
+    staged = path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
+        if path.is_dir():  # also "", which is the present folder
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if is_device(path):
             raise OSError(errno.EINVAL, "is a device or a pipe, not a file")
+        staged = staging_path(path)
         with _held(staged) as file:
             file.truncate(0)
             try:

@@ -42,6 +42,8 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: pathlib.Path) -> None
         with pytest.raises(OSError) as caught:
             write_bytes(tmp_path / path, b"")
         assert str(tmp_path) in str(caught.value.filename)
+    with pytest.raises(IsADirectoryError):
+        write_bytes(pathlib.Path(), b"")
     assert sorted(one.name for one in tmp_path.iterdir()) == ["file", "folder", "pipe"]
     assert (tmp_path / "pipe").is_fifo()
 

@@ -201,7 +201,14 @@ def test_required_flags_that_are_missing_are_named() -> None:
         ("refinevad_jax.ladder", ["--config=configs/demo.py", "--config.data.data_dir=no"], "no"),
         ("benchmarks.choose_events", [], "evaluation folders are needed"),
         ("benchmarks.choose_events", ["nowhere"], "nowhere: no metrics.json"),
+        ("refinevad_jax.ladder", ["--config=demo", "--rows="], "--rows= names no row"),
+        (
+            "refinevad_jax.ladder",
+            ["--config=demo", "--workdir=README.md"],
+            "--workdir=README.md: is a file; choose a folder",
+        ),
         ("refinevad_jax.compare", ["nowhere"], "two runs"),
+        ("refinevad_jax.compare", ["a=", "nowhere"], "'a=' names no run; give RUN or NAME=RUN"),
         ("refinevad_jax.compare", ["nowhere", "a=b", "--output=x"], "nowhere: no metrics.json"),
     ],
 )
