@@ -205,11 +205,11 @@ def left_out(config: ConfigDict, modalities: Sequence[str]) -> str:
         f"the same network as {first}: {', '.join(names)}" for first, names in same.items()
     )
     linear = (
-        ", because a score is a linear function of the features (config.model.scorer_width=0), "
-        "without MoTAR and CORE"
+        " With config.model.scorer_width=0 a score is a linear function of the features, without "
+        "MoTAR and CORE."
     )
-    why = "nothing reads what they change" + linear * (not config.model.scorer_width)
-    return f"Rows left out: {why} ({words})."
+    found = f"Rows left out, because nothing reads what they change: {words}."
+    return found + linear * (not config.model.scorer_width)
 
 
 def _distinct(

@@ -7,6 +7,7 @@ carried over category by category; data sets may have different ones. With names
 
 import dataclasses
 import pathlib
+import shlex
 from typing import Any
 
 import jax
@@ -102,7 +103,7 @@ def _merged(params: Any, donated: Any, run: Run, donor: Run) -> tuple[Any, list[
 
 def _misfit(part: str, run: Run, donor: Run) -> UserError:
     """Why a part of another run does not fit, and what to do."""
-    there = f"{pathlib.Path(run.config.transfer.workdir) / 'config.json'}"
+    there = pathlib.Path(run.config.transfer.workdir) / "config.json"
     differences, cures = [], []
     for field in _differing(part, run.model_config, donor.model_config):
         if field == "modality_widths":
@@ -112,8 +113,7 @@ def _misfit(part: str, run: Run, donor: Run) -> UserError:
         key = f"{'data' if field == 'normalization' else 'model'}.{field}"
         theirs, own = (getattr(one.model_config, field) for one in (donor, run))
         differences.append(f"config.{key} is {theirs!r} there and {own!r} here")
-        text = ",".join(map(str, theirs)) if isinstance(theirs, tuple) else theirs
-        cures.append(f"give --config.{key}={text}")
+        cures.append(f"give --config.{key}={shlex.quote(str(theirs))}")
     what = "; ".join(differences) or "its arrays have other shapes"
     cure = ", or ".join([*([" and ".join(cures)] if cures else []), f"leave {part!r} out of"])
     return UserError(
