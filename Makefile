@@ -49,18 +49,20 @@ test-paths: .venv/installed-dev
 
 # Beam on a Dask cluster of this machine, and MLflow: their libraries lie beside those of `make test`,
 # because Beam needs older ones of some. 150 MB, for which uv takes seconds and pip most of a minute.
+# constraints-cluster.txt has the versions.
 CLUSTER := .venv/cluster
+UV := uv==0.13.9
 test-cluster: $(CLUSTER)/installed
 	$(CLUSTER)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile \
 	    tests/data_prep/test_cluster.py tests/data_prep/dataset/test_beam_packaging.py \
 	    tests/data_prep/extraction/test_beam.py tests/runs/test_trackers.py
 
-$(CLUSTER)/installed: .venv/installed-dev
+$(CLUSTER)/installed: .venv/installed-dev constraints-cluster.txt
 	$(PYTHON) -m venv $(CLUSTER)
 	$(BIN)/python -c "import site; print(site.getsitepackages()[0])" > \
 	    "$$($(CLUSTER)/bin/python -c 'import site; print(site.getsitepackages()[0])')/base.pth"
-	$(CLUSTER)/bin/pip install --quiet uv
-	$(CLUSTER)/bin/uv pip install --quiet --python $(CLUSTER)/bin/python "apache-beam[dask]>=2.60" "mlflow-skinny>=2.20"
+	$(CLUSTER)/bin/pip install --quiet $(UV)
+	$(CLUSTER)/bin/uv pip install --quiet --python $(CLUSTER)/bin/python -r constraints-cluster.txt
 	touch $@
 
 # Known holes of the dependencies too, where PyPI's advisories can be reached; what could not be
@@ -112,12 +114,14 @@ test-faults: .venv/installed-dev
 	.venv-docs/bin/pip install --quiet -c constraints.txt -r requirements-docs.txt
 	touch $@
 
-# Writes constraints.txt anew for Python 3.11 and later: the fewest versions, so one per library.
-# Those that the file has stay; delete it first to get the newest.
+# Writes constraints.txt and constraints-cluster.txt anew for Python 3.11 and later: the fewest
+# versions, so one per library. Those that a file has stay; delete it first to get the newest.
+LOCK := pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --no-annotate
 lock: .venv/installed
-	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
-	    --no-annotate --extra dev --extra docs pyproject.toml --output-file constraints.txt
+	$(BIN)/pip install --quiet $(UV)
+	$(BIN)/uv $(LOCK) --extra dev --extra docs pyproject.toml --output-file constraints.txt
+	printf '%s\n' "apache-beam[dask]>=2.60" "mlflow-skinny>=2.20" | $(BIN)/uv $(LOCK) \
+	    --custom-compile-command "make lock" - --output-file constraints-cluster.txt
 
 clean:
 	rm -rf .venv .venv-docs site runs data .pytest_cache .mypy_cache .ruff_cache

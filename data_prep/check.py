@@ -23,6 +23,7 @@ from data_prep.checks.findings import num_problems, render, to_dict
 from data_prep.checks.run import run_checks
 from data_prep.sources.features import LAYOUTS
 from data_prep.sources.lists import split_of
+from data_prep.sources.package import parse_named
 from data_prep.sources.truth import UNITS
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.staged import require_writable, write_json
@@ -40,6 +41,9 @@ TAXONOMY = flags.DEFINE_string(
     f"as for data_prep.package, reads the labels: JSON file, or {', '.join(built_in_taxonomies())}",
 )
 FEATURES = flags.DEFINE_string("features", "", "folder of feature files")
+EXTRA = flags.DEFINE_multi_string(
+    "extra_features", [], "with --list and --features: MODALITY=FOLDER, as for data_prep.package"
+)
 ANNOTATIONS = flags.DEFINE_multi_string(
     "annotations", [], "file or folder with true spans; arrays are compared with the first"
 )
@@ -85,6 +89,9 @@ def main() -> None:
         raise UserError("nothing to check: give --list, --features, --annotations or --gt")
     if UNIT.value and not ANNOTATIONS.value:
         raise UserError("--unit has no effect without --annotations; leave it out")
+    if EXTRA.value and not (LIST.value and FEATURES.value):
+        raise UserError("--extra_features has no effect without --list and --features")
+    extra = parse_named(EXTRA.value, "extra_features", "MODALITY=FOLDER", ("visual",))
     if OUTPUT.value:
         require_writable("output", pathlib.Path(OUTPUT.value).parent)
     named = [split_of(text) for text in LIST.value]
@@ -93,6 +100,7 @@ def main() -> None:
         splits=[split for split, _ in named],
         taxonomy=load_taxonomy(TAXONOMY.value) if TAXONOMY.value else None,
         features=pathlib.Path(FEATURES.value) if FEATURES.value else None,
+        extra_features=list(extra.values()),
         annotations=[pathlib.Path(path) for path in ANNOTATIONS.value],
         gt=[pathlib.Path(path) for path in GT.value],
         frame_counts=pathlib.Path(FRAME_COUNTS.value) if FRAME_COUNTS.value else None,

@@ -33,6 +33,8 @@ def main(*arguments: str) -> None:
     runs = []
     for text in arguments:
         name, _, path = text.rpartition("=")
+        if not path:
+            raise UserError(f"{text!r} names no run; give RUN or NAME=RUN")
         runs.append(comparison.read_compared(name or path, find_evaluations(path)))
     names = [run.name for run in runs]
     for name in names:

@@ -171,6 +171,11 @@ def validate(config: ConfigDict) -> None:
         values = flat(config)
     except OSError as error:  # ml_collections reports a file that it could not load at first use
         raise UserError(config_fault(error)) from error
+    if "" in values:
+        raise UserError(
+            f"config: get_config() gave {values['']!r:.60}; start from "
+            "refinevad_jax.config.default(), change what differs and return it"
+        )
     missing, unknown = other_keys(config)
     if unknown:
         raise UserError(unknown_key(unknown[0]))

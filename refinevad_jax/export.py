@@ -20,6 +20,7 @@ import pathlib
 from absl import flags
 
 from refinevad_jax.errors import UserError, as_damaged
+from refinevad_jax.files.staged import is_device
 from refinevad_jax.runtime import command_line
 
 WORKDIR = flags.DEFINE_string(
@@ -53,7 +54,7 @@ def main() -> None:
         raise UserError(f"--from_frames: not with --format={FORMAT.value}; leave one of them out")
     if FORMAT.value != "hub" and output.is_dir():
         raise UserError(f"--output={output}: is a folder; name a file in it")
-    if output.exists() and not (output.is_file() or output.is_dir()):
+    if is_device(output):
         raise UserError(f"--output={output}: is a device or a pipe; name a file")
     if FORMAT.value == "hub":
         from refinevad_jax.evaluation import model_card

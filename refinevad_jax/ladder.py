@@ -15,6 +15,7 @@ import pathlib
 
 from absl import flags
 
+from refinevad_jax.errors import UserError
 from refinevad_jax.runtime import command_line
 
 CONFIG = command_line.config_flag()
@@ -37,18 +38,24 @@ def main() -> None:
     from refinevad_jax.data.bags import read_info
     from refinevad_jax.evaluation.probed_seeds import probe_seeds
     from refinevad_jax.experiments import grid, ladder_rows
+    from refinevad_jax.files.staged import require_writable
     from refinevad_jax.report import ladder_table
     from refinevad_jax.runtime.compiler import enable_cache
 
     settings = CONFIG.value
     config.validate(settings)
+    if ROWS.present and not ROWS.value:
+        raise UserError("--rows= names no row; leave the flag out for all, --list prints them")
     if LIST.value:
-        print(ladder_rows.listing(ladder_rows.ladder(settings, [], ROWS.value)))
+        listed = ladder_rows.ladder(settings, [], ROWS.value)
+        print(ladder_rows.listing(listed, ladder_rows.left_out(settings, [])))
         return
-    info = read_info(settings.data.data_dir, settings.data.dataset)
-    rows = ladder_rows.ladder(settings, [item.name for item in info.modalities], ROWS.value)
-    enable_cache(CACHE.value)
     folder = pathlib.Path(WORKDIR.value or f"{command_line.default_workdir()}_ladder")
+    require_writable("workdir", folder)
+    info = read_info(settings.data.data_dir, settings.data.dataset)
+    modalities = [item.name for item in info.modalities]
+    rows = ladder_rows.ladder(settings, modalities, ROWS.value)
+    enable_cache(CACHE.value)
     print(f"workdir: {folder}", flush=True)
     results = grid.run_rows(settings, rows, folder, split=SPLIT.value)
     found = [
@@ -61,7 +68,8 @@ def main() -> None:
     if has_core:
         beside = grid.evaluation_name(settings, SPLIT.value)
         probes = probe_seeds(folder / full, split=SPLIT.value, beside=beside)
-    print(ladder_table.write(folder, found, base=base, full=full, probes=probes))
+    note = ladder_rows.left_out(settings, modalities)
+    print(ladder_table.write(folder, found, base=base, full=full, probes=probes, note=note))
     print(f"{folder}: ladder.md, ladder.csv, ladder.html")
 
 

@@ -84,6 +84,11 @@ def test_an_unknown_key_names_the_nearest(key: str, meant: str) -> None:
     assert not meant or config_lib.is_key(meant)
 
 
+def test_what_is_no_configuration_is_shown() -> None:
+    with pytest.raises(UserError, match=r"get_config\(\) gave 3; start from"):
+        config_lib.validate(3)  # type: ignore[arg-type]
+
+
 def test_unknown_and_missing_keys_are_named() -> None:
     config = config_lib.default()
     config.model.depth = 3

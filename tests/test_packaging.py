@@ -72,5 +72,15 @@ def test_the_lock_has_one_version_of_every_dependency() -> None:
     assert {distribution(line) for line in needed} <= set(names)
 
 
+def test_the_cluster_of_the_tests_has_a_lock_of_its_own() -> None:
+    locked = lines("constraints-cluster.txt")
+    assert all(re.match(r"[\w.-]+==\S+", line) for line in locked)
+    assert {"dask", "distributed"} < {line.partition("==")[0] for line in locked}
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for needed in extra("beam") + extra("mlflow"):
+        assert distribution(needed) in {line.partition("==")[0] for line in locked}
+        assert f'"{needed}"' in makefile  # of make lock
+
+
 def test_the_extra_of_captions_is_what_its_message_says() -> None:
     assert shlex.split(captions._INSTALL) == ["pip", "install", *extra("captions")]

@@ -1,6 +1,7 @@
 """Checks of feature files: presence, crops, shapes, lengths against frame counts, and values."""
 
 import collections
+import dataclasses
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -41,6 +42,24 @@ LAYOUT_WORDS = {
 }
 
 
+@dataclasses.dataclass(frozen=True)
+class CheckedFolder:
+    """A feature folder: what was found, the usable files of each video, their shapes and layout."""
+
+    section: Section
+    videos: Files
+    shapes: Shapes
+    layout: str = "auto"
+
+    @property
+    def segments(self) -> dict[str, int]:
+        """T of every video by match_key."""
+        return {
+            match_key(video): num_segments(self.shapes[files[0]], self.layout)
+            for video, files in self.videos.items()
+        }
+
+
 def check_features(
     folder: FeatureFolder,
     lists: Sequence[VideoList],
@@ -49,18 +68,19 @@ def check_features(
     frames_per_segment: int,
     values: str,
     layout: str = "auto",
-) -> tuple[Section, dict[str, int]]:
+    extra: bool = False,
+) -> CheckedFolder:
     """Everything that the files below a folder say by themselves and beside lists.
 
     folder: whose files; lists: whose videos are looked for; without a list all files are checked.
     frames: n by match_key. values: "none" reads headers only, "sample" some rows of each file,
-    "all" everything. layout: one of sources.features.LAYOUTS.
+    "all" everything. layout: one of sources.features.LAYOUTS. extra: the channels are to be put
+    beside those of another folder, which decide lengths and crops.
 
-    Returns the section, and T of every video by match_key. Raises UserError if the folder holds no
-    feature file.
+    Raises UserError if the folder holds no feature file.
     """
     section = Section(f"features {folder.root}")
-    videos = _find_files(folder, lists, section)
+    videos = _find_files(folder, lists, section, every_row=not extra)
     shapes = _read_shapes(videos, section)
     videos = {
         video: usable
@@ -68,7 +88,7 @@ def check_features(
         if (usable := tuple(path for path in files if path in shapes))
     }
     if not videos:
-        return section, {}
+        return CheckedFolder(section, {}, {})
     try:
         layout = choose_layout(layout, shapes)
     except UserError as error:
@@ -76,11 +96,12 @@ def check_features(
         layout = "time_first"
     section.facts.append(("shape of a file", LAYOUT_WORDS[layout]))
     _compare_shapes(videos, shapes, section)
-    for released in lists:
-        section.add(crop_faults(videos, shapes, layout, released))
     segments = {video: num_segments(shapes[files[0]], layout) for video, files in videos.items()}
     known = {video: frames[match_key(video)] for video in videos if match_key(video) in frames}
-    _compare_lengths(segments, known, frames_per_segment, section)
+    if not extra:
+        for released in lists:
+            section.add(crop_faults(videos, shapes, layout, released))
+        _compare_lengths(segments, known, frames_per_segment, section)
     first, files = next(iter(videos.items()))
     ratios = [n / segments[video] for video, n in known.items()]
     frames_per_row = float(np.median(ratios)) if ratios else None
@@ -88,17 +109,24 @@ def check_features(
     paths = [path for files in videos.values() for path in files]
     _compare_records(paths, shapes, layout, section)
     if values != "none":
-        sources = {
-            path: released.source
-            for released in lists
-            for video in released.videos
-            for path in videos.get(video, ())
-        }
-        check_values(paths, layout, sources, section, whole=values == "all")
-    return section, {match_key(video): count for video, count in segments.items()}
+        sources = _sources(videos, lists)
+        check_values(paths, layout, sources, section, whole=values == "all", twins=not extra)
+    return CheckedFolder(section, videos, shapes, layout)
 
 
-def _find_files(folder: FeatureFolder, lists: Sequence[VideoList], section: Section) -> Files:
+def _sources(videos: Files, lists: Sequence[VideoList]) -> dict[pathlib.Path, str]:
+    """The list that names each file."""
+    return {
+        path: released.source
+        for released in lists
+        for video in released.videos
+        for path in videos.get(video, ())
+    }
+
+
+def _find_files(
+    folder: FeatureFolder, lists: Sequence[VideoList], section: Section, *, every_row: bool
+) -> Files:
     index = folder.index
     section.facts.append(("files", f"{sum(map(len, index.values())):,}"))
     if not lists:
@@ -107,7 +135,7 @@ def _find_files(folder: FeatureFolder, lists: Sequence[VideoList], section: Sect
         }
     found: Files = {}
     for released in lists:
-        files, faults = find_listed(folder, released)
+        files, faults = find_listed(folder, released, every_row=every_row)
         section.add(faults)
         found |= files
     section.add(naming_faults(folder, found))

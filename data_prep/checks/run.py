@@ -1,6 +1,7 @@
 """Checks whatever is given of a release: each input by itself, and all against each other."""
 
 import contextlib
+import functools
 import pathlib
 from collections.abc import Mapping, Sequence
 
@@ -11,11 +12,12 @@ from data_prep.annotations.truths import official
 from data_prep.catalogue.lookup import data_set_of_all
 from data_prep.catalogue.video_names import match_key
 from data_prep.checks.arrays import check_array, read_vector
-from data_prep.checks.features import check_features
+from data_prep.checks.features import CheckedFolder, check_features
 from data_prep.checks.findings import Section
 from data_prep.checks.lists import check_list
 from data_prep.checks.truth import check_truth
 from data_prep.sources.feature_folder import FeatureFolder
+from data_prep.sources.features import join_faults
 from data_prep.sources.labels import Taxonomy, in_classes_of, in_words_of, split_faults
 from data_prep.sources.lists import VideoList, read_lists
 from data_prep.sources.recorded import clocks_of, overruled_flags, read_records
@@ -32,6 +34,7 @@ def run_checks(
     *,
     lists: Sequence[pathlib.Path] = (),
     features: pathlib.Path | None = None,
+    extra_features: Sequence[pathlib.Path] = (),
     annotations: Sequence[pathlib.Path] = (),
     gt: Sequence[pathlib.Path] = (),
     frame_counts: pathlib.Path | None = None,
@@ -69,21 +72,21 @@ def run_checks(
     others = [array for array in arrays.values() if isinstance(array, Annotations)]
     frames = _frames(read, [*truths, *others], counts, recorded)
     segments: dict[str, int] = {}
-    of_features = []
+    of_features: list[Section] = []
     if folder is not None:
-        section, segments = check_features(
-            folder,
-            read,
-            frames,
-            frames_per_segment=frames_per_segment,
-            values=values,
-            layout=layout,
+        look = functools.partial(
+            check_features, frames_per_segment=frames_per_segment, values=values, layout=layout
         )
+        own = look(folder, read, frames)
+        extra = [look(FeatureFolder(path), read, {}, extra=True) for path in extra_features]
+        section, segments = own.section, own.segments
+        for other in extra:
+            segments |= {k: min(n, other.segments.get(k, n)) for k, n in segments.items()}
         for what, videos in overruled_flags(recorded, counts, fps).items():
             section.remark_of("flag overruled", videos, what)
         for annotated in truths:
             section.add(count_faults(annotated, lengths, segments, frames_per_segment))
-        of_features.append(section)
+        of_features = [section, *(other.section for other in extra), *_joined([own, *extra])]
 
     def settled(truth: Annotations) -> Annotations:
         return settle_truth(
@@ -118,6 +121,19 @@ def run_checks(
                 )
             )
     return sections
+
+
+def _joined(folders: Sequence[CheckedFolder]) -> list[Section]:
+    """A section of what several feature folders say of the same videos, if that is amiss."""
+    files = {
+        video: [one.videos[video] for one in folders]
+        for video in folders[0].videos
+        if all(video in one.videos for one in folders)
+    }
+    shapes = {path: shape for one in folders for path, shape in one.shapes.items()}
+    section = Section("all features")
+    section.add(join_faults(files, shapes, [one.layout for one in folders]))
+    return [section] if section.findings else []
 
 
 def _recorded(folder: FeatureFolder | None, lists: Sequence[VideoList]) -> dict[str, FeatureRecord]:

@@ -32,6 +32,7 @@ def check_values(
     section: Section,
     *,
     whole: bool,
+    twins: bool = True,
 ) -> None:
     """Adds what the values of all files say.
 
@@ -41,6 +42,7 @@ def check_values(
         sources: the list of each file, if there are lists.
         section: receives facts and findings.
         whole: reads every row; False reads eight rows spread over each file.
+        twins: whether equal files are looked for.
     """
     faults: dict[str, list[str]] = collections.defaultdict(list)
     by_unit: dict[bool, list[str]] = {True: [], False: []}
@@ -85,7 +87,7 @@ def check_values(
             "normalisation differs", by_unit[unit], f"{what}, unlike the others", "file"
         )
     # Contents are read a second time only of files with equal rows.
-    alike = [path for group in by_content.values() if len(group) > 1 for path in group]
+    alike = [path for group in by_content.values() if len(group) > 1 and twins for path in group]
     contents = {path: content_of(path, digest) for path, digest in digests_of(alike).items()}
     section.add(twin_faults(contents, sources))
 

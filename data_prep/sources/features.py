@@ -36,9 +36,8 @@ def crop_faults(
     files: Mapping[str, Sequence[pathlib.Path]], shapes: Shapes, layout: str, read: VideoList
 ) -> list[Fault]:
     """Videos of a list with another number of crops than most. files: of each video."""
-    axis = 0 if layout == "crops_first" else 1
     counts = {
-        video: shapes[paths[0]][axis] if len(shapes[paths[0]]) == 3 else len(paths)
+        video: _count_crops(paths, shapes, layout)
         for video, paths in files.items()
         if video in read.videos
     }
@@ -47,6 +46,40 @@ def crop_faults(
     weight = Weight.WARNED if read.split in ("", TRAIN) else Weight.NOTED
     advice = f"not {usual} crops, as most have; training needs the same number of all videos"
     return [Fault("crops differ", tuple(odd), advice, weight)]
+
+
+def _count_crops(paths: Sequence[pathlib.Path], shapes: Shapes, layout: str) -> int:
+    """N of one video's files of one folder."""
+    shape = shapes[paths[0]]
+    return shape[0 if layout == "crops_first" else 1] if len(shape) == 3 else len(paths)
+
+
+def join_faults(
+    files: Mapping[str, Sequence[Sequence[pathlib.Path]]],
+    shapes: Shapes,
+    layouts: Sequence[str],
+    num_crops: int = 0,
+) -> list[Fault]:
+    """Videos whose modalities cannot be put side by side, see load_video.
+
+    files: of each video, those of each feature folder; layouts: of each folder; num_crops: how many
+    crops are kept, 0 for all.
+    """
+    lengths, crops = [], []
+    for video, of_folders in files.items():
+        pairs = list(zip(of_folders, layouts, strict=True))
+        rows = [num_segments(shapes[paths[0]], layout) for paths, layout in pairs]
+        if max(rows) - min(rows) > 1:
+            lengths.append(f"{video}: T = {', '.join(map(str, rows))}")
+        counts = [_count_crops(paths, shapes, layout) for paths, layout in pairs]
+        counts = [min(count, num_crops or count) for count in counts]
+        if not set(counts) <= {1, max(counts)}:
+            crops.append(f"{video}: {', '.join(map(str, counts))} crops")
+    advice = "T of two may differ by one segment; extract the video again", "give it all or 1"
+    return [
+        Fault("lengths of modalities differ", tuple(lengths), advice[0], Weight.REFUSED),
+        Fault("crops of modalities differ", tuple(crops), advice[1], Weight.REFUSED),
+    ]
 
 
 def length_faults(
@@ -208,23 +241,13 @@ def load_video(
         layouts: of each folder, see choose_layout.
         num_crops: how many crops to keep, from the first; 0: all.
 
-    Raises UserError if T of two folders differs by more than one segment, or their crops differ.
+    The folders must fit each other, as join_faults has seen.
     """
     parts = [
         load_crops(paths, layout, num_crops) for paths, layout in zip(files, layouts, strict=True)
     ]
     lengths = [part.shape[1] for part in parts]
-    if max(lengths) - min(lengths) > 1:
-        raise UserError(
-            f"{files[lengths.index(min(lengths))][0]}: {min(lengths)} segments, "
-            f"{files[lengths.index(max(lengths))][0]} has {max(lengths)}; extract the video again"
-        )
     crops = max(part.shape[0] for part in parts)
-    for paths, part in zip(files, parts, strict=True):
-        if part.shape[0] not in (1, crops):
-            raise UserError(
-                f"{paths[0]}: {part.shape[0]} crops, another modality has {crops}; give it all or 1"
-            )
     wide = [
         np.broadcast_to(part[:, : min(lengths)], (crops, min(lengths), part.shape[2]))
         for part in parts

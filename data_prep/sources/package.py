@@ -16,6 +16,7 @@ from data_prep.sources.faults import tell
 from data_prep.sources.feature_folder import FeatureFolder
 from data_prep.sources.features import (
     Shapes,
+    join_faults,
     length_faults,
     load_video,
     name_release,
@@ -194,6 +195,8 @@ def read_request(request: Request) -> tuple[BagsInfo, list[Video]]:
     found = find_files(
         folders, _read_lists(request, folders), request.layout, request.frames_per_segment
     )
+    files = {video.video_id: video.files for video in found.videos}
+    tell(join_faults(files, found.all_shapes, found.layouts, request.num_crops))
     info = _describe(request, found)
     recorded, segments = found.recorded(), found.segments()
     paths = {video: path for read in found.lists.values() for video, path in read.paths.items()}

@@ -29,12 +29,6 @@ from refinevad_jax.evaluation.scoring import (
 from refinevad_jax.metrics import names
 from refinevad_jax.model.model_config import ModelConfig
 from refinevad_jax.model.refinevad import RefineVAD, abstract
-from refinevad_jax.report.tables import (
-    Block,
-    mean_and_deviation,
-    signed,
-    spread,
-)
 from refinevad_jax.runs.run import Run
 
 AS_IS = "as it is"
@@ -78,14 +72,15 @@ class SeedProbes:
         numbers: by probe, then by name: the metrics of `names.PROBES`; MOVED, the mean absolute
             change of a segment's logit over the deviation of all logits; NORMAL and ANOMALOUS, the
             mean change of a video's mean logit, over the videos of that label. None if not defined.
-        attention: largest weight of the cross-attention times the number of its keys: 1 if uniform.
+        attention: largest weight of the cross-attention times the number of its keys: 1 if uniform;
+            None if no score reads it.
         inside: AUC inside videos of the target of L_GMM, of its mean over the anomalous videos,
             the same in every video, and of a bump in the middle; None for a run without that loss,
             or without truth.
     """
 
     numbers: dict[str, dict[str, float | None]]
-    attention: float
+    attention: float | None
     inside: tuple[float, float, float] | None
 
 
@@ -104,8 +99,10 @@ class Prober:
 
     def probes(self, params: Params) -> SeedProbes:
         """Of one seed."""
-        context, attention = self._read_attention(params)
         config = self._run.model_config
+        context, attention = np.zeros(0), None
+        if not config.is_linear:
+            context, attention = self._read_attention(params)
         numbers: dict[str, dict[str, float | None]] = {}
         own: ScoredSplit | None = None
         for name, draws in variants(params, config, self._labels, context).items():
@@ -165,10 +162,23 @@ def variants(
 ) -> dict[str, list[Variant]]:
     """The probes of a network by name, each with its draws; the first is the network as it is.
 
+    With a linear scorer no part reaches a score, and none is probed.
     labels: [V, C] bool; context: [H], the mean output of the cross-attention.
     """
-    flat = traverse_util.flatten_dict(params)
     own = Variant(params, config, np.zeros_like(labels))
+    found = {AS_IS: [own]}
+    if not config.is_linear:
+        found |= _of_parts(own, labels, context)
+    if config.score_smoothing or config.score_centering:
+        raw = dataclasses.replace(config, score_smoothing=0.0, score_centering=0.0)
+        found[RAW] = [dataclasses.replace(own, config=raw)]
+    return found
+
+
+def _of_parts(own: Variant, labels: np.ndarray, context: np.ndarray) -> dict[str, list[Variant]]:
+    """The probes of prototypes, categories, gate and context."""
+    params, config = own.params, own.config
+    flat = traverse_util.flatten_dict(params)
 
     def put(leaves: Mapping[tuple[str, ...], Any]) -> Variant:
         arrays = {path: jnp.asarray(value, flat[path].dtype) for path, value in leaves.items()}
@@ -183,7 +193,7 @@ def variants(
 
     prototypes = np.asarray(flat[PROTOTYPES])
     rngs = [np.random.default_rng(draw) for draw in range(DRAWS)]
-    found = {AS_IS: [own], NO_PROTOTYPES: [put({PROTOTYPES: 0 * prototypes})]}
+    found = {NO_PROTOTYPES: [put({PROTOTYPES: 0 * prototypes})]}
     several = labels.shape[1] > 1
     if several and config.category_names == "learned":
         orders = [cycle(len(prototypes), rng) for rng in rngs]
@@ -197,9 +207,6 @@ def variants(
         found[HALF_GATE] = [constant(GATE, 0.0)]
         found[SHUT_GATE] = [constant(GATE, -1e9)]
     found[MEAN_CONTEXT] = [constant(ATTENTION, context)]
-    if config.score_smoothing or config.score_centering:
-        raw = dataclasses.replace(config, score_smoothing=0.0, score_centering=0.0)
-        found[RAW] = [dataclasses.replace(own, config=raw)]
     return found
 
 
@@ -267,138 +274,3 @@ def _logits(results: Sequence[VideoScores]) -> list[np.ndarray]:
 
 def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if len(values) else float("nan")
-
-
-# A claim follows from numbers by these rules, which NOTE states.
-LEAST = 0.01  # mean difference of a metric, with one sign in all seeds
-READ = 0.05  # of the deviation of logits
-UNIFORM = 1.5  # times the uniform weight
-COMPARED = ("frame_auc", "frame_ap", "anomalous_frame_auc")
-NOTE = (
-    "One part of the trained network is changed, nothing is trained: means over the seeds, in "
-    "brackets the difference from the run as it is. Then the mean change of a segment's logit over "
-    "the deviation of all logits, and the change of a video's mean logit, by label. What is random "
-    f"is drawn {DRAWS} times. Scores rise or fall if frame AUC, frame AP or AUC on anomalous "
-    f"videos does so in every seed and by {LEAST} or more in the mean. A category is read if the "
-    f"true one moves logits by {100 * READ:.0f} % of their deviation or more, and as 'anomalous' "
-    "alone if a wrong one moves normal videos by at least half of what the true one does to "
-    f"anomalous videos. Attention is uniform if its largest weight is below {UNIFORM} times the "
-    "uniform one. All rows are of the same videos: nothing is said of others."
-)
-
-
-def block(seeds: Sequence[SeedProbes], where: str) -> Block:
-    """The table and the claims. where: what was probed, in words."""
-    metrics = [m for m in names.shown_in(names.PROBES) if _means(seeds, AS_IS, m.key) is not None]
-    moves = [
-        "logits move, in deviations",
-        "mean logit moves, normal videos",
-        "mean logit moves, anomalous videos",
-    ]
-    header = ["probe", *(metric.title for metric in metrics), *moves]
-    rows = []
-    for name in seeds[0].numbers:
-        if name == AS_IS:
-            first = [spread(_values(seeds, name, metric.key)) for metric in metrics]
-            rows.append([name, *first, *("–" for _ in moves)])
-            continue
-        cells = [
-            f"{_means(seeds, name, m.key):.3f} ({signed(_difference(seeds, name, m.key))})"
-            for m in metrics
-        ]
-        shifts = [_means(seeds, name, key) for key in (NORMAL, ANOMALOUS)]
-        moved = f"{_means(seeds, name, MOVED):.3f}"
-        rows.append([name, *cells, moved, *(signed(shift, 2) for shift in shifts)])
-    return Block(
-        title="What the trained parts do",
-        header=header,
-        rows=rows,
-        note=f"{where}. {NOTE}",
-        claims=claims(seeds),
-    )
-
-
-def claims(seeds: Sequence[SeedProbes]) -> list[str]:
-    """What the probes say, a line each, by the rules of NOTE."""
-    found = [_outcome(seeds, name) for name in seeds[0].numbers if name != AS_IS]
-    found.append(_category_claim(seeds))
-    attention = float(np.mean([seed.attention for seed in seeds]))
-    kind = "uniform" if attention < UNIFORM else "not uniform"
-    found.append(
-        f"the cross-attention of CORE is {kind}: its largest weight is {attention:.2f} times the "
-        "uniform one"
-    )
-    inside = [seed.inside for seed in seeds if seed.inside]
-    if len(inside) == len(seeds):
-        target, mean, middle = np.mean(inside, axis=0)
-        more = all(seed[0] > seed[1] for seed in inside) and target - mean >= LEAST
-        found.append(
-            f"the target of L_GMM knows {'more' if more else 'no more'} than place: AUC inside "
-            f"videos {target:.3f}, of its mean over videos {mean:.3f}, of a bump in the middle "
-            f"{middle:.3f}"
-        )
-    return [line for line in found if line]
-
-
-def _outcome(seeds: Sequence[SeedProbes], name: str) -> str:
-    """Whether scores rise or fall in a probe; "" without truth."""
-    words, signs = [], set()
-    titles = names.titles()
-    for key in COMPARED:
-        mean = _difference(seeds, name, key)
-        if mean is None:
-            continue
-        each = [
-            after - before
-            for before, after in zip(
-                _values(seeds, AS_IS, key), _values(seeds, name, key), strict=True
-            )
-            if before is not None and after is not None
-        ]
-        if abs(mean) >= LEAST and len(set(np.sign(each))) == 1:
-            signs.add(np.sign(mean))
-        words.append(f"{titles[key]} {signed(mean)}")
-    if not words:
-        return ""
-    verdict = {(): "no difference", (-1.0,): "scores fall", (1.0,): "scores rise"}
-    text = verdict.get(tuple(sorted(signs)), "scores fall and rise")
-    return f"{name}: {text} ({'; '.join(words)})"
-
-
-def _category_claim(seeds: Sequence[SeedProbes]) -> str:
-    """Whether a category that is given is read, and as what; "" without videos of both labels."""
-    every = WRONG_CATEGORY if WRONG_CATEGORY in seeds[0].numbers else ONLY_CATEGORY
-    moved, true = (_means(seeds, TRUE_CATEGORY, key) for key in (MOVED, ANOMALOUS))
-    on_normal, on_anomalous = (_means(seeds, every, key) for key in (NORMAL, ANOMALOUS))
-    if moved is None or true is None or on_normal is None or on_anomalous is None:
-        return ""
-    if moved < READ or true <= 0:
-        return (
-            f"categories are not read: the true one moves logits by {moved:.3f} of their deviation,"
-            f" and the mean logit of anomalous videos by {signed(true, 2)}"
-        )
-    share = f"by {100 * on_normal / true:.0f} %"
-    told = "of what the true one does to anomalous videos"
-    if every == ONLY_CATEGORY:
-        return f"the only category moves the mean logit of normal videos {share} {told}"
-    as_which = "as 'anomalous', not which" if on_normal >= true / 2 else "as which they are"
-    return (
-        f"categories are read {as_which}: a wrong one moves the mean logit of normal videos "
-        f"{share}, that of anomalous videos by {100 * on_anomalous / true:.0f} % {told}"
-    )
-
-
-def _values(seeds: Sequence[SeedProbes], name: str, key: str) -> list[float | None]:
-    return [seed.numbers[name].get(key) for seed in seeds]
-
-
-def _means(seeds: Sequence[SeedProbes], name: str, key: str) -> float | None:
-    """Mean over the seeds; None if one is not defined."""
-    found = mean_and_deviation(_values(seeds, name, key))
-    return found[0] if found else None
-
-
-def _difference(seeds: Sequence[SeedProbes], name: str, key: str) -> float | None:
-    """Mean difference from the run as it is; None if one is not defined."""
-    before, after = _means(seeds, AS_IS, key), _means(seeds, name, key)
-    return None if before is None or after is None else after - before

@@ -10,12 +10,18 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from refinevad_jax import config as config_lib
 from refinevad_jax.errors import UserError
 
 BASE, FULL = "base", "full"
 NO_MOTAR = {"model.shift": "none", "model.num_layers": 0}
 NO_CORE = {"model.injection": "none"}
 NO_MIXTURE = {"loss.smoothing_weight": 0.0}
+# Keys by what reads them, as far as rows change them.
+OF_MOTAR = ("model.shift", "model.folding", "model.num_layers", "model.dilations")
+OF_CORE = ("model.category_input", "loss.category_weight", "optimizer.category_rate")
+OF_CONTEXT = ("model.attention_query", "train.label_injection")
+OF_WEIGHTS = ("model.tau", "train.trainable_prototypes")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,9 +176,39 @@ CHOICES = (
 def ladder(config: ConfigDict, modalities: Sequence[str], only: Sequence[str] = ()) -> list[Row]:
     """The rows for a configuration: those that change it, and one per modality if it has several.
 
-    If two rows come to the same configuration, the first is kept. only: names to keep, with full;
-    () for all. Raises UserError for an unknown name.
+    If two rows come to the same network, the first is kept. only: names to keep, with full; () for
+    all. Raises UserError for an unknown name.
     """
+    rows, same = _distinct(config, modalities)
+    unknown = sorted(set(only) - {row.name for row in rows})
+    if unknown:
+        names = ", ".join(row.name for row in rows)
+        first = next((row for row, equal in same.items() if unknown[0] in equal), "")
+        why = f": nothing reads what it changes, it is the network of {first}" if first else ""
+        raise UserError(f"--rows: no row {unknown[0]!r} here{why}; there are {names}")
+    return [row for row in rows if not only or row.name == FULL or row.name in only]
+
+
+def left_out(config: ConfigDict, modalities: Sequence[str]) -> str:
+    """Which rows change only what nothing reads here, in a sentence; "" if there is none."""
+    _, same = _distinct(config, modalities)
+    if not same:
+        return ""
+    words = "; ".join(
+        f"the same network as {first}: {', '.join(names)}" for first, names in same.items()
+    )
+    linear = (
+        " With config.model.scorer_width=0 a score is a linear function of the features, without "
+        "MoTAR and CORE."
+    )
+    found = f"Rows left out, because nothing reads what they change: {words}."
+    return found + linear * (not config.model.scorer_width)
+
+
+def _distinct(
+    config: ConfigDict, modalities: Sequence[str]
+) -> tuple[list[Row], dict[str, list[str]]]:
+    """The rows that differ in what the network reads; by row, what differs in nothing read."""
     rows = [*STEPS, *PARTS, *CHOICES]
     if len(modalities) > 1:
         rows += [
@@ -181,18 +217,47 @@ def ladder(config: ConfigDict, modalities: Sequence[str], only: Sequence[str] = 
             for about in [f"{name} features alone."]
         ]
     first: dict[str, Row] = {}
+    settings: set[str] = set()
+    same: dict[str, list[str]] = {}
     for row in sorted(rows, key=lambda row: row.name != FULL):  # what is as full makes no row
-        first.setdefault(changed(config, row).to_json(sort_keys=True), row)
-    rows = [row for row in rows if row in first.values()]
-    unknown = sorted(set(only) - {row.name for row in rows})
-    if unknown:
-        names = ", ".join(row.name for row in rows)
-        raise UserError(f"--rows: no row {unknown[0]!r} here; there are {names}")
-    return [row for row in rows if not only or row.name == FULL or row.name in only]
+        own = changed(config, row)
+        kept = first.setdefault(_read(own).to_json(sort_keys=True), row)
+        text = own.to_json(sort_keys=True)
+        if kept is not row and text not in settings:
+            same.setdefault(kept.name, []).append(row.name)
+        settings.add(text)
+    return [row for row in rows if row in first.values()], same
 
 
-def listing(rows: Sequence[Row]) -> str:
-    """Rows with their meaning and what they change, a line each, for a person."""
+def _read(config: ConfigDict) -> ConfigDict:
+    """The configuration, with its default for every key that nothing reads beside the others."""
+    model, loss = config.model, config.loss
+    has_core, linear = model.injection != "none", not model.scorer_width
+    smoothed = loss.smoothing_weight > 0 and (has_core or loss.smoothing == "difference")
+    mixture = smoothed and loss.smoothing == "mixture"
+    unread = [] if smoothed else ["loss.smoothing"]
+    if model.shift == "none":
+        unread.append("model.folding")
+    if model.injection != "soft":
+        unread.append("model.tau")
+    if not has_core:
+        unread += [*OF_CORE, *OF_CONTEXT, *OF_WEIGHTS]
+    if linear:
+        unread += OF_CONTEXT
+        if not (has_core and model.category_input == "encoder"):
+            unread += OF_MOTAR
+        if has_core and not mixture:
+            unread += [*OF_WEIGHTS, "model.injection"]
+    default = config_lib.flat(config_lib.default())
+    own = copy.deepcopy(config)
+    own.update_from_flattened_dict({key: default[key] for key in unread})
+    if not smoothed:
+        own.loss.smoothing_weight = 0.0
+    return own
+
+
+def listing(rows: Sequence[Row], note: str = "") -> str:
+    """Rows with their meaning and what they change, a line each, and a note, for a person."""
     table = [("row", "meaning", "changes")]
     for row in rows:
         changes = " ".join(f"{key}={value}" for key, value in row.changes.items())
@@ -200,7 +265,7 @@ def listing(rows: Sequence[Row]) -> str:
     first, second = (max(len(line[column]) for line in table) for column in (0, 1))
     lines = [f"{a:{first}}  {b:{second}}  {c}".rstrip() for a, b, c in table]
     more = "A data set of several modalities adds a row only-NAME for each: that one alone."
-    return "\n".join([*lines, "", more])
+    return "\n".join([*lines, "", more, *([note] * bool(note))])
 
 
 def changed(config: ConfigDict, row: Row) -> ConfigDict:

@@ -15,6 +15,8 @@ from typing import IO, Any
 
 from refinevad_jax.errors import UserError
 
+DEVICES = pathlib.Path("/dev")
+
 
 def write_bytes(path: pathlib.Path, content: bytes) -> None:
     """Writes a file that appears whole or not at all, and is on the disk before it has its name.
@@ -96,6 +98,17 @@ def staging_path(path: pathlib.Path) -> pathlib.Path:
     return path.with_name(f".incomplete-{digest}{path.suffix[:8]}")
 
 
+def is_device(path: pathlib.Path) -> bool:
+    """Whether a path is a device or a pipe, or a name of the system's for an open file.
+
+    /dev/stdout is a link, which leads to a regular file if output is redirected to one: a new file
+    would take the place of the link, for all processes.
+    """
+    folder = path.parent.resolve()
+    named = folder == DEVICES or folder.is_relative_to("/proc")
+    return named or (path.exists() and not (path.is_file() or path.is_dir()))
+
+
 @contextlib.contextmanager
 def staged_file(path: pathlib.Path) -> Iterator[IO[bytes]]:
     """The empty file at staging_path(path), held for this process; removed unless it was renamed.
@@ -104,13 +117,14 @@ def staged_file(path: pathlib.Path) -> Iterator[IO[bytes]]:
     Raises OSError, which names the file, also if a folder, a device or a pipe has the name: the new
     file would take its place.
     """
-    staged = staging_path(path)
+    staged = path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
+        if path.is_dir():  # also "", which is the present folder
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if path.exists() and not path.is_file():
+        if is_device(path):
             raise OSError(errno.EINVAL, "is a device or a pipe, not a file")
+        staged = staging_path(path)
         with _held(staged) as file:
             file.truncate(0)
             try:

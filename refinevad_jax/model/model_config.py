@@ -37,6 +37,11 @@ class ModelConfig:
         return self.injection != "none"
 
     @property
+    def is_linear(self) -> bool:
+        """Whether a score is a linear function of the features, without MoTAR and CORE."""
+        return not self.scorer_width
+
+    @property
     def has_names(self) -> bool:
         """Whether its categories are sentence embeddings of their names."""
         return self.has_core and self.category_names == "sentences"

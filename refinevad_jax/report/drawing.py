@@ -12,6 +12,7 @@ from concurrent.futures import BrokenExecutor
 from multiprocessing import resource_tracker
 from typing import Any
 
+from refinevad_jax.errors import UserError
 from refinevad_jax.report import figures
 
 # One draws while the other does; a process takes half a second to start.
@@ -33,7 +34,8 @@ class Drawing:
             with contextlib.suppress(BrokenExecutor):
                 self._found.append((self._pool.submit(draw, *arguments, **options), here))
                 return
-        here()
+        with _faults_of_matplotlib():
+            here()
 
     @contextlib.contextmanager
     def finished(self) -> Iterator[None]:
@@ -44,15 +46,32 @@ class Drawing:
         """
         try:
             yield
-            for future, here in self._found:
-                try:
-                    future.result()
-                except BrokenExecutor:
-                    here()
+            with _faults_of_matplotlib():
+                for future, here in self._found:
+                    try:
+                        future.result()
+                    except BrokenExecutor:
+                        here()
         finally:
             for future, _ in self._found:
                 future.cancel()
             concurrent.futures.wait([future for future, _ in self._found])
+
+
+@contextlib.contextmanager
+def _faults_of_matplotlib() -> Iterator[None]:
+    """Raises UserError instead of an error in the block if matplotlib cannot make any figure."""
+    try:
+        yield
+    except Exception as error:
+        try:
+            figures.prepare()
+        except Exception as fault:
+            raise UserError(
+                f"figures cannot be drawn: matplotlib does not work here ({type(fault).__name__}: "
+                f"{fault}); pip install --force-reinstall matplotlib, or draw none (--num_curves=0)"
+            ) from error
+        raise
 
 
 @contextlib.contextmanager

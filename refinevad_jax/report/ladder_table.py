@@ -71,13 +71,15 @@ def write(
     base: str,
     full: str,
     probes: Block | None = None,
+    note: str = "",
 ) -> str:
     """Writes ladder.md, ladder.csv and ladder.html into a folder. Returns the Markdown.
 
-    probes: of the full row; None for a network without CORE.
+    probes: of the full row; None for a network without CORE. note: which rows are not there, and
+    why.
     """
     measures, differences = _measures(), _differences(rows, base=base, full=full)
-    found, measured = verdicts(rows, full=full), facts(rows)
+    found, measured = verdicts(rows, full=full), " ".join(filter(None, [facts(rows), note]))
     lines = [*markdown_table(*_table(rows, measures | differences)), "", measured, NOTE, ""]
     text = "\n".join([*lines, *(f"- {verdict}" for verdict in found)]) + "\n"
     if probes:

@@ -126,29 +126,30 @@ def read_evaluation(folder: pathlib.Path) -> tuple[dict[str, Any], dict[str, np.
         return metrics, load_packed(folder / "scores.npz")
 
 
-def write_probes(folder: pathlib.Path, probes: Mapping[str, Any]) -> None:
+def write_probes(folder: pathlib.Path, data: str, probes: Mapping[str, Any]) -> None:
     """Adds probes.json to an evaluation. probes: plain JSON values, of the same checkpoint.
 
-    A new evaluation replaces the folder, and so removes them.
+    data: fingerprint of the videos. A new evaluation replaces the folder, and so removes them.
     """
-    content = {"of": _probed(folder), "sha256": json_sha256(probes), "probes": probes}
+    content = {"of": _probed(folder, data), "sha256": json_sha256(probes), "probes": probes}
     write_json(folder / "probes.json", content)
 
 
-def read_probes(folder: pathlib.Path) -> dict[str, Any] | None:
-    """What `write_probes` was given; None if it is not there, damaged or of another release."""
+def read_probes(folder: pathlib.Path, data: str) -> dict[str, Any] | None:
+    """What `write_probes` was given; None if not there, damaged, or of other data or versions."""
     try:
         content = json.loads((folder / "probes.json").read_text(encoding="utf-8"))
         whole = json_sha256(content["probes"]) == content["sha256"]
-        return content["probes"] if whole and content["of"] == _probed(folder) else None
+        return content["probes"] if whole and content["of"] == _probed(folder, data) else None
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
 
 
-def _probed(folder: pathlib.Path) -> dict[str, Any]:
-    """What probes depend on and an evaluation states, and the versions that compute here."""
+def _probed(folder: pathlib.Path, data: str) -> dict[str, Any]:
+    """What probes depend on: data, what an evaluation states, the versions that compute here."""
     content = read_metrics(folder)
-    return {"step": content["step"], "truth": content["truth_hash"], "versions": versions()}
+    found = {"step": content["step"], "truth": content["truth_hash"], "data": data}
+    return found | {"versions": versions()}
 
 
 def stored_seeds(workdir: pathlib.Path, name: str) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ import contextlib
 import difflib
 import errno
 import gc
+import importlib.metadata
 import os
 import pathlib
 import re
@@ -41,6 +42,8 @@ HELP = {"--help", "-help", "--helpshort", "-h", "-?"}
 PACKAGES = {"refinevad_jax", "data_prep", "benchmarks"}
 _REQUIRED = "must have a value other than None"  # of absl, for a required flag without value
 _REPEATED = "; repeat this option to specify a list of values"  # of absl
+# What XLA says of arguments that do not fit is a fault of this project: a traceback helps.
+OURS = ("INVALID_ARGUMENT", "FAILED_PRECONDITION", "OUT_OF_RANGE")
 # Faults of the disk, which any write may meet, and what to do about them.
 DISK = {
     errno.ENOSPC: "free some space and run the same command again",
@@ -94,10 +97,10 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
 
     takes_arguments: whether main takes the words that are not flags, as strings.
 
-    Exit codes: 0 done; 1 training stopped on a numerical fault; 2 misuse or bad data; 3 a live
-    source broke off; 75 training was asked to stop (SIGTERM, Ctrl-C), has saved, and goes on with
-    the same command, or another process of the run has ended, and the same commands go on; 130
-    (Ctrl-C) and 143 (SIGTERM) ended at once.
+    Exit codes: 0 done; 1 training stopped on a numerical fault; 2 misuse, bad data, or a fault of
+    the device, its memory or an installed library; 3 a live source broke off; 75 training was asked
+    to stop (SIGTERM, Ctrl-C), has saved, and goes on with the same command, or another process of
+    the run has ended, and the same commands go on; 130 (Ctrl-C) and 143 (SIGTERM) ended at once.
     """
     gc.set_threshold(*gc.get_threshold()[:2], COLLECTIONS_PER_FULL_ONE)
     signal.signal(signal.SIGTERM, _stop)
@@ -154,6 +157,11 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
             sys.exit(TRY_AGAIN)
         except KeyboardInterrupt:
             _interrupted()
+        except Exception as error:
+            said = _fault_of_machine(error)
+            if not said:
+                raise
+            fail(said, code=2)
 
     app.run(guarded, flags_parser=parse)
 
@@ -258,6 +266,41 @@ def fail(message: str, *, code: int) -> None:
     """Prints `error: message` on stderr, in one line, and exits with code."""
     print(f"error: {one_line(without_secrets(message))}", file=sys.stderr)
     sys.exit(code)
+
+
+def _fault_of_machine(error: Exception) -> str:
+    """What a fault of device, memory or a library is, and what to do; "" if it may be ours."""
+    text, jax = f"{one_line(error)[:300]}", sys.modules.get("jax")
+    of_device = jax is not None and isinstance(error, jax.errors.JaxRuntimeError)
+    # As accelerators say it, and processors.
+    exhausted = re.search("RESOURCE_EXHAUSTED|out of memory", text, re.IGNORECASE)
+    if isinstance(error, MemoryError) or (of_device and exhausted):
+        return f"not enough memory ({text}); {_smaller()}"
+    if of_device and not text.startswith(OURS):
+        return (
+            f"the device or its compiler failed ({text}); run the same command again, or on "
+            "another device, as JAX_PLATFORMS=cpu"
+        )
+    if isinstance(error, ImportError) and (error.name or "").split(".")[0] not in PACKAGES:
+        module = (error.name or "a library").split(".")[0]
+        names = importlib.metadata.packages_distributions().get(module, [module])
+        cure = f"pip install --force-reinstall {names[0]}" if error.name else "install it again"
+        return f"{module} cannot be imported ({text}); {cure}"
+    return ""
+
+
+def _smaller() -> str:
+    """How this command takes less memory."""
+    names, cures = {flag.name for flag in _own_flags()}, []
+    if "config" in names:
+        cures.append(
+            "give a smaller --config.train.batch_size or --config.num_seeds, "
+            "--config.train.precision=bfloat16, or --config.data.device_limit_gb=0, which leaves "
+            "the bags on the host"
+        )
+    if "batch_size" in names:
+        cures.append("give a smaller --batch_size")
+    return ", or ".join([*cures, "take another device, as JAX_PLATFORMS=cpu"])
 
 
 def _interrupted() -> NoReturn:

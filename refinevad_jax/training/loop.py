@@ -54,7 +54,7 @@ from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
 from refinevad_jax.training.placement import on_host
 from refinevad_jax.training.programs import MAX_STEPS_PER_DISPATCH
 from refinevad_jax.training.step import parameters_key
-from refinevad_jax.training.transfer import transferred
+from refinevad_jax.training.transfer import check_transfer, transferred
 
 # Below this the network has hardly begun to learn; a small data set has short epochs.
 FEW_STEPS = 50
@@ -73,6 +73,8 @@ def train(config: ConfigDict, workdir: pathlib.Path, trackers: Sequence[str] = (
     info = read_info(config.data.data_dir, config.data.dataset)
     bags, members = make_members(config, info, workdir)
     names_of(members[0].run)  # without the encoder, nothing is written
+    if any(not (member.workdir / "config.json").exists() for member in members):
+        check_transfer(members[0].run)  # nor if parts of another run do not fit
     print(f"workdir: {workdir}", flush=True)
     columns = members[0].run.columns()
     stop = StopRequest()

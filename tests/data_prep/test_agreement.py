@@ -78,6 +78,7 @@ def checked(folder: pathlib.Path) -> tuple[str, dict[str, tuple[str, ...]]]:
             splits=["train", "test"],
             taxonomy=load_taxonomy(str(folder / "taxonomy.json")),
             features=folder / "f",
+            extra_features=[folder / "text"] if (folder / "text").exists() else [],
             annotations=[folder / "truth.txt"] if (folder / "truth.txt").exists() else [],
             frame_counts=frames if frames.exists() else None,
             values="all",
@@ -101,7 +102,8 @@ def packaged(folder: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> tuple[
         info, videos = read_request(
             Request(
                 {split: folder / f"{split}.csv" for split in ("train", "test")},
-                {"visual": folder / "f"},
+                {"visual": folder / "f"}
+                | ({"text": folder / "text"} if (folder / "text").exists() else {}),
                 "gate",
                 load_taxonomy(str(folder / "taxonomy.json")),
                 annotations=folder / "truth.txt" if (folder / "truth.txt").exists() else None,
@@ -124,6 +126,11 @@ def replaced(lines: list[str], old: str, new: str) -> str:
 
 def odd(name: str, values: Any) -> dict[str, Any]:
     return {f"f/{name}.npy": values}
+
+
+def second(**others: Any) -> dict[str, Any]:
+    """Files of a second modality; others: of some videos."""
+    return {f"text/{name}.npy": others.get(name, features(name)) for name in NAMES}
 
 
 def packed(**others: str) -> bytes:
@@ -477,6 +484,11 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         WARNED,
     ),
     "no truth": ({"truth.txt": None}, TAKEN),
+    "a second modality": (second(), TAKEN),
+    "a second modality, one segment longer": (second(a1=features("a1", length=5)), TAKEN),
+    "a second modality, two segments longer": (second(a1=features("a1", length=6)), REFUSED),
+    "a second modality without a video": (second(a1=None), REFUSED),
+    "a second modality that is not finite": (second(a1=np.full((4, 8), np.nan)), REFUSED),
 }
 
 

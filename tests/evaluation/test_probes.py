@@ -12,7 +12,7 @@ from flax import nnx, traverse_util
 
 from refinevad_jax.data.bags import read_info, read_split
 from refinevad_jax.errors import UserError
-from refinevad_jax.evaluation import probed_seeds, probes
+from refinevad_jax.evaluation import probe_claims, probed_seeds, probes
 from refinevad_jax.evaluation.probes import Prober, SeedProbes
 from refinevad_jax.evaluation.run import Settings, evaluate
 from refinevad_jax.metrics import names
@@ -43,7 +43,7 @@ def test_the_probe_that_changes_nothing_has_the_numbers_of_the_evaluation(
     # Normal videos are given nothing by the true category, and something by a wrong one.
     assert found.numbers[probes.TRUE_CATEGORY][probes.NORMAL] == 0
     assert found.numbers[probes.WRONG_CATEGORY][probes.NORMAL] != 0
-    page = probes.block([found, found], "tiny").markdown()
+    page = probe_claims.block([found, found], "tiny").markdown()
     assert all(f"| {name} | " in page for name in found.numbers)
     # With weights of 1 / C for every video it does not matter which prototype is which.
     uniform = {
@@ -53,29 +53,37 @@ def test_the_probe_that_changes_nothing_has_the_numbers_of_the_evaluation(
     flat = prober.probes(traverse_util.unflatten_dict(uniform)).numbers
     assert flat[probes.PERMUTED][probes.MOVED] < 1e-4 < flat[probes.NO_PROTOTYPES][probes.MOVED]
     # What a ladder keeps makes the same table.
-    evaluations.write_probes(trained / "eval" / "tiny-val-best", dataclasses.asdict(found))
+    bags = read_split(str(tiny_data), "tiny", "val")
+    data = probed_seeds.fingerprint(run.info, bags)
+    evaluations.write_probes(trained / "eval" / "tiny-val-best", data, dataclasses.asdict(found))
     monkeypatch.setattr(probed_seeds, "Prober", lambda *_: pytest.fail("probed again"))
     kept = probed_seeds.probe_seeds(trained, split="val", beside="tiny-val-best")
-    assert kept.rows == probes.block([found], "").rows
-    assert kept.claims == probes.block([found], "").claims
+    assert kept.rows == probe_claims.block([found], "").rows
+    assert kept.claims == probe_claims.block([found], "").claims
+    # The same videos and truth with other features, as a data set packaged again may have.
+    other = [dataclasses.replace(bag, features=bag.features + 1) for bag in bags]
+    monkeypatch.setattr(probed_seeds, "read_split", lambda *_: other)
+    with pytest.raises(pytest.fail.Exception, match="probed again"):
+        probed_seeds.probe_seeds(trained, split="val", beside="tiny-val-best")
 
 
 def test_kept_probes_are_not_those_of_another_evaluation(tmp_path: pathlib.Path) -> None:
     metrics, kept = tmp_path / "metrics.json", tmp_path / "probes.json"
     metrics.write_text('{"step": 5, "truth_hash": "a"}')
-    assert evaluations.read_probes(tmp_path) is None
-    evaluations.write_probes(tmp_path, {"attention": 1.5})
-    assert evaluations.read_probes(tmp_path) == {"attention": 1.5}
+    assert evaluations.read_probes(tmp_path, "d") is None
+    evaluations.write_probes(tmp_path, "d", {"attention": 1.5})
+    assert evaluations.read_probes(tmp_path, "d") == {"attention": 1.5}
     whole = kept.read_text()
     for damaged in (whole.replace("1.5", "1.6"), whole[:-9], "[]", "7"):
         kept.write_text(damaged)
-        assert evaluations.read_probes(tmp_path) is None
+        assert evaluations.read_probes(tmp_path, "d") is None
     kept.write_text(whole.replace('"python": "3', '"python": "2'))
-    assert evaluations.read_probes(tmp_path) is None
+    assert evaluations.read_probes(tmp_path, "d") is None
     kept.write_text(whole)
+    assert evaluations.read_probes(tmp_path, "other features") is None
     for other in ('{"step": 6, "truth_hash": "a"}', '{"step": 5, "truth_hash": "b"}'):
         metrics.write_text(other)
-        assert evaluations.read_probes(tmp_path) is None
+        assert evaluations.read_probes(tmp_path, "d") is None
 
 
 def small(**changes: Any) -> tuple[ModelConfig, Any]:
@@ -112,6 +120,19 @@ def test_each_probe_changes_its_part_alone() -> None:
     single = probes.variants(create(one, jax.random.key(0))[1], one, labels[:, :1], np.zeros(8))
     assert plain.keys() - single.keys() == {probes.PERMUTED, probes.WRONG_CATEGORY, probes.RAW}
     assert single[probes.ONLY_CATEGORY][0].injected.all()
+
+
+def test_with_a_linear_scorer_no_part_is_probed_and_a_line_says_why() -> None:
+    config = ModelConfig((6,), 3, scorer_width=0, score_smoothing=0.1)
+    found = probes.variants({}, config, np.ones((2, 3), bool), np.zeros(0))
+    assert list(found) == [probes.AS_IS, probes.RAW]
+    own = {"frame_auc": 0.9, probes.MOVED: 0.0, probes.NORMAL: 0.0, probes.ANOMALOUS: 0.0}
+    linear = SeedProbes({probes.AS_IS: own, probes.RAW: own}, attention=None, inside=None)
+    said = probe_claims.block([linear, linear], "tiny")
+    assert [row[0] for row in said.rows] == [probes.AS_IS, probes.RAW]
+    assert [line.split(":")[0] for line in said.claims] == [probes.RAW, "not probed"]
+    assert "scorer_width=0 a score is a linear function" in said.claims[1]
+    assert "category" not in said.note and "Attention" not in said.note
 
 
 def test_wrong_categories_and_permutations_leave_nothing_right() -> None:
@@ -179,7 +200,7 @@ def seed(true: float, wrong: float, moved: float, auc: float = 0.9) -> SeedProbe
 def test_claims_follow_from_the_numbers(
     true: float, wrong: float, moved: float, claim: str
 ) -> None:
-    lines = probes.claims([seed(true, wrong, moved)])
+    lines = probe_claims.claims([seed(true, wrong, moved)])
     assert any(f"categories are {claim}" in line for line in lines)
     if wrong == 3.9 and "anomalous'" in claim:
         assert any("normal videos by 98 %, that of anomalous videos by 49 %" in x for x in lines)
@@ -189,7 +210,7 @@ def test_claims_follow_from_the_numbers(
 
 def test_scores_fall_only_if_they_do_so_in_every_seed() -> None:
     def verdict(*aucs: float) -> str:
-        lines = probes.claims([seed(4.0, 3.9, 0.3, auc) for auc in aucs])
+        lines = probe_claims.claims([seed(4.0, 3.9, 0.3, auc) for auc in aucs])
         (line,) = (line for line in lines if line.startswith(probes.WRONG_CATEGORY))
         return line.removeprefix(f"{probes.WRONG_CATEGORY}: ").split(" (")[0]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from configs import ucf_text
+from configs import mitbih, ucf_text
 from refinevad_jax import config as config_lib
 from refinevad_jax.errors import UserError
 from refinevad_jax.experiments import grid, ladder_rows
@@ -44,6 +44,27 @@ def test_rows_that_come_to_the_same_run_once() -> None:
     # Without a Transformer MoTAR is its shift.
     assert {"no-shift", "without-transformer"}.isdisjoint(names)
     assert {"without-motar", "layers-1", "full"} <= set(names)
+
+
+def test_rows_that_a_linear_scorer_does_not_read_are_left_out_with_a_reason() -> None:
+    config = mitbih.get_config()
+    names = [row.name for row in ladder_rows.ladder(config, ["features"])]
+    assert names[:3] == ["base", "full", "without-category-loss"]
+    assert {"categories-encoder", "top-k-16"} <= set(names)
+    said = ladder_rows.left_out(config, ["features"])
+    assert "config.model.scorer_width=0" in said and "the same network as full: base-inj" in said
+    for name in ("constant-shift", "tau-0.2", "hard-injection", "layers-1", "label-injection"):
+        assert name not in names
+    assert "dead-gate" in said and "frozen-prototypes" in said and "mil-bce" not in said
+    with pytest.raises(UserError, match=r"'dead-gate' here: nothing reads .* network of full;"):
+        ladder_rows.ladder(config, ["features"], ["dead-gate"])
+    # The categories read MoTAR, so that its rows say something again; L_GMM reads the weights.
+    config.model.update(category_input="encoder", shift="adaptive")
+    config.loss.smoothing_weight = 0.1
+    names = [row.name for row in ladder_rows.ladder(config, ["features"])]
+    assert {"dead-gate", "layers-1", "tau-0.2", "frozen-prototypes"} <= set(names)
+    assert "label-injection" not in names
+    assert ladder_rows.left_out(config_lib.default(), ["visual"]) == ""
 
 
 def test_the_rows_are_listed_without_the_data_set(tmp_path: pathlib.Path) -> None:
@@ -140,7 +161,9 @@ def test_the_ladder_runs_resumes_and_writes_its_table(
         for row, result in zip(rows, found, strict=True)
     ]
     probes = Block("What the parts do", ["probe"], [["gate < 1"]], "on val", ["level & low"])
-    text = ladder_table.write(tmp_path, table, base="base", full="full", probes=probes)
+    text = ladder_table.write(
+        tmp_path, table, base="base", full="full", probes=probes, note="Rows left out: x."
+    )
     assert "| base | " in text and "84.60 %" in text and "seeds 0, 1" in text
     assert text.endswith(probes.markdown()) and "- level & low\n" in probes.markdown()
     with (tmp_path / "ladder.csv").open(encoding="utf-8") as file:
@@ -153,6 +176,7 @@ def test_the_ladder_runs_resumes_and_writes_its_table(
     ]
     page = (tmp_path / "ladder.html").read_text(encoding="utf-8")
     assert "Ablation ladder" in page and "gate &lt; 1" in page and "level &amp; low" in page
+    assert "Rows left out: x." in text and "Rows left out: x." in page
     for seed in (0, 1):
         stored = tmp_path / "full" / f"seed{seed}" / "eval" / "tiny-val-best" / "metrics.json"
         stored.write_text(json.dumps(json.loads(stored.read_text()) | {"truth_hash": "0" * 64}))

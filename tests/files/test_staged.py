@@ -8,6 +8,7 @@ import pathlib
 import pytest
 
 from refinevad_jax.errors import UserError
+from refinevad_jax.files import staged
 from refinevad_jax.files.staged import (
     require_writable,
     write_bytes,
@@ -41,8 +42,25 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: pathlib.Path) -> None
         with pytest.raises(OSError) as caught:
             write_bytes(tmp_path / path, b"")
         assert str(tmp_path) in str(caught.value.filename)
+    with pytest.raises(IsADirectoryError):
+        write_bytes(pathlib.Path(), b"")
     assert sorted(one.name for one in tmp_path.iterdir()) == ["file", "folder", "pipe"]
     assert (tmp_path / "pipe").is_fifo()
+
+
+def test_the_link_of_an_open_file_is_not_replaced(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As --output=/dev/stdout > file, by a user who may write to /dev."""
+    (tmp_path / "redirected").write_text("kept")
+    (tmp_path / "stdout").symlink_to(tmp_path / "redirected")
+    monkeypatch.setattr(staged, "DEVICES", tmp_path.resolve())
+    with (tmp_path / "redirected").open() as file:
+        for path in (tmp_path / "stdout", pathlib.Path(f"/dev/fd/{file.fileno()}")):
+            with pytest.raises(OSError, match="is a device or a pipe, not a file"):
+                write_bytes(path, b"other")
+    assert (tmp_path / "stdout").is_symlink()
+    assert (tmp_path / "redirected").read_text() == "kept"
 
 
 def test_an_output_is_tried_out_before_the_work(tmp_path: pathlib.Path) -> None:

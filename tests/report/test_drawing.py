@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from refinevad_jax.errors import UserError
 from refinevad_jax.report import drawing, figures
 
 PANEL = figures.Panel("v", np.arange(5.0))
@@ -59,3 +60,14 @@ def test_what_a_killed_process_had_to_draw_is_drawn_here() -> None:
         draw(drawn.append, 1)
         draw(drawn.append, 2)
     assert sorted(drawn) == [1, 2]
+
+
+def test_a_broken_matplotlib_is_one_line_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> None:
+        raise AttributeError("_ARRAY_API not found")
+
+    monkeypatch.setattr(figures, "prepare", broken)
+    with ThreadPoolExecutor(1) as pool:
+        for draw in (drawing.Drawing(pool), drawing.Drawing(None)):
+            with pytest.raises(UserError, match=r"_ARRAY.*--force-reinstall"), draw.finished():
+                draw(broken)

@@ -201,7 +201,14 @@ def test_required_flags_that_are_missing_are_named() -> None:
         ("refinevad_jax.ladder", ["--config=configs/demo.py", "--config.data.data_dir=no"], "no"),
         ("benchmarks.choose_events", [], "evaluation folders are needed"),
         ("benchmarks.choose_events", ["nowhere"], "nowhere: no metrics.json"),
+        ("refinevad_jax.ladder", ["--config=demo", "--rows="], "--rows= names no row"),
+        (
+            "refinevad_jax.ladder",
+            ["--config=demo", "--workdir=README.md"],
+            "--workdir=README.md: is a file; choose a folder",
+        ),
         ("refinevad_jax.compare", ["nowhere"], "two runs"),
+        ("refinevad_jax.compare", ["a=", "nowhere"], "'a=' names no run; give RUN or NAME=RUN"),
         ("refinevad_jax.compare", ["nowhere", "a=b", "--output=x"], "nowhere: no metrics.json"),
     ],
 )
@@ -284,6 +291,36 @@ def test_a_lost_source_has_a_code_of_its_own() -> None:
     )
     done = call("-c", program)
     assert (done.returncode, done.stderr) == (3, "error: rtsp://u:***@h/1: broke off\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: 9 GB')", "not enough memory (RES"),
+        ("jax.errors.JaxRuntimeError('INTERNAL: Out of memory')", "not enough memory (INTERNAL"),
+        ("MemoryError('Unable to allocate 9 GiB')", "not enough memory (Unable to allocate 9 GiB)"),
+        ("jax.errors.JaxRuntimeError('INTERNAL: ptxas')", "its compiler failed (INTERNAL: ptxas);"),
+        ("ImportError('no libfoo', name='matplotlib._path')", "reinstall matplotlib"),
+        ("jax.errors.JaxRuntimeError('INVALID_ARGUMENT: x')", "Traceback"),
+    ],
+)
+def test_a_fault_of_the_machine_is_one_line_that_says_what_to_do(error: str, said: str) -> None:
+    program = (
+        "import jax\n"
+        "from refinevad_jax.runtime import command_line\n"
+        "command_line.config_flag()\n"
+        "def main():\n"
+        f"    raise {error}\n"
+        "command_line.run(main)\n"
+    )
+    done = call("-c", program, "--config=ucf")
+    if said == "Traceback":
+        assert done.returncode == 1 and said in done.stderr
+        return
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+    assert said in done.stderr
+    if "not enough" in said:
+        assert "--config.train.batch_size" in done.stderr and "bfloat16" in done.stderr
 
 
 @pytest.mark.parametrize("with_reader", [True, False])

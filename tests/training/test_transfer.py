@@ -1,5 +1,6 @@
 """Parts of one run in another: what is carried over, what stays fresh, what is refused."""
 
+import copy
 import dataclasses
 import pathlib
 import shutil
@@ -108,17 +109,39 @@ def test_a_run_goes_on_when_its_donor_has_gone(
     loop.train(tiny_config, tmp_path / "run")
 
 
-def test_networks_that_do_not_fit_are_refused(trained: pathlib.Path) -> None:
-    run = run_with(trained, parts=("core",))
-    run.config.model.width = 32
-    _, fresh = create(run.model_config, jax.random.key(0))
-    with pytest.raises(UserError, match=r"category_head.* is \(.*16.*\) there and \(.*32.*\) here"):
-        transferred(fresh, run)
-    run = run_with(trained, parts=("motar",))
-    run.config.model.shift = "none"
-    _, fresh = create(run.model_config, jax.random.key(0))
-    with pytest.raises(UserError, match=r"has 'motar.gate'; leave its part out"):
-        transferred(fresh, run)
+def test_a_donor_that_does_not_fit_is_refused_before_anything_is_compiled(
+    trained: pathlib.Path,
+    tiny_config: ConfigDict,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loop, "Training", lambda *_: pytest.fail("compiled"))
+
+    def refused(parts: tuple[str, ...], **model: object) -> str:
+        config = copy.deepcopy(tiny_config)
+        config.model.update(model)
+        config.transfer.update(workdir=str(trained), parts=parts)
+        with pytest.raises(UserError) as caught:
+            loop.train(config, tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+        return str(caught.value)
+
+    said = refused(("core",), width=32, scorer_width=4)
+    assert said == (
+        f"config.transfer.workdir: 'core' of {trained}/config.json does not fit this run: "
+        "config.model.width is 16 there and 32 here; give --config.model.width=16, or leave 'core' "
+        "out of config.transfer.parts"
+    )
+    assert "shift is 'adaptive' there and 'none' here" in refused(("motar",), shift="none")
+    assert "injection is 'soft' there and 'none' here" in refused(("scorer",), injection="none")
+    tiny_config.data.modalities = ("text",)
+    said = refused(("motar", "core"))
+    assert "D is 24 (16 + 8, data set 'tiny') there and 8 (8, data set 'tiny') here" in said
+    assert "package features of the same encoders, or leave 'motar' out" in said
+    refused(("core",), category_input="features")
+    tiny_config.transfer.step = "7"
+    tiny_config.data.modalities = ()
+    assert "step '7'" in refused(("core",))
 
 
 def test_what_makes_a_category_of_a_name_is_carried_over_for_any_names(
@@ -137,5 +160,5 @@ def test_what_makes_a_category_of_a_name_is_carried_over_for_any_names(
         run = run_with(own)
         run.config.transfer.workdir = str(donor)
         _, fresh, _ = restore(read_run(own), own, "best")
-        with pytest.raises(UserError, match=r"only .* has 'core\.names'; leave its part out"):
+        with pytest.raises(UserError, match=r"category_names is .* there and .* here; give"):
             transferred(fresh, run)
