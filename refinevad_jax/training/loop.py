@@ -53,7 +53,7 @@ from refinevad_jax.training.normalization import standardized
 from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
 from refinevad_jax.training.placement import on_host
 from refinevad_jax.training.programs import MAX_STEPS_PER_DISPATCH
-from refinevad_jax.training.step import parameters_key
+from refinevad_jax.training.step import parameters_keys
 from refinevad_jax.training.transfer import transferred
 
 # Below this the network has hardly begun to learn; a small data set has short epochs.
@@ -160,7 +160,7 @@ class Training:
         """The states before the first step."""
         # The state of an optimizer does not depend on the number of steps.
         optimizer = make_optimizer(OptimizerConfig.of(self._config), 1)
-        keys = jax.numpy.stack([parameters_key(member.seed) for member in self._members])
+        keys = parameters_keys([member.seed for member in self._members])
         return fresh_states(self._members[0].run.model_config, optimizer, keys)
 
     def _epoch_length(self) -> int:
