@@ -129,7 +129,7 @@ class Training:
         seeds = [member.seed for member in members]
         reached = min(max(member.checkpoints.steps(), default=0) for member in members)
         self._graphdef, shapes = abstract(run.model_config)  # kept: both threads ask for it
-        # Two programs that take seconds to compile, while states are restored and bags resampled.
+        # The step takes seconds to compile, while states are made and bags resampled.
         ahead = ThreadPoolExecutor(max_workers=2)
         self._states: Future[TrainState] | None = None
         if not reached:
