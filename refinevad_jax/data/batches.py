@@ -14,7 +14,8 @@ import numpy as np
 from refinevad_jax.data.bags import Bag
 from refinevad_jax.errors import UserError
 
-FEW_ROWS = 8  # that NumPy sums one after the other, the first one last
+# NumPy adds all but the first one by one, and then the first; more rows it adds in another order.
+FEW_ROWS = 8
 
 
 @dataclasses.dataclass(frozen=True)
