@@ -4,6 +4,7 @@ Because no state is kept, a resumed run sees the batches of an uninterrupted one
 """
 
 import dataclasses
+import mmap
 from collections.abc import Sequence
 
 import jax
@@ -13,7 +14,8 @@ import numpy as np
 from refinevad_jax.data.bags import Bag
 from refinevad_jax.errors import UserError
 
-ALIGNMENT = 64  # bytes, of XLA's buffers on processors
+# NumPy adds all but the first one by one, and then the first; more rows it adds in another order.
+FEW_ROWS = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,19 +68,20 @@ class StoredRows:
 
     def in_memory(self) -> np.ndarray:
         """All of them, [V, N, T, D] float16, read-only: a device may share the memory."""
-        found = _aligned(self.shape)
+        found = _memory(self.shape)
         for rows, bag in zip(found, self._bags, strict=True):
             rows[...] = resample(bag.features[..., self._columns], self._num_segments)
         found.flags.writeable = False
         return found
 
 
-def _aligned(shape: tuple[int, ...]) -> np.ndarray:
-    """Memory for float16 that JAX takes as it is on processors; where NumPy begins, it copies."""
+def _memory(shape: tuple[int, ...]) -> np.ndarray:
+    """Memory for float16 that JAX takes as it is on processors, because it begins with a page.
+
+    NumPy's own is copied, and asks for huge pages, which some virtual machines give slowly.
+    """
     size = int(np.prod(shape, dtype=np.int64)) * np.dtype(np.float16).itemsize
-    memory = np.empty(size + ALIGNMENT, np.uint8)
-    first = -memory.ctypes.data % ALIGNMENT
-    return memory[first : first + size].view(np.float16).reshape(shape)
+    return np.frombuffer(mmap.mmap(-1, size), np.float16).reshape(shape)
 
 
 def resample(features: np.ndarray, num_segments: int) -> np.ndarray:
@@ -94,8 +97,26 @@ def resample(features: np.ndarray, num_segments: int) -> np.ndarray:
     ends = np.maximum(edges[1:], starts + 1)
     if length <= num_segments:
         return features[:, starts]  # no bin holds more than one row
-    sums = np.add.reduceat(features.astype(np.float32), starts, axis=1)
-    return sums / (ends - starts)[None, :, None]
+    counts = ends - starts
+    return _sums(features.astype(np.float32), starts, counts) / counts[None, :, None]
+
+
+def _sums(rows: np.ndarray, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """np.add.reduceat(rows, starts, axis=1) in the same order, which takes a quarter of the time.
+
+    rows: [N, T, D]; counts: rows from each start to the next. Returns [N, bins, D].
+    """
+    if counts.max() > FEW_ROWS:
+        return np.add.reduceat(rows, starts, axis=1)
+    found = rows[:, starts]
+    for count in set(counts.tolist()) - {1}:
+        own = counts == count
+        first = starts[own]
+        others = rows[:, first + 1]
+        for later in range(2, count):
+            others += rows[:, first + later]
+        found[:, own] += others
+    return found
 
 
 def training_bags(

@@ -8,7 +8,6 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -29,7 +28,7 @@ from refinevad_jax.training.members import unstack
 from refinevad_jax.training.normalization import standardized
 from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
 from refinevad_jax.training.programs import MAX_STEPS_PER_DISPATCH
-from refinevad_jax.training.step import parameters_key
+from refinevad_jax.training.step import parameters_keys
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,8 +131,7 @@ def out_of_fold(
     )
     seeds = range(config.seed, config.seed + len(trained))
     optimizer = make_optimizer(OptimizerConfig.of(config), num_steps)
-    keys = jax.numpy.stack([parameters_key(seed) for seed in seeds])
-    states = fresh_states(run.model_config, optimizer, keys)
+    states = fresh_states(run.model_config, optimizer, parameters_keys(seeds))
     states = standardized(states, listed, run.model_config)
     states = named(states, run)
     graphdef, _ = abstract(run.model_config)

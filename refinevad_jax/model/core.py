@@ -14,7 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from refinevad_jax.model import first_values
 from refinevad_jax.model.fast import LayerNorm, Linear
+from refinevad_jax.model.first_values import PlainLinear
 from refinevad_jax.model.model_config import ModelConfig
 from refinevad_jax.model.temporal_encoder import Attention
 
@@ -85,11 +87,17 @@ class CategoryInput(nnx.Module):
         return jax.nn.gelu(self.norm(self.projection(features)))
 
 
-def _first_bias(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
-    """[2C], (normal, anomalous) of each category: softmax gives FIRST_PROBABILITY without input."""
+def _first_logit(key: Any, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Any:
+    """The logit of FIRST_PROBABILITY."""
     del key
-    half = (math.log(FIRST_PROBABILITY) - math.log1p(-FIRST_PROBABILITY)) / 2
-    return jnp.tile(jnp.asarray([-half, half], dtype), shape[0] // 2)
+    logit = math.log(FIRST_PROBABILITY) - math.log1p(-FIRST_PROBABILITY)
+    return np.full(shape, logit, dtype)
+
+
+def _first_bias(key: Any, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Any:
+    """[2C], (normal, anomalous) of each category: softmax gives FIRST_PROBABILITY without input."""
+    half = _first_logit(key, (shape[0] // 2,), dtype) / 2
+    return np.stack([-half, half], axis=-1).reshape(shape)
 
 
 class CategoryHead(nnx.Module):
@@ -102,9 +110,9 @@ class CategoryHead(nnx.Module):
         self, width: int, num_categories: int, *, maximum: bool = False, rngs: nnx.Rngs
     ) -> None:
         self.maximum = maximum
-        self.coarse_score = nnx.Linear(width, 1, use_bias=False, rngs=rngs)
+        self.coarse_score = PlainLinear(width, 1, use_bias=False, rngs=rngs)
         num_inputs = 2 * width if maximum else width
-        self.classifier = nnx.Linear(
+        self.classifier = PlainLinear(
             num_inputs, 2 * num_categories, bias_init=_first_bias, rngs=rngs
         )
 
@@ -125,10 +133,10 @@ class CategoryHead(nnx.Module):
         return attention, video_vector, logits.reshape(x.shape[0], -1, 2)
 
 
-def _into_names(widths: tuple[int, ...]) -> Callable[..., jax.Array]:
+def _into_names(widths: tuple[int, ...]) -> Callable[..., Any]:
     """First kernel [D, NAME_WIDTH]: the identity for modalities of that width, 0 for others."""
     parts = [np.eye(width, NAME_WIDTH) * (width == NAME_WIDTH) for width in widths]
-    return lambda key, shape, dtype=jnp.float32: jnp.asarray(np.concatenate(parts), dtype)
+    return lambda key, shape, dtype=jnp.float32: np.concatenate(parts).astype(dtype)
 
 
 class NameHead(nnx.Module):
@@ -140,11 +148,11 @@ class NameHead(nnx.Module):
     """
 
     def __init__(self, width: int, widths: tuple[int, ...], *, rngs: nnx.Rngs) -> None:
-        self.coarse_score = nnx.Linear(width, 1, use_bias=False, rngs=rngs)
-        self.query = nnx.Linear(
+        self.coarse_score = PlainLinear(width, 1, use_bias=False, rngs=rngs)
+        self.query = PlainLinear(
             sum(widths), NAME_WIDTH, use_bias=False, kernel_init=_into_names(widths), rngs=rngs
         )
-        self.bias = nnx.Param(2 * _first_bias(rngs.params(), (2,))[1:])
+        self.bias = nnx.Param(_first_logit(rngs.params(), (1,)))
 
     def __call__(
         self, x: jax.Array, features: jax.Array, names: jax.Array, valid: jax.Array
@@ -164,8 +172,8 @@ class MixtureHead(nnx.Module):
     """Where in the video each category lies: mu_c and sigma_c from [video vector ; w_c e_c]."""
 
     def __init__(self, width: int, *, rngs: nnx.Rngs) -> None:
-        self.hidden = nnx.Linear(2 * width, 64, rngs=rngs)
-        self.output = nnx.Linear(64, 2, rngs=rngs)
+        self.hidden = PlainLinear(2 * width, 64, rngs=rngs)
+        self.output = PlainLinear(64, 2, rngs=rngs)
 
     def __call__(
         self, video_vector: jax.Array, weighted_prototypes: jax.Array
@@ -226,14 +234,12 @@ class Core(nnx.Module):
         self.category_head: CategoryHead | NameHead
         if config.has_names:
             self.category_head = NameHead(width, config.modality_widths, rngs=rngs)
-            self.names = nnx.Param(jnp.zeros((num_categories, NAME_WIDTH)))
+            self.names = nnx.Param(np.zeros((num_categories, NAME_WIDTH), np.float32))
             num_rows = NAME_WIDTH
         else:
             self.category_head = CategoryHead(width, num_categories, maximum=separate, rngs=rngs)
             num_rows = num_categories
-        self.prototypes = nnx.Param(
-            jax.random.normal(rngs.params(), (num_rows, width)) / jnp.sqrt(width)
-        )
+        self.prototypes = nnx.Param(first_values.directions(rngs.params(), (num_rows, width)))
         self.mixture_head = MixtureHead(width, rngs=rngs)
         self.cross_attention = Attention(width, config.num_heads, rngs=rngs)
         self.context_norm = LayerNorm(width, rngs=rngs)

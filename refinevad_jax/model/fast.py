@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from refinevad_jax.model.first_values import kernel, ones, zeros
+
 # As float32 everywhere: accelerators would round the numbers that are summed.
 EXACT = jax.lax.Precision.HIGHEST
 EPSILON = 1e-6
@@ -55,6 +57,9 @@ class Linear(nnx.Linear):
     The gradient of the weights is then one product; over two axes XLA transposes its input first.
     """
 
+    def __init__(self, num_inputs: int, num_outputs: int, *, rngs: nnx.Rngs) -> None:
+        super().__init__(num_inputs, num_outputs, kernel_init=kernel, bias_init=zeros, rngs=rngs)
+
     def __call__(self, x: jax.Array) -> jax.Array:  # type: ignore[override]
         """[..., inputs] -> [..., outputs]."""
         assert self.bias is not None
@@ -70,6 +75,9 @@ class LayerNorm(nnx.LayerNorm):
 
     All five sums of the gradient are products of two arrays of the size of x with vectors.
     """
+
+    def __init__(self, num_features: int, *, rngs: nnx.Rngs) -> None:
+        super().__init__(num_features, scale_init=ones, bias_init=zeros, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:  # type: ignore[override]
         """[..., D] -> [..., D] float32, whatever x is computed in."""

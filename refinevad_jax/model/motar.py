@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from refinevad_jax.model import fast
+from refinevad_jax.model.first_values import PlainLinear
 from refinevad_jax.model.model_config import ModelConfig
 from refinevad_jax.model.temporal_encoder import TemporalEncoder
 
@@ -95,9 +96,9 @@ class ShiftGate(nnx.Module):
     """r_t = sigmoid(W3 gelu(W2 gelu(W1 v_t))), widths 1-16-16-1."""
 
     def __init__(self, *, width: int = 16, rngs: nnx.Rngs) -> None:
-        self.w1 = nnx.Linear(1, width, rngs=rngs)
-        self.w2 = nnx.Linear(width, width, rngs=rngs)
-        self.w3 = nnx.Linear(width, 1, rngs=rngs)
+        self.w1 = PlainLinear(1, width, rngs=rngs)
+        self.w2 = PlainLinear(width, width, rngs=rngs)
+        self.w3 = PlainLinear(width, 1, rngs=rngs)
 
     def __call__(self, intensity: jax.Array) -> jax.Array:
         """intensity: [B, T], standardised. Returns the shift ratio [B, T] in (0, 1)."""

@@ -6,13 +6,14 @@ letters: B videos, T segments, D feature channels, H model width, C anomaly cate
 
 import dataclasses
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
+from refinevad_jax.model import first_values
 from refinevad_jax.model.core import Core, CoreOutputs
 from refinevad_jax.model.fast import LayerNorm
 from refinevad_jax.model.model_config import ModelConfig
@@ -166,8 +167,8 @@ class TrainingNorm(nnx.Module):
 
     def __init__(self, widths: tuple[int, ...]) -> None:
         self.widths = widths
-        self.mean = nnx.Param(jnp.zeros(sum(widths)))
-        self.deviation = nnx.Param(jnp.ones(sum(widths)))
+        self.mean = nnx.Param(np.zeros(sum(widths), np.float32))
+        self.deviation = nnx.Param(np.ones(sum(widths), np.float32))
 
     def __call__(self, features: jax.Array) -> jax.Array:
         """features: [B, T, D]. Returns [B, T, D], 0 where a modality is without evidence."""
@@ -192,17 +193,24 @@ def create(config: ModelConfig, key: jax.Array) -> tuple[nnx.GraphDef[RefineVAD]
     `nnx.merge(graphdef, params)` puts it together again, inside jit too. key: of all that is drawn.
     """
     graphdef, _ = abstract(config)
-    return graphdef, _initializer(config)(key)
+    values = first_parameters(config, np.asarray(jax.random.key_data(key))[None])
+    return graphdef, jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), values)
 
 
-@functools.cache
-def _initializer(config: ModelConfig) -> Callable[[jax.Array], Any]:
-    return jax.jit(lambda key: nnx.to_pure_dict(nnx.state(RefineVAD(config, rngs=nnx.Rngs(key)))))
+def first_parameters(config: ModelConfig, keys: np.ndarray) -> Any:
+    """The parameters [S, ...] of S new networks, on the host. keys: [S, 2], their key_data."""
+    return first_values.drawn(_plan(config)[1], keys)
 
 
 @functools.cache
 def abstract(config: ModelConfig) -> tuple[nnx.GraphDef[RefineVAD], Any]:
     """The network's graph, and the shapes of its parameters, without computing any."""
-    shapes = nnx.eval_shape(lambda: RefineVAD(config, rngs=nnx.Rngs(0)))
-    graphdef, state = nnx.split(shapes)
+    graphdef, plan = _plan(config)
+    return graphdef, jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), plan)
+
+
+@functools.cache
+def _plan(config: ModelConfig) -> tuple[nnx.GraphDef[RefineVAD], Any]:
+    """The network's graph, and its parameters with `first_values.Draw` for those to draw."""
+    graphdef, state = nnx.split(RefineVAD(config, rngs=first_values.Numbers()))
     return graphdef, nnx.to_pure_dict(state)

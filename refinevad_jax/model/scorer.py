@@ -11,6 +11,7 @@ import numpy as np
 from flax import nnx
 
 from refinevad_jax.model.fast import LayerNorm, Linear
+from refinevad_jax.model.first_values import PlainLinear, zeros
 
 
 def exponential_smoothing(
@@ -85,7 +86,7 @@ class Scorer(nnx.Module):
         self.norm = LayerNorm(num_inputs, rngs=rngs)
         self.hidden = Linear(num_inputs, width, rngs=rngs)
         self.dropout = nnx.Dropout(dropout)
-        self.output = nnx.Linear(width, 1, rngs=rngs)
+        self.output = PlainLinear(width, 1, rngs=rngs)
 
     def __call__(self, x: jax.Array, rngs: nnx.Rngs | None) -> jax.Array:
         """x: [B, T, inputs]; rngs: dropout keys or None. Returns logits [B, T]."""
@@ -101,8 +102,7 @@ class LinearScorer(nnx.Module):
     """
 
     def __init__(self, num_channels: int, *, rngs: nnx.Rngs) -> None:
-        zeros = nnx.initializers.zeros_init()
-        self.output = nnx.Linear(num_channels, 1, kernel_init=zeros, rngs=rngs)
+        self.output = PlainLinear(num_channels, 1, kernel_init=zeros, rngs=rngs)
 
     def __call__(self, normed: jax.Array) -> jax.Array:
         """normed: [B, T, D], normalised features. Returns logits [B, T]."""

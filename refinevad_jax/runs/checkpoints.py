@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import numpy as np
 import optax
 from flax import nnx
 from orbax.checkpoint import v1 as ocp
@@ -18,7 +19,7 @@ from orbax.checkpoint import v1 as ocp
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import json_sha256
 from refinevad_jax.model.model_config import ModelConfig
-from refinevad_jax.model.refinevad import abstract, create
+from refinevad_jax.model.refinevad import abstract, first_parameters
 from refinevad_jax.runs.run import WEIGHTS, Run
 from refinevad_jax.runs.weights import digest, read_weights
 from refinevad_jax.runtime import commands
@@ -229,10 +230,18 @@ def fresh_state(params: Any, optimizer: optax.GradientTransformation) -> TrainSt
 
 
 def fresh_states(
-    network: ModelConfig, optimizer: optax.GradientTransformation, keys: jax.Array
+    network: ModelConfig, optimizer: optax.GradientTransformation, keys: np.ndarray
 ) -> TrainState:
-    """The states before the first step for the keys [S] of S seeds, by one program. [S, ...]."""
-    return jax.jit(jax.vmap(lambda key: fresh_state(create(network, key)[1], optimizer)))(keys)
+    """The states [S, ...] of S seeds before the first step, on the host.
+
+    keys: [S, 2], key_data of the keys of their parameters. Optimizers begin with zeros.
+    """
+    _, shapes = abstract(network)
+    zeros = jax.tree.map(
+        lambda leaf: np.zeros((len(keys), *leaf.shape), leaf.dtype),
+        abstract_state(shapes, optimizer),
+    )
+    return dataclasses.replace(zeros, params=first_parameters(network, keys))
 
 
 def abstract_state(shapes: Any, optimizer: optax.GradientTransformation) -> TrainState:

@@ -53,7 +53,7 @@ from refinevad_jax.training.normalization import standardized
 from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
 from refinevad_jax.training.placement import on_host
 from refinevad_jax.training.programs import MAX_STEPS_PER_DISPATCH
-from refinevad_jax.training.step import parameters_key
+from refinevad_jax.training.step import parameters_keys
 from refinevad_jax.training.transfer import check_transfer, transferred
 
 # Below this the network has hardly begun to learn; a small data set has short epochs.
@@ -131,7 +131,7 @@ class Training:
         seeds = [member.seed for member in members]
         reached = min(max(member.checkpoints.steps(), default=0) for member in members)
         self._graphdef, shapes = abstract(run.model_config)  # kept: both threads ask for it
-        # Two programs that take seconds to compile, while states are restored and bags resampled.
+        # The step takes seconds to compile, while states are made and bags resampled.
         ahead = ThreadPoolExecutor(max_workers=2)
         self._states: Future[TrainState] | None = None
         if not reached:
@@ -162,7 +162,7 @@ class Training:
         """The states before the first step."""
         # The state of an optimizer does not depend on the number of steps.
         optimizer = make_optimizer(OptimizerConfig.of(self._config), 1)
-        keys = jax.numpy.stack([parameters_key(member.seed) for member in self._members])
+        keys = parameters_keys([member.seed for member in self._members])
         return fresh_states(self._members[0].run.model_config, optimizer, keys)
 
     def _epoch_length(self) -> int:

@@ -6,14 +6,17 @@ T segments, D feature channels, C categories.
 
 import dataclasses
 import enum
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
 from ml_collections import ConfigDict
 
+from refinevad_jax.model import first_values
 from refinevad_jax.model.precision import in_bfloat16
 from refinevad_jax.model.refinevad import Outputs
 from refinevad_jax.runs.checkpoints import TrainState
@@ -136,6 +139,12 @@ def batch_key(seed: Any) -> jax.Array:
 def parameters_key(seed: int) -> jax.Array:
     """The key of a network's first parameters."""
     return _stream_key(seed, Stream.PARAMETERS)
+
+
+def parameters_keys(seeds: Sequence[int]) -> np.ndarray:
+    """key_data of the same for several seeds, without a program: [S, 2] uint32."""
+    own = [first_values.key_of_seed(seed) for seed in seeds]
+    return np.stack([first_values.fold_in(key, Stream.PARAMETERS) for key in own])
 
 
 def _stream_key(seed: Any, stream: Stream) -> jax.Array:

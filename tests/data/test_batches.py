@@ -57,6 +57,18 @@ def test_resample_follows_the_rule_of_the_field(length: int) -> None:
     np.testing.assert_allclose(resample(features[None], 32)[0], expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("length", [33, 64, 65, 100, 255, 256, 257, 511])
+def test_bins_are_summed_as_numpy_sums_them_bit_by_bit(length: int) -> None:
+    rng = np.random.default_rng(length)
+    features = (rng.normal(size=(2, length, 5)) * 10 ** rng.uniform(-3, 3, (length, 1))).astype(
+        "f2"
+    )
+    edges = np.linspace(0, length, 33, dtype=np.int64)
+    sums = np.add.reduceat(features.astype(np.float32), edges[:-1], axis=1)
+    found = resample(features, 32)
+    np.testing.assert_array_equal(found, sums / np.diff(edges)[None, :, None])
+
+
 @pytest.mark.parametrize(
     "length", [5, 31, 32, 33, 100, 200, 201, 255, 256, 257, 300, 511, 513, 1000]
 )

@@ -13,10 +13,13 @@ from refinevad_jax.training.optimizer import (
 )
 
 
-def updates(**changes: object) -> dict[str, dict[str, jax.Array]]:
-    config = OptimizerConfig(
+def settings(**changes: object) -> OptimizerConfig:
+    return OptimizerConfig(
         learning_rate=0.1, weight_decay=0.0, warmup_fraction=0.0, clip_norm=1e3, **changes
     )
+
+
+def updates(**changes: object) -> dict[str, dict[str, jax.Array]]:
     params = {
         "core": {
             "category_head": {"kernel": jnp.ones((2, 2))},
@@ -25,7 +28,7 @@ def updates(**changes: object) -> dict[str, dict[str, jax.Array]]:
         },
         "scorer": {"kernel": jnp.ones((2, 2))},
     }
-    optimizer = make_optimizer(config, num_steps=10)
+    optimizer = make_optimizer(settings(**changes), num_steps=10)
     gradient = jax.tree.map(jnp.ones_like, params)
     return optimizer.update(gradient, optimizer.init(params), params)[0]
 
@@ -49,6 +52,14 @@ def test_the_rate_climbs_to_its_peak_and_no_step_has_the_rate_0(
     np.testing.assert_allclose(rates[: len(first)], 0.1 * np.array(first), rtol=1e-6)
     assert (rates > 0).all()
     assert (np.diff(rates[len(first) - 1 :]) < 0).all()
+
+
+@pytest.mark.parametrize("changes", [{}, {"category_rate": 2.0, "trainable_prototypes": False}])
+def test_its_state_begins_with_zeros(changes: dict[str, object]) -> None:
+    """`runs.checkpoints.fresh_states` makes it so, whatever the shapes."""
+    optimizer = make_optimizer(settings(**changes), num_steps=10)
+    params = {"core": {"prototypes": jnp.ones((2, 2))}, "scorer": {"kernel": jnp.ones((2, 2))}}
+    assert not any(np.any(leaf) for leaf in jax.tree.leaves(optimizer.init(params)))
 
 
 def test_categories_have_a_rate_of_their_own() -> None:
