@@ -29,8 +29,9 @@ def default() -> ConfigDict:
     data.modalities = ()  # names to use; () for all of the data set's
     # What the network does to its input: "modality", each modality of a segment to length 1, then
     # its own LayerNorm (D); "training", each channel less its mean, by its deviation, over the
-    # training segments, at most 10 away from 0. Either way a modality of zeros stays without
-    # evidence.
+    # training segments, at most 10 away from 0; "video", the same with the median of its own video
+    # in place of the mean, for recordings that differ more than what happens in them (D). In each
+    # case a modality of zeros stays without evidence.
     data.normalization = "modality"
     data.device_limit_gb = 4.0  # bags above this stay on the host and travel batch by batch
     data.host_limit_gb = 32.0  # splits above this stay in their files and are read batch by batch
@@ -72,7 +73,7 @@ def default() -> ConfigDict:
 
     loss = config.loss = ConfigDict()
     # "ranking", hinge over pairs of videos (S); "bce", cross-entropy of the pooled logit (D);
-    # "segments", cross-entropy of all segments of normal videos and of the top k of others (D).
+    # "segments", cross-entropy of all segments of normal videos and of others' pooled ones (D).
     loss.mil = "ranking"
     loss.margin = 1.0  # of the ranking hinge (D)
     # How segments make a video in L_MIL: "top_k", their mean (S); "softmax", all of them, with
@@ -119,7 +120,7 @@ def default() -> ConfigDict:
 
 TRANSFER_PARTS = ("motar", "core", "scorer")
 CHOICES = {
-    "data.normalization": ("modality", "training"),
+    "data.normalization": ("modality", "training", "video"),
     "model.shift": ("adaptive", "constant", "dead", "none"),
     "model.injection": ("soft", "hard", "none"),
     "model.attention_query": ("video", "segment"),

@@ -68,15 +68,20 @@ def bce_mil_loss(video_logits: jax.Array, anomalous: jax.Array, present: jax.Arr
 
 
 def segment_loss(
-    logits: jax.Array, anomalous: jax.Array, valid: jax.Array, *, k: jax.Array
+    logits: jax.Array, anomalous: jax.Array, valid: jax.Array, *, k: jax.Array | None
 ) -> jax.Array:
     """MIL by cross-entropy of segments: all of a normal video, the k highest of an anomalous one.
 
     As in multiple-instance logistic regression (benchmarks/linear_mil.py); every video counts the
-    same. logits: [B, T]; anomalous: [B] bool; valid: [B, T] bool; k: [B] int. Returns a scalar.
+    same. With k None all segments of an anomalous video count, by the weights of `softmax_mean`:
+    alike as long as nothing is learned, then more and more the highest.
+    logits: [B, T]; anomalous: [B] bool; valid: [B, T] bool; k: [B] int. Returns a scalar.
     """
-    count = valid.sum(axis=-1)
-    highest = -top_k_mean(jax.nn.log_sigmoid(logits), valid, k=k)
+    count, right = valid.sum(axis=-1), jax.nn.log_sigmoid(logits)
+    if k is None:
+        highest = -softmax_mean(right, jax.lax.stop_gradient(logits), valid)
+    else:
+        highest = -top_k_mean(right, valid, k=k)
     all_of_it = jnp.sum(jax.nn.softplus(logits), axis=-1, where=valid) / jnp.maximum(count, 1)
     return masked_mean(jnp.where(anomalous, highest, all_of_it), count > 0)
 
@@ -152,7 +157,8 @@ def mil_term(
     """L_MIL: pooled segments of each video against its label, as config.mil and pooling say."""
     anomalous, present = labels.any(axis=-1), valid.any(axis=-1)
     if config.mil == "segments":
-        k = top_k_count(valid.sum(axis=-1), config.top_k_divisor)
+        top_k = config.pooling == "top_k"
+        k = top_k_count(valid.sum(axis=-1), config.top_k_divisor) if top_k else None
         return segment_loss(outputs.logits, anomalous, valid, k=k)
     videos = _pooled(outputs, valid, config)
     if config.mil == "ranking":

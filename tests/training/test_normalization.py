@@ -42,7 +42,7 @@ def test_outliers_are_clipped_and_a_modality_without_evidence_is_zero() -> None:
     norm = TrainingNorm((2, 1))
     norm.mean[...] = jnp.array([1.0, 1.0, 1.0])
     norm.deviation[...] = jnp.array([1.0, 0.1, 2.0])
-    found = norm(jnp.array([[[3.0, 9.0, 0.0], [0.0, 0.0, -2.0]]]))
+    found = norm(jnp.array([[[3.0, 9.0, 0.0], [0.0, 0.0, -2.0]]]), jnp.ones((1, 2), bool))
     np.testing.assert_allclose(found, [[[2.0, 10.0, 0.0], [0.0, 0.0, -1.5]]], rtol=1e-6)
 
 
