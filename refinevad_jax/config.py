@@ -73,8 +73,12 @@ def default() -> ConfigDict:
 
     loss = config.loss = ConfigDict()
     # "ranking", hinge over pairs of videos (S); "bce", cross-entropy of the pooled logit (D);
-    # "segments", cross-entropy of all segments of normal videos and of others' pooled ones (D).
+    # "segments", cross-entropy of all segments of normal videos and of the top k of others (D).
     loss.mil = "ranking"
+    # "segments" takes all segments of anomalous videos in so many first steps: which are highest
+    # is known only after what tells the videos apart has been learned (D, as the first round of the
+    # regression in benchmarks/linear_mil.py).
+    loss.whole_steps = 0
     loss.margin = 1.0  # of the ranking hinge (D)
     # How segments make a video in L_MIL: "top_k", their mean (S); "softmax", all of them, with
     # weights softmax over the video of logit / 0.5 (D).
@@ -134,7 +138,7 @@ CHOICES = {
 }
 
 # Keys that came later, with what runs had before them: their config.json lacks the key.
-ADDED = {"model.category_names": "learned"}
+ADDED = {"model.category_names": "learned", "loss.whole_steps": 0}
 
 # Keys that hold several numbers, in segments; the other keys of several values hold names.
 WHOLE_NUMBERS = ("model.dilations",)
@@ -160,6 +164,7 @@ RANGES = {
     "model.score_centering": (0.0, 0.9),
     "loss.margin": (0.0, 1e3),
     "loss.top_k_divisor": (1, 100_000),
+    "loss.whole_steps": (0, 100_000_000),
     "loss.smoothing_weight": (0.0, 1e3),
     "loss.category_weight": (0.0, 1e3),
     "train.batch_size": (2, 65_536),

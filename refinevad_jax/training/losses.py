@@ -68,20 +68,15 @@ def bce_mil_loss(video_logits: jax.Array, anomalous: jax.Array, present: jax.Arr
 
 
 def segment_loss(
-    logits: jax.Array, anomalous: jax.Array, valid: jax.Array, *, k: jax.Array | None
+    logits: jax.Array, anomalous: jax.Array, valid: jax.Array, *, k: jax.Array
 ) -> jax.Array:
     """MIL by cross-entropy of segments: all of a normal video, the k highest of an anomalous one.
 
     As in multiple-instance logistic regression (benchmarks/linear_mil.py); every video counts the
-    same. With k None all segments of an anomalous video count, by the weights of `softmax_mean`:
-    alike as long as nothing is learned, then more and more the highest.
-    logits: [B, T]; anomalous: [B] bool; valid: [B, T] bool; k: [B] int. Returns a scalar.
+    same. logits: [B, T]; anomalous: [B] bool; valid: [B, T] bool; k: [B] int. Returns a scalar.
     """
-    count, right = valid.sum(axis=-1), jax.nn.log_sigmoid(logits)
-    if k is None:
-        highest = -softmax_mean(right, jax.lax.stop_gradient(logits), valid)
-    else:
-        highest = -top_k_mean(right, valid, k=k)
+    count = valid.sum(axis=-1)
+    highest = -top_k_mean(jax.nn.log_sigmoid(logits), valid, k=k)
     all_of_it = jnp.sum(jax.nn.softplus(logits), axis=-1, where=valid) / jnp.maximum(count, 1)
     return masked_mean(jnp.where(anomalous, highest, all_of_it), count > 0)
 
@@ -115,20 +110,31 @@ def masked_mean(values: jax.Array, mask: jax.Array) -> jax.Array:
 
 @dataclasses.dataclass(frozen=True)
 class LossConfig:
-    """The fields of config.loss: how the terms are computed, and their weights by key."""
+    """The fields of config.loss: how the terms are computed, and their weights by key.
+
+    `at` gives that of a step, in which `whole` says whether it is one of the first whole_steps.
+    """
 
     mil: str
     margin: float
     pooling: str
     top_k_divisor: int
     smoothing: str
+    whole_steps: int
     weights: Mapping[str, float]
+    whole: jax.Array | bool = False
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> "LossConfig":
         """fields: config.loss, whose weights are the keys that end in _weight."""
         weights = {key: value for key, value in fields.items() if key.endswith("_weight")}
         return cls(weights=weights, **{key: fields[key] for key in fields.keys() - weights})
+
+    def at(self, step: jax.Array) -> "LossConfig":
+        """That of a step, counted from 0; step: int scalar, may be traced."""
+        return (
+            dataclasses.replace(self, whole=step < self.whole_steps) if self.whole_steps else self
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,8 +163,8 @@ def mil_term(
     """L_MIL: pooled segments of each video against its label, as config.mil and pooling say."""
     anomalous, present = labels.any(axis=-1), valid.any(axis=-1)
     if config.mil == "segments":
-        top_k = config.pooling == "top_k"
-        k = top_k_count(valid.sum(axis=-1), config.top_k_divisor) if top_k else None
+        count = valid.sum(axis=-1)
+        k = jnp.where(config.whole, count, top_k_count(count, config.top_k_divisor))
         return segment_loss(outputs.logits, anomalous, valid, k=k)
     videos = _pooled(outputs, valid, config)
     if config.mil == "ranking":
