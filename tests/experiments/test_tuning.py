@@ -113,7 +113,10 @@ def test_a_linear_scorer_is_taken_if_the_network_does_not_show_that_it_is_better
     config, tried = tuned(small, tmp_path, monkeypatch, **gains)
     assert [one.candidate.name for one in tried if one.chosen][:2] == ["as given", "linear"]
     assert (config.model.scorer_width, config.loss.mil) == (0, "segments")
-    assert config.train.min_steps == tuning.LINEAR_STEPS
+    assert (config.train.min_steps, config.loss.whole_steps) == (tuning.LINEAR_STEPS, 200)
+    # A third of the steps is a third of both rounds.
+    (fewer,) = tuning._steps(config)
+    assert fewer.changes == {"train.min_steps": 100, "loss.whole_steps": 66}
     # Given one, nothing is tried that reaches the network alone.
     _, tried = tuned(config, tmp_path, monkeypatch)
     names = {one.candidate.name for one in tried}
