@@ -213,11 +213,12 @@ def median_over_time(values: jax.Array, known: jax.Array) -> jax.Array:
     processors takes a tenth of the time of sorting.
     """
     half = known.sum(axis=1, keepdims=True) / 2
-    low = jnp.min(jnp.where(known, values, jnp.inf), axis=1, keepdims=True)
-    high = jnp.max(jnp.where(known, values, -jnp.inf), axis=1, keepdims=True)
+    highest = jnp.max(jnp.where(known, values, -jnp.inf), axis=1, keepdims=True)
+    values = jnp.where(known, values, jnp.inf)  # what is unknown is above all
+    lowest = jnp.min(values, axis=1, keepdims=True)
 
     def number_up_to(bound: jax.Array) -> jax.Array:
-        return jnp.where(known & (values <= bound), 1, 0).sum(axis=1, keepdims=True)
+        return jnp.where(values <= bound, 1, 0).sum(axis=1, keepdims=True)
 
     def halve(_: int, interval: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         low, high = interval
@@ -225,9 +226,9 @@ def median_over_time(values: jax.Array, known: jax.Array) -> jax.Array:
         is_above = number_up_to(middle) < half
         return jnp.where(is_above, middle, low), jnp.where(is_above, high, middle)
 
-    _, bound = jax.lax.fori_loop(0, HALVINGS, halve, (low, high))
-    lower = jnp.max(jnp.where(known & (values <= bound), values, -jnp.inf), axis=1, keepdims=True)
-    above = jnp.min(jnp.where(known & (values > lower), values, jnp.inf), axis=1, keepdims=True)
+    _, bound = jax.lax.fori_loop(0, HALVINGS, halve, (lowest, highest))
+    lower = jnp.max(jnp.where(values <= bound, values, -jnp.inf), axis=1, keepdims=True)
+    above = jnp.min(jnp.where(values > lower, values, jnp.inf), axis=1, keepdims=True)
     upper = jnp.where(number_up_to(lower) > half, lower, above)
     return jnp.where(half > 0, lower + (upper - lower) / 2, 0.0)
 
