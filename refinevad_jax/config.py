@@ -53,7 +53,7 @@ def default() -> ConfigDict:
     # weighted prototypes.
     model.attention_query = "video"
     # (D); 0: the score is a linear function of the normalised features, MoTAR and CORE have no
-    # part in it. It needs a learning rate of 3e-2 to be learned in 300 steps.
+    # part in it. It needs a learning rate of 1e-2 to be learned in 100 to 300 steps.
     model.scorer_width = 128
     # What the category head reads: "encoder", MoTAR's output pooled by the coarse attention (S);
     # "features", a separate projection of the input, pooled by attention and by maximum (D).
