@@ -19,6 +19,9 @@ from refinevad_jax.runtime.command_line import run
 
 peers.data_flags()
 STANDARDIZE = flags.DEFINE_bool("standardize", True, "Standardise the features.")
+FROM_MEDIAN = flags.DEFINE_bool(
+    "from_median", False, "Take each segment less the median of its video, then standardise."
+)
 SMOOTHING = flags.DEFINE_float(
     "smoothing",
     0.0,
@@ -34,7 +37,14 @@ STRENGTH = flags.DEFINE_float(
 def main() -> None:
     """Chooses, fits, prints."""
     task = peers.Task.of_flags()
-    print(run_linear(task, STANDARDIZE.value, SMOOTHING.value, STRENGTH.value))
+    found = run_linear(
+        task,
+        STANDARDIZE.value,
+        SMOOTHING.value,
+        STRENGTH.value,
+        from_median=FROM_MEDIAN.value,
+    )
+    print(found)
 
 
 if __name__ == "__main__":

@@ -43,6 +43,11 @@ class Standard:
         return np.clip(values, -CLIP, CLIP).astype(np.float32)
 
 
+def from_median(features: np.ndarray) -> np.ndarray:
+    """[V, T, D] less the median over T of each video, as config.data.normalization="video"."""
+    return features - np.median(features, axis=1, keepdims=True)
+
+
 def top_mean(values: np.ndarray) -> np.ndarray:
     """[V] mean of the highest fifth of [V, T], of at least one segment."""
     return np.sort(values, axis=1)[:, -_num_top(values.shape[1]) :].mean(axis=1)

@@ -12,11 +12,15 @@ def run_linear(
     standardize: bool = True,
     smoothing: float = 0.0,
     strength: float | None = None,
+    *,
+    from_median: bool = False,
 ) -> str:
     """The table; the choice of C is printed. The arguments are the flags."""
     info, train, held = read_reported(task)
-    standard = linear_mil.Standard.of(train.features) if standardize else np.asarray
-    features, anomalous = standard(train.features), train.anomalous
+    deviations = linear_mil.from_median if from_median else np.asarray
+    given = deviations(train.features)
+    standard = linear_mil.Standard.of(given) if standardize else np.asarray
+    features, anomalous = standard(given), train.anomalous
     if strength is None:
         groups = linear_mil.groups_of(train.bags)
         strength, aucs = linear_mil.choose_strength(features, anomalous, groups, smoothing)
@@ -25,7 +29,7 @@ def run_linear(
     model = linear_mil.fit(features, anomalous, strength)
     rows = {}
     for split, videos in held.items():
-        values = linear_mil.logits(model, standard(videos.features))
+        values = linear_mil.logits(model, standard(deviations(videos.features)))
         values = linear_mil.smoothed(values, model.intercept_[0], smoothing)
         probs = linear_mil.category_probs(train.features, train.labels, videos.features)
         rows[split] = [numbers(info, videos.bags, *linear_mil.scores(values), probs)]
@@ -35,6 +39,7 @@ def run_linear(
         "split": task.split,
         "num_segments": task.num_segments,
         "standardize": standardize,
+        "from_median": from_median,
         "smoothing": smoothing,
         "strength": strength,
     }

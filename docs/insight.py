@@ -67,7 +67,7 @@ def outputs_of(
     @jax.jit
     def forward(x: jax.Array) -> tuple[Outputs, jax.Array]:
         valid = jnp.ones(x.shape[:2], bool)
-        intensity = motar.motion_intensity(model.modality_norm(x), valid)
+        intensity = motar.motion_intensity(model.modality_norm(x, valid), valid)
         return model(x, valid), motar.last_motion(intensity, valid)
 
     return jax.device_get(forward(features))

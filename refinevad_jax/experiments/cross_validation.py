@@ -47,33 +47,36 @@ class OutOfFold:
         """Metrics of each fold that has pairs to compare, by name: [R x K] or fewer.
 
         "video_auc" is the share of pairs of a normal and an anomalous video in the right order,
-        both of one fold, which one network scored, and of one recording if `compares_within`; with
-        CORE also "category_accuracy". labels: [V, C] bool; recordings: [V] names, "" if none.
+        both of one fold, which one network scored. If `has_both_kinds`, "within_auc" is that of
+        pairs of one recording; nan for a fold without any. With CORE also "category_accuracy".
+        labels: [V, C] bool; recordings: [V] names, "" if none.
         """
         anomalous = np.asarray(labels.any(axis=1))
-        within = compares_within(anomalous, recordings)
-        found: dict[str, list[float]] = {"video_auc": [], "category_accuracy": []}
+        within = has_both_kinds(anomalous, recordings)
+        found: dict[str, list[float]] = {
+            name: [] for name in ("video_auc", "within_auc", "category_accuracy")
+        }
         for folds, results in zip(self.folds, self.results, strict=True):
             logits = np.array([result.video_logit for result in results])
             probs = np.stack([result.category_probs for result in results])
             for fold in np.unique(folds):
                 chosen = folds == fold
-                groups = recordings[chosen] if within else np.full(chosen.sum(), "one")
-                auc = auc_within(anomalous[chosen], logits[chosen], groups)
-                if np.isnan(auc):
+                if len(set(anomalous[chosen])) < 2:
                     continue
-                found["video_auc"].append(auc)
+                found["video_auc"].append(roc_auc(anomalous[chosen], logits[chosen]))
+                if within:
+                    auc = auc_within(anomalous[chosen], logits[chosen], recordings[chosen])
+                    found["within_auc"].append(auc)
                 if probs.size:
                     accuracy = category_accuracy(probs[chosen], labels[chosen])
                     found["category_accuracy"].append(accuracy)
         return {name: np.array(values) for name, values in found.items() if values}
 
 
-def compares_within(anomalous: np.ndarray, recordings: np.ndarray) -> bool:
+def has_both_kinds(anomalous: np.ndarray, recordings: np.ndarray) -> bool:
     """Whether at least half of the videos lie in recordings that have both kinds.
 
-    Then videos are compared within recordings: what differs between two patients, cameras or films
-    is no event, and with few of them it decides the order of their videos. anomalous: [V] bool.
+    Then videos are compared within recordings too. anomalous: [V] bool.
     """
     both = set(recordings[anomalous]) & set(recordings[~anomalous]) - {""}
     return 2 * np.isin(recordings, list(both)).sum() >= len(recordings)

@@ -18,7 +18,8 @@ NOTE = (
     "the folds and repetitions, each fold by itself. Gain: mean difference from what was chosen "
     "before, on the same folds, ± its standard error. A candidate is taken if its gain is above "
     "one standard error, or, if it has fewer parts, not below minus one; of several, the one with "
-    "the highest AUC. Level: this data does not tell. "
+    "the highest AUC. Within recordings: the same of pairs of one recording; a candidate that is "
+    "worse there by more than a standard error is not taken. Level: this data does not tell. "
     "Video-level AUC does not see where in a video an event is."
 )
 
@@ -53,20 +54,30 @@ def write(
 
 
 def _table(tried: Sequence[Tried]) -> list[str]:
-    header = ["candidate", "why", "video AUC", "categories", "gain", "how sure", "taken"]
+    header = ["candidate", "why", "video AUC", "categories", "gain"]
+    header += ["within recordings", "how sure", "taken"]
     rows = [
         [
             one.candidate.name,
             one.candidate.reason,
             f"{one.metrics['video_auc'].mean():.4f}",
             _mean(one.metrics.get("category_accuracy")),
-            "" if one.gain is None else f"{one.gain:+.4f} ± {one.error:.4f}",
+            "" if one.gain is None else str(one.gain),
+            _within(one),
             one.sure,
             "yes" if one.chosen else "",
         ]
         for one in tried
     ]
     return markdown_table(header, rows)
+
+
+def _within(one: Tried) -> str:
+    """AUC of pairs within recordings, and the gain in it."""
+    values = one.metrics.get("within_auc")
+    if values is None or np.isnan(values).all():
+        return ""
+    return f"{np.nanmean(values):.4f}" + ("" if one.within is None else f", {one.within}")
 
 
 def _mean(values: np.ndarray | None) -> str:

@@ -5,6 +5,11 @@ configuration if it is better by more than one standard error of the difference 
 if it has fewer parts, not worse by more (the one-standard-error rule of Breiman et al. 1984): what
 mixes segments must show that it helps. The candidates come in rounds, each on top of what the
 rounds before chose.
+
+All pairs of a normal and an anomalous video of a fold are compared, those of two recordings too: a
+user has one threshold for all cameras, and new ones are ranked beside each other. But with few
+recordings their differences can decide the order of such pairs, and are no event. So a candidate
+must not be worse within recordings either, by more than a standard error, if they have both kinds.
 """
 
 import contextlib
@@ -27,13 +32,14 @@ from refinevad_jax.data.bags import Bag, BagsInfo
 from refinevad_jax.data.batches import check_both_kinds
 from refinevad_jax.data.folds import make_folds, recordings_of
 from refinevad_jax.errors import UserError
-from refinevad_jax.experiments.cross_validation import compares_within, out_of_fold
+from refinevad_jax.experiments.cross_validation import has_both_kinds, out_of_fold
 from refinevad_jax.files.staged import write_json
 
 # A run of fewer steps has hardly begun to learn.
 FEWEST_STEPS = 100
 LONGER = 3  # times as many steps, or as few
 MANY_STEPS = 300  # from so many on fewer are tried, below them more
+MEASURE = 2  # goes up if a stored result would mean something else: all pairs since 2
 MOST_EPOCHS = 10  # of the file that is written: looks at the selection list
 ALONE = {
     "model.shift": "none",
@@ -42,17 +48,20 @@ ALONE = {
     "model.score_centering": 0.0,
 }
 NEIGHBOURS = {"model.score_smoothing": 0.06}
-# What benchmarks/linear_mil.py fits. At the rate of a network a linear function has hardly begun in
-# 300 steps, and is worse than the regression for that reason alone (docs/learned.md).
-LINEAR_STEPS = 900
+# What benchmarks/linear_mil.py fits, by the same two rounds: all segments of anomalous videos, then
+# the highest. At the rate of a network a linear function has hardly begun in 300 steps
+# (docs/learned.md).
+LINEAR_STEPS = 300
 LINEAR = ALONE | {
-    "data.normalization": "training",
+    "data.normalization": "video",
     "model.scorer_width": 0,
     "model.category_input": "features",
     "loss.mil": "segments",
+    "loss.top_k_divisor": 4,
+    "loss.whole_steps": LINEAR_STEPS * 2 // 3,
     "loss.smoothing_weight": 0.0,
-    "optimizer.learning_rate": 3e-2,
-    "optimizer.category_rate": 0.1,
+    "optimizer.learning_rate": 1e-2,
+    "optimizer.category_rate": 0.4,
 }
 
 
@@ -86,33 +95,66 @@ class Tried:
     Attributes:
         candidate: it.
         metrics: of every fold, by name, as of `OutOfFold.measured`.
-        gain: mean difference in video AUC from what was chosen before it; None for the first.
-        error: standard error of that difference over the folds.
+        gain: in video AUC, from what was chosen before it; None for the first.
+        within: the same for pairs within recordings; None if these are not compared.
         chosen: whether it took the place.
     """
 
     candidate: Candidate
     metrics: dict[str, np.ndarray]
-    gain: float | None = None
-    error: float = 0.0
+    gain: "Gain | None" = None
+    within: "Gain | None" = None
     chosen: bool = False
 
     @property
     def acceptable(self) -> bool:
         """Whether it may take the place of what was chosen before it."""
-        if self.gain is None:
+        if self.gain is None or self.is_worse_within:
             return False
-        return self.gain > (-self.error if self.candidate.simpler else self.error)
+        error = self.gain.error
+        return self.gain.mean > (-error if self.candidate.simpler else error)
+
+    @property
+    def is_worse_within(self) -> bool:
+        """Whether it orders the videos of one recording worse, by more than a standard error."""
+        return self.within is not None and self.within.mean < -self.within.error
 
     @property
     def sure(self) -> str:
         """How sure the comparison is, in words."""
         if self.gain is None:
             return "the start"
-        if abs(self.gain) <= self.error:
+        words = self.gain.sure
+        return f"{words}; worse within recordings" if self.is_worse_within else words
+
+
+@dataclasses.dataclass(frozen=True)
+class Gain:
+    """Mean difference over the folds that both have, and its standard error."""
+
+    mean: float
+    error: float
+
+    @classmethod
+    def of(cls, own: np.ndarray, before: np.ndarray) -> "Gain":
+        """Of two metrics [R x K], nan where a fold has no pair."""
+        gains = own - before
+        gains = gains[~np.isnan(gains)]
+        few = len(gains) < 2
+        error = math.inf if few else float(gains.std(ddof=1) / math.sqrt(len(gains)))
+        return cls(float(gains.mean()) if len(gains) else 0.0, error)
+
+    @property
+    def sure(self) -> str:
+        """How sure it is, in words."""
+        if abs(self.mean) <= self.error:
             return "level"
-        better = "better" if self.gain > 0 else "worse"
-        return f"clearly {better}" if abs(self.gain) > 2 * self.error else better
+        better = "better" if self.mean > 0 else "worse"
+        return f"clearly {better}" if abs(self.mean) > 2 * self.error else better
+
+    def __str__(self) -> str:
+        """As in tables."""
+        return f"{self.mean:+.4f} ± {self.error:.4f}"
 
 
 def steps_of(config: ConfigDict, bags: Sequence[Bag]) -> int:
@@ -129,16 +171,23 @@ def start(config: ConfigDict, bags: Sequence[Bag]) -> ConfigDict:
     return own
 
 
-def _other_normalization(config: ConfigDict) -> Candidate:
-    if config.data.normalization == "training":
-        name, reason = "modality", "Lengths of features may tell recordings rather than events."
-    else:
-        name, reason = "training", "Channels may differ in scale, and the scale may tell."
-    return Candidate(f"normalization {name}", reason, {"data.normalization": name})
+NORMALIZATIONS = {
+    "training": "Channels may differ in scale, and the scale may tell.",
+    "modality": "Lengths of features may tell recordings rather than events.",
+    "video": "Recordings may differ more than what happens in them.",
+}
+
+
+def _other_normalizations(config: ConfigDict) -> list[Candidate]:
+    return [
+        Candidate(f"normalization {name}", reason, {"data.normalization": name})
+        for name, reason in NORMALIZATIONS.items()
+        if name != config.data.normalization
+    ]
 
 
 def _inputs_and_neighbours(config: ConfigDict) -> list[Candidate]:
-    inputs = _other_normalization(config)
+    inputs = _other_normalizations(config)[0]
     if not config.model.scorer_width:
         changes = {"model.score_smoothing": NEIGHBOURS["model.score_smoothing"]}
         reason = "Events last long against a segment: neighbours tell."
@@ -158,8 +207,9 @@ def _inputs_and_neighbours(config: ConfigDict) -> list[Candidate]:
         Candidate(f"{name}, {inputs.name}", "Both.", inputs.changes | time, not is_alone),
         Candidate(
             "linear",
-            "A few recordings may not carry more than a weight per channel.",
-            LINEAR | {"train.min_steps": max(config.train.min_steps, LINEAR_STEPS)},
+            "A few recordings may not carry more than a weight per channel, and may differ more "
+            "than what happens in them.",
+            LINEAR | {"train.min_steps": LINEAR_STEPS},
             simpler=True,
         ),
     ]
@@ -173,11 +223,14 @@ def _steps(config: ConfigDict) -> list[Candidate]:
     else:
         steps = max(present // LONGER, FEWEST_STEPS)
         reason = "What is learned late may be the training videos alone."
-    return [Candidate(f"{steps} steps", reason, {"train.min_steps": steps})]
+    changes = {"train.min_steps": steps}
+    if config.loss.whole_steps:
+        changes["loss.whole_steps"] = config.loss.whole_steps * steps // present
+    return [Candidate(f"{steps} steps", reason, changes)]
 
 
 def _single_parts(config: ConfigDict) -> list[Candidate]:
-    model, found = config.model, [_other_normalization(config)]
+    model, found = config.model, _other_normalizations(config)
     if model.score_smoothing or model.score_centering:
         changes = {"model.score_smoothing": 0.0, "model.score_centering": 0.0}
         reason = "Scores of neighbours may differ where the network sees both already."
@@ -236,13 +289,14 @@ class Tuning:
     def in_words(self) -> str:
         """The videos, how they are compared, and by how many folds."""
         anomalous = np.asarray(self._labels.any(axis=1))
-        within = compares_within(anomalous, self._recordings)
-        pairs = "of one recording" if within else "of one fold"
+        within = has_both_kinds(anomalous, self._recordings)
+        also = ", those of one recording also by themselves" if within else ""
         return (
             f"{len(self._bags)} videos of {self._config.data.train_split!r} "
             f"({(~anomalous).sum()} normal, {anomalous.sum()} anomalous) in "
             f"{len(set(self.recordings))} recordings; {self._num_folds} folds, drawn "
-            f"{self._num_repeats} times; a normal and an anomalous video {pairs} are compared."
+            f"{self._num_repeats} times; each normal and anomalous video of one fold are "
+            f"compared{also}."
         )
 
     @property
@@ -296,19 +350,23 @@ class Tuning:
         metrics = self._metrics(candidate.name, own)
         if present is None:
             return Tried(candidate, metrics, chosen=True)
-        gains = metrics["video_auc"] - present.metrics["video_auc"]
-        error = float(gains.std(ddof=1) / math.sqrt(len(gains))) if len(gains) > 1 else math.inf
-        found = Tried(candidate, metrics, float(gains.mean()), error)
+        gains = {
+            name: Gain.of(metrics[name], present.metrics[name])
+            for name in ("video_auc", "within_auc")
+            if name in metrics
+        }
+        found = Tried(candidate, metrics, gains["video_auc"], gains.get("within_auc"))
         print(f"  {in_words(found)}", flush=True)
         return found
 
     def _metrics(self, name: str, config: ConfigDict) -> dict[str, np.ndarray]:
         """Of every fold; kept in a file of the folder, whose name follows from the settings."""
         settings = [_what_counts(config), self._num_folds, self._num_repeats, self._digest()]
+        settings.append(MEASURE)
         text = json.dumps(settings, sort_keys=True)
         path = self._folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
         with contextlib.suppress(OSError, ValueError, KeyError):  # not there, or damaged
-            stored = {key: np.array(v) for key, v in json.loads(path.read_bytes()).items()}
+            stored = {k: np.array(v, float) for k, v in json.loads(path.read_bytes()).items()}
             if np.isfinite(stored["video_auc"]).all():
                 print(f"{name}: tried before, {path}", flush=True)
                 return stored
@@ -330,7 +388,11 @@ class Tuning:
                 "no fold has both normal and anomalous videos to compare: the recordings are too "
                 "few or of one kind; give fewer --folds"
             )
-        write_json(path, {key: value.tolist() for key, value in metrics.items()})
+        written = {  # JSON has no nan
+            key: [None if math.isnan(one) else one for one in value.tolist()]
+            for key, value in metrics.items()
+        }
+        write_json(path, written)
         return metrics
 
     def _digest(self) -> str:
@@ -347,7 +409,7 @@ def in_words(tried: Tried) -> str:
     auc = f"video AUC {tried.metrics['video_auc'].mean():.4f}"
     if tried.gain is None:
         return auc
-    return f"{auc}, {tried.gain:+.4f} ± {tried.error:.4f}: {tried.sure}"
+    return f"{auc}, {tried.gain}: {tried.sure}"
 
 
 def finished(config: ConfigDict, bags: Sequence[Bag]) -> ConfigDict:

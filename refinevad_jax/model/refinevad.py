@@ -69,11 +69,13 @@ class RefineVAD(nnx.Module):
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
         self.config = config
         widths = config.modality_widths
-        self.modality_norm: ModalityNorm | TrainingNorm = (
-            TrainingNorm(widths)
-            if config.normalization == "training"
-            else ModalityNorm(widths, rngs=rngs)
-        )
+        self.modality_norm: ModalityNorm | TrainingNorm | VideoNorm
+        if config.normalization == "training":
+            self.modality_norm = TrainingNorm(widths)
+        elif config.normalization == "video":
+            self.modality_norm = VideoNorm(widths)
+        else:
+            self.modality_norm = ModalityNorm(widths, rngs=rngs)
         self.motar = Motar(config, rngs=rngs)
         self.core = Core(config, rngs=rngs) if config.has_core else None
         num_inputs = 2 * config.width if config.has_core else config.width
@@ -97,7 +99,7 @@ class RefineVAD(nnx.Module):
         injected_labels: [B, C] bool, in training only: their prototypes are added to v;
         rngs: keys of dropout in training, None to score.
         """
-        normed = jnp.where(valid[..., None], self.modality_norm(features), 0.0)
+        normed = jnp.where(valid[..., None], self.modality_norm(features, valid), 0.0)
         segments, ratio, count = self.motar(normed, valid, rngs)
         core = None
         if self.core is not None:
@@ -113,7 +115,7 @@ class RefineVAD(nnx.Module):
 
         logits = raw_logits = score(segments if self.config.scorer_width else normed, rngs)
         if self.config.score_smoothing:
-            beyond = score(self._without_evidence(features), None)[:, 0]
+            beyond = score(self._without_evidence(features, valid), None)[:, 0]
             share = self.config.score_smoothing
             logits = exponential_smoothing(logits, valid, share=share, beyond=beyond)
         if self.config.score_centering:
@@ -128,9 +130,9 @@ class RefineVAD(nnx.Module):
             raw_logits=raw_logits,
         )
 
-    def _without_evidence(self, features: jax.Array) -> jax.Array:
+    def _without_evidence(self, features: jax.Array, valid: jax.Array) -> jax.Array:
         """[B, 1, H or D]: a segment whose features [D] are 0, as the scorer sees it."""
-        empty = self.modality_norm(jnp.zeros_like(features[:, :1]))
+        empty = self.modality_norm(jnp.zeros_like(features[:, :1]), valid[:, :1])
         if not self.config.scorer_width:
             return empty
         return self.motar.encoder(empty, jnp.ones(empty.shape[:2], bool), None)
@@ -148,8 +150,9 @@ class ModalityNorm(nnx.Module):
             {f"modality_{i}": LayerNorm(width, rngs=rngs) for i, width in enumerate(widths)}
         )
 
-    def __call__(self, features: jax.Array) -> jax.Array:
+    def __call__(self, features: jax.Array, valid: jax.Array) -> jax.Array:
         """features: [B, T, D]. Returns [B, T, D], finite for a segment without evidence (all 0)."""
+        del valid  # each segment by itself
         ends = [sum(self.widths[: i + 1]) for i in range(len(self.widths))]
         parts = jnp.split(features, ends[:-1], axis=-1)
         normed = [
@@ -170,12 +173,65 @@ class TrainingNorm(nnx.Module):
         self.mean = nnx.Param(np.zeros(sum(widths), np.float32))
         self.deviation = nnx.Param(np.ones(sum(widths), np.float32))
 
-    def __call__(self, features: jax.Array) -> jax.Array:
+    def __call__(self, features: jax.Array, valid: jax.Array) -> jax.Array:
         """features: [B, T, D]. Returns [B, T, D], 0 where a modality is without evidence."""
+        del valid  # each segment by itself
         mean = jax.lax.stop_gradient(self.mean[...])
         deviation = jax.lax.stop_gradient(self.deviation[...])
         scaled = jnp.clip((features - mean) / deviation, -LARGEST, LARGEST)
         return jnp.where(has_evidence(features, self.widths), scaled, 0.0)
+
+
+class VideoNorm(nnx.Module):
+    """(x - median of the video) / deviation of each channel: what differs from the rest of a video.
+
+    The median is over the valid segments that have evidence of the modality, of those that the
+    network is given: in a stream, of its window. A video of one segment is 0. The deviation is the
+    root mean square of these differences over the training segments (training/normalization), kept
+    with the parameters and not learned. Components are clipped to [-10, 10].
+    """
+
+    def __init__(self, widths: tuple[int, ...]) -> None:
+        self.widths = widths
+        self.deviation = nnx.Param(jnp.ones(sum(widths)))
+
+    def __call__(self, features: jax.Array, valid: jax.Array) -> jax.Array:
+        """features: [B, T, D]; valid: [B, T] bool. Returns [B, T, D], 0 without evidence."""
+        known = has_evidence(features, self.widths) & valid[..., None]
+        difference = features - median_over_time(features, known)
+        scaled = difference / jax.lax.stop_gradient(self.deviation[...])
+        return jnp.where(known, jnp.clip(scaled, -LARGEST, LARGEST), 0.0)
+
+
+# Halvings of a channel's range: what is left of it then is below float32's resolution.
+HALVINGS = 24
+
+
+def median_over_time(values: jax.Array, known: jax.Array) -> jax.Array:
+    """The median over T of what is known: values, known [B, T, D]. Returns [B, 1, D], 0 if nothing.
+
+    The mean of the two middle values if their number is even. By halving an interval, which on
+    processors takes a tenth of the time of sorting.
+    """
+    half = known.sum(axis=1, keepdims=True) / 2
+    highest = jnp.max(jnp.where(known, values, -jnp.inf), axis=1, keepdims=True)
+    values = jnp.where(known, values, jnp.inf)  # what is unknown is above all
+    lowest = jnp.min(values, axis=1, keepdims=True)
+
+    def number_up_to(bound: jax.Array) -> jax.Array:
+        return jnp.where(values <= bound, 1, 0).sum(axis=1, keepdims=True)
+
+    def halve(_: int, interval: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        low, high = interval
+        middle = low + (high - low) / 2
+        is_above = number_up_to(middle) < half
+        return jnp.where(is_above, middle, low), jnp.where(is_above, high, middle)
+
+    _, bound = jax.lax.fori_loop(0, HALVINGS, halve, (lowest, highest))
+    lower = jnp.max(jnp.where(values <= bound, values, -jnp.inf), axis=1, keepdims=True)
+    above = jnp.min(jnp.where(values > lower, values, jnp.inf), axis=1, keepdims=True)
+    upper = jnp.where(number_up_to(lower) > half, lower, above)
+    return jnp.where(half > 0, lower + (upper - lower) / 2, 0.0)
 
 
 def has_evidence(features: jax.Array, widths: tuple[int, ...]) -> jax.Array:

@@ -134,7 +134,13 @@ def replay(failure: Failure) -> tuple[dict[str, float], list[str]]:
         features = features.astype(np.float32)
         key = step_key(seed, failure.step)
         return losses_and_gradient(
-            params, features, labels, key=key, graphdef=graphdef, config=step_config
+            params,
+            features,
+            labels,
+            step=failure.state.step,
+            key=key,
+            graphdef=graphdef,
+            config=step_config,
         )
 
     # As in training, a seed is one of several side by side.

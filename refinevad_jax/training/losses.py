@@ -98,19 +98,30 @@ def masked_mean(values: jax.Array, mask: jax.Array) -> jax.Array:
 
 @dataclasses.dataclass(frozen=True)
 class LossConfig:
-    """The fields of config.loss: how the terms are computed, and their weights by key."""
+    """The fields of config.loss: how the terms are computed, and their weights by key.
+
+    `at` gives that of a step, in which `whole` says whether it is one of the first whole_steps.
+    """
 
     mil: str
     margin: float
     top_k_divisor: int
     smoothing: str
+    whole_steps: int
     weights: Mapping[str, float]
+    whole: jax.Array | bool = False
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> "LossConfig":
         """fields: config.loss, whose weights are the keys that end in _weight."""
         weights = {key: value for key, value in fields.items() if key.endswith("_weight")}
         return cls(weights=weights, **{key: fields[key] for key in fields.keys() - weights})
+
+    def at(self, step: jax.Array) -> "LossConfig":
+        """That of a step, counted from 0; step: int scalar, may be traced."""
+        return (
+            dataclasses.replace(self, whole=step < self.whole_steps) if self.whole_steps else self
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,7 +150,8 @@ def mil_term(
     """L_MIL: pooled segments of each video against its label, as config.mil says."""
     anomalous, present = labels.any(axis=-1), valid.any(axis=-1)
     if config.mil == "segments":
-        k = top_k_count(valid.sum(axis=-1), config.top_k_divisor)
+        count = valid.sum(axis=-1)
+        k = jnp.where(config.whole, count, top_k_count(count, config.top_k_divisor))
         return segment_loss(outputs.logits, anomalous, valid, k=k)
     videos = _pooled(outputs, valid, config)
     if config.mil == "ranking":

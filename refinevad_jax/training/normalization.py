@@ -20,55 +20,72 @@ def standardized(states: TrainState, bags: TrainingBags, network: ModelConfig) -
 
     States of networks that do not standardise are given back as they are.
     """
-    if network.normalization != "training":
+    if network.normalization == "modality":
         return states
-    sums = _sums_of_videos(bags, network.modality_widths)
-    mean, deviation = (
-        np.stack(values)
-        for values in zip(
-            *(
-                _moments(*(part[np.union1d(normal, anomalous)].sum(axis=0) for part in sums))
-                for normal, anomalous in zip(bags.normal, bags.anomalous, strict=True)
-            ),
-            strict=True,
-        )
-    )
-    norm = states.params["modality_norm"] | {"mean": mean, "deviation": deviation}
+    by_median = network.normalization == "video"
+    sums = _sums_of_videos(bags, network.modality_widths, by_median)
+    found = []
+    for lists in zip(bags.normal, bags.anomalous, strict=True):
+        count, total, squares = (part[np.union1d(*lists)].sum(axis=0) for part in sums)
+        found.append(_moments(count, total, squares, around_zero=by_median))
+    mean, deviation = (np.stack(values) for values in zip(*found, strict=True))
+    norm = states.params["modality_norm"] | {"deviation": deviation}
+    if not by_median:
+        norm |= {"mean": mean}
     return dataclasses.replace(states, params=states.params | {"modality_norm": norm})
 
 
 def _sums_of_videos(
-    bags: TrainingBags, widths: tuple[int, ...]
+    bags: TrainingBags, widths: tuple[int, ...], by_median: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows with evidence, their sum and their sum of squares, each [V, D] float64."""
+    """Rows with evidence, their sum and their sum of squares, each [V, D] float64.
+
+    by_median: the rows are taken less the median of their video and crop.
+    """
     shape = bags.features.shape
     found = np.zeros((3, shape[0], shape[3]))
     for video in range(shape[0]):
-        rows = _rows(bags, video)
+        rows = _rows(bags, video)  # [N, T, D]
         parts = np.split(rows, np.cumsum(widths)[:-1], axis=-1)
         known = np.concatenate(
             [np.broadcast_to((part != 0).any(-1, keepdims=True), part.shape) for part in parts], -1
         )
-        found[:, video] = known.sum(axis=0), rows.sum(axis=0), (rows**2).sum(axis=0)
+        if by_median:
+            rows = _from_median(rows, known)
+        total, squares = rows.sum(axis=(0, 1)), (rows**2).sum(axis=(0, 1))
+        found[:, video] = known.sum(axis=(0, 1)), total, squares
     return found[0], found[1], found[2]
 
 
+def _from_median(rows: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Rows [N, T, D] less the median over what is known of T, 0 elsewhere."""
+    if known.all():
+        return rows - np.median(rows, axis=1, keepdims=True)
+    if not known.any(axis=1).all():  # nanmedian warns of a column of NaN
+        known = known | ~known.any(axis=1, keepdims=True)  # of zeros alone
+    median = np.nanmedian(np.where(known, rows, np.nan), axis=1, keepdims=True)
+    return np.where(known, rows - median, 0.0)
+
+
 def _rows(bags: TrainingBags, video: int) -> np.ndarray:
-    """All segments of all crops of a video: [N x T, D] float64."""
+    """All segments of a video: [N, T, D] float64."""
     features = bags.features
     if isinstance(features, np.ndarray):
         rows = features[video]
     else:
         rows = np.stack([features.row(video, crop) for crop in range(features.shape[1])])
-    return rows.reshape(-1, rows.shape[-1]).astype(np.float64)
+    return rows.astype(np.float64)
 
 
 def _moments(
-    count: np.ndarray, total: np.ndarray, squares: np.ndarray
+    count: np.ndarray, total: np.ndarray, squares: np.ndarray, *, around_zero: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation per channel [D] float32; a channel without any evidence has 0 and 1."""
+    """Mean and deviation per channel [D] float32; a channel without any evidence has 0 and 1.
+
+    around_zero: the mean is 0, whatever it is.
+    """
     known = np.maximum(count, 1)
-    mean = total / known
+    mean = np.zeros_like(total) if around_zero else total / known
     deviation = np.sqrt(np.maximum(squares / known - mean**2, 0.0))
     deviation = np.where(count > 0, np.maximum(deviation, SMALLEST), 1.0)
     return mean.astype(np.float32), deviation.astype(np.float32)

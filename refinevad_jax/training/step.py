@@ -65,7 +65,13 @@ def train_step(
 ) -> tuple[TrainState, Metrics]:
     """One update. features: [B, T, D]; labels: [B, C] bool; key: see step_key."""
     metrics, gradient = losses_and_gradient(
-        state.params, features, labels, key=key, graphdef=graphdef, config=config
+        state.params,
+        features,
+        labels,
+        step=state.step,
+        key=key,
+        graphdef=graphdef,
+        config=config,
     )
     updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
@@ -78,11 +84,13 @@ def losses_and_gradient(
     features: jax.Array,
     labels: jax.Array,
     *,
+    step: jax.Array,
     key: jax.Array,
     graphdef: nnx.GraphDef[Any],
     config: StepConfig,
 ) -> tuple[Metrics, Any]:
     """The loss with its terms and statistics, and the gradient of the loss, a tree as params."""
+    loss_config = config.loss.at(step)
     valid = jnp.ones(features.shape[:2], bool)  # training bags are resampled, none is padded
     injected = labels if config.label_injection else None
 
@@ -92,9 +100,9 @@ def losses_and_gradient(
             model = in_bfloat16(model)
         rngs = nnx.Rngs(dropout=jax.random.fold_in(key, Stream.DROPOUT))
         outputs = model(features, valid, injected_labels=injected, rngs=rngs)
-        terms = losses.loss_terms(outputs, labels, valid, config.loss)
-        statistics = model_statistics(outputs, labels, config.loss)
-        return losses.total_loss(terms, config.loss), terms | statistics
+        terms = losses.loss_terms(outputs, labels, valid, loss_config)
+        statistics = model_statistics(outputs, labels, loss_config)
+        return losses.total_loss(terms, loss_config), terms | statistics
 
     (loss, metrics), gradient = jax.value_and_grad(loss_function, has_aux=True)(params)
     return {"loss": loss} | metrics, gradient

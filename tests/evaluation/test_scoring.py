@@ -66,7 +66,7 @@ def test_scores_are_those_of_each_video_alone(
 def test_a_video_is_scored_as_training_pools_it(mil: str) -> None:
     rng = np.random.default_rng(0)
     logits = np.float32(rng.normal(scale=3, size=(4, 40)))
-    config = losses.LossConfig(mil, 1.0, 16, "mixture", {})
+    config = losses.LossConfig(mil, 1.0, 16, "mixture", 0, {})
     rule = scoring.Pooling.of(ConfigDict(vars(config)))
 
     @jax.jit

@@ -13,7 +13,7 @@ from refinevad_jax.data.bags import Bag, read_info, read_split
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation.scoring import VideoScores
 from refinevad_jax.experiments import tune_table, tuning
-from refinevad_jax.experiments.cross_validation import OutOfFold, auc_within, compares_within
+from refinevad_jax.experiments.cross_validation import OutOfFold, auc_within, has_both_kinds
 from refinevad_jax.experiments.tuning import Tuning
 
 
@@ -29,14 +29,18 @@ def test_pairs_of_one_fold_are_compared() -> None:
     measured = found.measured(labels, np.array([""] * 5))
     np.testing.assert_allclose(measured["video_auc"], [1.0, 0.5])
     assert set(measured) == {"video_auc"}
+    # Within recordings: 0 < 1 in x, 2 < 3 in y; z has no pair.
+    both = found.measured(labels, np.array(["x", "x", "y", "y", "z"]))
+    np.testing.assert_allclose(both["video_auc"], [1.0, 0.5])
+    np.testing.assert_allclose(both["within_auc"], [1.0, 1.0])
 
 
-def test_pairs_of_one_recording_are_compared_where_recordings_have_both_kinds() -> None:
+def test_pairs_of_one_recording_are_compared_too_if_recordings_have_both_kinds() -> None:
     anomalous = np.array([False, True, False, True, True])
     recordings = np.array(["x", "x", "y", "y", "z"])
-    assert compares_within(anomalous, recordings)
-    assert not compares_within(anomalous, np.array(["", "", "", "y", "z"]))
-    assert not compares_within(anomalous, np.array(["x", "y", "x", "y", "y"]))
+    assert has_both_kinds(anomalous, recordings)
+    assert not has_both_kinds(anomalous, np.array(["", "", "", "y", "z"]))
+    assert not has_both_kinds(anomalous, np.array(["x", "y", "x", "y", "y"]))
     # z has one kind; y is wrong whatever x is above it.
     assert auc_within(anomalous, np.array([5.0, 6.0, 2.0, 1.0, 0.0]), recordings) == 0.5
     assert np.isnan(auc_within(anomalous, np.zeros(5), np.array(list("abcde"))))
@@ -71,7 +75,7 @@ def test_a_candidate_is_taken_if_its_gain_is_above_its_error(
     small: ConfigDict, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = ("segments_alone", "segments_alone_normalization_training", "linear")
-    worse = dict.fromkeys(names, -0.05)
+    worse = dict.fromkeys((*names, "normalization_video"), -0.05)
     given, tried = tuned(small, tmp_path, monkeypatch, **worse, no_shift=-0.05)
     assert [one.candidate.name for one in tried if one.chosen] == ["as given"]
     assert given.model == small.model
@@ -109,7 +113,10 @@ def test_a_linear_scorer_is_taken_if_the_network_does_not_show_that_it_is_better
     config, tried = tuned(small, tmp_path, monkeypatch, **gains)
     assert [one.candidate.name for one in tried if one.chosen][:2] == ["as given", "linear"]
     assert (config.model.scorer_width, config.loss.mil) == (0, "segments")
-    assert config.train.min_steps == tuning.LINEAR_STEPS
+    assert (config.train.min_steps, config.loss.whole_steps) == (tuning.LINEAR_STEPS, 200)
+    # A third of the steps is a third of both rounds.
+    (fewer,) = tuning._steps(config)
+    assert fewer.changes == {"train.min_steps": 100, "loss.whole_steps": 66}
     # Given one, nothing is tried that reaches the network alone.
     _, tried = tuned(config, tmp_path, monkeypatch)
     names = {one.candidate.name for one in tried}
@@ -169,3 +176,14 @@ def test_videos_that_share_segments_leave_the_configuration_as_it_is(
     small.transfer.workdir = ""
     with pytest.raises(UserError, match="--folds=13: the training list has 12 normal"):
         Tuning(small, info, bags, tmp_path, num_folds=13, num_repeats=1)
+
+
+def test_a_candidate_that_is_worse_within_recordings_is_not_taken() -> None:
+    candidate = tuning.Candidate("one", "a reason", {})
+    gain, worse = tuning.Gain(0.1, 0.02), tuning.Gain(-0.03, 0.02)
+    assert tuning.Tried(candidate, {}, gain).acceptable
+    found = tuning.Tried(candidate, {}, gain, worse)
+    assert not found.acceptable and found.sure == "clearly better; worse within recordings"
+    level = tuning.Gain.of(np.array([0.5, np.nan, 0.7]), np.array([0.6, 0.1, 0.6]))
+    assert (level.mean, level.sure) == (0.0, "level")
+    assert tuning.Tried(candidate, {}, gain, level).acceptable

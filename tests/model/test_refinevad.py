@@ -430,7 +430,7 @@ def test_a_linear_scorer_reads_the_normalised_features_alone() -> None:
     graphdef, params = parts(**changes)
     model = nnx.merge(graphdef, params)
     outputs = make(**changes)(features, valid)
-    scaled = np.asarray(jax.jit(model.modality_norm)(features))
+    scaled = np.asarray(jax.jit(model.modality_norm)(features, valid))
     expected = scaled @ params["scorer"]["output"]["kernel"][:, 0]
     expected += params["scorer"]["output"]["bias"]
     np.testing.assert_allclose(outputs.logits[valid], expected[valid], rtol=1e-4, atol=1e-5)

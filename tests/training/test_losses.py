@@ -214,6 +214,22 @@ def test_a_term_of_weight_0_or_without_core_is_not_computed() -> None:
         assert losses.loss_terms(outputs_of(None), LABELS, VALID, config) == {}
 
 
+def test_the_first_steps_take_all_segments_of_anomalous_videos() -> None:
+    config = config_with(mil="segments", whole_steps=2, top_k_divisor=4)
+    found = [
+        float(losses.loss_terms(outputs_of(None), LABELS, VALID, config.at(np.int32(step)))["mil"])
+        for step in (0, 1, 2)
+    ]
+    every = config_with(mil="segments", top_k_divisor=1)
+    later = config_with(mil="segments", top_k_divisor=4)
+    expected = [
+        float(losses.loss_terms(outputs_of(None), LABELS, VALID, one.at(np.int32(0)))["mil"])
+        for one in (every, every, later)
+    ]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert found[1] > found[2]
+
+
 def test_every_weight_of_the_configuration_is_one_of_a_term() -> None:
     keys = {key for key in config_lib.default().loss if key.endswith("_weight")}
     assert keys == {term.weight for term in losses.TERMS if isinstance(term.weight, str)}
