@@ -34,8 +34,6 @@ BASE = "as given"
 
 def main() -> None:
     """Runs the rows and prints the table."""
-    import numpy as np
-
     from benchmarks import field_rows
     from benchmarks.fold_table import folds_of
     from refinevad_jax import config as config_lib
@@ -59,18 +57,15 @@ def main() -> None:
     data_dir, name = config.data.data_dir, config.data.dataset
     names = [name] if dataset_dir(data_dir, name).is_dir() else folds_of(data_dir, name)
     sets = [field_rows.TrainingVideos.read(config, own, moments) for own in names]
-    rows: dict[str, dict[str, np.ndarray]] = {}
+    rows: dict[str, list[field_rows.Columns]] = {}
     for row in [BASE, *fields]:
         changes = {} if row == BASE else field_rows.other_value(config, row)
-        columns: dict[str, list[float]] = {}
+        rows[row] = []
         for videos in sets:
             path = folder / videos.info.name / f"{row.replace(' ', '-')}.json"
-            found = field_rows.run_row(
+            rows[row] += field_rows.run_row(
                 config, changes, videos, path, num_folds=FOLDS.value, num_repeats=REPEATS.value
             )
-            for column, values in found.items():
-                columns[column] = columns.get(column, []) + values
-        rows[row] = {column: np.array(values) for column, values in columns.items()}
         text = field_rows.table(config, rows, BASE)
         write_text(folder / "fields.md", text)
     print(f"\n{text}", end="")
