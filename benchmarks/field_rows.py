@@ -148,6 +148,17 @@ def read_moments(path: pathlib.Path) -> dict[str, list[int]]:
     return found
 
 
+def unread(config: ConfigDict, fields: Sequence[str]) -> list[str]:
+    """Those of the fields that change nothing measured: their rows would be zeros.
+
+    A linear scorer and a category head on features read no encoder.
+    """
+    model = config.model
+    if model.scorer_width or model.category_input != "features":
+        return []
+    return [field for field in fields if field in ("dilations", "shift")]
+
+
 def other_value(config: ConfigDict, field: str) -> dict[str, Any]:
     """The change of a row: the field left out, or tried if the configuration leaves it out."""
     key, neutral, value = FIELDS[field]

@@ -12,6 +12,9 @@ docs/learned.md says what was found. The same command goes on where it was stopp
       --input=data_prep/builtin/survfight_i3d.npz
   python -m benchmarks.fields --config=configs/survfight.py --workdir=runs/fields_survfight \
       --config.train.min_steps=60 --config.data.dataset=survfight_groups
+  python -m benchmarks.small_sets --set=ped2 --data_dir=data --input=ped2_i3d_rgb.npz
+  python -m benchmarks.fields --config=configs/own.py --workdir=runs/fields_ped2 --repeats=6 \
+      --config.train.batch_size=16 --config.data.dataset=ped2_all
 
 A data set NAME that is not there stands for NAME_0, NAME_1 and so on. Writes WORKDIR/fields.md.
 """
@@ -50,6 +53,9 @@ def main() -> None:
         raise UserError(
             f"--fields: no field {unknown[0]!r}; there are {', '.join(field_rows.FIELDS)}"
         )
+    if idle := field_rows.unread(config, fields):
+        print(f"left out: {', '.join(idle)}; a linear scorer (model.scorer_width=0) reads neither")
+        fields = [field for field in fields if field not in idle]
     folder = pathlib.Path(WORKDIR.value)
     require_writable("workdir", folder)
     enable_cache(CACHE.value)

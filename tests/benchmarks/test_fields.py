@@ -70,6 +70,17 @@ def test_a_row_changes_what_the_configuration_has() -> None:
             config_lib.validate(own)
 
 
+def test_what_a_linear_scorer_does_not_read_is_no_row() -> None:
+    config = config_lib.default()
+    every = list(field_rows.FIELDS)
+    config.model.category_input = "features"
+    assert field_rows.unread(config, every) == []
+    config.model.scorer_width = 0
+    assert field_rows.unread(config, every) == ["dilations", "shift"]
+    config.model.category_input = "encoder"  # categories read it then
+    assert field_rows.unread(config, every) == []
+
+
 def test_a_row_is_kept_and_other_settings_are_refused(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
