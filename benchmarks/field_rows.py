@@ -128,6 +128,8 @@ class TrainingVideos:
         for folds, results in zip(found.folds, found.results, strict=True):
             draw = OutOfFold(folds[None], [results])
             columns = {name: v.tolist() for name, v in draw.measured(labels, own).items()}
+            if labels.shape[1] == 1:  # the only category is always the right one
+                columns.pop("category_accuracy", None)
             logits = np.stack([result.logits for result in results])
             for fold in np.unique(folds):
                 for name, value in self.places.measured(logits, folds == fold).items():

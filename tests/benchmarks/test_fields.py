@@ -119,7 +119,7 @@ def test_every_draw_of_the_folds_has_its_columns() -> None:
     none = np.zeros(0)
     results = [
         [
-            VideoScores(row, 0, none, none, none, logits=row, video_logit=float(row.max()))
+            VideoScores(row, 0, np.ones(1), none, none, logits=row, video_logit=float(row.max()))
             for row in rows
         ]
         for rows in (first, [-row for row in first])
@@ -127,6 +127,7 @@ def test_every_draw_of_the_folds_has_its_columns() -> None:
     found = videos.measured(OutOfFold(np.array([[0, 0, 1, 1], [0, 1, 1, 0]]), results))
     assert found[0]["video_auc"] == [1.0, 1.0] and found[0]["inside"] == [1.0, 0.0]
     assert found[1]["video_auc"] == [0.0, 0.0] and found[1]["inside"] == [1.0, 0.0]
+    assert not any("category_accuracy" in columns for columns in found)  # one category
 
 
 def test_the_table_says_what_a_field_gives_whichever_has_it() -> None:
