@@ -238,10 +238,10 @@ def table(config: ConfigDict, rows: Mapping[str, Sequence[Columns]], base: str) 
         )
         cells.append([f"`{key}`{has}", *map(_in_words, gains)])
     note = (
-        f"Out of fold, {len(own)} draws of the folds. The first row: the configuration. Then what "
+        f"Out of fold, draws of the folds: {len(own)}. The first row: the configuration. Then what "
         "each field gives, with it less without it: mean ± standard error of the paired difference "
-        "over the folds of one draw, because drawing again adds no videos; then in how many draws "
-        "the gain is above 0. In bold what is above two errors."
+        "over the folds of one draw, which share training videos (drawing again adds no videos); "
+        "of several draws, in how many the gain is above 0. In bold what is above two errors."
     )
     lines = markdown_table(["what the field gives", *(COLUMNS[name] for name in shown)], cells)
     return "\n".join([*lines, "", note]) + "\n"
