@@ -42,6 +42,7 @@ COLUMNS = {
     "anomalous": "in anomalous videos",
     "inside": "inside single ones",
 }
+Columns = dict[str, list[float]]  # of one draw of the folds, a value per fold
 FAR = 0.2  # of a video, from every labelled moment: a segment there counts as normal
 
 
@@ -78,8 +79,9 @@ class Places:
         return cls(event, other)
 
     def measured(self, logits: np.ndarray, chosen: np.ndarray) -> dict[str, float]:
-        """The columns of place for some videos; {} if no event of them is known.
+        """The columns of place for some videos, those that are defined; {} without known events.
 
+        An event that fills its video has nothing inside this video to be told from.
         logits: [V, T]; chosen: [V] bool.
         """
         event, other, values = self.event[chosen], self.other[chosen], logits[chosen]
@@ -90,11 +92,12 @@ class Places:
         within = counted & known[:, None]
         pairs = [i for i in np.flatnonzero(known) if other[i].any()]
         inside = [roc_auc(event[i][within[i]], values[i][within[i]]) for i in pairs]
-        return {
+        found = {
             "pooled": roc_auc(event[counted], values[counted]),
             "anomalous": roc_auc(event[within], values[within]),
-            "inside": float(np.mean(inside)),
+            "inside": float(np.mean(inside)) if inside else float("nan"),
         }
+        return {name: value for name, value in found.items() if not np.isnan(value)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,17 +118,22 @@ class TrainingVideos:
         places = Places.of(bags, data.num_segments, moments)
         return cls(info, bags, recordings_of(bags), places)
 
-    def measured(self, found: OutOfFold) -> dict[str, list[float]]:
-        """The columns, a value per fold."""
+    def measured(self, found: OutOfFold) -> list[Columns]:
+        """The columns of every draw."""
         labels = np.stack([bag.labels for bag in self.bags])
         own = np.array([bag.recording for bag in self.bags])
-        columns = {name: v.tolist() for name, v in found.measured(labels, own).items()}
+        draws = []
         for folds, results in zip(found.folds, found.results, strict=True):
+            draw = OutOfFold(folds[None], [results])
+            columns = {name: v.tolist() for name, v in draw.measured(labels, own).items()}
+            if labels.shape[1] == 1:  # the only category is always the right one
+                columns.pop("category_accuracy", None)
             logits = np.stack([result.logits for result in results])
             for fold in np.unique(folds):
                 for name, value in self.places.measured(logits, folds == fold).items():
                     columns.setdefault(name, []).append(value)
-        return columns
+            draws.append(columns)
+        return draws
 
 
 def read_moments(path: pathlib.Path) -> dict[str, list[int]]:
@@ -138,6 +146,17 @@ def read_moments(path: pathlib.Path) -> dict[str, list[int]]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"--moments={path}: not a file of video-id,glance ({error})") from error
     return found
+
+
+def unread(config: ConfigDict, fields: Sequence[str]) -> list[str]:
+    """Those of the fields that change nothing measured: their rows would be zeros.
+
+    A linear scorer and a category head on features read no encoder.
+    """
+    model = config.model
+    if model.scorer_width or model.category_input != "features":
+        return []
+    return [field for field in fields if field in ("dilations", "shift")]
 
 
 def other_value(config: ConfigDict, field: str) -> dict[str, Any]:
@@ -155,21 +174,26 @@ def run_row(
     *,
     num_folds: int,
     num_repeats: int,
-) -> dict[str, list[float]]:
-    """The columns of a row on a data set, a value per fold; kept in a file.
+) -> list[Columns]:
+    """The columns of a row on a data set, of every draw of the folds; kept in a file.
 
     Raises UserError for a file that was made with other settings or data.
     """
     own = copy.deepcopy(config)
     own.update_from_flattened_dict(dict(changes))
     info = videos.info
-    found = [own.to_dict(), info.name, info.provenance, num_folds, num_repeats]
+    found = {
+        "config": own.to_dict(),
+        "data": [info.name, info.provenance],
+        "folds": num_folds,
+        "repeats": num_repeats,
+    }
     settings = json.loads(json.dumps(found))
     if path.is_file():
         stored = json.loads(path.read_text(encoding="utf-8"))
         if stored["settings"] != settings:
             raise UserError(f"{path}: of other settings or data; choose another --workdir")
-        return dict(stored["columns"])
+        return list(stored["draws"])
     steps = steps_of(own, videos.bags)
     with tqdm.tqdm(total=steps, desc=f"{path.stem}, {info.name}", unit="step") as bar:
         scored = out_of_fold(
@@ -182,37 +206,50 @@ def run_row(
             num_steps=steps,
             progress=bar.update,
         )
-    columns = videos.measured(scored)
-    write_json(path, {"settings": settings, "columns": columns})
-    return columns
+    draws = videos.measured(scored)
+    write_json(path, {"settings": settings, "draws": draws})
+    return draws
 
 
-def table(config: ConfigDict, rows: Mapping[str, Mapping[str, np.ndarray]], base: str) -> str:
+def table(config: ConfigDict, rows: Mapping[str, Sequence[Columns]], base: str) -> str:
     """Markdown: the configuration, then what each field gives, whichever of the two has it.
 
-    rows: the columns by field, and those of the configuration under `base`.
+    rows: the draws by field, and those of the configuration under `base`.
     """
     own = rows[base]
-    shown = [name for name in COLUMNS if len(own.get(name, ()))]
-    cells = [[base, *(f"{own[name].mean():.4f}" for name in shown)]]
+    shown = [name for name in COLUMNS if any(draw.get(name) for draw in own)]
+    means = (np.concatenate([draw.get(name, []) for draw in own]).mean() for name in shown)
+    cells = [[base, *(f"{mean:.4f}" for mean in means)]]
     for field, found in rows.items():
         if field == base:
             continue
         key, neutral, _ = FIELDS[field]
         sign = 1 if flat(config)[key] != neutral else -1
-        gains = [sign * (own[name] - found[name]) for name in shown]
         has = "" if sign > 0 else ", not in the configuration"
+        gains = (
+            [
+                sign * (np.array(one[name]) - np.array(other[name]))
+                for one, other in zip(own, found, strict=True)
+                if one.get(name)
+            ]
+            for name in shown
+        )
         cells.append([f"`{key}`{has}", *map(_in_words, gains)])
     note = (
-        f"Out of fold, {len(own['video_auc'])} folds. The first row: the configuration. Then what "
-        "each field gives, with it less without it, mean ± standard error of the paired difference "
-        "over the folds, which share training videos; in bold what is above two errors."
+        f"Out of fold, draws of the folds: {len(own)}. The first row: the configuration. Then what "
+        "each field gives, with it less without it: mean ± standard error of the paired difference "
+        "over the folds of one draw, which share training videos (drawing again adds no videos); "
+        "of several draws, in how many the gain is above 0. In bold what is above two errors."
     )
     lines = markdown_table(["what the field gives", *(COLUMNS[name] for name in shown)], cells)
     return "\n".join([*lines, "", note]) + "\n"
 
 
-def _in_words(gains: np.ndarray) -> str:
-    error = gains.std(ddof=1) / len(gains) ** 0.5 if len(gains) > 1 else float("nan")
-    text = f"{gains.mean():+.4f} ± {error:.4f}"
-    return f"**{text}**" if abs(gains.mean()) > 2 * error else text
+def _in_words(draws: list[np.ndarray]) -> str:
+    """Of the gains of every draw, a value per fold."""
+    variances = [gains.var(ddof=1) / len(gains) if len(gains) > 1 else np.nan for gains in draws]
+    mean, error = np.concatenate(draws).mean(), np.mean(variances) ** 0.5
+    above = sum(gains.mean() > 0 for gains in draws)
+    text = f"{mean:+.4f} ± {error:.4f}"
+    text = f"**{text}**" if abs(mean) > 2 * error else text
+    return text if len(draws) == 1 else f"{text}, {above} of {len(draws)}"

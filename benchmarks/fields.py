@@ -12,6 +12,9 @@ docs/learned.md says what was found. The same command goes on where it was stopp
       --input=data_prep/builtin/survfight_i3d.npz
   python -m benchmarks.fields --config=configs/survfight.py --workdir=runs/fields_survfight \
       --config.train.min_steps=60 --config.data.dataset=survfight_groups
+  python -m benchmarks.small_sets --set=ped2 --data_dir=data --input=ped2_i3d_rgb.npz
+  python -m benchmarks.fields --config=configs/own.py --workdir=runs/fields_ped2 --repeats=6 \
+      --config.train.batch_size=16 --config.data.dataset=ped2_all
 
 A data set NAME that is not there stands for NAME_0, NAME_1 and so on. Writes WORKDIR/fields.md.
 """
@@ -34,8 +37,6 @@ BASE = "as given"
 
 def main() -> None:
     """Runs the rows and prints the table."""
-    import numpy as np
-
     from benchmarks import field_rows
     from benchmarks.fold_table import folds_of
     from refinevad_jax import config as config_lib
@@ -52,6 +53,9 @@ def main() -> None:
         raise UserError(
             f"--fields: no field {unknown[0]!r}; there are {', '.join(field_rows.FIELDS)}"
         )
+    if idle := field_rows.unread(config, fields):
+        print(f"left out: {', '.join(idle)}; a linear scorer (model.scorer_width=0) reads neither")
+        fields = [field for field in fields if field not in idle]
     folder = pathlib.Path(WORKDIR.value)
     require_writable("workdir", folder)
     enable_cache(CACHE.value)
@@ -59,18 +63,15 @@ def main() -> None:
     data_dir, name = config.data.data_dir, config.data.dataset
     names = [name] if dataset_dir(data_dir, name).is_dir() else folds_of(data_dir, name)
     sets = [field_rows.TrainingVideos.read(config, own, moments) for own in names]
-    rows: dict[str, dict[str, np.ndarray]] = {}
+    rows: dict[str, list[field_rows.Columns]] = {}
     for row in [BASE, *fields]:
         changes = {} if row == BASE else field_rows.other_value(config, row)
-        columns: dict[str, list[float]] = {}
+        rows[row] = []
         for videos in sets:
             path = folder / videos.info.name / f"{row.replace(' ', '-')}.json"
-            found = field_rows.run_row(
+            rows[row] += field_rows.run_row(
                 config, changes, videos, path, num_folds=FOLDS.value, num_repeats=REPEATS.value
             )
-            for column, values in found.items():
-                columns[column] = columns.get(column, []) + values
-        rows[row] = {column: np.array(values) for column, values in columns.items()}
         text = field_rows.table(config, rows, BASE)
         write_text(folder / "fields.md", text)
     print(f"\n{text}", end="")

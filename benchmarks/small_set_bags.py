@@ -68,21 +68,18 @@ def read_mitbih(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> tuple[Bags
 
 
 def read_ped2(
-    path: pathlib.Path, arrays: dict[str, np.ndarray], fold: int
+    path: pathlib.Path, arrays: dict[str, np.ndarray], fold: int | None
 ) -> tuple[BagsInfo, list[Video]]:
     """Metadata and videos of UCSD Ped2 for one of PED2_FOLDS folds, `ped2_FOLD`.
 
     Its own split trains on normal videos alone. Here the videos of either kind are cut at random
     into two halves, five times over: folds 2 r and 2 r + 1 train on one half of cut r and test on
-    the other. Raises KeyError for an array that is not there.
+    the other. fold=None is `ped2_all`: every video is a training video, and has frame truth, which
+    cross-validation measures places by. Raises KeyError for an array that is not there.
     """
     names = arrays["video_name"].tolist()
     rows, frames = arrays["snippet_offsets"], arrays["frame_offsets"]
-    rng = np.random.default_rng([fold // 2, 0x9ED2])
-    kinds = [
-        [name for name in sorted(names) if name.startswith(kind)] for kind in ("test", "train")
-    ]
-    trained = {name for kind in kinds for name in rng.permutation(kind)[fold % 2 :: 2].tolist()}
+    trained = set(names) if fold is None else _half_of_ped2(names, fold)
     (category,) = ped2.TAXONOMY.categories
     videos = []
     for i, name in enumerate(names):
@@ -99,17 +96,17 @@ def read_ped2(
                 source=str(path),
                 num_frames=len(truth),
                 spans=None
-                if split == "train"
+                if split == "train" and fold is not None
                 else tuple(Span(start, end, category) for start, end in truth_runs(truth).tolist()),
             )
         )
     info = BagsInfo(
-        name=f"ped2_{fold}",
+        name="ped2_all" if fold is None else f"ped2_{fold}",
         taxonomy=ped2.TAXONOMY,
         modalities=(Modality("visual", arrays["features"].shape[1]),),
         frames_per_segment=FRAMES_PER_SEGMENT,
         encoder=NAMES["i3d"],
-        source=f"UCSD Ped2, fold {fold} of {PED2_FOLDS}",
+        source="UCSD Ped2" if fold is None else f"UCSD Ped2, fold {fold} of {PED2_FOLDS}",
         provenance={
             "source": "small_sets",
             "set": "ped2",
@@ -118,6 +115,15 @@ def read_ped2(
         },
     )
     return info, videos
+
+
+def _half_of_ped2(names: list[str], fold: int) -> set[str]:
+    """The training videos of a fold: half of those of either kind."""
+    rng = np.random.default_rng([fold // 2, 0x9ED2])
+    kinds = [
+        [name for name in sorted(names) if name.startswith(kind)] for kind in ("test", "train")
+    ]
+    return {name for kind in kinds for name in rng.permutation(kind)[fold % 2 :: 2].tolist()}
 
 
 def read_survfight(

@@ -8,7 +8,9 @@ sorted records every fourth from the first on is in val, every fourth from the t
 
 ped2: I3D features of UCSD Ped2, 12 anomalous and 16 normal videos, as ten data sets ped2_0 ..
 ped2_9: five times the videos of either kind are cut into halves at random, and each half is once
-trained on, by video labels, and once tested on. benchmarks.folds trains on all of them.
+trained on, by video labels, and once tested on. benchmarks.folds trains on all of them. The data
+set ped2_all has all videos in train, with their frame truth, for cross-validation
+(benchmarks.fields).
 
 survfight: the training clips of the data set that ships with the project (data_prep.package
 --builtin=survfight) as three data sets survfight_groups_0 .. survfight_groups_2: bags in five
@@ -72,7 +74,7 @@ def _read(
     if SET.value == "mitbih":
         yield read_mitbih(path, arrays)
     elif SET.value == "ped2":
-        yield from (read_ped2(path, arrays, fold) for fold in range(PED2_FOLDS))
+        yield from (read_ped2(path, arrays, fold) for fold in [*range(PED2_FOLDS), None])
     else:
         yield from (read_survfight(path, arrays, draw) for draw in range(SURVFIGHT_DRAWS))
 

@@ -67,11 +67,11 @@ def test_the_real_set(shared_data, tmp_path):
     assert write_dataset(str(tmp_path), info, videos).is_dir()
 
 
-def test_every_video_of_ped2_is_tested_on_in_one_of_two_folds(tmp_path):
+def ped2_file(path):
+    """Four anomalous and four normal videos of two rows and 40 frames."""
     names = [f"test{i:02d}" for i in range(1, 5)] + [f"train{i:02d}" for i in range(1, 5)]
     truth = np.zeros((8, 40), bool)
     truth[:4, 10:20] = True
-    path = tmp_path / "ped2.npz"
     np.savez(
         path,
         video_name=np.array(names),
@@ -80,6 +80,22 @@ def test_every_video_of_ped2_is_tested_on_in_one_of_two_folds(tmp_path):
         frame_labels=truth.ravel(),
         frame_offsets=np.arange(0, 321, 40),
     )
+    return names
+
+
+def test_for_cross_validation_every_video_of_ped2_is_trained_on(tmp_path):
+    path = tmp_path / "ped2.npz"
+    names = ped2_file(path)
+    info, videos = read_ped2(path, load_packed(path), None)
+    assert info.name == "ped2_all" and [video.video_id for video in videos] == names
+    assert {video.split for video in videos} == {"train"}
+    known = (Span(10, 20, "Abnormal"),)
+    assert [video.spans for video in videos] == [known] * 4 + [()] * 4
+
+
+def test_every_video_of_ped2_is_tested_on_in_one_of_two_folds(tmp_path):
+    path = tmp_path / "ped2.npz"
+    names = ped2_file(path)
     folds = [read_ped2(path, load_packed(path), fold) for fold in range(PED2_FOLDS)]
     assert [info.name for info, _ in folds[:2]] == ["ped2_0", "ped2_1"]
     tested = [{v.video_id for v in videos if v.split == "test"} for _, videos in folds]
