@@ -156,7 +156,7 @@ def unread(config: ConfigDict, fields: Sequence[str]) -> list[str]:
     model = config.model
     if model.scorer_width or model.category_input != "features":
         return []
-    return [field for field in fields if field in ("dilations", "shift")]
+    return [field for field in fields if field == "shift"]
 
 
 def other_value(config: ConfigDict, field: str) -> dict[str, Any]:

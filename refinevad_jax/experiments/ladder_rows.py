@@ -18,7 +18,7 @@ NO_MOTAR = {"model.shift": "none", "model.num_layers": 0}
 NO_CORE = {"model.injection": "none"}
 NO_MIXTURE = {"loss.smoothing_weight": 0.0}
 # Keys by what reads them, as far as rows change them.
-OF_MOTAR = ("model.shift", "model.folding", "model.num_layers", "model.dilations")
+OF_MOTAR = ("model.shift", "model.folding", "model.num_layers")
 OF_CORE = ("model.category_input", "loss.category_weight", "optimizer.category_rate")
 OF_CONTEXT = ("model.attention_query", "train.label_injection")
 OF_WEIGHTS = ("model.tau", "train.trainable_prototypes")

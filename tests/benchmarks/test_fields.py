@@ -76,7 +76,7 @@ def test_what_a_linear_scorer_does_not_read_is_no_row() -> None:
     config.model.category_input = "features"
     assert field_rows.unread(config, every) == []
     config.model.scorer_width = 0
-    assert field_rows.unread(config, every) == ["dilations", "shift"]
+    assert field_rows.unread(config, every) == ["shift"]
     config.model.category_input = "encoder"  # categories read it then
     assert field_rows.unread(config, every) == []
 
