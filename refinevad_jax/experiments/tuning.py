@@ -1,10 +1,10 @@
 """One rule for every data set: a few candidates, compared by cross-validated video-level AUC.
 
 Only video-level labels of training videos are read. A candidate takes the place of the present
-configuration if it is better by more than one standard error of the difference over the folds, or,
-if it has fewer parts, not worse by more (the one-standard-error rule of Breiman et al. 1984): what
-mixes segments must show that it helps. The candidates come in rounds, each on top of what the
-rounds before chose.
+configuration if it is better by more than one standard error of the difference over the folds. One
+that is level is not taken for having fewer parts: smoothing and the shift act on where in a video
+scores are high, which video-level AUC does not see. The candidates come in rounds, each on top of
+what the rounds before chose.
 
 All pairs of a normal and an anomalous video of a fold are compared, those of two recordings too: a
 user has one threshold for all cameras, and new ones are ranked beside each other. But with few
@@ -73,13 +73,11 @@ class Candidate:
         name: in the table.
         reason: why it may be better, in a sentence.
         changes: configuration keys to values, on top of what was chosen before.
-        simpler: whether it has fewer parts.
     """
 
     name: str
     reason: str
     changes: dict[str, Any]
-    simpler: bool = False
 
     def applied(self, config: ConfigDict) -> ConfigDict:
         """A copy of a configuration with the changes."""
@@ -111,8 +109,7 @@ class Tried:
         """Whether it may take the place of what was chosen before it."""
         if self.gain is None or self.is_worse_within:
             return False
-        error = self.gain.error
-        return self.gain.mean > (-error if self.candidate.simpler else error)
+        return self.gain.mean > self.gain.error
 
     @property
     def is_worse_within(self) -> bool:
@@ -203,14 +200,13 @@ def _inputs_and_neighbours(config: ConfigDict) -> list[Candidate]:
     name = "neighbours" if is_alone else "segments alone"
     return [
         inputs,
-        Candidate(name, words, time, not is_alone),
-        Candidate(f"{name}, {inputs.name}", "Both.", inputs.changes | time, not is_alone),
+        Candidate(name, words, time),
+        Candidate(f"{name}, {inputs.name}", "Both.", inputs.changes | time),
         Candidate(
             "linear",
             "A few recordings may not carry more than a weight per channel, and may differ more "
             "than what happens in them.",
             LINEAR | {"train.min_steps": LINEAR_STEPS},
-            simpler=True,
         ),
     ]
 
@@ -237,7 +233,7 @@ def _single_parts(config: ConfigDict) -> list[Candidate]:
         found.append(Candidate("raw scores", reason, changes))
     if model.shift != "none":
         reason = "Motion between segments may say nothing here."
-        found.append(Candidate("no shift", reason, {"model.shift": "none"}, simpler=True))
+        found.append(Candidate("no shift", reason, {"model.shift": "none"}))
     return found
 
 
