@@ -17,9 +17,10 @@ NOTE = (
     "Video-level AUC and category accuracy of videos that a network was not trained on, mean over "
     "the folds and repetitions, each fold by itself. Gain: mean difference from what was chosen "
     "before, on the same folds, ± its standard error. A candidate is taken if its gain is above "
-    "one standard error; of several, the one with the highest AUC. Within recordings: the same of pairs of one recording; a candidate that is "
-    "worse there by more than a standard error is not taken. Level: this data does not tell. "
-    "Video-level AUC does not see where in a video an event is."
+    "one standard error; of several, the one with the highest AUC. Within recordings: the same of "
+    "pairs of one recording; a candidate that is worse there by more than a standard error is not "
+    "taken. Level: this data does not tell. Video-level AUC does not see where in a video an event "
+    "is."
 )
 
 
