@@ -226,6 +226,8 @@ def _last(key: str) -> str:
 
 def unknown_key(key: str) -> str:
     """Says that the schema does not have this key, and names the nearest one."""
+    if key in REMOVED:
+        return f"no key config.{key}: it has been removed; leave it out"
     near = nearest_key(key)
     hint = f"did you mean config.{near}?" if near else "refinevad_jax/config.py has all keys"
     return f"no key config.{key}; {hint}"

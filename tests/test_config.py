@@ -94,6 +94,7 @@ def test_unknown_and_missing_keys_are_named() -> None:
     config.model.depth = 3
     with pytest.raises(UserError, match=r"no key config\.model\.depth; did you mean"):
         config_lib.validate(config)
+    assert config_lib.unknown_key("loss.pooling").endswith("it has been removed; leave it out")
     config = config_lib.default()
     del config.loss.mil
     with pytest.raises(UserError, match=r"no key loss\.mil"):

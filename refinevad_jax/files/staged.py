@@ -104,7 +104,7 @@ def is_device(path: pathlib.Path) -> bool:
     /dev/stdout is a link, which leads to a regular file if output is redirected to one: a new file
     would take the place of the link, for all processes.
     """
-    folder = path.parent.resolve()
+    folder = pathlib.Path(os.path.realpath(path.parent))  # also of links in a circle
     named = folder == DEVICES or folder.is_relative_to("/proc")
     return named or (path.exists() and not (path.is_file() or path.is_dir()))
 

@@ -158,11 +158,11 @@ _WORDS = define_prng_impl(
 def _cut_normal(deviation: jax.Array, words: jax.Array) -> jax.Array:
     """[BLOCK] normal, cut off at 2 deviations, from [BLOCK] uint32."""
     key = jax.random.wrap_key_data(words, impl=_WORDS)
-    return jax.random.truncated_normal(key, -2, 2, (BLOCK,)) * deviation
+    return jax.random.truncated_normal(key, -2, 2, (BLOCK,), jnp.float32) * deviation
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _normal(width: int, words: jax.Array) -> jax.Array:
     """[BLOCK] normal with deviation 1 / sqrt(width), from [BLOCK] uint32."""
     key = jax.random.wrap_key_data(words, impl=_WORDS)
-    return jax.random.normal(key, (BLOCK,)) / jnp.sqrt(width)
+    return jax.random.normal(key, (BLOCK,), jnp.float32) / jnp.sqrt(jnp.float32(width))

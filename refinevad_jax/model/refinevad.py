@@ -193,7 +193,7 @@ class VideoNorm(nnx.Module):
 
     def __init__(self, widths: tuple[int, ...]) -> None:
         self.widths = widths
-        self.deviation = nnx.Param(jnp.ones(sum(widths)))
+        self.deviation = nnx.Param(np.ones(sum(widths), np.float32))
 
     def __call__(self, features: jax.Array, valid: jax.Array) -> jax.Array:
         """features: [B, T, D]; valid: [B, T] bool. Returns [B, T, D], 0 without evidence."""

@@ -145,6 +145,7 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
             _discard_output()
         except OSError as error:
             if error.errno not in DISK and not error.filename:
+                _end_if_of_machine(error)
                 raise
             cure = DISK.get(error.errno or 0, "check the path")
             fail(f"{error.filename or 'a file'}: {error.strerror}; {cure}", code=2)
@@ -158,10 +159,8 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
         except KeyboardInterrupt:
             _interrupted()
         except Exception as error:
-            said = _fault_of_machine(error)
-            if not said:
-                raise
-            fail(said, code=2)
+            _end_if_of_machine(error)
+            raise
 
     app.run(guarded, flags_parser=parse)
 
@@ -268,13 +267,20 @@ def fail(message: str, *, code: int) -> None:
     sys.exit(code)
 
 
+def _end_if_of_machine(error: Exception) -> None:
+    """Ends the command with one line if a fault is not ours."""
+    if said := _fault_of_machine(error):
+        fail(said, code=2)
+
+
 def _fault_of_machine(error: Exception) -> str:
     """What a fault of device, memory or a library is, and what to do; "" if it may be ours."""
     text, jax = f"{one_line(error)[:300]}", sys.modules.get("jax")
     of_device = jax is not None and isinstance(error, jax.errors.JaxRuntimeError)
     # As accelerators say it, and processors.
     exhausted = re.search("RESOURCE_EXHAUSTED|out of memory", text, re.IGNORECASE)
-    if isinstance(error, MemoryError) or (of_device and exhausted):
+    of_system = isinstance(error, OSError) and error.errno == errno.ENOMEM  # of mmap
+    if isinstance(error, MemoryError) or of_system or (of_device and exhausted):
         return f"not enough memory ({text}); {_smaller()}"
     if of_device and not text.startswith(OURS):
         return (

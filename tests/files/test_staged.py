@@ -10,6 +10,7 @@ import pytest
 from refinevad_jax.errors import UserError
 from refinevad_jax.files import staged
 from refinevad_jax.files.staged import (
+    is_device,
     require_writable,
     write_bytes,
     write_described,
@@ -110,3 +111,9 @@ def test_a_described_file_that_cannot_be_written_changes_nothing(tmp_path: pathl
         write_described(path, b"new", {})
     assert path.read_bytes() == b"earlier"
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_links_in_a_circle_are_no_device(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "one").symlink_to(tmp_path / "other")
+    (tmp_path / "other").symlink_to(tmp_path / "one")
+    assert not is_device(tmp_path / "one" / "file")

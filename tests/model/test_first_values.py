@@ -53,3 +53,16 @@ def test_keys_are_those_of_jax(seed: int) -> None:
     np.testing.assert_array_equal(key_of_seed(seed), jax.random.key_data(key))
     expected = jax.random.key_data(jax.random.fold_in(key, 12))
     np.testing.assert_array_equal(fold_in(key_of_seed(seed), 12), expected)
+
+
+def test_parameters_are_float32_also_if_jax_may_use_float64() -> None:
+    config, keys = dataclasses.replace(SMALL, normalization="video"), parameters_keys([3])
+    expected = first_parameters(config, keys)
+    jax.config.update("jax_enable_x64", True)
+    try:
+        found = first_parameters(config, keys)
+    finally:
+        jax.config.update("jax_enable_x64", False)
+    assert all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(found))
+    for leaf, own in zip(*map(jax.tree.leaves, (found, expected)), strict=True):
+        np.testing.assert_array_equal(leaf, own)

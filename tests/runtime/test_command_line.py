@@ -299,9 +299,11 @@ def test_a_lost_source_has_a_code_of_its_own() -> None:
         ("jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: 9 GB')", "not enough memory (RES"),
         ("jax.errors.JaxRuntimeError('INTERNAL: Out of memory')", "not enough memory (INTERNAL"),
         ("MemoryError('Unable to allocate 9 GiB')", "not enough memory (Unable to allocate 9 GiB)"),
+        ("OSError(12, 'Cannot allocate memory')", "not enough memory ([Errno 12] Cannot allocate"),
         ("jax.errors.JaxRuntimeError('INTERNAL: ptxas')", "its compiler failed (INTERNAL: ptxas);"),
         ("ImportError('no libfoo', name='matplotlib._path')", "reinstall matplotlib"),
         ("jax.errors.JaxRuntimeError('INVALID_ARGUMENT: x')", "Traceback"),
+        ("OSError(22, 'Invalid argument')", "Traceback"),
     ],
 )
 def test_a_fault_of_the_machine_is_one_line_that_says_what_to_do(error: str, said: str) -> None:
