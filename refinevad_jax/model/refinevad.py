@@ -203,7 +203,7 @@ class VideoNorm(nnx.Module):
         return jnp.where(known, jnp.clip(scaled, -LARGEST, LARGEST), 0.0)
 
 
-# Halvings of a channel's range: what is left of it is then 2^-24 of it, float32's resolution at its ends.
+# Halvings of a channel's range: what is left is 2^-24 of it, float32's resolution at its ends.
 HALVINGS = 24
 
 
