@@ -13,9 +13,9 @@ from refinevad_jax import config as config_lib
 
 
 def get_config() -> ConfigDict:
-    """The settings of configs/own.py, none of which was chosen on this set.
+    """The settings of configs/own.py, with a validation split (docs/results.md: how chosen).
 
-    Its validation split chooses the checkpoint by video AUC, and gives the threshold.
+    That split chooses the checkpoint by video AUC, and gives the threshold.
     """
     config = config_lib.default()
     config.data.update(dataset="survfight", selection_split="val", num_segments=32)

@@ -17,7 +17,8 @@ def get_config() -> ConfigDict:
     config.data.selection_split = "val"
     config.data.num_segments = 32
     config.eval.num_segments = 32
-    # Chosen on val among many, with frame truth of val in view (docs/results.md).
+    # Earlier forms were chosen on val, with its frame truth in view; this one by cross-validation
+    # on training videos (docs/learned.md).
     config.model.update(width=320, num_layers=0, attention_query="segment")
     config.model.dropout = 0.5
     config.model.update(category_input="features", score_smoothing=0.06, score_centering=0.5)

@@ -6,8 +6,9 @@ r"""Fits a configuration to a data set by one rule, and writes it as a file.
 Trains on the training split alone, in folds of whole recordings, and compares a few candidates by
 the video-level AUC of the folds left out: how features are scaled, whether neighbouring segments
 are mixed, a linear scorer in place of the network, how many steps. A candidate is taken if it is
-better by a standard error. Frame truth and other splits are not read. The same command goes on
-where it was stopped. The workdir receives tune.md, what was tried and how sure it is, and tuned.py.
+better by a standard error, and not worse by one within single recordings. Frame truth and other
+splits are not read. The same command goes on where it was stopped. The workdir receives tune.md,
+what was tried and how sure it is, and tuned.py.
 """
 
 import pathlib
