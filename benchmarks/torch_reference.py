@@ -162,11 +162,11 @@ def loss(out: dict[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
         out["logits"][..., 1] - out["logits"][..., 0], labels
     )
     alpha = out["weights"] * out["probs"]
-    largest = alpha.amax(-1, keepdim=True).clamp_min(1e-12)
-    alpha = (alpha / largest * out["probs"].amax(-1, keepdim=True)).detach()
+    total = alpha.sum(-1, keepdim=True).clamp_min(1e-12)
+    alpha = (alpha / total * out["probs"].amax(-1, keepdim=True)).detach()
     time = (torch.arange(length, device=scores.device) + 0.5) / length
     distance = (time[None, :, None] - out["mean"][:, None]) / out["sigma"][:, None]
-    target = torch.einsum("btc,bc->bt", torch.exp(-0.5 * distance**2), alpha).clamp(0, 1)
+    target = torch.einsum("btc,bc->bt", torch.exp(-0.5 * distance**2), alpha)
     return mil + 0.1 * ((scores - target) ** 2).mean() + 0.2 * category
 
 
