@@ -20,6 +20,7 @@ from refinevad_jax.data.bags import Bag, BagsInfo, read_info, read_split
 from refinevad_jax.data.folds import recordings_of
 from refinevad_jax.errors import UserError
 from refinevad_jax.experiments.cross_validation import OutOfFold, out_of_fold
+from refinevad_jax.experiments.ladder_rows import what_is_read
 from refinevad_jax.experiments.tuning import steps_of
 from refinevad_jax.files.staged import write_json
 from refinevad_jax.metrics.frames import roc_auc
@@ -149,14 +150,15 @@ def read_moments(path: pathlib.Path) -> dict[str, list[int]]:
 
 
 def unread(config: ConfigDict, fields: Sequence[str]) -> list[str]:
-    """Those of the fields that change nothing measured: their rows would be zeros.
-
-    A linear scorer and a category head on features read no encoder.
-    """
-    model = config.model
-    if model.scorer_width or model.category_input != "features":
-        return []
-    return [field for field in fields if field == "shift"]
+    """Those of the fields whose other value nothing reads: their rows would be zeros."""
+    own = what_is_read(config)
+    found = []
+    for field in fields:
+        other = copy.deepcopy(config)
+        other.update_from_flattened_dict(other_value(config, field))
+        if what_is_read(other) == own:
+            found.append(field)
+    return found
 
 
 def other_value(config: ConfigDict, field: str) -> dict[str, Any]:

@@ -29,8 +29,8 @@ def default() -> ConfigDict:
     data.modalities = ()  # names to use; () for all of the data set's
     # What the network does to its input: "modality", each modality of a segment to length 1, then
     # its own LayerNorm (D); "training", each channel less its mean, by its deviation, over the
-    # training segments, at most 10 away from 0; "video", the same with the median of its own video
-    # in place of the mean, for recordings that differ more than what happens in them (D). In each
+    # training segments, at most 10 away from 0; "video", the same, but less the median of the video
+    # that the segment is of, for recordings that differ more than what happens in them (D). In each
     # case a modality of zeros stays without evidence.
     data.normalization = "modality"
     data.device_limit_gb = 4.0  # bags above this stay on the host and travel batch by batch

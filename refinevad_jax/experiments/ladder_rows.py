@@ -221,7 +221,7 @@ def _distinct(
     same: dict[str, list[str]] = {}
     for row in sorted(rows, key=lambda row: row.name != FULL):  # what is as full makes no row
         own = changed(config, row)
-        kept = first.setdefault(_read(own).to_json(sort_keys=True), row)
+        kept = first.setdefault(what_is_read(own).to_json(sort_keys=True), row)
         text = own.to_json(sort_keys=True)
         if kept is not row and text not in settings:
             same.setdefault(kept.name, []).append(row.name)
@@ -229,7 +229,7 @@ def _distinct(
     return [row for row in rows if row in first.values()], same
 
 
-def _read(config: ConfigDict) -> ConfigDict:
+def what_is_read(config: ConfigDict) -> ConfigDict:
     """The configuration, with its default for every key that nothing reads beside the others."""
     model, loss = config.model, config.loss
     has_core, linear = model.injection != "none", not model.scorer_width

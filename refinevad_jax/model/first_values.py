@@ -1,9 +1,9 @@
 """First values of a network's parameters: those of Flax, bit by bit, with next to no compiling.
 
-In JAX every random array is a kernel of its own, which takes seconds to compile for a network. Here
-a constructor gets numbers in place of keys, and notes down what it would draw with them. Random
-bits are integers, which NumPy computes as well; two small programs make numbers of them, block by
-block. Axis letters: C categories, H model width, S seeds.
+JAX compiles a kernel for every random array, which takes seconds for a network. Here a constructor
+gets numbers in place of keys, and notes down what it would draw with them. Random bits are
+integers, which NumPy computes as well; two small programs make numbers of them, block by block.
+Axis letters: C categories, H model width, S seeds.
 """
 
 import dataclasses
@@ -139,7 +139,7 @@ def _threefry(key: np.ndarray, high: int, low: np.ndarray) -> tuple[np.ndarray, 
 
 
 def _never(*arguments: Any) -> Any:
-    raise NotImplementedError("a key that is its own random words has no others")
+    raise TypeError("random words that NumPy has computed are no key: nothing splits them")
 
 
 # Gives JAX's distributions the random words that NumPy has computed.
