@@ -32,7 +32,9 @@ def run_linear(
         values = linear_mil.logits(model, standard(deviations(videos.features)))
         values = linear_mil.smoothed(values, model.intercept_[0], smoothing)
         probs = linear_mil.category_probs(train.features, train.labels, videos.features)
-        rows[split] = [numbers(info, videos.bags, *linear_mil.scores(values), probs)]
+        scores, video_scores = linear_mil.scores(values)
+        rows[split] = [numbers(info, videos.bags, scores, video_scores, probs)]
+        task.save(f"linear-{info.name}-{split}", videos, scores)
     settings = {
         "system": "linear",
         "dataset": task.dataset,

@@ -9,6 +9,8 @@ scoring. V videos, T bins, C categories, D channels.
 import dataclasses
 import importlib
 import importlib.util
+import io
+import pathlib
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from refinevad_jax.data.batches import check_both_kinds
 from refinevad_jax.data.hold_out import faults, hold_out
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation.scoring import top_k_mean
+from refinevad_jax.files.staged import write_bytes
 from refinevad_jax.metrics.frames import rank
 
 flags.disclaim_key_flags()  # they belong to the command
@@ -35,6 +38,11 @@ def data_flags() -> None:
     flags.DEFINE_string("dataset", "ucf_text", "Name of the data set.")
     flags.DEFINE_list("split", "val", "Splits with frame truth, which are reported.")
     flags.DEFINE_integer("num_segments", 32, "Bins of every video.", lower_bound=2)
+    flags.DEFINE_string(
+        "save_scores",
+        "",
+        "Folder for the scores of each split and seed, as files for 'evaluate --scores'.",
+    )
 
 
 def training_flags(steps: int) -> None:
@@ -59,6 +67,7 @@ class Task:
     selection_split: str = ""
     seeds: int = 0
     steps: int = 0
+    save_scores: str = ""
 
     @classmethod
     def of_flags(cls) -> "Task":
@@ -70,6 +79,20 @@ class Task:
         """A split of the data set."""
         bags = read_split(self.data_dir, self.dataset, split)
         return Videos(bags, resampled(bags, self.num_segments))
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """What numbers depend on: no path of one machine."""
+        places = ("data_dir", "save_scores")
+        return {k: v for k, v in dataclasses.asdict(self).items() if k not in places}
+
+    def save(self, name: str, videos: "Videos", scores: np.ndarray) -> None:
+        """Writes scores [V, T] to NAME.npz, an array under the id of each video, if asked to."""
+        if self.save_scores:
+            content = io.BytesIO()
+            ids = [bag.video_id for bag in videos.bags]
+            np.savez_compressed(content, **dict(zip(ids, scores, strict=True)))
+            write_bytes(pathlib.Path(self.save_scores) / f"{name}.npz", content.getvalue())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,6 +162,8 @@ def run_system(name: str, module: str, task: Task) -> str:
         for (split, rule), (step, scores) in best.items():
             found = numbers(info, held[split].bags, scores, _video_scores(scores), probs[split])
             rows.setdefault(f"{split}, {rule}", []).append({**found, "step": step})
+            if rule == BY_LABELS:
+                task.save(f"{module}-{info.name}-{split}-seed{seed}", held[split], scores)
             words = ", ".join(f"{title} {found[key]:.3f}" for key, title in COLUMNS.items())
             print(f"seed {seed}, {split}, {rule}, step {step}: {words}", flush=True)
     title = (
@@ -146,9 +171,7 @@ def run_system(name: str, module: str, task: Task) -> str:
         f"steps, step chosen on {task.selection_split!r}, mean ± deviation; categories by "
         "logistic regression\n\n"
     )
-    settings = dataclasses.asdict(task) | {"system": name}
-    del settings["data_dir"]  # a path of one machine
-    return title + report(name, rows, settings)
+    return title + report(name, rows, task.settings | {"system": name})
 
 
 def _selection(task: Task, held: dict[str, Videos]) -> Videos:

@@ -12,6 +12,8 @@ from refinevad_jax.evaluation.numbers import proposals_map_on_draws, without_nan
 from refinevad_jax.evaluation.page_content import curves
 from refinevad_jax.evaluation.scored_split import ScoredSplit, stored_split
 from refinevad_jax.metrics import bootstrap, names
+from refinevad_jax.metrics.frames import single_video_aucs
+from refinevad_jax.metrics.names import SplitArrays
 from refinevad_jax.report.tables import check_same
 from refinevad_jax.runs.evaluations import damaged, read_evaluation
 
@@ -103,10 +105,28 @@ def on_draws(splits: Sequence[ScoredSplit]) -> dict[str, np.ndarray]:
             values = bootstrap.on_draws(*data)
             for key, name in names.resampled(level).items():
                 found.setdefault(key, []).append(values[name])
+        for key, row in _inside_on_draws(arrays).items():
+            found.setdefault(key, []).append(row)
         located = proposals_map_on_draws(split)
         if located is not None:
             found.setdefault(names.PROPOSALS_MAP, []).append(located)
     return {key: np.stack(rows) for key, rows in found.items() if len(rows) == len(splits)}
+
+
+def _inside_on_draws(arrays: SplitArrays) -> dict[str, np.ndarray]:
+    """The metrics of place inside videos on the draws of all videos with truth: [1 + R] each."""
+    chosen = arrays.anomalous[arrays.with_truth]
+    if not chosen.any():
+        return {}
+    draws = bootstrap.once_and_drawn(len(chosen))[:, chosen]
+    kept = arrays.per_frame(arrays.anomalous)
+    lengths = arrays.lengths[chosen]
+    found = bootstrap.on_draws(arrays.truth[kept], arrays.scores[kept], lengths, draws=draws)
+    inside = single_video_aucs(arrays.truth, arrays.scores, arrays.lengths)
+    return {
+        "anomalous_frame_auc": found["roc_auc"],
+        "single_video_auc": bootstrap.mean_on_draws(inside),
+    }
 
 
 def _difference(

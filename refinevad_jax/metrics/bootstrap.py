@@ -149,17 +149,36 @@ def once_and_drawn(num_videos: int, num_resamples: int = 1000) -> np.ndarray:
 
 
 def on_draws(
-    truth: np.ndarray, scores: np.ndarray, lengths: np.ndarray, *, num_resamples: int = 1000
+    truth: np.ndarray,
+    scores: np.ndarray,
+    lengths: np.ndarray,
+    *,
+    num_resamples: int = 1000,
+    draws: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """AUC and AP of one run on draws of videos, which are the same for any run on V videos.
 
     truth: [F] bool; scores: [F]; lengths: [V] frames of each video. With lengths all 1 the metrics
-    are those of videos. By metric name [1 + R]: on the videos as they are, then on every draw.
+    are those of videos; draws: [1 + R, V], those of `once_and_drawn` if not given. By metric name
+    [1 + R]: on the videos as they are, then on every draw.
     """
     counts = VideoCounts(truth, scores, lengths)
-    draws = once_and_drawn(len(lengths), num_resamples)
+    if draws is None:
+        draws = once_and_drawn(len(lengths), num_resamples)
     values = np.array([counts.metrics(draw) for draw in draws])
     return {name: values[:, i] for i, name in enumerate(METRICS)}
+
+
+def mean_on_draws(values: np.ndarray) -> np.ndarray:
+    """The mean of a value per video [V] on the draws of `on_draws`: [1 + R].
+
+    A video whose value is nan counts in no mean; nan where none counts.
+    """
+    defined = ~np.isnan(values)
+    draws = once_and_drawn(len(values))[:, defined]
+    count = draws.sum(axis=1)
+    total = draws @ values[defined]
+    return np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
 
 
 def confidence_intervals(

@@ -7,7 +7,9 @@ import pytest
 
 from benchmarks import linear_mil, peers
 from benchmarks.linear_numbers import run_linear
+from refinevad_jax.data.bags import read_info, read_split
 from refinevad_jax.errors import UserError
+from refinevad_jax.evaluation.score_files import read_scores
 
 pytest.importorskip("sklearn")
 
@@ -91,13 +93,19 @@ def test_groups_are_recordings_or_videos(tiny_data):
     assert len(set(linear_mil.groups_of(train.bags))) == 24
 
 
-def test_the_command_reports_every_split(tiny_data, capsys):
-    task = peers.Task(str(tiny_data), "tiny", ["val", "test"], 8)
+def test_the_command_reports_every_split_and_saves_scores(tiny_data, tmp_path, capsys):
+    task = peers.Task(str(tiny_data), "tiny", ["val", "test"], 8, save_scores=str(tmp_path / "s"))
     text = run_linear(task, strength=0.1, smoothing=0.05)
     found = json.loads(text.splitlines()[-1])
     assert list(found["rows"]) == ["val", "test"] and found["strength"] == 0.1
     assert found["rows"]["val"][0]["video_auc"] > 0.8
     assert str(tiny_data) not in text
+    bags = read_split(str(tiny_data), "tiny", "test")
+    given = read_scores(
+        tmp_path / "s" / "linear-tiny-test.npz", read_info(str(tiny_data), "tiny"), bags
+    )
+    auc = given.split.arrays.ranking.roc_auc()
+    assert auc == pytest.approx(found["rows"]["test"][0]["frame_auc"])
 
 
 def test_training_videos_of_one_kind_are_one_line(tiny_data, monkeypatch):

@@ -64,7 +64,8 @@ def test_differences_are_those_of_the_numbers_and_keep_their_sign(folders) -> No
     runs = [read_compared(name, [folders[name]]) for name in ("run", "same", "worse")]
     content = comparison(runs)
     same, worse = (found["rows"] for found in content["differences"])
-    for key in ("frame_auc", "frame_ap", "video_auc", "video_ap"):
+    place = ("anomalous_frame_auc", "single_video_auc")
+    for key in ("frame_auc", "frame_ap", "video_auc", "video_ap", *place):
         assert same[key]["value"] == pytest.approx(0, abs=1e-6)
         expected = runs[2].metrics[0][key] - runs[0].metrics[0][key]
         assert worse[key]["value"] == pytest.approx(expected)

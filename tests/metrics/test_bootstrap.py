@@ -240,3 +240,13 @@ def test_the_interval_of_a_mean_is_that_of_its_draws():
     assert interval.low == pytest.approx(0.6 - 1.96 * math.sqrt(0.24 / 100), abs=0.012)
     assert interval.high == pytest.approx(0.6 + 1.96 * math.sqrt(0.24 / 100), abs=0.012)
     assert math.isnan(bootstrap.mean_interval(np.zeros(0)).value)
+
+
+def test_mean_on_draws_leaves_out_what_is_not_defined() -> None:
+    values = np.array([0.5, np.nan, 1.0, 0.0])
+    found = bootstrap.mean_on_draws(values)
+    assert found[0] == pytest.approx(0.5)
+    draws = bootstrap.draw_videos(4, 1000)
+    times = np.repeat(values, draws[0])
+    assert found[1] == pytest.approx(np.nanmean(times))
+    assert np.isnan(bootstrap.mean_on_draws(np.array([np.nan, np.nan]))).all()
