@@ -147,10 +147,11 @@ class Detector:
             "num_segments": self.rule.num_segments,
             "calibration": self.rule.calibration,
         }
-        (found,) = self._scorer(self._params, [bag], **options)
+        bags = self.run.inputs([bag])
+        (found,) = self._scorer(self._params, bags, **options)
         if not self._asked:
             return found
-        (other,) = self._scorer(self._renamed, [bag], **options)
+        (other,) = self._scorer(self._renamed, bags, **options)
         return dataclasses.replace(
             found, category_probs=other.category_probs, category_weights=other.category_weights
         )
