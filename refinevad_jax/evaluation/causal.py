@@ -18,7 +18,7 @@ import numpy as np
 from flax import nnx
 
 from refinevad_jax.data.bags import Bag
-from refinevad_jax.data.recordings import StreamMedian, less_median
+from refinevad_jax.data.recordings import NEWEST, StreamMedian, less_median
 from refinevad_jax.evaluation.scoring import (
     PER_SEGMENT,
     SEGMENTS_PER_CALL,
@@ -34,6 +34,8 @@ from refinevad_jax.runs.run import Run
 from refinevad_jax.runtime.compiler import compiler_options
 
 WINDOW = 64  # segments, unless a user chooses
+# What segments are compared with by a network that takes differences.
+OF_STREAM = f"the median of the stream so far, of its newest {NEWEST} segments"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,7 @@ import tqdm
 
 from refinevad_jax.data.bags import Bag, BagsInfo, read_info, read_split
 from refinevad_jax.data.hold_out import hold_out
-from refinevad_jax.evaluation.causal import CausalNetwork, replay
+from refinevad_jax.evaluation.causal import OF_STREAM, CausalNetwork, replay
 from refinevad_jax.evaluation.numbers import without_nan
 from refinevad_jax.evaluation.run import (
     Settings,
@@ -135,6 +135,7 @@ def _origin(run: Run, step: int, chosen: str) -> dict[str, Any]:
     return {
         "selection": selection_rule(run),
         "scored_by": f"{scored_by(run, step, chosen)}, replayed as streams",
+        "inputs": f"features less {OF_STREAM}" if run.takes_differences else "",
         "seed": run.config.seed,
         "commit": run.versions.get("commit", ""),
         "trained_versions": dict(run.versions),
@@ -306,6 +307,8 @@ def cost_table(content: dict[str, Any]) -> str:
         [title, *(number(stream[name][key]) for name in ("stream", "offline"))]
         for key, title in titles.items()
     ]
+    if content.get("inputs"):
+        lines.append(f"streams: {content['inputs']}; offline: that of their recording in the split")
     lines += aligned([["", "stream", "offline"], *values])
     lines.append(
         f"thresholds from {stream['thresholds_from']}; found by streams, offline in brackets:"

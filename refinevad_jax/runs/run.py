@@ -90,6 +90,11 @@ class Run:
         return np.flatnonzero(np.concatenate(kept))
 
     @property
+    def widths(self) -> tuple[int, ...]:
+        """Channels of each modality of the data set, used or not."""
+        return tuple(modality.width for modality in self.info.modalities)
+
+    @property
     def takes_differences(self) -> bool:
         """Whether the network takes features less the median of their recording."""
         return self.config.data.normalization == "recording"
@@ -101,10 +106,17 @@ class Run:
         """
         if not self.takes_differences:
             return list(bags)
-        return from_recordings(bags, [modality.width for modality in self.info.modalities])
+        return from_recordings(bags, self.widths)
+
+    @property
+    def inputs_words(self) -> str:
+        """What is done to the features of a split before the network; "" if nothing."""
+        if not self.takes_differences:
+            return ""
+        return "features less the median of their recording in the split, without labels"
 
     def inputs_note(self, bags: Sequence[Bag], split: str) -> str:
-        """What a user must know of what is done to the features of a split; "" if nothing."""
+        """That no video of a split has another of its recording, if this matters; else ""."""
         if not self.takes_differences or has_several(bags):
             return ""
         return (
