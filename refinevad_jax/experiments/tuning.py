@@ -171,7 +171,8 @@ def start(config: ConfigDict, bags: Sequence[Bag]) -> ConfigDict:
 
 
 NORMALIZATIONS = {
-    "recording": "What a camera or record usually shows is what normal is there.",
+    "recording": "What a recording usually shows is normal there: less the median of all its "
+    "videos, whatever their labels.",
     "training": "Channels may differ in scale, and the scale may tell.",
     "modality": "Lengths of features may tell recordings rather than events.",
     "video": "Recordings may differ more than what happens in them.",
