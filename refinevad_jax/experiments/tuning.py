@@ -41,7 +41,7 @@ FEWEST_STEPS = 100
 LONGER = 3  # times as many steps, or as few
 MANY_STEPS = 300  # from so many on fewer are tried, below them more
 MEASURE = 2  # goes up if a stored result would mean something else: all pairs since 2
-SHARE_TOGETHER = 0.5  # of the videos, in recordings of several: these are then normalised by
+SHARE_TOGETHER = 0.5  # of the videos in recordings of several, from which these are tried
 MOST_EPOCHS = 10  # of the file that is written: looks at the selection list
 ALONE = {
     "model.shift": "none",

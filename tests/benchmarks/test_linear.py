@@ -99,10 +99,11 @@ def test_the_command_reports_every_split(tiny_data, capsys):
     assert list(found["rows"]) == ["val", "test"] and found["strength"] == 0.1
     assert found["rows"]["val"][0]["video_auc"] > 0.8
     assert str(tiny_data) not in text
-    # Of these videos each is its own recording, so that its median over segments is taken.
+    capsys.readouterr()
     text = run_linear(dataclasses.replace(task, split=["val"]), "recording", strength=0.1)
     other = json.loads(text.splitlines()[-1])
     assert other["normalization"] == "recording"
+    assert "no recording has two training videos" in capsys.readouterr().out
     assert 0.5 < other["rows"]["val"][0]["video_auc"] != found["rows"]["val"][0]["video_auc"]
 
 
