@@ -35,7 +35,8 @@ detector: .venv/installed
 # Whole commands, run many times: killed, on a failing disk, on several devices, pasted as printed.
 PATHS := tests/faults/test_kills.py tests/faults/test_disk.py tests/training/test_placement.py \
     tests/runtime/test_next_lines.py tests/data_prep/own_data/test_own.py tests/docs/test_quickstart.py \
-    tests/faults/test_soak.py tests/cameras/test_page.py tests/runs/test_onnx_file.py
+    tests/faults/test_soak.py tests/cameras/test_page.py tests/runs/test_onnx_file.py \
+    tests/training/test_recordings.py
 
 test: .venv/installed-dev
 	$(BIN)/ruff format --check .

@@ -14,13 +14,16 @@ Prints a table and, as the last line, the same numbers as JSON. It has no seeds 
 from absl import flags
 
 from benchmarks import peers
-from benchmarks.linear_numbers import run_linear
+from benchmarks.linear_numbers import NORMALIZATIONS, run_linear
 from refinevad_jax.runtime.command_line import run
 
 peers.data_flags()
-STANDARDIZE = flags.DEFINE_bool("standardize", True, "Standardise the features.")
-FROM_MEDIAN = flags.DEFINE_bool(
-    "from_median", False, "Take each segment less the median of its video, then standardise."
+NORMALIZATION = flags.DEFINE_enum(
+    "normalization",
+    "training",
+    NORMALIZATIONS,
+    "training: standardise the features; video, recording: take each segment less the median of "
+    "its video, or of all videos of its recording in the split, then standardise; none: neither.",
 )
 SMOOTHING = flags.DEFINE_float(
     "smoothing",
@@ -39,10 +42,9 @@ def main() -> None:
     task = peers.Task.of_flags()
     found = run_linear(
         task,
-        STANDARDIZE.value,
+        NORMALIZATION.value,
         SMOOTHING.value,
         STRENGTH.value,
-        from_median=FROM_MEDIAN.value,
     )
     print(found)
 

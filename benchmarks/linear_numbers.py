@@ -3,23 +3,34 @@
 import numpy as np
 
 from benchmarks import linear_mil
-from benchmarks.peer_numbers import numbers, report
-from benchmarks.peers import Task, read_reported
+from benchmarks.peer_numbers import numbers, report, resampled
+from benchmarks.peers import Task, Videos, read_reported
+from refinevad_jax.data.recordings import from_recordings, has_several
+
+NORMALIZATIONS = ["none", "training", "video", "recording"]
 
 
 def run_linear(
     task: Task,
-    standardize: bool = True,
+    normalization: str = "training",
     smoothing: float = 0.0,
     strength: float | None = None,
-    *,
-    from_median: bool = False,
 ) -> str:
     """The table; the choice of C is printed. The arguments are the flags."""
     info, train, held = read_reported(task)
-    deviations = linear_mil.from_median if from_median else np.asarray
-    given = deviations(train.features)
-    standard = linear_mil.Standard.of(given) if standardize else np.asarray
+    widths = [modality.width for modality in info.modalities]
+
+    def inputs(videos: Videos) -> np.ndarray:
+        """[V, T, D], not standardised yet."""
+        if normalization == "recording":
+            return resampled(from_recordings(videos.bags, widths), task.num_segments)
+        by_video = normalization == "video"
+        return linear_mil.from_median(videos.features) if by_video else videos.features
+
+    if normalization == "recording" and not has_several(train.bags):
+        print("no recording has two training videos: each is taken less its own median")
+    given = inputs(train)
+    standard = np.asarray if normalization == "none" else linear_mil.Standard.of(given)
     features, anomalous = standard(given), train.anomalous
     if strength is None:
         groups = linear_mil.groups_of(train.bags)
@@ -29,7 +40,7 @@ def run_linear(
     model = linear_mil.fit(features, anomalous, strength)
     rows = {}
     for split, videos in held.items():
-        values = linear_mil.logits(model, standard(deviations(videos.features)))
+        values = linear_mil.logits(model, standard(inputs(videos)))
         values = linear_mil.smoothed(values, model.intercept_[0], smoothing)
         probs = linear_mil.category_probs(train.features, train.labels, videos.features)
         scores, video_scores = linear_mil.scores(values)
@@ -40,8 +51,7 @@ def run_linear(
         "dataset": task.dataset,
         "split": task.split,
         "num_segments": task.num_segments,
-        "standardize": standardize,
-        "from_median": from_median,
+        "normalization": normalization,
         "smoothing": smoothing,
         "strength": strength,
     }

@@ -57,6 +57,7 @@ def measured(workdir: pathlib.Path, split: str, *, with_truth: bool) -> dict[str
     data_dir = run.config.data.data_dir
     info = read_info(data_dir, run.config.data.dataset)
     scored, rule = score(run, workdir, "best", info, data_dir, split)
+    scored = dataclasses.replace(scored, bags=run.inputs(scored.bags))  # of which windows are cut
     if split == run.config.data.train_split:
         scored = held_out_of(scored, run.config)
     if with_truth and not scored.known:

@@ -98,7 +98,7 @@ def main() -> None:
     run = read_run(workdir)
     model = analysis.load_model(workdir, "best")
     data_dir = DATA_DIR.value or run.config.data.data_dir
-    bags = read_split(data_dir, run.config.data.dataset, SPLIT.value)
+    bags = run.inputs(read_split(data_dir, run.config.data.dataset, SPLIT.value))
     outputs, motion = outputs_of(model, bags, run.columns(), run.config.data.num_segments)
     names = run.info.taxonomy.categories
     if outputs.core is None or model.core is None:

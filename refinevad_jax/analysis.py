@@ -7,6 +7,9 @@
     model.core.embedded()                          # E, [C, H]
     model.motar.gate(standardised_log_intensity)   # MoTAR's gate
 
+Features go in as they are packaged. If the run has data.normalization="recording", it takes those
+of `refinevad_jax.runs.run.read_run(workdir).inputs(bags)`, less the median of their recording.
+
 It is an ordinary NNX module: every part is an attribute, every parameter an array.
 """
 

@@ -30,7 +30,9 @@ def default() -> ConfigDict:
     # What the network does to its input: "modality", each modality of a segment to length 1, then
     # its own LayerNorm (D); "training", each channel less its mean, by its deviation, over the
     # training segments, at most 10 away from 0; "video", the same, but less the median of the video
-    # that the segment is of, for recordings that differ more than what happens in them (D). In each
+    # that the segment is of, for recordings that differ more than what happens in them (D);
+    # "recording", less the median of all videos of the same camera, film or record in the split,
+    # where the data set states it: an event may fill a video and not its recording (D). In each
     # case a modality of zeros stays without evidence.
     data.normalization = "modality"
     data.device_limit_gb = 4.0  # bags above this stay on the host and travel batch by batch
@@ -118,7 +120,7 @@ def default() -> ConfigDict:
 
 TRANSFER_PARTS = ("motar", "core", "scorer")
 CHOICES = {
-    "data.normalization": ("modality", "training", "video"),
+    "data.normalization": ("modality", "training", "video", "recording"),
     "model.shift": ("adaptive", "constant", "dead", "none"),
     "model.injection": ("soft", "hard", "none"),
     "model.attention_query": ("video", "segment"),

@@ -79,6 +79,13 @@ CATEGORIES = flags.DEFINE_list(
     "Names of anomalies to tell apart instead of the trained ones, as fight,fall,fire, for a run "
     "with config.model.category_names=sentences. They change no score.",
 )
+RECORDING = flags.DEFINE_multi_string(
+    "recording",
+    [],
+    "File of features, or folder of them, of the camera that the inputs are of, for a run with "
+    "config.data.normalization=recording: what the camera usually shows. If not given, each input "
+    "is compared with itself.",
+)
 CACHE = command_line.cache_flag()
 
 
@@ -93,6 +100,8 @@ def main() -> None:
         raise UserError("--events has no effect with --stream, which prints its own lines")
     if STREAM.value and FPS.value:
         raise UserError("--fps has no effect with --stream, which takes the times of the source")
+    if STREAM.value and RECORDING.value:
+        raise UserError("--recording has no effect with --stream, which compares with its own past")
     if CATEGORIES.present and not CATEGORIES.value:
         raise UserError("--categories= names nothing; give names, as fight,fall,fire")
     if STREAM.value and CATEGORIES.value:
@@ -122,7 +131,7 @@ def main() -> None:
         allow_mismatch=DETECTOR.allow_mismatch.value,
         categories=CATEGORIES.value,
     )
-    for note in detector.notes():
+    for note in detector.notes(stream=STREAM.value):
         print(note, file=notes)
     if STREAM.value:
         threshold = detector.stream_threshold(*chosen, DETECTOR.window.value)
@@ -137,6 +146,7 @@ def main() -> None:
         ANNOTATE.value,
         FPS.value,
         tuple(dict.fromkeys(EVENTS.value)),
+        tuple(RECORDING.value),
     )
     if not STREAM.value:
         if not OUTPUT.value:

@@ -39,6 +39,7 @@ def main() -> None:
     from refinevad_jax.experiments import tune_table
     from refinevad_jax.experiments.tuning import Tuning
     from refinevad_jax.files.staged import locked, require_writable
+    from refinevad_jax.runs.run import Run
     from refinevad_jax.runtime import commands
     from refinevad_jax.runtime.compiler import enable_cache
 
@@ -47,6 +48,8 @@ def main() -> None:
     data = config.data
     info = read_info(data.data_dir, data.dataset)
     bags = read_split(data.data_dir, data.dataset, data.train_split, memory_gb=data.host_limit_gb)
+    if note := Run(config, info).inputs_note(bags, data.train_split):
+        print(note, flush=True)
     folder = pathlib.Path(WORKDIR.value or f"{command_line.default_workdir()}_tune")
     require_writable("workdir", folder)
     enable_cache(CACHE.value)

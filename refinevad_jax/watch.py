@@ -149,7 +149,7 @@ def _load(sources: dict[str, str], sinks: "Sinks", board: "Board | None") -> "Wa
         DETECTOR.step.value,
         allow_mismatch=DETECTOR.allow_mismatch.value,
     )
-    notes = detector.notes()
+    notes = detector.notes(stream=True)
     if not DETECTOR.workdir:
         notes.insert(0, "no --workdir: using the detector that ships; it knows fights alone")
     threshold = detector.stream_threshold(*DETECTOR.chosen_threshold(), DETECTOR.window.value)

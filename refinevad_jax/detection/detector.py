@@ -14,10 +14,11 @@ from flax import nnx
 
 from refinevad_jax.data.bags import Bag, Modality
 from refinevad_jax.data.normalization import normalization_of
+from refinevad_jax.data.recordings import less_median, median_of
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.encoders.text import embedded_names
 from refinevad_jax.errors import UserError
-from refinevad_jax.evaluation.causal import WINDOW, CausalNetwork
+from refinevad_jax.evaluation.causal import OF_STREAM, WINDOW, CausalNetwork
 from refinevad_jax.evaluation.run import check_features
 from refinevad_jax.evaluation.scoring import Pooling, Scorer, VideoScores
 from refinevad_jax.metrics.events import Event, propose_events
@@ -68,6 +69,7 @@ class Detector:
         self.rule = scoring_rule(self.run, workdir, self.step, num_segments)
         self._scorer = Scorer(self._graphdef, pooling=Pooling.of(self.run.config.loss))
         self._allow_mismatch = allow_mismatch
+        self._median: np.ndarray | None = None
         self._asked = tuple(categories)
         if self._asked:
             self._renamed = _renamed(self.run, self._params, self._asked)
@@ -89,11 +91,43 @@ class Detector:
         """Frames that one score stands for."""
         return self.run.info.frames_per_segment
 
-    def notes(self) -> list[str]:
-        """What a user must know of the scores: another resolution, no calibration."""
+    def take_recording(self, videos: Sequence[np.ndarray]) -> None:
+        """Takes other videos of the same camera, [N, T, D] each, for what it usually shows.
+
+        Their median then stands for that of an input alone. Raises UserError for a run that does
+        not compare, or videos of different numbers of crops.
+        """
+        if not self.run.takes_differences:
+            raise UserError(
+                f"{self.workdir}: does not compare inputs with their recording "
+                "(config.data.normalization); leave --recording out"
+            )
+        if len({len(video) for video in videos}) > 1:
+            raise UserError("--recording: its files have different numbers of crops; give one kind")
+        rows = np.concatenate([np.asarray(video, np.float16) for video in videos], axis=1)
+        self._median = median_of(rows, self.run.widths)
+
+    @property
+    def inputs_words(self) -> str:
+        """What is taken from the features of files; "" if nothing."""
+        if not self.run.takes_differences:
+            return ""
+        if self._median is not None:
+            return "features less the median of the files of --recording"
+        return (
+            "features less the median of each input: an event that fills more than half of it is "
+            "not seen; --recording names other files of the same camera to compare with"
+        )
+
+    def notes(self, *, stream: bool = False) -> list[str]:
+        """What a user must know of the scores: another resolution, no calibration.
+
+        stream: whether they are those of a stream.
+        """
         override = override_note(self.run, self.rule.num_segments)
         missing = f"scores are not calibrated: {self.rule.note}" if self.rule.note else ""
-        return [note for note in (override, missing) if note]
+        own = f"features less {OF_STREAM}" if stream and self.run.takes_differences else ""
+        return [note for note in (override, missing, own) if note]
 
     def check(
         self,
@@ -147,13 +181,26 @@ class Detector:
             "num_segments": self.rule.num_segments,
             "calibration": self.rule.calibration,
         }
-        (found,) = self._scorer(self._params, [bag], **options)
+        bags = [self._input(bag)]
+        (found,) = self._scorer(self._params, bags, **options)
         if not self._asked:
             return found
-        (other,) = self._scorer(self._renamed, [bag], **options)
+        (other,) = self._scorer(self._renamed, bags, **options)
         return dataclasses.replace(
             found, category_probs=other.category_probs, category_weights=other.category_weights
         )
+
+    def _input(self, bag: Bag) -> Bag:
+        """What the network takes. Raises UserError if --recording has another number of crops."""
+        if self._median is None:
+            return self.run.inputs([bag])[0]
+        if len(self._median) != len(bag.features):
+            raise UserError(
+                f"--recording: {len(self._median)} crops per segment, the input has "
+                f"{len(bag.features)}; give features like those of the input"
+            )
+        less = less_median(bag.features, self._median, self.run.widths)
+        return dataclasses.replace(bag, features=less)
 
     def causal(self, window: int = WINDOW) -> CausalNetwork:
         """The network for streams. window: segments that a score looks back on."""

@@ -99,6 +99,11 @@ def _require_supported(detector: Detector) -> None:
             f"{where} was trained on segments of {detector.frames_per_segment} frames in "
             f"{run.num_crops} crops; {FRAMES_PER_SEGMENT} frames in 1 or 10 crops are supported"
         )
+    if run.takes_differences:
+        raise UserError(
+            f"{where} takes features less the median of their recording, which frames of one video "
+            "do not tell; leave --from_frames out"
+        )
     if detector.rule.num_segments:
         raise UserError(
             f"{where} scores videos {detector.rule.resolution}; only a run that scores at full "

@@ -73,6 +73,7 @@ def run_facts(detector: Detector, threshold: Threshold) -> dict[str, Any]:
         "source": detector.run.info.source,
         "encoder": detector.run.info.encoder,
         "simulated": detector.run.info.simulated,
+        "inputs": detector.inputs_words,
         "threshold": threshold.value,
         "threshold_source": threshold.source,
         "threshold_anomalous_videos_found": threshold.found,

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from refinevad_jax.detection import outputs
 from refinevad_jax.detection.annotated import annotate
 from refinevad_jax.detection.detector import Detector
@@ -33,6 +35,7 @@ from refinevad_jax.encoders.crops import NUM_CROPS
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, VisualEncoder
 from refinevad_jax.encoders.loading import load_visual_encoder
 from refinevad_jax.errors import UserError
+from refinevad_jax.files.feature_files import feature_paths
 from refinevad_jax.files.staged import write_json, write_text
 from refinevad_jax.runs.scoring_rule import Threshold
 from refinevad_jax.runtime.command_line import one_line
@@ -50,6 +53,8 @@ class DetectionSettings:
         annotate: whether videos are written again with scores and events drawn in.
         fps: frames per second of feature files whose record states none.
         events: names of event_files.FORMATS, in which events are written too.
+        recording: files or folders of features of the inputs' camera, see
+            `Detector.take_recording`.
     """
 
     encoder: str = ""
@@ -59,6 +64,7 @@ class DetectionSettings:
     annotate: bool = False
     fps: float | None = None
     events: tuple[str, ...] = ()
+    recording: tuple[str, ...] = ()
 
 
 def rate_of_features(detector: Detector, settings: DetectionSettings) -> Rate:
@@ -129,6 +135,10 @@ def detect(
     _keep_inputs(found, output)
     if settings.fps and all(map(is_video, found.values())):
         raise UserError("--fps has no effect on videos, which state it; leave it out")
+    if settings.recording:
+        detector.take_recording(_read_recording(detector, settings))
+    if detector.inputs_words:
+        print(detector.inputs_words, flush=True)
     encoder, num_crops = None, 0
     if any(map(is_video, found.values())):
         num_crops = choose_crops(detector, settings)
@@ -179,6 +189,17 @@ def detect(
             print(f"failed: {reason}", file=sys.stderr)
         raise UserError(f"{len(failed)} of {len(found)} inputs failed, listed above")
     return content
+
+
+def _read_recording(detector: Detector, settings: DetectionSettings) -> list[np.ndarray]:
+    """The features of all files of --recording. Raises UserError for one that does not fit."""
+    videos = []
+    for text in settings.recording:
+        paths = list(feature_paths(pathlib.Path(text)))
+        if not paths:
+            raise UserError(f"--recording={text}: no file of features; check the path")
+        videos += [_read_checked(path, detector, settings).features for path in paths]
+    return videos
 
 
 def _read_checked(path: pathlib.Path, detector: Detector, settings: DetectionSettings) -> Features:

@@ -18,6 +18,7 @@ import numpy as np
 from flax import nnx
 
 from refinevad_jax.data.bags import Bag
+from refinevad_jax.data.recordings import NEWEST, StreamMedian, less_median
 from refinevad_jax.evaluation.scoring import (
     PER_SEGMENT,
     SEGMENTS_PER_CALL,
@@ -33,6 +34,8 @@ from refinevad_jax.runs.run import Run
 from refinevad_jax.runtime.compiler import compiler_options
 
 WINDOW = 64  # segments, unless a user chooses
+# What segments are compared with by a network that takes differences.
+OF_STREAM = f"the median of the stream so far, of its newest {NEWEST} segments"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +92,8 @@ class CausalNetwork:
         self.calibration = calibration
         self.pooling = Pooling.of(run.config.loss)
         self.columns = run.columns()
+        self.widths = run.model_config.modality_widths
+        self.takes_differences = run.takes_differences
         self._params = params
         # Every window is padded to the longest: one program, compiled before a source is opened.
         self._length = -(-self.rule.window // self.rule.bin)
@@ -112,7 +117,8 @@ class CausalNetwork:
     def __call__(self, windows: Sequence[np.ndarray], num_rows: int) -> dict[str, np.ndarray]:
         """What the network says at the end of each window: its readout, "logits" as raw ones.
 
-        windows: R arrays [W, D] of the channels `columns`, any W from 1 to that of the rule;
+        windows: R arrays [W, D] of the channels `columns`, any W from 1 to that of the rule; less
+        a median if the network `takes_differences`;
         num_rows: what R is padded to, as each number is compiled once. Returns [R] or [R, C] each.
         """
         features = np.zeros((num_rows, self._length, len(self.columns)), np.float16)
@@ -161,6 +167,7 @@ class CausalScorer:
     def __init__(self, network: CausalNetwork) -> None:
         self._network = network
         self._levels = _Levels(network.rule)
+        self._median = StreamMedian(network.widths)
         self._features: collections.deque[np.ndarray] = collections.deque(
             maxlen=network.rule.window
         )
@@ -175,8 +182,12 @@ class CausalScorer:
     def _windows(self, features: np.ndarray) -> list[np.ndarray]:
         """N windows [W, D] that end with this segment."""
         used = features[:, None, self._network.columns]
-        self._features.append(require_half(used, "the encoder's features").values[:, 0])
-        return list(np.stack(self._features, axis=1))
+        newest = require_half(used, "the encoder's features").values[:, 0]
+        self._features.append(newest)
+        windows = np.stack(self._features, axis=1)
+        if self._network.takes_differences:
+            windows = less_median(windows, self._median.push(newest), self._network.widths)
+        return list(windows)
 
 
 def push_together(
@@ -205,18 +216,25 @@ def push_together(
 def replay(network: CausalNetwork, bag: Bag) -> VideoScores:
     """The scores [T] that a stream of this video would get, and what is said of the video.
 
+    bag: as it is packaged: a stream takes its own median, and knows nothing else of its recording.
     The categories are those of the window whose newest segment scores highest.
     """
     features = bag.features[..., network.columns]
     crops, length, _ = features.shape
     ends = [(end, crop) for end in range(1, length + 1) for crop in range(crops)]
     num_rows = min(network.windows_per_call, 1 << (len(ends) - 1).bit_length())
+    medians: list[np.ndarray] = []
+    if network.takes_differences:
+        median = StreamMedian(network.widths)
+        medians = [median.push(features[:, segment]) for segment in range(length)]
+
+    def window(end: int, crop: int) -> np.ndarray:
+        rows: np.ndarray = features[crop, max(0, end - network.rule.window) : end]
+        return less_median(rows, medians[end - 1][crop], network.widths) if medians else rows
+
     parts: list[dict[str, np.ndarray]] = []
     for start in range(0, len(ends), num_rows):
-        windows = [
-            features[crop, max(0, end - network.rule.window) : end]
-            for end, crop in ends[start : start + num_rows]
-        ]
+        windows = [window(*place) for place in ends[start : start + num_rows]]
         parts.append(network(windows, num_rows))
     found = {
         name: np.concatenate([part[name] for part in parts]).reshape(

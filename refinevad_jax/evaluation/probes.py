@@ -88,7 +88,8 @@ class Prober:
     """The videos of a split, and the compiled functions that all seeds of a run share."""
 
     def __init__(self, run: Run, info: BagsInfo, bags: list[Bag]) -> None:
-        self._run, self._info, self._bags = run, info, bags
+        """bags: as they are packaged."""
+        self._run, self._info, self._bags = run, info, run.inputs(bags)
         self._labels = np.stack([bag.labels for bag in bags])
         self._num_segments = run.config.eval.num_segments
         self._scorers: dict[ModelConfig, Scorer] = {}

@@ -112,6 +112,7 @@ def evaluate(
         "step_chosen_as": step,
         "selection": selection_rule(run),
         "scored_by": scored_by(run, rule.step, step),
+        "inputs": run.inputs_words,
         "seed": run.config.seed,
         "commit": run.versions.get("commit", ""),
         "trained_versions": dict(run.versions),
@@ -201,12 +202,14 @@ def score(
     graphdef, params, number = restore(run, workdir, step)
     rule = scoring_rule(run, workdir, number, num_segments)
     bags = read_split(data_dir, info.name, split)
+    if words := run.inputs_note(bags, split):
+        print(words, flush=True)
     pooling = Pooling.of(run.config.loss)
     scorer = Scorer(graphdef, pooling=pooling, with_mixture=has_mixture_loss(run))
     with tqdm.tqdm(total=len(bags), desc=f"scoring {split}", unit="video") as bar:
         scored = scorer(
             params,
-            bags,
+            run.inputs(bags),
             columns=run.columns(),
             num_segments=rule.num_segments,
             calibration=rule.calibration,

@@ -16,7 +16,7 @@ import tqdm
 
 from refinevad_jax.data.bags import Bag, BagsInfo, read_info, read_split
 from refinevad_jax.data.hold_out import hold_out
-from refinevad_jax.evaluation.causal import CausalNetwork, replay
+from refinevad_jax.evaluation.causal import OF_STREAM, CausalNetwork, replay
 from refinevad_jax.evaluation.numbers import without_nan
 from refinevad_jax.evaluation.run import (
     Settings,
@@ -79,7 +79,7 @@ def evaluate_stream(
         own_dir, own_name = data_dir, dataset
     else:
         own_dir, own_name = own.data_dir, own.dataset
-    chosen_on = read_selection(run, own_dir, own_name)
+    chosen_on, inputs = read_selection(run, own_dir, own_name)
     fitted = scoring_rule(run, workdir, number_of_step).calibration
     both = _Both(
         CausalNetwork(graphdef, params, run, fitted),
@@ -87,10 +87,14 @@ def evaluate_stream(
         params,
         run,
     )
-    calibration = both.scored(read_info(own_dir, own_name), chosen_on, "selection split")
+    calibration = both.scored(read_info(own_dir, own_name), chosen_on, inputs, "selection split")
     same = (dataset, split) == (own_name, own.selection_split)
     whole = len(bags) == len(chosen_on)  # less than the split if it was held out of training
-    scored = calibration if same and whole else both.scored(info, bags, split)
+    scored = calibration
+    if not (same and whole):
+        if words := run.inputs_note(bags, split):
+            print(f"{words}, offline", flush=True)
+        scored = both.scored(info, bags, run.inputs(bags), split)
     rates = sorted({*FALSE_ALARM_RATES, settings.false_alarm_rate})
     thresholds = [_thresholds(calibration, rate) for rate in rates]
     rule = both.network.rule
@@ -131,6 +135,7 @@ def _origin(run: Run, step: int, chosen: str) -> dict[str, Any]:
     return {
         "selection": selection_rule(run),
         "scored_by": f"{scored_by(run, step, chosen)}, replayed as streams",
+        "inputs": f"features less {OF_STREAM}" if run.takes_differences else "",
         "seed": run.config.seed,
         "commit": run.versions.get("commit", ""),
         "trained_versions": dict(run.versions),
@@ -148,14 +153,19 @@ class _Both:
     params: Any
     run: Run
 
-    def scored(self, info: BagsInfo, bags: list[Bag], name: str) -> tuple[ScoredSplit, ScoredSplit]:
-        """The videos with causal scores, and with those of the run's own rule."""
+    def scored(
+        self, info: BagsInfo, bags: list[Bag], inputs: list[Bag], name: str
+    ) -> tuple[ScoredSplit, ScoredSplit]:
+        """The videos with causal scores, and with those of the run's own rule.
+
+        inputs: the videos as the network takes them offline; streams make their own.
+        """
         segments = self.run.config.eval.num_segments
         bar = tqdm.tqdm(bags, desc=f"replaying {name}", unit="video")
         causal = [replay(self.network, bag) for bag in bar]
         offline = self.scorer(
             self.params,
-            bags,
+            inputs,
             columns=self.run.columns(),
             num_segments=segments,
             calibration=self.network.calibration,
@@ -178,14 +188,19 @@ class _Both:
         )
 
 
-def read_selection(run: Run, data_dir: str, dataset: str) -> list[Bag]:
-    """The videos that the run's checkpoint was chosen on. Raises UserError if one is missing."""
+def read_selection(run: Run, data_dir: str, dataset: str) -> tuple[list[Bag], list[Bag]]:
+    """The videos that the run's checkpoint was chosen on, and as the network took them.
+
+    Raises UserError if one is missing.
+    """
     data = run.config.data
     bags = read_split(data_dir, dataset, data.selection_split)
+    inputs = run.inputs(bags)
     if data.selection_split != data.train_split:
-        return bags
+        return bags, inputs
     held_out = hold_out(bags, data.selection_fraction, run.config.seed)
-    return [bag for bag in bags if bag.video_id in held_out]
+    bags, inputs = ([bag for bag in found if bag.video_id in held_out] for found in (bags, inputs))
+    return bags, inputs
 
 
 def selection_split(run: Run) -> str:
@@ -292,6 +307,8 @@ def cost_table(content: dict[str, Any]) -> str:
         [title, *(number(stream[name][key]) for name in ("stream", "offline"))]
         for key, title in titles.items()
     ]
+    if content.get("inputs"):
+        lines.append(f"streams: {content['inputs']}; offline: that of their recording in the split")
     lines += aligned([["", "stream", "offline"], *values])
     lines.append(
         f"thresholds from {stream['thresholds_from']}; found by streams, offline in brackets:"

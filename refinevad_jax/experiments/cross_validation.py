@@ -114,8 +114,8 @@ def out_of_fold(
 
     Every repetition draws other folds and first parameters. A fold is scored at the number of
     segments of training.
-    recordings: of the videos, see `recordings_of`; progress: called with the number of steps just
-    done. Raises UserError as training does.
+    bags: as they are packaged; recordings: of the videos, see `recordings_of`; progress: called
+    with the number of steps just done. Raises UserError as training does.
     """
     folds = np.stack(
         [
@@ -124,6 +124,7 @@ def out_of_fold(
         ]
     )
     run = Run(config, info, bags[0].features.shape[0])
+    bags = run.inputs(bags)
     columns = run.columns()
     everything = resampled(training_bags(bags, config.data.num_segments, columns))
     trained = [own != fold for own in folds for fold in range(num_folds)]

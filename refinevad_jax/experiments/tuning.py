@@ -31,6 +31,7 @@ from refinevad_jax.config import flat
 from refinevad_jax.data.bags import Bag, BagsInfo
 from refinevad_jax.data.batches import check_both_kinds
 from refinevad_jax.data.folds import make_folds, recordings_of
+from refinevad_jax.data.recordings import has_several
 from refinevad_jax.errors import UserError
 from refinevad_jax.experiments.cross_validation import has_both_kinds, out_of_fold
 from refinevad_jax.files.staged import write_json
@@ -40,6 +41,7 @@ FEWEST_STEPS = 100
 LONGER = 3  # times as many steps, or as few
 MANY_STEPS = 300  # from so many on fewer are tried, below them more
 MEASURE = 2  # goes up if a stored result would mean something else: all pairs since 2
+SHARE_TOGETHER = 0.5  # of the videos in recordings of several, from which these are tried
 MOST_EPOCHS = 10  # of the file that is written: looks at the selection list
 ALONE = {
     "model.shift": "none",
@@ -169,22 +171,25 @@ def start(config: ConfigDict, bags: Sequence[Bag]) -> ConfigDict:
 
 
 NORMALIZATIONS = {
+    "recording": "What a recording usually shows is normal there: less the median of all its "
+    "videos, whatever their labels.",
     "training": "Channels may differ in scale, and the scale may tell.",
     "modality": "Lengths of features may tell recordings rather than events.",
     "video": "Recordings may differ more than what happens in them.",
 }
 
 
-def _other_normalizations(config: ConfigDict) -> list[Candidate]:
+def _other_normalizations(config: ConfigDict, by_recording: bool) -> list[Candidate]:
+    """by_recording: whether most videos have others of their recording; it is the first then."""
     return [
         Candidate(f"normalization {name}", reason, {"data.normalization": name})
         for name, reason in NORMALIZATIONS.items()
-        if name != config.data.normalization
+        if name != config.data.normalization and (by_recording or name != "recording")
     ]
 
 
-def _inputs_and_neighbours(config: ConfigDict) -> list[Candidate]:
-    inputs = _other_normalizations(config)[0]
+def _inputs_and_neighbours(config: ConfigDict, by_recording: bool) -> list[Candidate]:
+    inputs = _other_normalizations(config, by_recording)[0]
     if not config.model.scorer_width:
         changes = {"model.score_smoothing": NEIGHBOURS["model.score_smoothing"]}
         reason = "Events last long against a segment: neighbours tell."
@@ -198,6 +203,9 @@ def _inputs_and_neighbours(config: ConfigDict) -> list[Candidate]:
         else "Events may be as short as a segment: what mixes segments hides them."
     )
     name = "neighbours" if is_alone else "segments alone"
+    linear = LINEAR | {"train.min_steps": LINEAR_STEPS}
+    if by_recording:
+        linear |= {"data.normalization": "recording"}
     return [
         inputs,
         Candidate(name, words, time),
@@ -206,7 +214,7 @@ def _inputs_and_neighbours(config: ConfigDict) -> list[Candidate]:
             "linear",
             "A few recordings may not carry more than a weight per channel, and may differ more "
             "than what happens in them.",
-            LINEAR | {"train.min_steps": LINEAR_STEPS},
+            linear,
         ),
     ]
 
@@ -225,8 +233,8 @@ def _steps(config: ConfigDict) -> list[Candidate]:
     return [Candidate(f"{steps} steps", reason, changes)]
 
 
-def _single_parts(config: ConfigDict) -> list[Candidate]:
-    model, found = config.model, _other_normalizations(config)
+def _single_parts(config: ConfigDict, by_recording: bool) -> list[Candidate]:
+    model, found = config.model, _other_normalizations(config, by_recording)
     if model.score_smoothing or model.score_centering:
         changes = {"model.score_smoothing": 0.0, "model.score_centering": 0.0}
         reason = "Scores of neighbours may differ where the network sees both already."
@@ -326,10 +334,11 @@ class Tuning:
         tried = [self._try(first, config, None)]
         present = tried[0]
         median = statistics.median(bag.num_segments for bag in self._bags)
+        by_recording = has_several(self._bags, SHARE_TOGETHER)
         for candidates in (
-            _inputs_and_neighbours,
+            lambda config: _inputs_and_neighbours(config, by_recording),
             _steps,
-            lambda config: [*_single_parts(config), *_finer_bins(config, median)],
+            lambda config: [*_single_parts(config, by_recording), *_finer_bins(config, median)],
         ):
             found = [self._try(one, config, present) for one in candidates(config)]
             better = [one for one in found if one.acceptable]

@@ -69,11 +69,13 @@ class RefineVAD(nnx.Module):
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
         self.config = config
         widths = config.modality_widths
-        self.modality_norm: ModalityNorm | TrainingNorm | VideoNorm
+        self.modality_norm: ModalityNorm | TrainingNorm | DifferenceNorm
         if config.normalization == "training":
             self.modality_norm = TrainingNorm(widths)
         elif config.normalization == "video":
             self.modality_norm = VideoNorm(widths)
+        elif config.normalization == "recording":
+            self.modality_norm = DifferenceNorm(widths)
         else:
             self.modality_norm = ModalityNorm(widths, rngs=rngs)
         self.motar = Motar(config, rngs=rngs)
@@ -182,13 +184,13 @@ class TrainingNorm(nnx.Module):
         return jnp.where(has_evidence(features, self.widths), scaled, 0.0)
 
 
-class VideoNorm(nnx.Module):
-    """(x - median of the video) / deviation of each channel: what differs from the rest of a video.
+class DifferenceNorm(nnx.Module):
+    """Differences from a median, / deviation of each channel.
 
-    The median is over the valid segments that have evidence of the modality, of those that the
-    network is given: in a stream, of its window. A video of one segment is 0. The deviation is the
-    root mean square of these differences over the training segments (training/normalization), kept
-    with the parameters and not learned. Components are clipped to [-10, 10].
+    The features are such differences already, from the median of their recording
+    (data/recordings.py), and 0 without evidence. The deviation is their root mean square over the
+    training segments (training/normalization), kept with the parameters and not learned. Components
+    are clipped to [-10, 10].
     """
 
     def __init__(self, widths: tuple[int, ...]) -> None:
@@ -196,11 +198,24 @@ class VideoNorm(nnx.Module):
         self.deviation = nnx.Param(np.ones(sum(widths), np.float32))
 
     def __call__(self, features: jax.Array, valid: jax.Array) -> jax.Array:
+        """features: [B, T, D]. Returns [B, T, D], 0 without evidence."""
+        del valid  # each segment by itself
+        scaled = features / jax.lax.stop_gradient(self.deviation[...])
+        return jnp.clip(scaled, -LARGEST, LARGEST)
+
+
+class VideoNorm(DifferenceNorm):
+    """(x - median of the video) / deviation of each channel: what differs from the rest of a video.
+
+    The median is over the valid segments that have evidence of the modality, of those that the
+    network is given: in a stream, of its window. A video of one segment is 0.
+    """
+
+    def __call__(self, features: jax.Array, valid: jax.Array) -> jax.Array:
         """features: [B, T, D]; valid: [B, T] bool. Returns [B, T, D], 0 without evidence."""
         known = has_evidence(features, self.widths) & valid[..., None]
         difference = features - median_over_time(features, known)
-        scaled = difference / jax.lax.stop_gradient(self.deviation[...])
-        return jnp.where(known, jnp.clip(scaled, -LARGEST, LARGEST), 0.0)
+        return super().__call__(jnp.where(known, difference, 0.0), valid)
 
 
 # Halvings of a channel's range: what is left is 2^-24 of it, float32's resolution at its ends.

@@ -163,6 +163,7 @@ def facts(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Data set", f"{metrics['dataset']}, split {metrics['split']}"),
         ("Its source", metrics.get("source") or "not stated"),
         ("Scores", metrics["scored_by"]),
+        *([("Inputs", metrics["inputs"])] if metrics.get("inputs") else []),
         ("Selection rule", metrics["selection"]),
         (
             "Videos",
@@ -201,7 +202,8 @@ def measured_on(content: Mapping[str, Any]) -> str:
     """The videos, the frames and the truth of an evaluation, and how its checkpoint was chosen."""
     chosen = content["step_chosen_as"]
     scores = checkpoint_in_words(chosen, content["selection"]) if chosen else content["scored_by"]
-    return f"{content['num_videos']} videos, {_truth(content)}; {scores}"
+    inputs = f"; {content['inputs']}" if content.get("inputs") else ""
+    return f"{content['num_videos']} videos, {_truth(content)}; {scores}{inputs}"
 
 
 def checkpoint_in_words(chosen: str, selection: str) -> str:
@@ -244,8 +246,7 @@ def evaluation_table(content: Mapping[str, Any]) -> str:
         f"{_truth(content)}, ends {content['end_convention']}, "
         f"{num_crops} crop{'s' * (num_crops != 1)}",
     ]
-    if content.get("source"):
-        lines.append(f"source: {content['source']}")
+    lines += [f"{key}: {content[key]}" for key in ("source", "inputs") if content.get(key)]
     for row in metric_rows(content):
         has_interval = row["low"] is not None
         interval = f"  [{number(row['low'])}, {number(row['high'])}]" if has_interval else ""

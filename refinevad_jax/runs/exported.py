@@ -169,9 +169,10 @@ def require_agreement(differences: Mapping[str, float], tolerance: float, what: 
 def describe(run: Run, step: int, channels: int) -> dict[str, Any]:
     """What a user of the file must know: its inputs, its categories, and where it comes from."""
     info = run.info
+    less = ", less the median of their recording, see scoring" if run.takes_differences else ""
     return {
         "inputs": {
-            "features": f"float32 [batch, time, {channels}], time from 2 to {LONGEST}",
+            "features": f"float32 [batch, time, {channels}], time from 2 to {LONGEST}{less}",
             "valid": "bool [batch, time], True on a run from the first segment on",
         },
         "outputs": OUTPUTS | (OUTPUTS_OF_CORE if run.model_config.has_core else {}),
@@ -194,6 +195,12 @@ def scoring(run: Run, workdir: pathlib.Path, step: int) -> dict[str, Any]:
     """
     rule = scoring_rule(run, workdir, step)
     steps = []
+    if run.takes_differences:
+        steps.append(
+            "take from each channel its median over all segments of the same recording (camera, "
+            "film or record; the video alone if no other is known), per crop; segments in which "
+            "all channels of a modality are 0 stay out of its median and stay 0"
+        )
     if rule.num_segments:
         steps.append(
             f"resample the T segments of a video to {rule.num_segments}: bin i is the mean of "

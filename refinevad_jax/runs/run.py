@@ -18,7 +18,7 @@ import importlib.metadata
 import json
 import pathlib
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,8 @@ from ml_collections import ConfigDict
 
 from refinevad_jax import __version__
 from refinevad_jax import config as config_lib
-from refinevad_jax.data.bags import BagsInfo
+from refinevad_jax.data.bags import Bag, BagsInfo
+from refinevad_jax.data.recordings import from_recordings, has_several
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import json_sha256
 from refinevad_jax.files.staged import write_json
@@ -87,6 +88,41 @@ class Run:
                 )
         kept = [np.full(modality.width, self._uses(modality)) for modality in self.info.modalities]
         return np.flatnonzero(np.concatenate(kept))
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Channels of each modality of the data set, used or not."""
+        return tuple(modality.width for modality in self.info.modalities)
+
+    @property
+    def takes_differences(self) -> bool:
+        """Whether the network takes features less the median of their recording."""
+        return self.config.data.normalization == "recording"
+
+    def inputs(self, bags: Sequence[Bag]) -> list[Bag]:
+        """Videos with the features that the network takes: all of a list, as a split.
+
+        Raises UserError as `recordings.from_recordings`.
+        """
+        if not self.takes_differences:
+            return list(bags)
+        return from_recordings(bags, self.widths)
+
+    @property
+    def inputs_words(self) -> str:
+        """What is done to the features of a split before the network; "" if nothing."""
+        if not self.takes_differences:
+            return ""
+        return "features less the median of their recording in the split, without labels"
+
+    def inputs_note(self, bags: Sequence[Bag], split: str) -> str:
+        """That no video of a split has another of its recording, if this matters; else ""."""
+        if not self.takes_differences or has_several(bags):
+            return ""
+        return (
+            f"config.data.normalization='recording': no recording has two videos of {split!r}, so "
+            "the features of each video are less its own median"
+        )
 
     def _uses(self, modality: Any) -> bool:
         chosen = self.config.data.modalities

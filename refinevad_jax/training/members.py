@@ -7,7 +7,6 @@ W/seed0, ...     with several: each is a workdir as if the seed had been trained
 import contextlib
 import copy
 import dataclasses
-import functools
 import pathlib
 import statistics
 import sys
@@ -84,17 +83,16 @@ def check_workdir(config: ConfigDict, workdir: pathlib.Path) -> None:
 def make_members(
     config: ConfigDict, info: BagsInfo, workdir: pathlib.Path
 ) -> tuple[list[Bag], list[Member]]:
-    """The training list of all seeds and one Member per seed.
+    """The training list of all seeds, as their networks take it, and one Member per seed.
 
     Raises UserError if a list has videos of one kind only, or if the workdir holds one seed and
     several are asked for, or the other way round.
     """
     data = config.data
-    read = functools.partial(read_split, data.data_dir, data.dataset, memory_gb=data.host_limit_gb)
-    bags = read(data.train_split)
+    bags = _read(config, info, data.train_split)
     check_both_kinds(bags)
     from_train = data.selection_split == data.train_split
-    selection = [] if from_train else read(data.selection_split)
+    selection = [] if from_train else _read(config, info, data.selection_split)
     median_segments = round(statistics.median(bag.num_segments for bag in bags))
     members, warnings = [], dict[str, None]()
     for own, folder in seed_configs(config, workdir):
@@ -108,6 +106,15 @@ def make_members(
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr, flush=True)
     return bags, members
+
+
+def _read(config: ConfigDict, info: BagsInfo, split: str) -> list[Bag]:
+    """A split as the network takes it."""
+    data, run = config.data, Run(config, info)
+    bags = read_split(data.data_dir, data.dataset, split, memory_gb=data.host_limit_gb)
+    if note := run.inputs_note(bags, split):
+        print(note, flush=True)
+    return run.inputs(bags)
 
 
 def seed_configs(

@@ -18,19 +18,21 @@ SMALLEST = 1e-6
 def standardized(states: TrainState, bags: TrainingBags, network: ModelConfig) -> TrainState:
     """States [S, ...] whose networks standardise by the videos that each of them is trained on.
 
-    States of networks that do not standardise are given back as they are.
+    States of networks that do not standardise are given back as they are. The bags are as the
+    network takes them: with the normalization "recording" differences from a median already.
     """
     if network.normalization == "modality":
         return states
     by_median = network.normalization == "video"
+    around_zero = network.normalization in ("video", "recording")
     sums = _sums_of_videos(bags, network.modality_widths, by_median)
     found = []
     for lists in zip(bags.normal, bags.anomalous, strict=True):
         count, total, squares = (part[np.union1d(*lists)].sum(axis=0) for part in sums)
-        found.append(_moments(count, total, squares, around_zero=by_median))
+        found.append(_moments(count, total, squares, around_zero=around_zero))
     mean, deviation = (np.stack(values) for values in zip(*found, strict=True))
     norm = states.params["modality_norm"] | {"deviation": deviation}
-    if not by_median:
+    if not around_zero:
         norm |= {"mean": mean}
     return dataclasses.replace(states, params=states.params | {"modality_norm": norm})
 

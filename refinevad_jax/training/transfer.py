@@ -93,7 +93,8 @@ def _merged(params: Any, donated: Any, run: Run, donor: Run) -> tuple[Any, list[
             new = _rows(own[name], new, found)
         elif name == "core.category_head":
             new = new | {"classifier": _classifier(own[name]["classifier"], new, found)}
-        if _shapes(own[name]) != _shapes(new):
+        other_norm = run.model_config.normalization != donor.model_config.normalization
+        if _shapes(own[name]) != _shapes(new) or (name == "modality_norm" and other_norm):
             raise _misfit(part, run, donor)
         module, _, child = name.partition(".")
         params = params | {module: params[module] | {child: new} if child else new}
@@ -135,7 +136,9 @@ def _differing(part: str, own: ModelConfig, donor: ModelConfig) -> list[str]:
             found.append(field.name)
             continue
         before = abstract(own)[1]
-        if any(_shapes(before.get(m)) != _shapes(other.get(m)) for m in MODULES[part]):
+        # Deviations from the median of a video and of a recording have one shape.
+        norm = field.name == "normalization" and "modality_norm" in MODULES[part]
+        if norm or any(_shapes(before.get(m)) != _shapes(other.get(m)) for m in MODULES[part]):
             found.append(field.name)
     return found
 

@@ -1,5 +1,6 @@
 """The linear systems: standardising, multiple-instance learning, smoothing, categories."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -106,6 +107,12 @@ def test_the_command_reports_every_split_and_saves_scores(tiny_data, tmp_path, c
     )
     auc = given.split.arrays.ranking.roc_auc()
     assert auc == pytest.approx(found["rows"]["test"][0]["frame_auc"])
+    capsys.readouterr()
+    text = run_linear(dataclasses.replace(task, split=["val"]), "recording", strength=0.1)
+    other = json.loads(text.splitlines()[-1])
+    assert other["normalization"] == "recording"
+    assert "no recording has two training videos" in capsys.readouterr().out
+    assert 0.5 < other["rows"]["val"][0]["video_auc"] != found["rows"]["val"][0]["video_auc"]
 
 
 def test_training_videos_of_one_kind_are_one_line(tiny_data, monkeypatch):

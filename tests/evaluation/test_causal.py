@@ -77,6 +77,24 @@ def test_replaying_a_video_equals_pushing_it(network: CausalNetwork, bags: list[
     assert bags[-1].num_segments > 2 * WINDOW and np.ptp(scores) > 1e-3
 
 
+def test_a_stream_is_taken_less_its_own_median_so_far(
+    network: CausalNetwork, bags: list[Bag], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bag = bags[-1]
+    before = replay(network, bag).scores
+    monkeypatch.setattr(network, "takes_differences", True)
+    found = replay(network, bag).scores
+    scores, _ = pushed(network, bag.features)
+    np.testing.assert_allclose(found, scores, atol=1e-5)
+    assert np.abs(found - before).max() > 1e-3
+    scorer = CausalScorer(network)
+    for segment in range(9):
+        windows = scorer._windows(bag.features[:, segment])
+    start = bag.features[:, :9].astype(np.float32)
+    own = (start - np.median(start, axis=1, keepdims=True)).astype(np.float16)
+    np.testing.assert_array_equal(np.stack(windows), own)
+
+
 def test_nothing_that_comes_later_changes_a_score(network: CausalNetwork, bags: list[Bag]) -> None:
     bag = bags[-1]
     whole = replay(network, bag).scores

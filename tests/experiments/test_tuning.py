@@ -112,6 +112,31 @@ def test_a_linear_scorer_is_taken_if_it_is_better(
     assert "smoothed scores" in names and not {"linear", "neighbours", "segments alone"} & names
 
 
+def test_recordings_are_tried_if_most_videos_have_others_of_theirs(
+    small: ConfigDict, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = read_split
+
+    def with_recordings(*place: str) -> list[Bag]:
+        bags = read(*place)
+        names = [f"cam{index % 4}" for index in range(13)] + [""] * len(bags)
+        return [
+            dataclasses.replace(bag, recording=own) for bag, own in zip(bags, names, strict=False)
+        ]
+
+    name = "normalization recording"
+    _, tried = tuned(small, tmp_path, monkeypatch)
+    assert name not in {one.candidate.name for one in tried}
+    monkeypatch.setitem(globals(), "read_split", with_recordings)
+    _, tried = tuned(small, tmp_path, monkeypatch)
+    changes = {one.candidate.name: one.candidate.changes for one in tried}
+    assert {name, "segments alone, " + name, "normalization video"} < set(changes)
+    assert changes["linear"]["data.normalization"] == "recording"
+    config, tried = tuned(small, tmp_path, monkeypatch, linear=0.05)
+    assert config.data.normalization == "recording"
+    assert [one.candidate.name for one in tried].count(name) == 1
+
+
 def test_the_command_tries_writes_and_goes_on(
     small: ConfigDict,
     tmp_path: pathlib.Path,
@@ -120,9 +145,9 @@ def test_the_command_tries_writes_and_goes_on(
 ) -> None:
     monkeypatch.setattr(tuning, "FEWEST_STEPS", 2)
     first = tuning._inputs_and_neighbours
-    monkeypatch.setattr(tuning, "_inputs_and_neighbours", lambda config: first(config)[1:2])
+    monkeypatch.setattr(tuning, "_inputs_and_neighbours", lambda *given: first(*given)[1:2])
     monkeypatch.setattr(tuning, "_steps", lambda config: [])
-    monkeypatch.setattr(tuning, "_single_parts", lambda config: [])
+    monkeypatch.setattr(tuning, "_single_parts", lambda *given: [])
     data = small.data
     bags = read_split(data.data_dir, data.dataset, "train")
     info = read_info(data.data_dir, data.dataset)

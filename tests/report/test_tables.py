@@ -55,6 +55,8 @@ def test_scores_that_were_given_have_no_seed_and_no_commit(tmp_path: pathlib.Pat
     text = table([folder(tmp_path / "a", None, 0.5, **given)])
     assert "| full | 32 segments | – |" in text and text.endswith("; scores of theirs.npz.\n")
     assert "over the seeds" not in text
+    text = table([folder(tmp_path / "b", None, 0.5, **given, inputs="features less a median")])
+    assert text.endswith("; scores of theirs.npz; features less a median.\n")
 
 
 @pytest.mark.parametrize(

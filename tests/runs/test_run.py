@@ -12,9 +12,10 @@ from ml_collections import ConfigDict
 
 from refinevad_jax import analysis
 from refinevad_jax import config as config_lib
+from refinevad_jax.data.bags import read_info, read_split
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import json_sha256
-from refinevad_jax.runs.run import read_run, write_run
+from refinevad_jax.runs.run import Run, read_run, write_run
 from refinevad_jax.training import loop
 
 
@@ -134,3 +135,20 @@ def test_a_run_from_before_a_key_came_loads_and_goes_on(
         assert run.config == read_run(trained).config
         write_run(tmp_path, run)  # the same run
         (tmp_path / "config.json").unlink()
+
+
+def test_a_run_by_recordings_says_if_there_are_none(
+    tiny_config: ConfigDict, tiny_data: pathlib.Path
+) -> None:
+    info, bags = read_info(str(tiny_data), "tiny"), read_split(str(tiny_data), "tiny", "val")
+    run = Run(tiny_config, info)
+    assert all(one is two for one, two in zip(run.inputs(bags), bags, strict=True))
+    assert run.inputs_words == run.inputs_note(bags, "val") == ""
+    tiny_config.data.normalization = "recording"
+    assert run.inputs_note(bags, "val") == (
+        "config.data.normalization='recording': no recording has two videos of 'val', so the "
+        "features of each video are less its own median"
+    )
+    together = [dataclasses.replace(bag, recording="cam") for bag in bags]
+    assert run.inputs_note(together, "val") == ""
+    assert "without labels" in run.inputs_words

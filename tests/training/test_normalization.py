@@ -12,7 +12,13 @@ from refinevad_jax import analysis
 from refinevad_jax.data.bags import read_split
 from refinevad_jax.data.batches import TrainingBags, resample
 from refinevad_jax.model.model_config import ModelConfig
-from refinevad_jax.model.refinevad import TrainingNorm, VideoNorm, create, median_over_time
+from refinevad_jax.model.refinevad import (
+    DifferenceNorm,
+    TrainingNorm,
+    VideoNorm,
+    create,
+    median_over_time,
+)
 from refinevad_jax.runs.checkpoints import TrainState
 from refinevad_jax.training import loop
 from refinevad_jax.training.members import stack
@@ -75,6 +81,13 @@ def test_deviations_from_the_median_of_the_video() -> None:
     np.testing.assert_array_equal(found[2], np.zeros((4, 2)))
 
 
+def test_differences_from_recordings_are_scaled_and_clipped() -> None:
+    norm = DifferenceNorm((1, 1))
+    norm.deviation[...] = jnp.array([2.0, 1.0])
+    found = norm(jnp.array([[[-3.0, 0.0], [30.0, 4.0]]]), jnp.ones((1, 2), bool))
+    np.testing.assert_allclose(found, [[[-1.5, 0.0], [10.0, 4.0]]])
+
+
 def test_deviations_are_measured_on_what_each_seed_is_trained_on() -> None:
     network = dataclasses.replace(NETWORK, normalization="video")
     features = np.zeros((2, 1, 3, 3), np.float16)
@@ -87,6 +100,11 @@ def test_deviations_are_measured_on_what_each_seed_is_trained_on() -> None:
     assert set(norm) == {"deviation"}
     expected = np.sqrt([[4 / 5, 4 / 5, 8 / 3]])
     np.testing.assert_allclose(norm["deviation"], expected, rtol=1e-6)
+    # Differences from recordings are taken as they are.
+    network = dataclasses.replace(NETWORK, normalization="recording")
+    found = standardized(TrainState(np.zeros(1), params, None), bags, network)
+    known = np.sqrt([[(1 + 9 + 49 + 64 + 81) / 5, (4 + 4 + 49 + 81 + 49) / 5, (25 + 49 + 81) / 3]])
+    np.testing.assert_allclose(found.params["modality_norm"]["deviation"], known, rtol=1e-6)
 
 
 def test_a_run_keeps_what_it_standardises_by(

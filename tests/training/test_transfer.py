@@ -17,11 +17,11 @@ from refinevad_jax import config as config_lib
 from refinevad_jax.data import taxonomy as taxonomy_lib
 from refinevad_jax.data.taxonomy import Taxonomy
 from refinevad_jax.errors import UserError
-from refinevad_jax.model.refinevad import create
+from refinevad_jax.model.refinevad import abstract, create
 from refinevad_jax.runs.checkpoints import restore
 from refinevad_jax.runs.run import Run, read_run
 from refinevad_jax.training import loop
-from refinevad_jax.training.transfer import MODULES, transferred
+from refinevad_jax.training.transfer import MODULES, _merged, transferred
 
 
 def test_categories_of_ucf_and_xd_meet_by_name_and_synonym() -> None:
@@ -72,6 +72,18 @@ def test_categories_that_the_donor_does_not_know_stay_fresh(trained: pathlib.Pat
     np.testing.assert_array_equal(new["bias"][2:], old["bias"][4:])
     np.testing.assert_array_equal(new["kernel"][:, 2:], old["kernel"][:, 4:])
     assert "C -> C; without a counterpart: X" in note
+
+
+def test_deviations_from_another_median_do_not_fit(trained: pathlib.Path) -> None:
+    run, donor = run_with(trained, parts=("motar",)), read_run(trained)
+    run.config.data.normalization, donor.config.data.normalization = "recording", "video"
+    shapes = [abstract(one.model_config)[1] for one in (run, donor)]
+    assert jax.tree.map(lambda leaf: leaf.shape, shapes[0]["modality_norm"]) == jax.tree.map(
+        lambda leaf: leaf.shape, shapes[1]["modality_norm"]
+    )
+    words = "config.data.normalization is 'video' there and 'recording' here"
+    with pytest.raises(UserError, match=words):
+        _merged(*shapes, run, donor)
 
 
 def test_a_transferred_run_trains_with_frozen_prototypes(
