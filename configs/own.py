@@ -3,9 +3,9 @@
     python -m refinevad_jax.main --config=configs/own.py --config.data.dataset=NAME --workdir=DIR
 
 What suits a set differs (docs/results.md): python -m refinevad_jax.tune --config=own chooses how
-features are scaled, whether neighbours are mixed, whether a linear scorer is enough and how many
-steps, by the labels of the training videos, and writes a configuration. With thousands
-of videos take configs/ucf.py, the paper's.
+features are scaled or compared with their recording, whether neighbours are mixed, whether a linear
+scorer is enough and how many steps, by the labels of the training videos, and writes a
+configuration. With thousands of videos take configs/ucf.py, the paper's.
 """
 
 from ml_collections import ConfigDict
