@@ -54,6 +54,11 @@ class HeldOut:
         self._config.model.category_names = "sentences"
         self._config.train.selection_metric = "step"
         config_lib.validate(self._config)
+        if config.data.normalization == "recording":
+            raise UserError(
+                "config.data.normalization='recording': videos are asked one by one here, without "
+                "others of their recording; choose another"
+            )
         self._workdir, data = workdir, config.data
         self._info = read_info(data.data_dir, data.dataset)
         if self._info.encoder != text.NAME:

@@ -5,7 +5,7 @@ import numpy as np
 from benchmarks import linear_mil
 from benchmarks.peer_numbers import numbers, report, resampled
 from benchmarks.peers import Task, Videos, read_reported
-from refinevad_jax.data.recordings import from_recordings, has_several
+from refinevad_jax.data.recordings import from_recordings, in_company
 
 NORMALIZATIONS = ["none", "training", "video", "recording"]
 
@@ -27,7 +27,7 @@ def run_linear(
         by_video = normalization == "video"
         return linear_mil.from_median(videos.features) if by_video else videos.features
 
-    if normalization == "recording" and not has_several(train.bags):
+    if normalization == "recording" and not in_company(train.bags):
         print("no recording has two training videos: each is taken less its own median")
     given = inputs(train)
     standard = np.asarray if normalization == "none" else linear_mil.Standard.of(given)

@@ -23,7 +23,7 @@ from refinevad_jax.data.batches import check_both_kinds
 from refinevad_jax.data.hold_out import faults, hold_out
 from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation.scoring import top_k_mean
-from refinevad_jax.files.staged import write_bytes
+from refinevad_jax.files.staged import require_writable, write_bytes
 from refinevad_jax.metrics.frames import rank
 
 flags.disclaim_key_flags()  # they belong to the command
@@ -41,7 +41,8 @@ def data_flags() -> None:
     flags.DEFINE_string(
         "save_scores",
         "",
-        "Folder for the scores of each split and seed, as files for 'evaluate --scores'.",
+        "Folder for the scores of each split and seed, at the step that video labels chose: files "
+        "for 'evaluate --scores'.",
     )
 
 
@@ -73,6 +74,8 @@ class Task:
     def of_flags(cls) -> "Task":
         """As the command was called."""
         names = [field.name for field in dataclasses.fields(cls) if field.name in flags.FLAGS]
+        if flags.FLAGS.save_scores:
+            require_writable("save_scores", pathlib.Path(flags.FLAGS.save_scores))
         return cls(**{name: getattr(flags.FLAGS, name) for name in names})
 
     def read(self, split: str) -> "Videos":

@@ -80,7 +80,7 @@ def main() -> None:
         worst = max(found["check"]["largest_difference"].values())
         other = "detection" if FROM_FRAMES.value else "the network"
         print(f"{output}: differs from {other} by {worst:.1g} at most")
-    print(f"{output}.json: {next(iter(found['inputs'].values()))} in; see docs/export.md")
+    print(f"{output}.json: its input: {next(iter(found['inputs'].values()))}; see docs/export.md")
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from refinevad_jax.data.bags import Bag
-from refinevad_jax.errors import UserError
 
 LARGEST = float(np.finfo(np.float16).max)
+MOST = 16_384  # segments that a median is of; of more, every second, third and so on
 NEWEST, ANEW = 512, 16  # of a stream: segments of its median, taken anew when 1 / 16 has come
 
 
@@ -24,8 +24,9 @@ def from_recordings(bags: Sequence[Bag], widths: Sequence[int]) -> list[Bag]:
     The median is over all segments of all videos in the list that state the same recording and have
     as many crops, per crop and channel; a video that states none is its own recording. Segments
     without evidence of a modality (zeros) stay out of its median and stay zeros. Features in files
-    stay there: they are converted when they are read.
-    widths: channels of each modality. Raises UserError if a difference does not fit float16.
+    stay there: they are converted when they are read, and of a recording of more than MOST segments
+    only these are held for its median.
+    widths: channels of each modality.
     """
     members: dict[tuple[str | int, int], list[int]] = {}
     for index, bag in enumerate(bags):
@@ -33,7 +34,7 @@ def from_recordings(bags: Sequence[Bag], widths: Sequence[int]) -> list[Bag]:
         members.setdefault((name, bag.features.shape[0]), []).append(index)
     found = list(bags)
     for own in members.values():
-        median = _checked_median([bags[index] for index in own], widths)
+        median = _median([bags[index].features for index in own], widths)
         for index in own:
             features = bags[index].features
             less: Any = FromMedian(features, median, widths)
@@ -43,21 +44,14 @@ def from_recordings(bags: Sequence[Bag], widths: Sequence[int]) -> list[Bag]:
     return found
 
 
-def _checked_median(bags: Sequence[Bag], widths: Sequence[int]) -> np.ndarray:
-    """The median [N, 1, D] of one recording. Raises UserError as `from_recordings`."""
-    rows = np.concatenate([bag.features[:] for bag in bags], axis=1)
-    median = median_of(rows, widths)
-    largest = max(
-        float(np.abs(edge - median[:, 0]).max()) for edge in (rows.min(axis=1), rows.max(axis=1))
-    )
-    if largest > LARGEST:
-        what = "recording" if bags[0].recording else "video"
-        raise UserError(
-            f"{what} {bags[0].recording or bags[0].video_id!r}: features differ from their median "
-            f"by up to {largest:g}, which does not fit float16; scale the features and package "
-            "them again, or choose another config.data.normalization"
-        )
-    return median
+def _median(videos: Sequence[Any], widths: Sequence[int]) -> np.ndarray:
+    """The median [N, 1, D] of the videos [N, T, D] of one recording, read one after the other."""
+    every = -(-sum(video.shape[1] for video in videos) // MOST)
+    parts, seen = [], 0
+    for video in videos:
+        parts.append(video[:][:, -seen % every :: every])
+        seen += video.shape[1]
+    return median_of(np.concatenate(parts, axis=1), widths)
 
 
 def median_of(rows: np.ndarray, widths: Sequence[int]) -> np.ndarray:
@@ -110,14 +104,10 @@ class FromMedian:
         return less_median(self._features[:], self._median, self._widths)[index]
 
 
-def has_several(bags: Sequence[Bag], share: float = 0.0) -> bool:
-    """Whether more than none, and at least this share, of the videos lie in recordings of several.
-
-    Only recordings that the data set states count.
-    """
+def in_company(bags: Sequence[Bag]) -> int:
+    """How many videos have another one of the recording that they state."""
     counts = collections.Counter(bag.recording for bag in bags if bag.recording)
-    together = sum(count for count in counts.values() if count > 1)
-    return together > 0 and together >= share * len(bags)
+    return sum(count for count in counts.values() if count > 1)
 
 
 class StreamMedian:

@@ -107,6 +107,14 @@ class Detector:
         rows = np.concatenate([np.asarray(video, np.float16) for video in videos], axis=1)
         self._median = median_of(rows, self.run.widths)
 
+    def require_crops(self, num_crops: int) -> None:
+        """Raises UserError if the files of --recording have another number of crops."""
+        if self._median is not None and len(self._median) != num_crops:
+            raise UserError(
+                f"--recording: {len(self._median)} crops per segment, the input has {num_crops}; "
+                "give features like those of the input"
+            )
+
     @property
     def inputs_words(self) -> str:
         """What is taken from the features of files; "" if nothing."""
@@ -191,14 +199,10 @@ class Detector:
         )
 
     def _input(self, bag: Bag) -> Bag:
-        """What the network takes. Raises UserError if --recording has another number of crops."""
+        """What the network takes. Raises UserError as `require_crops`."""
         if self._median is None:
             return self.run.inputs([bag])[0]
-        if len(self._median) != len(bag.features):
-            raise UserError(
-                f"--recording: {len(self._median)} crops per segment, the input has "
-                f"{len(bag.features)}; give features like those of the input"
-            )
+        self.require_crops(len(bag.features))
         less = less_median(bag.features, self._median, self.run.widths)
         return dataclasses.replace(bag, features=less)
 
@@ -241,6 +245,9 @@ class Detector:
             return Threshold(value, "given")
         rate = DEFAULT_RATE if false_alarm_rate is None else false_alarm_rate
         found = stored_threshold(self.workdir, self.run, self.rule, rate)
+        if found is not None and self.run.takes_differences and self._median is None:
+            source = f"{found.source}, less the median of recordings; without --recording not sure"
+            return dataclasses.replace(found, source=source)
         if found is not None:
             return found
         made = f"step {self.step} {self.rule.resolution}"

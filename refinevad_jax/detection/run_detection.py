@@ -35,7 +35,7 @@ from refinevad_jax.encoders.crops import NUM_CROPS
 from refinevad_jax.encoders.encoder import FRAMES_PER_SEGMENT, VisualEncoder
 from refinevad_jax.encoders.loading import load_visual_encoder
 from refinevad_jax.errors import UserError
-from refinevad_jax.files.feature_files import feature_paths
+from refinevad_jax.files.feature_files import TEXTS, feature_paths, file_of
 from refinevad_jax.files.staged import write_json, write_text
 from refinevad_jax.runs.scoring_rule import Threshold
 from refinevad_jax.runtime.command_line import one_line
@@ -142,6 +142,7 @@ def detect(
     encoder, num_crops = None, 0
     if any(map(is_video, found.values())):
         num_crops = choose_crops(detector, settings)
+        detector.require_crops(num_crops)
         encoder = load_encoder(detector, settings, num_crops)
     rows: list[Row] = []
     failed: list[str] = []
@@ -159,11 +160,11 @@ def detect(
                 )
             else:
                 features = _read_checked(path, detector, settings)
+            rows.append(_write(detector, threshold, name, features, output, settings.annotate))
         except UserError as error:
             failed.append(one_line(error))
             continue
         unnamed += not features.encoder
-        rows.append(_write(detector, threshold, name, features, output, settings.annotate))
         print(_summary(rows[-1].described, features, settings.annotate))
     if unnamed:
         print(
@@ -195,10 +196,22 @@ def _read_recording(detector: Detector, settings: DetectionSettings) -> list[np.
     """The features of all files of --recording. Raises UserError for one that does not fit."""
     videos = []
     for text in settings.recording:
-        paths = list(feature_paths(pathlib.Path(text)))
+        root = pathlib.Path(text)
+        if not text or not (root.is_dir() or file_of(root).is_file()):
+            raise UserError(f"--recording={text}: no such file or folder; check the path")
+        if not root.is_dir() and is_video(root):
+            raise UserError(
+                f"--recording={text}: is not a file of features; a first detect of the camera's "
+                "videos writes such files to the folder features of its output"
+            )
+        paths = list(feature_paths(root)) if root.exists() else [root]  # or an array of a file
+        paths = [path for path in paths if path.suffix.lower() not in TEXTS] or paths
         if not paths:
-            raise UserError(f"--recording={text}: no file of features; check the path")
-        videos += [_read_checked(path, detector, settings).features for path in paths]
+            raise UserError(f"--recording={text}: no file of features in it; check the path")
+        try:
+            videos += [_read_checked(path, detector, settings).features for path in paths]
+        except UserError as error:
+            raise UserError(f"--recording: {error}") from error
     return videos
 
 

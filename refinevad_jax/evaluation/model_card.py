@@ -90,7 +90,7 @@ def model_card(
         ("where it came from", info.source or "not stated"),
         ("anomalies that it knows", ", ".join(info.taxonomy.display_names)),
         ("features", f"{info.encoder}, {info.frames_per_segment} frames per segment"),
-        *([("inputs", run.inputs_words)] if run.takes_differences else []),
+        *([("inputs", "less the median of their recording")] if run.takes_differences else []),
         ("crops per segment", str(run.num_crops)),
         ("parameters", f"{num_params:,}"),
         ("checkpoint", f"step {step}, {selection_rule(run)}"),

@@ -112,7 +112,7 @@ def evaluate(
         "step_chosen_as": step,
         "selection": selection_rule(run),
         "scored_by": scored_by(run, rule.step, step),
-        "inputs": run.inputs_words,
+        "inputs": run.inputs_words(scored.bags),
         "seed": run.config.seed,
         "commit": run.versions.get("commit", ""),
         "trained_versions": dict(run.versions),

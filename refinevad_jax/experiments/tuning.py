@@ -31,7 +31,7 @@ from refinevad_jax.config import flat
 from refinevad_jax.data.bags import Bag, BagsInfo
 from refinevad_jax.data.batches import check_both_kinds
 from refinevad_jax.data.folds import make_folds, recordings_of
-from refinevad_jax.data.recordings import has_several
+from refinevad_jax.data.recordings import in_company
 from refinevad_jax.errors import UserError
 from refinevad_jax.experiments.cross_validation import has_both_kinds, out_of_fold
 from refinevad_jax.files.staged import write_json
@@ -334,7 +334,7 @@ class Tuning:
         tried = [self._try(first, config, None)]
         present = tried[0]
         median = statistics.median(bag.num_segments for bag in self._bags)
-        by_recording = has_several(self._bags, SHARE_TOGETHER)
+        by_recording = in_company(self._bags) >= SHARE_TOGETHER * len(self._bags)
         for candidates in (
             lambda config: _inputs_and_neighbours(config, by_recording),
             _steps,

@@ -133,7 +133,8 @@ def _facts(content: Mapping[str, Any]) -> list[dict[str, Any]]:
         columns.append(
             {name: ", ".join(dict.fromkeys(seed[name] for seed in seeds)) for name in seeds[0]}
         )
-    rows = {name: [column[name] for column in columns] for name in columns[0]}
+    every = dict.fromkeys(name for column in columns for name in column)
+    rows = {name: [column.get(name, number(None)) for column in columns] for name in every}
     return [{"name": name, "cells": row, "same": len(set(row)) == 1} for name, row in rows.items()]
 
 

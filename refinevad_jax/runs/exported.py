@@ -169,7 +169,7 @@ def require_agreement(differences: Mapping[str, float], tolerance: float, what: 
 def describe(run: Run, step: int, channels: int) -> dict[str, Any]:
     """What a user of the file must know: its inputs, its categories, and where it comes from."""
     info = run.info
-    less = ", less the median of their recording, see scoring" if run.takes_differences else ""
+    less = "; less the median of their recording (see scoring)" if run.takes_differences else ""
     return {
         "inputs": {
             "features": f"float32 [batch, time, {channels}], time from 2 to {LONGEST}{less}",
@@ -198,8 +198,9 @@ def scoring(run: Run, workdir: pathlib.Path, step: int) -> dict[str, Any]:
     if run.takes_differences:
         steps.append(
             "take from each channel its median over all segments of the same recording (camera, "
-            "film or record; the video alone if no other is known), per crop; segments in which "
-            "all channels of a modality are 0 stay out of its median and stay 0"
+            "film or record; the video alone if no other is known, and thresholds then are not "
+            "sure), per crop; segments in which all channels of a modality are 0 stay out of its "
+            "median and stay 0"
         )
     if rule.num_segments:
         steps.append(

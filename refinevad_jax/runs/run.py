@@ -27,7 +27,7 @@ from ml_collections import ConfigDict
 from refinevad_jax import __version__
 from refinevad_jax import config as config_lib
 from refinevad_jax.data.bags import Bag, BagsInfo
-from refinevad_jax.data.recordings import from_recordings, has_several
+from refinevad_jax.data.recordings import from_recordings, in_company
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import json_sha256
 from refinevad_jax.files.staged import write_json
@@ -108,16 +108,21 @@ class Run:
             return list(bags)
         return from_recordings(bags, self.widths)
 
-    @property
-    def inputs_words(self) -> str:
+    def inputs_words(self, bags: Sequence[Bag]) -> str:
         """What is done to the features of a split before the network; "" if nothing."""
         if not self.takes_differences:
             return ""
-        return "features less the median of their recording in the split, without labels"
+        count = in_company(bags)
+        if not count:
+            return "features less the median of each video: none has another of its recording"
+        return (
+            "features less the median of their recording in the split, without labels "
+            f"({count} of {len(bags)} videos have others of theirs)"
+        )
 
     def inputs_note(self, bags: Sequence[Bag], split: str) -> str:
         """That no video of a split has another of its recording, if this matters; else ""."""
-        if not self.takes_differences or has_several(bags):
+        if not self.takes_differences or in_company(bags):
             return ""
         return (
             f"config.data.normalization='recording': no recording has two videos of {split!r}, so "

@@ -6,17 +6,17 @@ import pathlib
 import numpy as np
 import pytest
 
+from refinevad_jax.data import recordings
 from refinevad_jax.data.bags import Bag, read_split
 from refinevad_jax.data.recordings import (
     NEWEST,
     FromMedian,
     StreamMedian,
     from_recordings,
-    has_several,
+    in_company,
     less_median,
     median_of,
 )
-from refinevad_jax.errors import UserError
 
 WIDTHS = (1, 2)
 
@@ -44,8 +44,7 @@ def test_a_video_that_is_anomalous_throughout_is_told_by_its_recording() -> None
         [[0, 0, 0], [0, 0, 0]],  # each of these is its own recording
         [[-1, 1, 0], [1, -1, 0]],
     ]
-    assert has_several(bags) and has_several(bags, 0.6) and not has_several(bags, 0.7)
-    assert not has_several([*bags[2:], bags[3]])
+    assert in_company(bags) == 3 and in_company([*bags[2:], bags[3]]) == 0
 
 
 def test_videos_in_files_are_converted_when_they_are_read(tiny_data: pathlib.Path) -> None:
@@ -67,9 +66,16 @@ def test_videos_in_files_are_converted_when_they_are_read(tiny_data: pathlib.Pat
             np.testing.assert_array_equal(stored.features[index], held.features[index])
 
 
-def test_what_does_not_fit_float16_is_refused() -> None:
-    with pytest.raises(UserError, match=r"recording 'cam': features differ .* up to 120000, which"):
-        from_recordings([bag([[60000.0, 1, 1]] * 2, "cam"), bag([[-60000.0, 1, 1]], "cam")], WIDTHS)
+def test_what_does_not_fit_float16_is_its_largest_value() -> None:
+    bags = [bag([[60000.0, 1, 1]] * 2, "cam"), bag([[-60000.0, 1, 1]], "cam")]
+    assert from_recordings(bags, WIDTHS)[1].features[0].tolist() == [[-65504, 0, 0]]
+
+
+def test_of_a_long_recording_every_second_segment_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recordings, "MOST", 3)
+    rows = [[[float(value), 1, 1] for value in part] for part in ((1, 50, 2), (60, 6))]
+    found = from_recordings([bag(part, "cam") for part in rows], WIDTHS)
+    assert found[0].features[0, :, 0].tolist() == [-1, 48, 0]  # of 1, 2 and 6
 
 
 def test_a_stream_has_the_median_of_its_newest_segments() -> None:

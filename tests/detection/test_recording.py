@@ -69,9 +69,17 @@ def test_files_of_the_camera_are_read_and_named(
     comparing.take_recording([rows])
     expected = comparing.score(half(0, 9)).scores.max()
     assert content["videos"][0]["highest_score"] == pytest.approx(expected)
-    missing = dataclasses.replace(settings, recording=(str(tmp_path / "none"),))
-    with pytest.raises(UserError, match=r"--recording=.*none: no file of features"):
-        run_detection.detect(comparing, threshold, [str(path)], tmp_path / "other", missing)
+    (tmp_path / "a.mp4").write_bytes(b"no features")
+    (folder / "notes.txt").write_text("hello")  # as of an input, left out
+    assert len(run_detection._read_recording(comparing, settings)) == 2
+    for text, words in {
+        str(tmp_path / "none"): "no such file or folder",
+        "": "no such file or folder",
+        str(tmp_path / "a.mp4"): "is not a file of features",
+    }.items():
+        missing = dataclasses.replace(settings, recording=(text,))
+        with pytest.raises(UserError, match=f"--recording={text}: {words}"):
+            run_detection.detect(comparing, threshold, [str(path)], tmp_path / "other", missing)
     assert not (tmp_path / "other").exists()
 
 

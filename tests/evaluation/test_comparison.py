@@ -13,6 +13,7 @@ from refinevad_jax.errors import UserError
 from refinevad_jax.evaluation.comparison import comparison, read_compared
 from refinevad_jax.evaluation.run import Settings, evaluate, evaluate_scores
 from refinevad_jax.metrics import names
+from refinevad_jax.report import compare_page
 
 QUICK = Settings(num_curves=0, report=False)
 
@@ -89,6 +90,14 @@ def test_a_group_is_compared_by_the_means_of_its_seeds(folders) -> None:
     # With seeds this far apart nothing is shown.
     assert row["low"] < 0 < row["high"] and row["p_value"] > 0.05
     json.dumps(content, allow_nan=False)
+
+
+def test_a_fact_of_one_run_alone_is_shown_in_both_orders(folders, tmp_path: pathlib.Path) -> None:
+    runs = [read_compared(name, [folders["run"]]) for name in ("one", "other")]
+    runs[0].metrics[0]["inputs"] = "features less something"
+    for order in (runs, runs[::-1]):
+        compare_page.write_page(tmp_path / "c.html", comparison(order))
+        assert "features less something" in (tmp_path / "c.html").read_text()
 
 
 def test_seeds_of_a_group_must_be_measured_on_the_same(folders) -> None:

@@ -143,7 +143,7 @@ def test_a_run_by_recordings_says_if_there_are_none(
     info, bags = read_info(str(tiny_data), "tiny"), read_split(str(tiny_data), "tiny", "val")
     run = Run(tiny_config, info)
     assert all(one is two for one, two in zip(run.inputs(bags), bags, strict=True))
-    assert run.inputs_words == run.inputs_note(bags, "val") == ""
+    assert run.inputs_words(bags) == run.inputs_note(bags, "val") == ""
     tiny_config.data.normalization = "recording"
     assert run.inputs_note(bags, "val") == (
         "config.data.normalization='recording': no recording has two videos of 'val', so the "
@@ -151,4 +151,5 @@ def test_a_run_by_recordings_says_if_there_are_none(
     )
     together = [dataclasses.replace(bag, recording="cam") for bag in bags]
     assert run.inputs_note(together, "val") == ""
-    assert "without labels" in run.inputs_words
+    assert "without labels (12 of 12 videos" in run.inputs_words(together)
+    assert run.inputs_words(bags).startswith("features less the median of each video: none")
