@@ -1,10 +1,13 @@
 """One detection from inputs to the folder of events, scores and pages."""
 
+import contextlib
 import dataclasses
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
+
+import tqdm
 
 from refinevad_jax.detection import outputs
 from refinevad_jax.detection.annotated import annotate
@@ -15,12 +18,12 @@ from refinevad_jax.detection.features import (
     FLAG,
     Features,
     Rate,
-    encode_video,
+    encode_videos,
     read_features,
     read_thumbnails,
 )
 from refinevad_jax.detection.index import Row, write_index
-from refinevad_jax.detection.inputs import ENCODERS, find_inputs, is_video, require_text
+from refinevad_jax.detection.inputs import ENCODERS, find_inputs, is_text, is_video
 from refinevad_jax.detection.page import (
     middle_segment,
     picture_of,
@@ -129,32 +132,18 @@ def detect(
     _keep_inputs(found, output)
     if settings.fps and all(map(is_video, found.values())):
         raise UserError("--fps has no effect on videos, which state it; leave it out")
-    encoder, num_crops = None, 0
-    if any(map(is_video, found.values())):
-        num_crops = choose_crops(detector, settings)
-        encoder = load_encoder(detector, settings, num_crops)
     rows: list[Row] = []
     failed: list[str] = []
     unnamed = 0
-    for name, path in found.items():
-        try:
-            require_text(path)
-            if encoder and is_video(path):
-                features = encode_video(
-                    path,
-                    encoder,
-                    num_crops=num_crops,
-                    batch_size=settings.batch_size,
-                    keep=outputs.output_paths(output, name)["npy"],
-                )
-            else:
-                features = _read_checked(path, detector, settings)
-        except UserError as error:
-            failed.append(one_line(error))
-            continue
-        unnamed += not features.encoder
-        rows.append(_write(detector, threshold, name, features, output, settings.annotate))
-        print(_summary(rows[-1].described, features, settings.annotate))
+    with contextlib.closing(_read_all(found, detector, output, settings)) as inputs_read:
+        for name, features in inputs_read:
+            if isinstance(features, UserError):
+                failed.append(one_line(features))
+                continue
+            unnamed += not features.encoder
+            rows.append(_write(detector, threshold, name, features, output, settings.annotate))
+            # Between two pictures of the bar.
+            tqdm.tqdm.write(_summary(rows[-1].described, features, settings.annotate))
     if unnamed:
         print(
             f"inputs that do not state their encoder: {unnamed}; taken for features of "
@@ -179,6 +168,41 @@ def detect(
             print(f"failed: {reason}", file=sys.stderr)
         raise UserError(f"{len(failed)} of {len(found)} inputs failed, listed above")
     return content
+
+
+def _read_all(
+    found: dict[str, pathlib.Path],
+    detector: Detector,
+    output: pathlib.Path,
+    settings: DetectionSettings,
+) -> Generator[tuple[str, Features | UserError]]:
+    """The inputs by name in their order, or why they cannot be read; videos are read ahead."""
+    videos = {name: path for name, path in found.items() if is_video(path) and is_text(path)}
+    with contextlib.ExitStack() as stack:
+        if videos:
+            num_crops = choose_crops(detector, settings)
+            encoded = encode_videos(
+                [
+                    (path, outputs.output_paths(output, name)["npy"])
+                    for name, path in videos.items()
+                ],
+                load_encoder(detector, settings, num_crops),
+                num_crops=num_crops,
+                batch_size=settings.batch_size,
+            )
+            stack.enter_context(contextlib.closing(encoded))
+        for name, path in found.items():
+            result: Features | UserError
+            try:
+                if not is_text(path):
+                    raise UserError(f"{path}: its name is not in UTF-8; rename it")
+                if name in videos:
+                    result = next(encoded).result()
+                else:
+                    result = _read_checked(path, detector, settings)
+            except UserError as error:
+                result = error
+            yield name, result
 
 
 def _read_checked(path: pathlib.Path, detector: Detector, settings: DetectionSettings) -> Features:

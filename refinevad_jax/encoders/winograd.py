@@ -54,7 +54,7 @@ def transform(kernel: jax.Array, *, outputs: int, stride: int = 1) -> Kernel:
     values = values.reshape(*values.shape[:3], -1, values.shape[-1])
     _, of_taps, _ = matrices(outputs, folded)
     products = np.tensordot(of_taps, values, (1, 0)).astype(np.float32)
-    return Kernel(jnp.asarray(products), taps, stride, outputs)
+    return Kernel(jax.device_put(products), taps, stride, outputs)
 
 
 @functools.cache
