@@ -4,6 +4,7 @@ What an encoder has made of a video is kept in the output folder, as extraction 
 """
 
 import collections
+import contextlib
 import dataclasses
 import functools
 import io
@@ -241,8 +242,8 @@ def encode_videos(
     *,
     num_crops: int,
     batch_size: int,
-) -> Generator[Future[Features]]:
-    """What encode_video gives or raises for each video, in their order.
+) -> Generator[Features | UserError]:
+    """What encode_video gives for each video, in their order, or the UserError that it raises.
 
     videos: each with the file in which its features are kept. Threads work a little ahead of the
     caller, and a bar shows how many segments are done. One thread at a time calls the encoder. A
@@ -275,12 +276,19 @@ def encode_videos(
             for path, keep in videos:
                 waiting.append(pool.submit(features_of, path, keep=keep))
                 if len(waiting) > 2 * _AT_ONCE:
-                    yield waiting.popleft()
+                    yield _outcome(waiting.popleft())
             while waiting:
-                yield waiting.popleft()
+                yield _outcome(waiting.popleft())
         finally:
             stopped.set()
             pool.shutdown(cancel_futures=True)
+
+
+def _outcome(of_video: Future[Features]) -> Features | UserError:
+    try:
+        return of_video.result()
+    except UserError as error:
+        return error
 
 
 def encode_video(
@@ -313,8 +321,13 @@ def encode_video(
     rows: list[np.ndarray] = []
     times: list[float] = []
     thumbnails: list[bytes] = []
-    with Video(path) as video:
-        segments = ahead([read_segments(noting_times(video, times), num_crops)], _AHEAD)
+    with (
+        Video(path) as video,
+        # Ends its thread before the video is closed, whatever happens here.
+        contextlib.closing(
+            ahead([read_segments(noting_times(video, times), num_crops)], _AHEAD)
+        ) as segments,
+    ):
         for some in batched(segments, batch_size):
             rows.append(encoder.encode_segments([segment.crops for segment in some], batch_size))
             thumbnails += [_thumbnail(segment.crops[0, 0]) for segment in some]

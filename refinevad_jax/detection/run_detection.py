@@ -192,31 +192,29 @@ def _read_all(
             )
             stack.enter_context(contextlib.closing(encoded))
         for name, path in found.items():
-            result: Features | UserError
-            try:
-                if not is_text(path):
-                    raise UserError(f"{path}: its name is not in UTF-8; rename it")
-                if name in videos:
-                    result = next(encoded).result()
-                else:
-                    result = _read_checked(path, detector, settings)
-            except UserError as error:
-                result = error
-            yield name, result
+            of_video = name in videos
+            yield name, next(encoded) if of_video else _read_checked(path, detector, settings)
 
 
-def _read_checked(path: pathlib.Path, detector: Detector, settings: DetectionSettings) -> Features:
-    """A feature file that fits the run. Raises UserError with the reason if it does not."""
+def _read_checked(
+    path: pathlib.Path, detector: Detector, settings: DetectionSettings
+) -> Features | UserError:
+    """A feature file that fits the run, or why it cannot be read or does not fit."""
     run = detector.run
-    found = read_features(
-        path,
-        detector.frames_per_segment,
-        rate_of_features(detector, settings),
-        num_crops=run.num_crops,
-        width=run.info.width,
-    )
-    crops, _, width = found.features.shape
-    detector.check(str(path), width, found.encoder, crops, found.features)
+    try:
+        if not is_text(path):
+            raise UserError(f"{path}: its name is not in UTF-8; rename it")
+        found = read_features(
+            path,
+            detector.frames_per_segment,
+            rate_of_features(detector, settings),
+            num_crops=run.num_crops,
+            width=run.info.width,
+        )
+        crops, _, width = found.features.shape
+        detector.check(str(path), width, found.encoder, crops, found.features)
+    except UserError as error:
+        return error
     return found
 
 

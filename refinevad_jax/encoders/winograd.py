@@ -28,8 +28,7 @@ class Kernel:
     """A transformed kernel.
 
     Attributes:
-        values: N arrays [y, x, stride * c, out] float32. Parts of one array would be copied at every
-            call.
+        values: N arrays [y, x, stride * c, out] float32; parts of one would be copied at each call.
         taps: f, frames of the kernel before it was transformed.
         stride: in frames, rows and columns.
         outputs: m, frames that one tile gives.
