@@ -36,17 +36,9 @@ from refinevad_jax.encoders.segments import (
     read_segments,
     segment_edges,
 )
-from refinevad_jax.encoders.video import (
-    DEFAULT_FPS,
-    Video,
-    import_av,
-)
+from refinevad_jax.encoders.video import DEFAULT_FPS, Video, import_av
 from refinevad_jax.errors import UserError
-from refinevad_jax.files.feature_files import (
-    CROP_COUNTS,
-    load_file,
-    read_shape,
-)
+from refinevad_jax.files.feature_files import CROP_COUNTS, load_file, read_shape
 from refinevad_jax.files.half import require_half
 from refinevad_jax.files.hashes import file_sha256
 
