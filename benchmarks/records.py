@@ -1,6 +1,6 @@
 """What every benchmark ends with: a table, one JSON line and, with --save, a file of it.
 
-Also the clocks: of a call, of compiling, of a GPU.
+Also the clocks: of a call, of a command, of compiling, of a GPU.
 """
 
 import json
@@ -8,6 +8,8 @@ import os
 import pathlib
 import platform
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -48,6 +50,29 @@ def timed(run: Callable[[], Any]) -> tuple[float, float]:
     start, busy = time.perf_counter(), time.process_time()
     run()
     return time.perf_counter() - start, time.process_time() - busy
+
+
+def command(checkout: pathlib.Path, *words: str, **variables: str) -> tuple[float, float]:
+    """Seconds of a Python command in its own process, by the clock and by the processor.
+
+    checkout: of the version that runs; variables: of its environment, besides those of this one.
+    """
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, *words],
+        cwd=checkout,
+        env=os.environ | variables | {"PYTHONPATH": str(checkout)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    clock = time.perf_counter() - start
+    if done.returncode:
+        raise SystemExit(f"{words}: {done.stderr[-1000:]}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return round(clock, 2), round(busy, 2)
 
 
 def middle(values: list[float], digits: int = 3) -> float:

@@ -13,11 +13,7 @@ the import of the package. The last line is JSON.
 
 import os
 import pathlib
-import resource
-import subprocess
-import sys
 import tempfile
-import time
 import types
 from collections.abc import Callable
 from typing import Any
@@ -86,28 +82,6 @@ def buckets(lengths: list[int], pad: Callable[[int], int]) -> tuple[int, float]:
     return len({(call.num_rows, call.length) for call in calls}), 1 - sum(lengths) / segments
 
 
-def command(cache: pathlib.Path, *words: str) -> tuple[float, float]:
-    """Clock and processor seconds of a command of the project."""
-    root = pathlib.Path(__file__).parents[1]
-    environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(cache)}
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    start = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, *words],
-        cwd=root,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    clock = time.perf_counter() - start
-    if done.returncode:
-        raise SystemExit(f"{words}: {done.stderr[-1000:]}")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return round(clock, 2), round(busy, 2)
-
-
 def commands(folder: pathlib.Path, workdir: pathlib.Path) -> dict[str, Any]:
     """What users wait for, cold and warm."""
     features = np.random.default_rng(1).standard_normal((TEN_MINUTES, NUM_CHANNELS.value))
@@ -122,10 +96,12 @@ def commands(folder: pathlib.Path, workdir: pathlib.Path) -> dict[str, Any]:
         "import_jax": ["-c", "import jax"],
         "import_analysis": ["-c", "import refinevad_jax.analysis"],
     }
+    root = pathlib.Path(__file__).resolve().parents[1]
     found: dict[str, Any] = {}
     for name, words in calls.items():
         for state in ("cold", "warm"):
-            times = command(folder / f"cache-{name}", *words)
+            cache = str(folder / f"cache-{name}")
+            times = records.command(root, *words, JAX_COMPILATION_CACHE_DIR=cache)
             if state == "warm" or name in ("evaluate", "detect"):
                 found[f"{name}_{state}_s"], found[f"{name}_{state}_processor_s"] = times
     return found

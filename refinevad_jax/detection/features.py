@@ -3,11 +3,16 @@
 What an encoder has made of a video is kept in the output folder, as extraction keeps it.
 """
 
+import collections
+import contextlib
 import dataclasses
+import functools
 import io
 import math
 import pathlib
-from collections.abc import Collection, Mapping
+import threading
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -31,22 +36,15 @@ from refinevad_jax.encoders.segments import (
     read_segments,
     segment_edges,
 )
-from refinevad_jax.encoders.video import (
-    DEFAULT_FPS,
-    Video,
-    import_av,
-)
+from refinevad_jax.encoders.video import DEFAULT_FPS, Video, import_av
 from refinevad_jax.errors import UserError
-from refinevad_jax.files.feature_files import (
-    CROP_COUNTS,
-    load_file,
-    read_shape,
-)
+from refinevad_jax.files.feature_files import CROP_COUNTS, load_file, read_shape
 from refinevad_jax.files.half import require_half
 from refinevad_jax.files.hashes import file_sha256
 
 _THUMBNAIL_WIDTH = 160
 _AHEAD = 8
+_AT_ONCE = 2  # videos: one is opened, decoded, written while the other is encoded
 # In the record of what detection itself has written, so that no other file is written over.
 _MADE_BY = "refinevad_jax.detect"
 
@@ -230,6 +228,61 @@ def _is_file(path: pathlib.Path) -> bool:
         return False
 
 
+def encode_videos(
+    videos: Sequence[tuple[pathlib.Path, pathlib.Path]],
+    encoder: VisualEncoder,
+    *,
+    num_crops: int,
+    batch_size: int,
+) -> Generator[Features | UserError]:
+    """What encode_video gives for each video, in their order, or the UserError that it raises.
+
+    videos: each with the file in which its features are kept. Threads work a little ahead of the
+    caller, and a bar shows how many segments are done. One thread at a time calls the encoder. A
+    caller that closes the generator early waits for one such call.
+    """
+    encoding, stopped = threading.Lock(), threading.Event()
+    waiting = collections.deque[Future[Features]]()
+
+    def encode(segments: np.ndarray) -> np.ndarray:
+        with encoding:
+            if stopped.is_set():
+                raise CancelledError
+            return encoder.encode(segments)
+
+    def progress(count: int) -> None:
+        with bar.get_lock():
+            bar.update(count)
+
+    features_of = functools.partial(
+        encode_video,
+        encoder=dataclasses.replace(encoder, encode=encode),
+        num_crops=num_crops,
+        batch_size=batch_size,
+        progress=progress,
+    )
+    title = videos[0][0].name if len(videos) == 1 else f"{len(videos)} videos"
+    with tqdm.tqdm(desc=title, unit="segment", leave=False) as bar:
+        pool = ThreadPoolExecutor(_AT_ONCE)
+        try:
+            for path, keep in videos:
+                waiting.append(pool.submit(features_of, path, keep=keep))
+                if len(waiting) > 2 * _AT_ONCE:
+                    yield _outcome(waiting.popleft())
+            while waiting:
+                yield _outcome(waiting.popleft())
+        finally:
+            stopped.set()
+            pool.shutdown(cancel_futures=True)
+
+
+def _outcome(of_video: Future[Features]) -> Features | UserError:
+    try:
+        return of_video.result()
+    except UserError as error:
+        return error
+
+
 def encode_video(
     path: pathlib.Path,
     encoder: VisualEncoder,
@@ -237,11 +290,13 @@ def encode_video(
     num_crops: int,
     batch_size: int,
     keep: pathlib.Path | None = None,
+    progress: Callable[[int], object] = lambda count: None,
 ) -> Features:
-    """Decodes and encodes a video, at the same time, and shows how many segments are done.
+    """Decodes and encodes a video, both at the same time.
 
     keep: the .npy file in which an earlier call has kept the features, or else this one does, with
-    a record as extraction writes it. Memory holds features and small pictures, not the frames.
+    a record as extraction writes it. progress: is told how many more segments are done. Memory
+    holds features and small pictures, not the frames.
     Raises UserError if the video cannot be read or is shorter than one segment, or a file is at
     `keep` that detection did not write; OSError if it cannot be written.
     """
@@ -258,12 +313,17 @@ def encode_video(
     rows: list[np.ndarray] = []
     times: list[float] = []
     thumbnails: list[bytes] = []
-    with Video(path) as video, tqdm.tqdm(desc=path.name, unit="segment", leave=False) as bar:
-        segments = ahead([read_segments(noting_times(video, times), num_crops)], _AHEAD)
+    with (
+        Video(path) as video,
+        # Ends its thread before the video is closed, whatever happens here.
+        contextlib.closing(
+            ahead([read_segments(noting_times(video, times), num_crops)], _AHEAD)
+        ) as segments,
+    ):
         for some in batched(segments, batch_size):
             rows.append(encoder.encode_segments([segment.crops for segment in some], batch_size))
             thumbnails += [_thumbnail(segment.crops[0, 0]) for segment in some]
-            bar.update(len(some))
+            progress(len(some))
     if not rows:
         raise UserError(
             f"{path}: {video.num_frames} frames, fewer than the {FRAMES_PER_SEGMENT} of a segment"

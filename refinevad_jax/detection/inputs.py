@@ -65,12 +65,13 @@ def find_inputs(inputs: Sequence[str], output: pathlib.Path) -> dict[str, pathli
     return found
 
 
-def require_text(path: pathlib.Path) -> None:
-    """Raises UserError if the path is not text, which pages could not name."""
+def is_text(path: pathlib.Path) -> bool:
+    """Whether the path is text; otherwise pages could not name it."""
     try:
         str(path).encode()
-    except UnicodeEncodeError as error:
-        raise UserError(f"{path}: its name is not in UTF-8; rename it") from error
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def is_video(path: pathlib.Path) -> bool:

@@ -1,12 +1,14 @@
 """One detection from inputs to the folder of events, scores and pages."""
 
+import contextlib
 import dataclasses
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import numpy as np
+import tqdm
 
 from refinevad_jax.detection import outputs
 from refinevad_jax.detection.annotated import annotate
@@ -17,12 +19,12 @@ from refinevad_jax.detection.features import (
     FLAG,
     Features,
     Rate,
-    encode_video,
+    encode_videos,
     read_features,
     read_thumbnails,
 )
 from refinevad_jax.detection.index import Row, write_index
-from refinevad_jax.detection.inputs import ENCODERS, find_inputs, is_video, require_text
+from refinevad_jax.detection.inputs import ENCODERS, find_inputs, is_text, is_video
 from refinevad_jax.detection.page import (
     middle_segment,
     picture_of,
@@ -139,33 +141,22 @@ def detect(
         detector.take_recording(_read_recording(detector, settings))
     if detector.inputs_words:
         print(detector.inputs_words, flush=True)
-    encoder, num_crops = None, 0
-    if any(map(is_video, found.values())):
-        num_crops = choose_crops(detector, settings)
-        detector.require_crops(num_crops)
-        encoder = load_encoder(detector, settings, num_crops)
     rows: list[Row] = []
     failed: list[str] = []
     unnamed = 0
-    for name, path in found.items():
-        try:
-            require_text(path)
-            if encoder and is_video(path):
-                features = encode_video(
-                    path,
-                    encoder,
-                    num_crops=num_crops,
-                    batch_size=settings.batch_size,
-                    keep=outputs.output_paths(output, name)["npy"],
-                )
-            else:
-                features = _read_checked(path, detector, settings)
-            rows.append(_write(detector, threshold, name, features, output, settings.annotate))
-        except UserError as error:
-            failed.append(one_line(error))
-            continue
-        unnamed += not features.encoder
-        print(_summary(rows[-1].described, features, settings.annotate))
+    with contextlib.closing(_read_all(found, detector, output, settings)) as inputs_read:
+        for name, features in inputs_read:
+            try:
+                if isinstance(features, UserError):
+                    raise features
+                row = _write(detector, threshold, name, features, output, settings.annotate)
+            except UserError as error:
+                failed.append(one_line(error))
+                continue
+            unnamed += not features.encoder
+            rows.append(row)
+            # Between two pictures of the bar.
+            tqdm.tqdm.write(_summary(row.described, features, settings.annotate))
     if unnamed:
         print(
             f"inputs that do not state their encoder: {unnamed}; taken for features of "
@@ -208,25 +199,60 @@ def _read_recording(detector: Detector, settings: DetectionSettings) -> list[np.
         paths = [path for path in paths if path.suffix.lower() not in TEXTS] or paths
         if not paths:
             raise UserError(f"--recording={text}: no file of features in it; check the path")
-        try:
-            videos += [_read_checked(path, detector, settings).features for path in paths]
-        except UserError as error:
-            raise UserError(f"--recording: {error}") from error
+        for path in paths:
+            found = _read_checked(path, detector, settings)
+            if isinstance(found, UserError):
+                raise UserError(f"--recording: {found}")
+            videos.append(found.features)
     return videos
 
 
-def _read_checked(path: pathlib.Path, detector: Detector, settings: DetectionSettings) -> Features:
-    """A feature file that fits the run. Raises UserError with the reason if it does not."""
+def _read_all(
+    found: dict[str, pathlib.Path],
+    detector: Detector,
+    output: pathlib.Path,
+    settings: DetectionSettings,
+) -> Generator[tuple[str, Features | UserError]]:
+    """The inputs by name in their order, or why they cannot be read; videos are read ahead."""
+    videos = {name: path for name, path in found.items() if is_video(path) and is_text(path)}
+    with contextlib.ExitStack() as stack:
+        if videos:
+            num_crops = choose_crops(detector, settings)
+            detector.require_crops(num_crops)
+            encoded = encode_videos(
+                [
+                    (path, outputs.output_paths(output, name)["npy"])
+                    for name, path in videos.items()
+                ],
+                load_encoder(detector, settings, num_crops),
+                num_crops=num_crops,
+                batch_size=settings.batch_size,
+            )
+            stack.enter_context(contextlib.closing(encoded))
+        for name, path in found.items():
+            of_video = name in videos
+            yield name, next(encoded) if of_video else _read_checked(path, detector, settings)
+
+
+def _read_checked(
+    path: pathlib.Path, detector: Detector, settings: DetectionSettings
+) -> Features | UserError:
+    """A feature file that fits the run, or why it cannot be read or does not fit."""
     run = detector.run
-    found = read_features(
-        path,
-        detector.frames_per_segment,
-        rate_of_features(detector, settings),
-        num_crops=run.num_crops,
-        width=run.info.width,
-    )
-    crops, _, width = found.features.shape
-    detector.check(str(path), width, found.encoder, crops, found.features)
+    try:
+        if not is_text(path):
+            raise UserError(f"{path}: its name is not in UTF-8; rename it")
+        found = read_features(
+            path,
+            detector.frames_per_segment,
+            rate_of_features(detector, settings),
+            num_crops=run.num_crops,
+            width=run.info.width,
+        )
+        crops, _, width = found.features.shape
+        detector.check(str(path), width, found.encoder, crops, found.features)
+    except UserError as error:
+        return error
     return found
 
 

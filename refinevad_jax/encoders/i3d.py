@@ -153,7 +153,7 @@ def _folded(params: dict[str, Any], stats: dict[str, Any], prefix: str = "") -> 
             bias = node["BatchNorm_0"]["bias"] - norm["mean"].reshape(-1) * scale
         else:
             bias = node["Conv_0"]["bias"]
-        weights[prefix + name] = (jnp.asarray(kernel), jnp.asarray(bias))
+        weights[prefix + name] = jax.device_put((kernel, bias))
     return weights
 
 

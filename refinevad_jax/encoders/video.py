@@ -100,6 +100,7 @@ class Video(contextlib.AbstractContextManager["Video"]):
             self.close()
             raise
         self._is_playlist = self._container.format.name in ("hls", "dash")
+        self._converter = self._av.video.reformatter.VideoReformatter()
         self._has_times = self._knows_times()
         self._by_arrival = live and not self._has_times and not self.is_recording
         self._stream.thread_type = "SLICE" if live else "AUTO"
@@ -308,7 +309,9 @@ class Video(contextlib.AbstractContextManager["Video"]):
     def _frame(self, picture: Any, seconds: float) -> Frame:
         self.num_frames += 1
         self.num_corrupt += bool(picture.is_corrupt)
-        return Frame(upright(picture), seconds)
+        # A picture's own to_ndarray would set up a converter for each.
+        pixels = self._converter.reformat(picture, format="rgb24").to_ndarray()
+        return Frame(upright(pixels, picture.rotation), seconds)
 
     def _pictures(self) -> Iterator[Any]:
         packets = self._container.demux(self._stream)
@@ -470,10 +473,9 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'s' * (count != 1)}"
 
 
-def upright(picture: Any) -> np.ndarray:
-    """RGB pixels of a PyAV frame, turned as its display matrix asks: [Y, X, 3] uint8."""
-    pixels = picture.to_ndarray(format="rgb24")
-    quarters = round(picture.rotation / 90)  # counter-clockwise, as np.rot90 counts
+def upright(pixels: np.ndarray, degrees: float) -> np.ndarray:
+    """Pixels [Y, X, 3] turned counter-clockwise, as a display matrix asks, by quarters."""
+    quarters = round(degrees / 90)
     return np.rot90(pixels, quarters) if quarters % 4 else pixels
 
 

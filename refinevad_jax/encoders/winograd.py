@@ -28,13 +28,13 @@ class Kernel:
     """A transformed kernel.
 
     Attributes:
-        values: [N, y, x, stride * c, out] float32.
+        values: N arrays [y, x, stride * c, out] float32; parts of one would be copied at each call.
         taps: f, frames of the kernel before it was transformed.
         stride: in frames, rows and columns.
         outputs: m, frames that one tile gives.
     """
 
-    values: jax.Array
+    values: tuple[jax.Array, ...]
     taps: int
     stride: int
     outputs: int
@@ -54,7 +54,7 @@ def transform(kernel: jax.Array, *, outputs: int, stride: int = 1) -> Kernel:
     values = values.reshape(*values.shape[:3], -1, values.shape[-1])
     _, of_taps, _ = matrices(outputs, folded)
     products = np.tensordot(of_taps, values, (1, 0)).astype(np.float32)
-    return Kernel(jnp.asarray(products), taps, stride, outputs)
+    return Kernel(jax.device_put(tuple(products)), taps, stride, outputs)
 
 
 @functools.cache

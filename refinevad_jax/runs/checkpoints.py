@@ -265,4 +265,5 @@ def restore(run: Run, workdir: pathlib.Path, step: str | int) -> tuple[nnx.Graph
         number = checkpoints.resolve(step)
         params = checkpoints.restore_params(number, shapes)
         checkpoints.close()
-    return graphdef, jax.tree.map(jax.numpy.asarray, params), number
+    # Not jax.numpy.asarray, which compiles a program for each shape.
+    return graphdef, jax.device_put(params), number

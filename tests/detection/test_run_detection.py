@@ -6,13 +6,15 @@ import dataclasses
 import json
 import pathlib
 import resource
+import threading
+import time
 
 import numpy as np
 import pytest
 
 from refinevad_jax.detection import run_detection
 from refinevad_jax.detection.detector import Detector
-from refinevad_jax.detection.features import encode_video, read_features
+from refinevad_jax.detection.features import encode_video, encode_videos, read_features
 from refinevad_jax.detection.inputs import find_inputs
 from refinevad_jax.encoders.encoder import VisualEncoder
 from refinevad_jax.encoders.segments import ahead
@@ -511,6 +513,43 @@ def test_a_damaged_feature_file(tmp_path: pathlib.Path) -> None:
     (tmp_path / "a.npy").write_bytes(b"\x93NUMPY")
     with pytest.raises(UserError, match=r"not an \.npy file or damaged"):
         read_features(tmp_path / "a.npy")
+
+
+def test_videos_are_read_ahead(encoder: VisualEncoder, tmp_path: pathlib.Path) -> None:
+    """In their order, one thread at a time in the encoder; whoever stops early ends the threads."""
+    pytest.importorskip("av", reason="pip install av")
+    from refinevad_jax.encoders.video_writer import write_video
+
+    busy, calls = threading.Lock(), []
+
+    def encode(segments: np.ndarray) -> np.ndarray:
+        assert busy.acquire(blocking=False)
+        calls.append(len(segments))
+        time.sleep(0.01)
+        busy.release()
+        return encoder.encode(segments)
+
+    alone = dataclasses.replace(encoder, encode=encode)
+    clip, junk = tmp_path / "clip.mp4", tmp_path / "junk.mp4"
+    write_video(clip, coloured(50), fps=25)
+    junk.write_text("no video")
+    how = {"num_crops": 1, "batch_size": 2}
+    videos = [(path, tmp_path / f"{i}.npy") for i, path in enumerate([clip, junk, clip])]
+    first, second, third = encode_videos(videos, alone, **how)
+    assert isinstance(second, UserError) and "junk.mp4: no readable video" in str(second)
+    expected = encode_video(clip, encoder, **how)
+    for found in (first, third):
+        assert not isinstance(found, UserError)
+        np.testing.assert_array_equal(found.features, expected.features)
+        assert found.thumbnails == expected.thumbnails
+    assert sum(calls) == 6
+
+    threads = threading.active_count()
+    many = encode_videos([(clip, tmp_path / "kept" / f"{i}.npy") for i in range(20)], alone, **how)
+    next(many)
+    many.close()
+    assert threading.active_count() == threads
+    assert len(list((tmp_path / "kept").glob("*.npy"))) <= 7
 
 
 def test_the_decoder_is_only_a_little_ahead() -> None:

@@ -74,14 +74,7 @@ def test_variable_frame_rate_keeps_every_frame(tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize(("degrees", "red"), [(90, (63, 0)), (-90, (0, 47)), (180, (47, 63))])
 def test_upright_turns_counter_clockwise(degrees: int, red: tuple[int, int]) -> None:
     """The red upper left corner goes down, to the right, or across."""
-
-    class Turned:
-        rotation = degrees
-
-        def to_ndarray(self, format: str) -> np.ndarray:
-            return pictures(1)[0]
-
-    pixels = upright(Turned())
+    pixels = upright(pictures(1)[0], degrees)
     assert pixels.shape == ((64, 48, 3) if degrees % 180 else (48, 64, 3))
     assert tuple(pixels[red]) == (220, 20, 20)
 
