@@ -1,14 +1,9 @@
-"""Which bags a step sees, as a function of (seed, step) alone, and bags as arrays of one length.
-
-Because no state is kept, a resumed run sees the batches of an uninterrupted one.
-"""
+"""The training list as arrays: bags resampled to one length, and the lists of both kinds."""
 
 import dataclasses
 import mmap
 from collections.abc import Sequence
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from refinevad_jax.data.bags import Bag
@@ -171,48 +166,3 @@ def _indices(bags: list[Bag], chosen: np.ndarray, held_out: Sequence[frozenset[s
     """Indices of the chosen bags that each seed keeps. chosen: [V] bool. Returns [S, kept]."""
     kept = [np.array([bag.video_id not in ids for bag in bags]) for ids in held_out]
     return np.stack([np.flatnonzero(chosen & mask) for mask in kept])
-
-
-def cycled_permutation(key: jax.Array, start: jax.Array, count: int, length: int) -> jax.Array:
-    """Entries start .. start + count - 1 of an endless run of permutations of range(length).
-
-    Every index comes once per cycle; each cycle has its own key. start: int scalar, may be
-    traced. Returns [count] int32.
-    """
-    position = start + jnp.arange(count)
-    cycle = position // length
-    num_cycles = (count - 1) // length + 2
-
-    def permutation(number: jax.Array) -> jax.Array:
-        return jax.random.permutation(jax.random.fold_in(key, number), length)
-
-    orders = jax.vmap(permutation)(cycle[0] + jnp.arange(num_cycles))
-    return orders[cycle - cycle[0], position % length]
-
-
-def draw_batch(
-    key: jax.Array,
-    step: jax.Array,
-    *,
-    normal: jax.Array,
-    anomalous: jax.Array,
-    num_crops: int,
-    batch_size: int,
-) -> tuple[jax.Array, jax.Array]:
-    """The videos and crops of a step: the first half normal, the second half anomalous.
-
-    key: of the run; step: int scalar, may be traced; normal, anomalous: indices of the two lists.
-    Returns video indices [B] and crop indices [B].
-    """
-    half = batch_size // 2
-    normal_key, anomalous_key, crop_key = jax.random.split(key, 3)
-    videos = jnp.concatenate(
-        [
-            indices[cycled_permutation(list_key, step * half, half, len(indices))]
-            for list_key, indices in ((normal_key, normal), (anomalous_key, anomalous))
-        ]
-    )
-    crops = jax.random.randint(
-        jax.random.fold_in(crop_key, step), (batch_size,), minval=0, maxval=num_crops
-    )
-    return videos, crops

@@ -17,9 +17,10 @@ from ml_collections import ConfigDict
 from refinevad_jax.data.batches import StoredRows, TrainingBags, resampled
 from refinevad_jax.data.streaming import BatchStream
 from refinevad_jax.runs.checkpoints import TrainState
+from refinevad_jax.training.draws import draw_batches
 from refinevad_jax.training.placement import from_rows, placement, put
 from refinevad_jax.training.programs import MAX_STEPS_PER_DISPATCH, make_programs
-from refinevad_jax.training.step import StepConfig
+from refinevad_jax.training.step import StepConfig, batch_keys
 
 
 class Dispatch:
@@ -41,20 +42,18 @@ class Dispatch:
             graphdef=graphdef,
             optimizer=optimizer,
             config=StepConfig.of(config),
-            num_crops=bags.features.shape[1],
-            batch_size=config.train.batch_size,
             places=self.places,
         )
         self._listed = bags
-        self._seed_numbers = np.array(seeds, np.uint32)
-        self._seeds = put(self._seed_numbers, self.places.per_seed)
+        self._batch_keys = batch_keys(seeds)
+        self._seeds = put(np.array(seeds, np.uint32), self.places.per_seed)
         self._batch_size = config.train.batch_size
         self._compiled: jax.stages.Compiled | None = None
         self.stream = None
         features = bags.features
         if isinstance(features, StoredRows) and features.in_files:
             shape = (len(seeds), config.train.batch_size)
-            self.stream = BatchStream(features, self._drawn, self.places.own_rows(shape))
+            self.stream = BatchStream(features, self._drawn_of, self.places.own_rows(shape))
         fits = features.nbytes <= config.data.device_limit_gb * 1e9
         self.resident = fits and self.stream is None
 
@@ -73,8 +72,6 @@ class Dispatch:
         return [
             ("features", bags.features, places.everywhere),
             ("labels", bags.labels, places.everywhere),
-            ("normal", bags.normal, places.per_seed),
-            ("anomalous", bags.anomalous, places.per_seed),
         ]
 
     @property
@@ -99,7 +96,10 @@ class Dispatch:
             raise ValueError(f"{count} steps; a dispatch has {MAX_STEPS_PER_DISPATCH} at most")
         program = self.compiled_step(state)
         if self.resident:
-            state, metrics = program(state, self._seeds, self._resident_bags, np.int32(count))
+            drawn = put(self._drawn(first, MAX_STEPS_PER_DISPATCH), self.places.per_seed)
+            state, metrics = program(
+                state, self._seeds, self._resident_bags, *drawn, np.int32(count)
+            )
             return state, {
                 name: value[:, :count] for name, value in jax.device_get(metrics).items()
             }
@@ -127,9 +127,13 @@ class Dispatch:
                     )
                     for name, value, where in self._parts(self._listed)
                 }
-                lowered = self._programs.run_resident.lower(state, self._seeds, bags, np.int32(0))
+                lists = (len(self._batch_keys), MAX_STEPS_PER_DISPATCH, self._batch_size)
+                drawn = jax.ShapeDtypeStruct(lists, np.int32, sharding=places.per_seed)
+                lowered = self._programs.run_resident.lower(
+                    state, self._seeds, bags, drawn, drawn, np.int32(0)
+                )
             else:
-                rows = (len(self._seed_numbers), self._batch_size)
+                rows = (len(self._batch_keys), self._batch_size)
                 batch = [
                     jax.ShapeDtypeStruct((*rows, *shape), kind, sharding=places.per_video)
                     for shape, kind in (
@@ -148,7 +152,7 @@ class Dispatch:
     def batch(self, step: int) -> tuple[jax.Array, jax.Array]:
         """Features [S, B, T, D] and labels [S, B, C]; a process reads the rows of its devices."""
         bags = self.bags
-        videos, crops = self._drawn(step)
+        videos, crops = self._drawn_of(step)
         if self.stream is not None:
             rows: Any = self.stream.features(step)
         else:
@@ -163,8 +167,19 @@ class Dispatch:
             put(bags.labels[videos], self.places.per_video),
         )
 
-    def _drawn(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+    def _drawn_of(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """The videos and crops [S, B] of a step."""
-        steps = np.full(len(self._seed_numbers), step, np.int32)
-        lists = self._listed.normal, self._listed.anomalous
-        return jax.device_get(self._programs.draw(steps, self._seed_numbers, *lists))
+        videos, crops = self._drawn(step, 1)
+        return videos[:, 0], crops[:, 0]
+
+    def _drawn(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """The videos and crops [S, count, B] of steps."""
+        return draw_batches(
+            self._batch_keys,
+            first,
+            count,
+            normal=self._listed.normal,
+            anomalous=self._listed.anomalous,
+            num_crops=self._listed.features.shape[1],
+            batch_size=self._batch_size,
+        )

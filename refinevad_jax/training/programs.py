@@ -14,7 +14,6 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from refinevad_jax.data.batches import draw_batch
 from refinevad_jax.runs.checkpoints import TrainState
 from refinevad_jax.runtime.compiler import compiler_options
 from refinevad_jax.training import losses, step
@@ -30,21 +29,19 @@ class Programs:
     """Jitted functions. Leaves of state and params have a leading axis S; seeds and steps are [S].
 
     Attributes:
-        run_resident: (state, seeds, bags, num_steps) to (state, metrics), each of the metrics
-            [S, MAX_STEPS_PER_DISPATCH] and 0 from num_steps on. Draws its batches from bags on the
-            device: features [V, N, T, D], labels [V, C], and the lists normal and anomalous
-            [S, ...]. num_steps is an argument of the program: int scalar, at most
-            MAX_STEPS_PER_DISPATCH.
+        run_resident: (state, seeds, bags, videos, crops, num_steps) to (state, metrics), each of
+            the metrics [S, MAX_STEPS_PER_DISPATCH] and 0 from num_steps on. Takes its batches from
+            bags on the device: features [V, N, T, D], labels [V, C]. videos, crops:
+            [S, MAX_STEPS_PER_DISPATCH, B] int32, what each step takes. num_steps is an argument of
+            the program: int scalar, at most MAX_STEPS_PER_DISPATCH.
         run_batch: (state, seeds, features [S, B, T, D], labels [S, B, C]) to (state, metrics [S]),
             one step on a batch from the host.
-        draw: (steps, seeds, normal, anomalous) to the videos and crops [S, B] that both use.
         probe: (params, features [S, B, T, D], labels [S, B, C]) to the mean score [S] of the
             anomalous videos with e_y in v, as in training, and without, as at test.
     """
 
     run_resident: jax.stages.Wrapped
     run_batch: jax.stages.Wrapped
-    draw: jax.stages.Wrapped
     probe: jax.stages.Wrapped
 
 
@@ -53,8 +50,6 @@ def make_programs(
     graphdef: nnx.GraphDef[Any],
     optimizer: optax.GradientTransformation,
     config: StepConfig,
-    num_crops: int,
-    batch_size: int,
     places: Placement,
 ) -> Programs:
     """Builds them; nothing is compiled before the first call.
@@ -62,16 +57,6 @@ def make_programs(
     Arrays lie on the devices as places says: a seed's batch is computed in parts, whose gradients
     are summed.
     """
-
-    def draw(step_number: Any, seed: Any, normal: Any, anomalous: Any) -> tuple[Any, Any]:
-        return draw_batch(
-            step.batch_key(seed),
-            step_number,
-            normal=normal,
-            anomalous=anomalous,
-            num_crops=num_crops,
-            batch_size=batch_size,
-        )
 
     def update(state: TrainState, seed: Any, features: Any, labels: Any) -> Any:
         features = jax.lax.with_sharding_constraint(features.astype(jnp.float32), places.rows)
@@ -81,27 +66,29 @@ def make_programs(
         )
 
     def run_resident(
-        state: TrainState, seeds: Any, bags: dict[str, jax.Array], num_steps: Any
+        state: TrainState,
+        seeds: Any,
+        bags: dict[str, jax.Array],
+        videos: Any,
+        crops: Any,
+        num_steps: Any,
     ) -> tuple[TrainState, Metrics]:
         # Seeds inside of steps: the other way round the whole loop would be traced once more for
         # them. In jit, so that it is traced once, for the names of its metrics and for the loop.
         @jax.jit
         @functools.partial(jax.vmap, spmd_axis_name=SEED)
         def one(
-            state: TrainState, seed: Any, normal: jax.Array, anomalous: jax.Array
+            state: TrainState, seed: Any, videos: jax.Array, crops: jax.Array
         ) -> tuple[TrainState, Metrics]:
-            videos, crops = draw(state.step, seed, normal, anomalous)
             return update(state, seed, bags["features"][videos, crops], bags["labels"][videos])
 
-        own = seeds, bags["normal"], bags["anomalous"]
-
         def body(index: Any, carried: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
-            state, metrics = one(carried[0], *own)
+            state, metrics = one(carried[0], seeds, videos[:, index], crops[:, index])
             return state, {
                 name: carried[1][name].at[:, index].set(metrics[name]) for name in metrics
             }
 
-        _, shapes = jax.eval_shape(one, state, *own)
+        _, shapes = jax.eval_shape(one, state, seeds, videos[:, 0], crops[:, 0])
         empty = {
             name: jnp.zeros((*shape.shape, MAX_STEPS_PER_DISPATCH), shape.dtype)
             for name, shape in shapes.items()
@@ -137,6 +124,5 @@ def make_programs(
             out_shardings=outputs,
             compiler_options=compiler_options(),
         ),
-        draw=jax.jit(jax.vmap(draw)),
         probe=jax.jit(jax.vmap(probe, spmd_axis_name=SEED), out_shardings=places.everywhere),
     )

@@ -16,7 +16,7 @@ import optax
 from flax import nnx
 from ml_collections import ConfigDict
 
-from refinevad_jax.model import first_values
+from refinevad_jax.model import random_words
 from refinevad_jax.model.precision import in_bfloat16
 from refinevad_jax.model.refinevad import Outputs
 from refinevad_jax.runs.checkpoints import TrainState
@@ -139,11 +139,6 @@ def step_key(seed: Any, step: Any) -> jax.Array:
     return jax.random.fold_in(_stream_key(seed, Stream.STEPS), step)
 
 
-def batch_key(seed: Any) -> jax.Array:
-    """The key of the order in which a run draws its batches."""
-    return _stream_key(seed, Stream.BATCHES)
-
-
 def parameters_key(seed: int) -> jax.Array:
     """The key of a network's first parameters."""
     return _stream_key(seed, Stream.PARAMETERS)
@@ -151,8 +146,12 @@ def parameters_key(seed: int) -> jax.Array:
 
 def parameters_keys(seeds: Sequence[int]) -> np.ndarray:
     """key_data of the same for several seeds, without a program: [S, 2] uint32."""
-    own = [first_values.key_of_seed(seed) for seed in seeds]
-    return np.stack([first_values.fold_in(key, Stream.PARAMETERS) for key in own])
+    return random_words.fold_in(random_words.key_of_seed(seeds), Stream.PARAMETERS)
+
+
+def batch_keys(seeds: Sequence[int]) -> np.ndarray:
+    """key_data of what draws the batches of several seeds: [S, 2] uint32."""
+    return random_words.fold_in(random_words.key_of_seed(seeds), Stream.BATCHES)
 
 
 def _stream_key(seed: Any, stream: Stream) -> jax.Array:
