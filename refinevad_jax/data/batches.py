@@ -14,6 +14,34 @@ FEW_ROWS = 8
 
 
 @dataclasses.dataclass(frozen=True)
+class ListShape:
+    """What a step has to know of a training list before it is read.
+
+    Attributes:
+        features: V, N, T, D.
+        num_categories: C.
+        in_files: whether the videos stay in their files.
+    """
+
+    features: tuple[int, int, int, int]
+    num_categories: int
+    in_files: bool
+
+    @property
+    def nbytes(self) -> int:
+        """What the features would take in memory."""
+        return int(np.prod(self.features, dtype=np.int64)) * np.dtype(np.float16).itemsize
+
+    @classmethod
+    def of(cls, num_videos: int, first: Bag, num_segments: int, columns: np.ndarray) -> "ListShape":
+        """Of a list like its first bag."""
+        num_crops = first.features.shape[0]
+        in_files = not isinstance(first.features, np.ndarray)
+        shape = (num_videos, num_crops, num_segments, len(columns))
+        return cls(shape, len(first.labels), in_files)
+
+
+@dataclasses.dataclass(frozen=True)
 class TrainingBags:
     """A training list as arrays.
 
@@ -29,6 +57,12 @@ class TrainingBags:
     normal: np.ndarray
     anomalous: np.ndarray
 
+    @property
+    def list_shape(self) -> ListShape:
+        """Its shapes."""
+        in_files = isinstance(self.features, StoredRows) and self.features.in_files
+        return ListShape(self.features.shape, self.labels.shape[1], in_files)
+
     def steps_per_epoch(self, batch_size: int) -> int:
         """An epoch is one pass over the shorter of the two lists."""
         return max(1, min(self.normal.shape[1], self.anomalous.shape[1]) // (batch_size // 2))
@@ -38,6 +72,8 @@ class StoredRows:
     """Training features [V, N, T, D] that are resampled when asked for.
 
     Attributes:
+        shape: V, N, T, D.
+        nbytes: what they would take in memory.
         in_files: whether the videos stay in their files.
     """
 
@@ -45,16 +81,11 @@ class StoredRows:
 
     def __init__(self, bags: list[Bag], num_segments: int, columns: np.ndarray) -> None:
         self._bags, self._num_segments = bags, num_segments
-        num_crops, _, width = bags[0].features.shape
-        self.shape = (len(bags), num_crops, num_segments, len(columns))
+        width = bags[0].features.shape[2]
+        shape = ListShape.of(len(bags), bags[0], num_segments, columns)
+        self.shape, self.nbytes, self.in_files = shape.features, shape.nbytes, shape.in_files
         whole = np.array_equal(columns, np.arange(width))
         self._columns = slice(None) if whole else columns  # a slice copies nothing
-        self.in_files = not isinstance(bags[0].features, np.ndarray)
-
-    @property
-    def nbytes(self) -> int:
-        """What they would take in memory."""
-        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(np.float16).itemsize
 
     def row(self, video: int, crop: int) -> np.ndarray:
         """[T, D] float16: the same values as for bags in memory."""

@@ -101,10 +101,7 @@ def drawn(plan: Any, keys: np.ndarray) -> Any:
 def _drawn(draw: Draw, key: np.ndarray) -> np.ndarray:
     """The array of one seed. Its random words depend on the key and the place in it alone."""
     size = math.prod(draw.shape)
-    blocks = [
-        draw.values(words(key, BLOCK, first))
-        for first in range(0, size, BLOCK)
-    ]
+    blocks = [draw.values(words(key, BLOCK, first)) for first in range(0, size, BLOCK)]
     return np.concatenate(blocks)[:size].reshape(draw.shape)
 
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 from flax import nnx
 
 from refinevad_jax.runs.checkpoints import TrainState
 from refinevad_jax.runtime.compiler import compiler_options
 from refinevad_jax.training import losses, step
+from refinevad_jax.training.optimizer import OptimizerConfig
 from refinevad_jax.training.placement import SEED, Placement
 from refinevad_jax.training.step import Metrics, StepConfig
 
@@ -29,13 +29,14 @@ class Programs:
     """Jitted functions. Leaves of state and params have a leading axis S; seeds and steps are [S].
 
     Attributes:
-        run_resident: (state, seeds, bags, videos, crops, num_steps) to (state, metrics), each of
-            the metrics [S, MAX_STEPS_PER_DISPATCH] and 0 from num_steps on. Takes its batches from
-            bags on the device: features [V, N, T, D], labels [V, C]. videos, crops:
-            [S, MAX_STEPS_PER_DISPATCH, B] int32, what each step takes. num_steps is an argument of
-            the program: int scalar, at most MAX_STEPS_PER_DISPATCH.
-        run_batch: (state, seeds, features [S, B, T, D], labels [S, B, C]) to (state, metrics [S]),
-            one step on a batch from the host.
+        run_resident: (state, seeds, bags, videos, crops, rates, num_steps) to (state, metrics),
+            each of the metrics [S, MAX_STEPS_PER_DISPATCH] and 0 from num_steps on. bags are on the
+            device: features [V, N, T, D], labels [V, C]. videos, crops: [S,
+            MAX_STEPS_PER_DISPATCH, B] int32, what each step takes of them; rates:
+            [MAX_STEPS_PER_DISPATCH], learning rates. num_steps is an argument of the program: int
+            scalar, at most MAX_STEPS_PER_DISPATCH.
+        run_batch: (state, seeds, rate, features [S, B, T, D], labels [S, B, C]) to (state, metrics
+            [S]), one step on a batch from the host.
         probe: (params, features [S, B, T, D], labels [S, B, C]) to the mean score [S] of the
             anomalous videos with e_y in v, as in training, and without, as at test.
     """
@@ -48,7 +49,7 @@ class Programs:
 def make_programs(
     *,
     graphdef: nnx.GraphDef[Any],
-    optimizer: optax.GradientTransformation,
+    optimizer: OptimizerConfig,
     config: StepConfig,
     places: Placement,
 ) -> Programs:
@@ -58,11 +59,18 @@ def make_programs(
     are summed.
     """
 
-    def update(state: TrainState, seed: Any, features: Any, labels: Any) -> Any:
+    def update(state: TrainState, seed: Any, rate: Any, features: Any, labels: Any) -> Any:
         features = jax.lax.with_sharding_constraint(features.astype(jnp.float32), places.rows)
         key = step.step_key(seed, state.step)
         return step.train_step(
-            state, features, labels, key=key, graphdef=graphdef, optimizer=optimizer, config=config
+            state,
+            features,
+            labels,
+            key=key,
+            rate=rate,
+            graphdef=graphdef,
+            optimizer=optimizer,
+            config=config,
         )
 
     def run_resident(
@@ -71,24 +79,29 @@ def make_programs(
         bags: dict[str, jax.Array],
         videos: Any,
         crops: Any,
+        rates: Any,
         num_steps: Any,
     ) -> tuple[TrainState, Metrics]:
         # Seeds inside of steps: the other way round the whole loop would be traced once more for
         # them. In jit, so that it is traced once, for the names of its metrics and for the loop.
         @jax.jit
-        @functools.partial(jax.vmap, spmd_axis_name=SEED)
+        @functools.partial(jax.vmap, spmd_axis_name=SEED, in_axes=(0, 0, None, 0, 0))
         def one(
-            state: TrainState, seed: Any, videos: jax.Array, crops: jax.Array
+            state: TrainState, seed: Any, rate: Any, videos: jax.Array, crops: jax.Array
         ) -> tuple[TrainState, Metrics]:
-            return update(state, seed, bags["features"][videos, crops], bags["labels"][videos])
+            features, labels = bags["features"][videos, crops], bags["labels"][videos]
+            return update(state, seed, rate, features, labels)
+
+        def of_step(index: Any) -> tuple[Any, ...]:
+            return seeds, rates[index], videos[:, index], crops[:, index]
 
         def body(index: Any, carried: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
-            state, metrics = one(carried[0], seeds, videos[:, index], crops[:, index])
+            state, metrics = one(carried[0], *of_step(index))
             return state, {
                 name: carried[1][name].at[:, index].set(metrics[name]) for name in metrics
             }
 
-        _, shapes = jax.eval_shape(one, state, seeds, videos[:, 0], crops[:, 0])
+        _, shapes = jax.eval_shape(one, state, *of_step(0))
         empty = {
             name: jnp.zeros((*shape.shape, MAX_STEPS_PER_DISPATCH), shape.dtype)
             for name, shape in shapes.items()
@@ -119,7 +132,7 @@ def make_programs(
             compiler_options=compiler_options(),
         ),
         run_batch=jax.jit(
-            jax.vmap(update, spmd_axis_name=SEED),
+            jax.vmap(update, spmd_axis_name=SEED, in_axes=(0, 0, None, 0, 0)),
             donate_argnums=0,
             out_shardings=outputs,
             compiler_options=compiler_options(),

@@ -22,6 +22,7 @@ from refinevad_jax.model.refinevad import Outputs
 from refinevad_jax.runs.checkpoints import TrainState
 from refinevad_jax.training import losses
 from refinevad_jax.training.losses import LossConfig
+from refinevad_jax.training.optimizer import OptimizerConfig, with_schedule
 
 Metrics = dict[str, jax.Array]
 
@@ -59,11 +60,16 @@ def train_step(
     labels: jax.Array,
     *,
     key: jax.Array,
+    rate: jax.Array,
     graphdef: nnx.GraphDef[Any],
-    optimizer: optax.GradientTransformation,
+    optimizer: OptimizerConfig,
     config: StepConfig,
 ) -> tuple[TrainState, Metrics]:
-    """One update. features: [B, T, D]; labels: [B, C] bool; key: see step_key."""
+    """One update. features: [B, T, D]; labels: [B, C] bool; key: see step_key.
+
+    rate: the learning rate, scalar. As an argument it leaves the program the same for any number
+    of steps.
+    """
     metrics, gradient = losses_and_gradient(
         state.params,
         features,
@@ -73,7 +79,8 @@ def train_step(
         graphdef=graphdef,
         config=config,
     )
-    updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+    update = with_schedule(optimizer, lambda _: rate).update
+    updates, opt_state = update(gradient, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     metrics = metrics | {"gradient_norm": optax.tree.norm(gradient)}
     return TrainState(state.step + 1, params, opt_state), metrics

@@ -10,7 +10,7 @@ from flax import nnx
 
 from refinevad_jax.model.first_values import BLOCK, KeyNumber, drawn, kernel
 from refinevad_jax.model.model_config import ModelConfig
-from refinevad_jax.model.random_words import key_of_seed
+from refinevad_jax.model.random_words import fold_in, key_of_seed
 from refinevad_jax.model.refinevad import RefineVAD, abstract, create, first_parameters
 from refinevad_jax.training.step import parameters_key, parameters_keys
 
