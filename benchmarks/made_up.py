@@ -149,7 +149,7 @@ class Program:
         seeds = range(len(bags.normal))
         networks = [create(network, parameters_key(seed)) for seed in seeds]
         states = [fresh_state(params, optimizer) for _, params in networks]
-        self.dispatch = Dispatch(config, seeds, networks[0][0], bags.list_shape)
+        self.dispatch = Dispatch(config, seeds, network, bags.list_shape)
         self.dispatch.take(bags, num_steps)
         self.state = self.dispatch.place(stack(states))
         self.metrics: dict[str, np.ndarray] = {}

@@ -3,6 +3,7 @@
 import dataclasses
 import mmap
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from refinevad_jax.errors import UserError
 
 # NumPy adds all but the first one by one, and then the first; more rows it adds in another order.
 FEW_ROWS = 8
+NUM_THREADS = 2  # that resample: NumPy lets others run meanwhile
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,8 +97,14 @@ class StoredRows:
     def in_memory(self) -> np.ndarray:
         """All of them, [V, N, T, D] float16, read-only: a device may share the memory."""
         found = _memory(self.shape)
-        for rows, bag in zip(found, self._bags, strict=True):
-            rows[...] = resample(bag.features[..., self._columns], self._num_segments)
+
+        def fill(video: int) -> None:
+            rows = self._bags[video].features[..., self._columns]
+            found[video] = resample(rows, self._num_segments)
+
+        with ThreadPoolExecutor(NUM_THREADS) as threads:
+            for _ in threads.map(fill, range(len(found))):
+                pass
         found.flags.writeable = False
         return found
 

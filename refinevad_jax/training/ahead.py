@@ -40,7 +40,7 @@ class Ahead:
         # The state of an optimizer does not depend on the number of steps.
         self._optimizer = make_optimizer(OptimizerConfig.of(run.config), 1)
         self.abstract = abstract_state(shapes, self._optimizer)
-        self.dispatch = Dispatch(run.config, seeds, self.graphdef, shape)
+        self.dispatch = Dispatch(run.config, seeds, run.model_config, shape)
         self.states: Future[TrainState] | None = None
         self.program: Future[None] | None = None
         self.began = 0.0

@@ -9,11 +9,11 @@ from typing import Any
 
 import jax
 import numpy as np
-from flax import nnx
 from ml_collections import ConfigDict
 
 from refinevad_jax.data.batches import ListShape, StoredRows, TrainingBags, resampled
 from refinevad_jax.data.streaming import BatchStream
+from refinevad_jax.model.model_config import ModelConfig
 from refinevad_jax.runs.checkpoints import TrainState
 from refinevad_jax.training.draws import draw_batches
 from refinevad_jax.training.optimizer import OptimizerConfig, learning_rates
@@ -33,13 +33,13 @@ class Dispatch:
         self,
         config: ConfigDict,
         seeds: Sequence[int],
-        graphdef: nnx.GraphDef[Any],
+        network: ModelConfig,
         shape: ListShape,
     ) -> None:
         self.places = placement(len(seeds), config.train.batch_size)
         self._optimizer = OptimizerConfig.of(config)
         self._programs = make_programs(
-            graphdef=graphdef,
+            network=network,
             optimizer=self._optimizer,
             config=StepConfig.of(config),
             places=self.places,
@@ -138,12 +138,12 @@ class Dispatch:
             }
             drawn = array((num_seeds, most, size), np.int32, sharding=places.per_seed)
             rates = array((most,), np.float32)
-            return self._programs.run_resident.lower(
+            return self._programs.run_resident.lowered(
                 state, self._seeds, bags, drawn, drawn, rates, np.int32(0)
             )
         rows, kinds = (num_seeds, size), {shape.features[2:]: np.float16, categories: bool}
         batch = [array(rows + own, kind, sharding=places.per_video) for own, kind in kinds.items()]
-        return self._programs.run_batch.lower(state, self._seeds, np.float32(0), *batch)
+        return self._programs.run_batch.lowered(state, self._seeds, np.float32(0), *batch)
 
     def probe(self, state: TrainState, step: int) -> dict[str, np.ndarray]:
         """Scores the next batch with and without e_y in v: the gap that only training sees. [S]."""

@@ -6,6 +6,7 @@ S seeds.
 
 import contextlib
 import dataclasses
+import gc
 import pathlib
 import sys
 import time
@@ -242,6 +243,9 @@ class Training:
             flush=True,
         )
         self._compiling = None
+        if not gc.isenabled():  # by the command: its objects up to here are never looked at
+            gc.freeze()
+            gc.enable()
         return result
 
     def _save_and_stop(

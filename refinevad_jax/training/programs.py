@@ -13,9 +13,12 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from refinevad_jax.model.model_config import ModelConfig
+from refinevad_jax.model.refinevad import abstract
 from refinevad_jax.runs.checkpoints import TrainState
 from refinevad_jax.runtime.compiler import compiler_options
 from refinevad_jax.training import losses, step
+from refinevad_jax.training.kept_step import Step
 from refinevad_jax.training.optimizer import OptimizerConfig
 from refinevad_jax.training.placement import SEED, Placement
 from refinevad_jax.training.step import Metrics, StepConfig
@@ -26,7 +29,7 @@ MAX_STEPS_PER_DISPATCH = 25
 
 @dataclasses.dataclass(frozen=True)
 class Programs:
-    """Jitted functions. Leaves of state and params have a leading axis S; seeds and steps are [S].
+    """Functions of a run. Leaves of state and params have a leading axis S; seeds are [S].
 
     Attributes:
         run_resident: (state, seeds, bags, videos, crops, rates, num_steps) to (state, metrics),
@@ -41,14 +44,14 @@ class Programs:
             anomalous videos with e_y in v, as in training, and without, as at test.
     """
 
-    run_resident: jax.stages.Wrapped
-    run_batch: jax.stages.Wrapped
+    run_resident: Step
+    run_batch: Step
     probe: jax.stages.Wrapped
 
 
 def make_programs(
     *,
-    graphdef: nnx.GraphDef[Any],
+    network: ModelConfig,
     optimizer: OptimizerConfig,
     config: StepConfig,
     places: Placement,
@@ -58,6 +61,7 @@ def make_programs(
     Arrays lie on the devices as places says: a seed's batch is computed in parts, whose gradients
     are summed.
     """
+    graphdef, _ = abstract(network)
 
     def update(state: TrainState, seed: Any, rate: Any, features: Any, labels: Any) -> Any:
         features = jax.lax.with_sharding_constraint(features.astype(jnp.float32), places.rows)
@@ -123,19 +127,16 @@ def make_programs(
             "train_score_without_label": mean_score(None),
         }
 
-    outputs = (places.per_seed, places.everywhere)
+    options = {
+        "donate_argnums": 0,
+        "out_shardings": (places.per_seed, places.everywhere),
+        "compiler_options": compiler_options(),
+    }
+    facts = (network, optimizer, config)
     return Programs(
-        run_resident=jax.jit(
-            run_resident,
-            donate_argnums=0,
-            out_shardings=outputs,
-            compiler_options=compiler_options(),
-        ),
-        run_batch=jax.jit(
-            jax.vmap(update, spmd_axis_name=SEED, in_axes=(0, 0, None, 0, 0)),
-            donate_argnums=0,
-            out_shardings=outputs,
-            compiler_options=compiler_options(),
+        run_resident=Step(run_resident, options, facts),
+        run_batch=Step(
+            jax.vmap(update, spmd_axis_name=SEED, in_axes=(0, 0, None, 0, 0)), options, facts
         ),
         probe=jax.jit(jax.vmap(probe, spmd_axis_name=SEED), out_shardings=places.everywhere),
     )
