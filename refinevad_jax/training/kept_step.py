@@ -49,7 +49,8 @@ class Step:
     def lowered(self, *arguments: Any) -> jax.stages.Lowered:
         """For arrays or shapes; traced, or read from what an earlier process traced."""
         folder = jax.config.values["jax_compilation_cache_dir"]
-        if not (_keeping and folder and jax.device_count() == 1):
+        tried = jax.default_backend() == "cpu" and jax.device_count() == 1
+        if not (_keeping and folder and tried):
             return jax.jit(self.function, **self.options).lower(*arguments)
         path = pathlib.Path(folder) / f"{self.function.__name__}-{self._digest(arguments)}-traced"
         names, traced = _read(path) or self._traced(path, arguments)
