@@ -115,7 +115,8 @@ def _memory(shape: tuple[int, ...]) -> np.ndarray:
     NumPy's own is copied, and asks for huge pages, which some virtual machines give slowly.
     """
     size = int(np.prod(shape, dtype=np.int64)) * np.dtype(np.float16).itemsize
-    return np.frombuffer(mmap.mmap(-1, size), np.float16).reshape(shape)
+    private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS  # Python's default takes half as long again
+    return np.frombuffer(mmap.mmap(-1, size, flags=private), np.float16).reshape(shape)
 
 
 def resample(features: np.ndarray, num_segments: int) -> np.ndarray:
