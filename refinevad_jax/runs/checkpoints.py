@@ -14,7 +14,6 @@ import jax
 import numpy as np
 import optax
 from flax import nnx
-from orbax.checkpoint import v1 as ocp
 
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import json_sha256
@@ -61,14 +60,23 @@ class Checkpoints:
             )
         self._metric = metric
         self._root = root
-        self._has_failed = False
-        self._checkpointer = ocp.training.Checkpointer(
-            root,
-            preservation_policy=_Kept(metric),
-            cleanup_tmp_directories=writable,
-        )
-        if writable:
+        self._has_failed, self._writable = False, writable
+        if writable and root.is_dir():
             self._drop_superseded()
+
+    @functools.cached_property
+    def _checkpointer(self) -> Any:
+        """Orbax's, made for a folder that is there or is to be: its import takes a while."""
+        from orbax.checkpoint import v1 as ocp
+
+        return ocp.training.Checkpointer(
+            self._root,
+            preservation_policy=_Kept(self._metric),
+            cleanup_tmp_directories=self._writable,
+        )
+
+    def _is_made(self) -> bool:
+        return "_checkpointer" in vars(self)
 
     def save(self, state: TrainState, metrics: dict[str, float] | None) -> None:
         """Saves the state under its step, with the selection metrics; replaces one that is there.
@@ -115,6 +123,8 @@ class Checkpoints:
 
     def steps(self) -> dict[int, dict[str, float]]:
         """Selection metrics of every checkpoint there is, by step, ascending."""
+        if not self._is_made() and not self._root.is_dir():
+            return {}
         return {item.step: item.metrics or {} for item in self._checkpointer.checkpoints}
 
     def resolve(self, step: str | int) -> int:
@@ -173,6 +183,8 @@ class Checkpoints:
 
     def close(self) -> None:
         """Waits for what is being written."""
+        if not self._is_made():
+            return
         try:
             self._checkpointer.close()
         except Exception:
