@@ -1,12 +1,13 @@
 """What a run needs no bags for, made by threads while they are read: first states and the program.
 
-Their shapes are known from the first bag. Axis letter: S seeds.
+Its shapes are known from the first bag. A process that ends meanwhile, because a later bag is
+damaged, waits for the compiler; what it made is kept for the next one. Axis letter: S seeds.
 """
 
 import pathlib
 import time
 from collections.abc import Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import jax
 from ml_collections import ConfigDict
@@ -30,7 +31,7 @@ class Ahead:
         abstract: shapes of the state of one seed.
         dispatch: the functions, which still have to take the bags.
         states: [S, ...] before the first step, from `make_states` on.
-        program: the compiled step, from `compile` on.
+        program: done when the step is compiled, from `compile` on.
         began: when that was asked for, of time.monotonic.
     """
 
@@ -44,7 +45,6 @@ class Ahead:
         self.states: Future[TrainState] | None = None
         self.program: Future[None] | None = None
         self.began = 0.0
-        self._cancelled = False
         self._threads = ThreadPoolExecutor(max_workers=2)
 
     def fits(self, seeds: Sequence[int], shape: ListShape) -> bool:
@@ -61,24 +61,19 @@ class Ahead:
         return fresh_states(self._run.model_config, self._optimizer, keys)
 
     def compile(self) -> None:
-        """Compiles the step in a thread."""
-        if self.program is None:
-            self.began = time.monotonic()
-            self.program = self._threads.submit(self._compile)
+        """Traces the step, and compiles it in a thread.
 
-    def _compile(self) -> None:
+        Tracing in the thread would take longer: it is Python, and so is much of what reads bags.
+        """
+        if self.program is not None:
+            return
+        self.began = time.monotonic()
         states = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct((len(self._seeds), *leaf.shape), leaf.dtype),
             self.abstract,
         )
         lowered = self.dispatch.lowered_step(states)
-        if self._cancelled:
-            raise CancelledError
-        self.dispatch.compile(lowered)
-
-    def cancel(self) -> None:
-        """Lets a program that is not being compiled yet be: the process is to end."""
-        self._cancelled = True
+        self.program = self._threads.submit(self.dispatch.compile, lowered)
 
 
 def begun(config: ConfigDict, info: BagsInfo, workdir: pathlib.Path) -> Ahead | None:

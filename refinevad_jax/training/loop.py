@@ -4,7 +4,6 @@ One program trains all seeds of a run; what belongs to a seed alone is in member
 S seeds.
 """
 
-import contextlib
 import dataclasses
 import gc
 import pathlib
@@ -65,22 +64,18 @@ def train(config: ConfigDict, workdir: pathlib.Path, trackers: Sequence[str] = (
     check_workdir(config, workdir)
     info = read_info(config.data.data_dir, config.data.dataset)
     ahead = begun(config, info, workdir)
-    with contextlib.ExitStack() as stack:
-        if ahead:
-            stack.callback(ahead.cancel)
-        bags, members = make_members(config, info, workdir)
-        names_of(members[0].run)  # without the encoder, nothing is written
-        if any(not (member.workdir / "config.json").exists() for member in members):
-            check_transfer(members[0].run)  # nor if parts of another run do not fit
-        print(f"workdir: {workdir}", flush=True)
-        stop = StopRequest()
-        stack.enter_context(stop.listening())
-        stack.enter_context(opened(workdir, members))
+    bags, members = make_members(config, info, workdir)
+    names_of(members[0].run)  # without the encoder, nothing is written
+    if any(not (member.workdir / "config.json").exists() for member in members):
+        check_transfer(members[0].run)  # nor if parts of another run do not fit
+    print(f"workdir: {workdir}", flush=True)
+    columns = members[0].run.columns()
+    stop = StopRequest()
+    with stop.listening(), opened(workdir, members):
         going = to_train(members)
         if len(going) < len(members):
             print(f"{len(members) - len(going)} seeds are done, {len(going)} to train", flush=True)
         extend(going)
-        columns = members[0].run.columns()
         Training(bags, going, columns, workdir, stop, trackers, ahead).run()
 
 
