@@ -96,21 +96,20 @@ def make_programs(
             features, labels = bags["features"][videos, crops], bags["labels"][videos]
             return update(state, seed, rate, features, labels)
 
-        def of_step(index: Any) -> tuple[Any, ...]:
-            return seeds, rates[index], videos[:, index], crops[:, index]
+        # The rate is carried: otherwise each kernel of the update takes it out of rates again.
+        def body(index: Any, carried: tuple[TrainState, Metrics, Any]) -> Any:
+            state, kept, rate = carried
+            state, metrics = one(state, seeds, rate, videos[:, index], crops[:, index])
+            kept = {name: kept[name].at[:, index].set(metrics[name]) for name in metrics}
+            return state, kept, rates[index + 1]  # after the last one, the last again
 
-        def body(index: Any, carried: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
-            state, metrics = one(carried[0], *of_step(index))
-            return state, {
-                name: carried[1][name].at[:, index].set(metrics[name]) for name in metrics
-            }
-
-        _, shapes = jax.eval_shape(one, state, *of_step(0))
+        _, shapes = jax.eval_shape(one, state, seeds, rates[0], videos[:, 0], crops[:, 0])
         empty = {
             name: jnp.zeros((*shape.shape, MAX_STEPS_PER_DISPATCH), shape.dtype)
             for name, shape in shapes.items()
         }
-        return jax.lax.fori_loop(0, num_steps, body, (state, empty))
+        state, metrics, _ = jax.lax.fori_loop(0, num_steps, body, (state, empty, rates[0]))
+        return state, metrics
 
     def probe(params: Any, features: Any, labels: Any) -> Metrics:
         model = nnx.merge(graphdef, params)
