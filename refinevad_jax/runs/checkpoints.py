@@ -61,12 +61,13 @@ class Checkpoints:
         self._metric = metric
         self._root = root
         self._has_failed, self._writable = False, writable
-        if writable and root.is_dir():
+        if writable:
+            root.mkdir(parents=True, exist_ok=True)
             self._drop_superseded()
 
     @functools.cached_property
     def _checkpointer(self) -> Any:
-        """Orbax's, made for a folder that is there or is to be: its import takes a while."""
+        """Orbax's, made when there is or is to be a checkpoint: its import takes a while."""
         from orbax.checkpoint import v1 as ocp
 
         return ocp.training.Checkpointer(
@@ -77,6 +78,12 @@ class Checkpoints:
 
     def _is_made(self) -> bool:
         return "_checkpointer" in vars(self)
+
+    def _found(self) -> list[Any]:
+        """What Orbax knows of every checkpoint, ascending; without it if the folder is empty."""
+        if not self._is_made() and not any(self._root.iterdir()):
+            return []
+        return list(self._checkpointer.checkpoints)
 
     def save(self, state: TrainState, metrics: dict[str, float] | None) -> None:
         """Saves the state under its step, with the selection metrics; replaces one that is there.
@@ -110,7 +117,7 @@ class Checkpoints:
 
     def _drop_superseded(self) -> None:
         """Removes what a process that was killed right after a save would have removed."""
-        found = list(self._checkpointer.checkpoints)
+        found = self._found()
         preserved = _Kept(self._metric).should_preserve(found, context=None)
         for item, keep in zip(found, preserved, strict=True):
             if not keep:
@@ -123,9 +130,7 @@ class Checkpoints:
 
     def steps(self) -> dict[int, dict[str, float]]:
         """Selection metrics of every checkpoint there is, by step, ascending."""
-        if not self._is_made() and not self._root.is_dir():
-            return {}
-        return {item.step: item.metrics or {} for item in self._checkpointer.checkpoints}
+        return {item.step: item.metrics or {} for item in self._found()}
 
     def resolve(self, step: str | int) -> int:
         """Step number of "last", "best" (the later of two equals) or a number that is kept."""
