@@ -71,6 +71,12 @@ def processor_seconds(pid: int) -> float:
     return sum(map(int, fields.split()[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
+def commit(checkout: pathlib.Path) -> str:
+    """The commit of a checkout, short; "" if it is none."""
+    words = ["git", "-C", str(checkout), "rev-parse", "--short", "HEAD"]
+    return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
+
+
 def main() -> None:
     """Measures and prints."""
     checkouts = {"": ROOT}
@@ -90,6 +96,8 @@ def main() -> None:
                     words = ", ".join(f"{value:.1f} s" for value in found)
                     print(f"{kind}{state}: {words} of the processor", flush=True)
     result: dict[str, Any] = {"num_channels": NUM_CHANNELS.value, "turns": REPEATS.value}
+    if REFERENCE.value:
+        result["reference"] = commit(checkouts["reference_"])
     for index, unit in enumerate(("s", "processor_s")):
         for key, rows in times.items():
             result[f"{key}_{unit}"] = records.middle([row[index] for row in rows], 1)

@@ -144,11 +144,13 @@ class Program:
 
     def __init__(self, config: ConfigDict, bags: TrainingBags) -> None:
         network = ModelConfig((bags.features.shape[-1],), NUM_CATEGORIES, **config.model.to_dict())
-        optimizer = make_optimizer(OptimizerConfig.of(config), 10_000)
+        num_steps = 10_000
+        optimizer = make_optimizer(OptimizerConfig.of(config), num_steps)
         seeds = range(len(bags.normal))
         networks = [create(network, parameters_key(seed)) for seed in seeds]
         states = [fresh_state(params, optimizer) for _, params in networks]
-        self.dispatch = Dispatch(config, seeds, networks[0][0], optimizer, bags)
+        self.dispatch = Dispatch(config, seeds, network, bags.list_shape)
+        self.dispatch.take(bags, num_steps)
         self.state = self.dispatch.place(stack(states))
         self.metrics: dict[str, np.ndarray] = {}
         self._step = 0

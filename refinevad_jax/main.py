@@ -10,6 +10,7 @@ The workdir, runs/<configuration> if none is given, receives config.json, metric
 checkpoints/; evaluate it with python -m refinevad_jax.evaluate --workdir=WORKDIR.
 """
 
+import gc
 import pathlib
 
 from absl import flags
@@ -43,16 +44,18 @@ CACHE = command_line.cache_flag()
 
 def main() -> None:
     """Checks the configuration and trains."""
+    gc.disable()  # until the first step: what is made before it stays, and is made faster
     from refinevad_jax import config
     from refinevad_jax.runtime import processes
     from refinevad_jax.runtime.compiler import enable_cache
-    from refinevad_jax.training import loop
+    from refinevad_jax.training import kept_step, loop
 
     settings = CONFIG.value
     config.validate(settings)
     trackers = tuple(dict.fromkeys(TRACKER.value))
     require_trackers(trackers)
     enable_cache(CACHE.value)
+    kept_step.keep()
     processes.connect(COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)
     workdir = WORKDIR.value or command_line.default_workdir()
     loop.train(settings, pathlib.Path(workdir), trackers)

@@ -9,6 +9,7 @@ import functools
 import json
 import math
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -254,6 +255,18 @@ def require_split(data_dir: str, dataset: str, split: str) -> None:
         raise UserError(f"data set {dataset!r} has no split {split!r}; it has {words}")
 
 
+def first_bag(
+    data_dir: str, dataset: str, split: str, *, memory_gb: float = math.inf
+) -> tuple[int, Bag] | None:
+    """Number of videos of a split, and the first in its files; None for a split without videos.
+
+    memory_gb and errors: as for `read_split`.
+    """
+    require_split(data_dir, dataset, split)
+    first = next(_bags(data_dir, dataset, split, memory_gb), None)
+    return first and (split_sizes(data_dir, dataset)[split], first[1])
+
+
 def read_split(
     data_dir: str, dataset: str, split: str, *, memory_gb: float = math.inf
 ) -> list[Bag]:
@@ -264,10 +277,21 @@ def read_split(
     Raises UserError if the data set or the split does not exist, or a record is damaged.
     """
     require_split(data_dir, dataset, split)
+    found = list(_bags(data_dir, dataset, split, memory_gb))
+    expected = split_sizes(data_dir, dataset)[split]
+    if len(found) != expected:
+        raise UserError(
+            f"{dataset_dir(data_dir, dataset)}: split {split!r} has {len(found)} of {expected} "
+            "videos; package the data again"
+        )
+    return [bag for _, bag in sorted(found, key=lambda pair: pair[0])]
+
+
+def _bags(data_dir: str, dataset: str, split: str, memory_gb: float) -> Iterator[tuple[int, Bag]]:
+    """Position in the list and bag of every video, in the order of the files."""
     splits = _splits(data_dir, dataset)
     folder = dataset_dir(data_dir, dataset)
     place = f"{folder}: split {split!r}"
-    found = []
     # The readers below raise many kinds for a damaged file.
     with as_damaged(f"{place} cannot be read; package the data again", Exception):
         source = _builder(folder).as_data_source(split)
@@ -280,13 +304,7 @@ def read_split(
                 )
             if splits[split].num_bytes > memory_gb * 1e9:
                 record["features"] = StoredFeatures(source, number, features.shape, place)
-            found.append((record["position"], _bag(record)))
-    if len(found) != splits[split].num_examples:
-        raise UserError(
-            f"{place} has {len(found)} of {splits[split].num_examples} videos; package the data "
-            "again"
-        )
-    return [bag for _, bag in sorted(found, key=lambda pair: pair[0])]
+            yield record["position"], _bag(record)
 
 
 def _bag(record: dict[str, Any]) -> Bag:

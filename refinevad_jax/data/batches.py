@@ -1,14 +1,10 @@
-"""Which bags a step sees, as a function of (seed, step) alone, and bags as arrays of one length.
-
-Because no state is kept, a resumed run sees the batches of an uninterrupted one.
-"""
+"""The training list as arrays: bags resampled to one length, and the lists of both kinds."""
 
 import dataclasses
 import mmap
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from refinevad_jax.data.bags import Bag
@@ -16,6 +12,35 @@ from refinevad_jax.errors import UserError
 
 # NumPy adds all but the first one by one, and then the first; more rows it adds in another order.
 FEW_ROWS = 8
+NUM_THREADS = 2  # that resample: NumPy lets others run meanwhile
+
+
+@dataclasses.dataclass(frozen=True)
+class ListShape:
+    """What a step has to know of a training list before it is read.
+
+    Attributes:
+        features: V, N, T, D.
+        num_categories: C.
+        in_files: whether the videos stay in their files.
+    """
+
+    features: tuple[int, int, int, int]
+    num_categories: int
+    in_files: bool
+
+    @property
+    def nbytes(self) -> int:
+        """What the features would take in memory."""
+        return int(np.prod(self.features, dtype=np.int64)) * np.dtype(np.float16).itemsize
+
+    @classmethod
+    def of(cls, num_videos: int, first: Bag, num_segments: int, columns: np.ndarray) -> "ListShape":
+        """Of a list like its first bag."""
+        num_crops = first.features.shape[0]
+        in_files = not isinstance(first.features, np.ndarray)
+        shape = (num_videos, num_crops, num_segments, len(columns))
+        return cls(shape, len(first.labels), in_files)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +59,12 @@ class TrainingBags:
     normal: np.ndarray
     anomalous: np.ndarray
 
+    @property
+    def list_shape(self) -> ListShape:
+        """Its shapes."""
+        in_files = isinstance(self.features, StoredRows) and self.features.in_files
+        return ListShape(self.features.shape, self.labels.shape[1], in_files)
+
     def steps_per_epoch(self, batch_size: int) -> int:
         """An epoch is one pass over the shorter of the two lists."""
         return max(1, min(self.normal.shape[1], self.anomalous.shape[1]) // (batch_size // 2))
@@ -43,6 +74,8 @@ class StoredRows:
     """Training features [V, N, T, D] that are resampled when asked for.
 
     Attributes:
+        shape: V, N, T, D.
+        nbytes: what they would take in memory.
         in_files: whether the videos stay in their files.
     """
 
@@ -50,16 +83,11 @@ class StoredRows:
 
     def __init__(self, bags: list[Bag], num_segments: int, columns: np.ndarray) -> None:
         self._bags, self._num_segments = bags, num_segments
-        num_crops, _, width = bags[0].features.shape
-        self.shape = (len(bags), num_crops, num_segments, len(columns))
+        width = bags[0].features.shape[2]
+        shape = ListShape.of(len(bags), bags[0], num_segments, columns)
+        self.shape, self.nbytes, self.in_files = shape.features, shape.nbytes, shape.in_files
         whole = np.array_equal(columns, np.arange(width))
         self._columns = slice(None) if whole else columns  # a slice copies nothing
-        self.in_files = not isinstance(bags[0].features, np.ndarray)
-
-    @property
-    def nbytes(self) -> int:
-        """What they would take in memory."""
-        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(np.float16).itemsize
 
     def row(self, video: int, crop: int) -> np.ndarray:
         """[T, D] float16: the same values as for bags in memory."""
@@ -69,8 +97,14 @@ class StoredRows:
     def in_memory(self) -> np.ndarray:
         """All of them, [V, N, T, D] float16, read-only: a device may share the memory."""
         found = _memory(self.shape)
-        for rows, bag in zip(found, self._bags, strict=True):
-            rows[...] = resample(bag.features[..., self._columns], self._num_segments)
+
+        def fill(video: int) -> None:
+            rows = self._bags[video].features[..., self._columns]
+            found[video] = resample(rows, self._num_segments)
+
+        with ThreadPoolExecutor(NUM_THREADS) as threads:
+            for _ in threads.map(fill, range(len(found))):
+                pass
         found.flags.writeable = False
         return found
 
@@ -81,7 +115,8 @@ def _memory(shape: tuple[int, ...]) -> np.ndarray:
     NumPy's own is copied, and asks for huge pages, which some virtual machines give slowly.
     """
     size = int(np.prod(shape, dtype=np.int64)) * np.dtype(np.float16).itemsize
-    return np.frombuffer(mmap.mmap(-1, size), np.float16).reshape(shape)
+    private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS  # Python's default takes half as long again
+    return np.frombuffer(mmap.mmap(-1, size, flags=private), np.float16).reshape(shape)
 
 
 def resample(features: np.ndarray, num_segments: int) -> np.ndarray:
@@ -171,48 +206,3 @@ def _indices(bags: list[Bag], chosen: np.ndarray, held_out: Sequence[frozenset[s
     """Indices of the chosen bags that each seed keeps. chosen: [V] bool. Returns [S, kept]."""
     kept = [np.array([bag.video_id not in ids for bag in bags]) for ids in held_out]
     return np.stack([np.flatnonzero(chosen & mask) for mask in kept])
-
-
-def cycled_permutation(key: jax.Array, start: jax.Array, count: int, length: int) -> jax.Array:
-    """Entries start .. start + count - 1 of an endless run of permutations of range(length).
-
-    Every index comes once per cycle; each cycle has its own key. start: int scalar, may be
-    traced. Returns [count] int32.
-    """
-    position = start + jnp.arange(count)
-    cycle = position // length
-    num_cycles = (count - 1) // length + 2
-
-    def permutation(number: jax.Array) -> jax.Array:
-        return jax.random.permutation(jax.random.fold_in(key, number), length)
-
-    orders = jax.vmap(permutation)(cycle[0] + jnp.arange(num_cycles))
-    return orders[cycle - cycle[0], position % length]
-
-
-def draw_batch(
-    key: jax.Array,
-    step: jax.Array,
-    *,
-    normal: jax.Array,
-    anomalous: jax.Array,
-    num_crops: int,
-    batch_size: int,
-) -> tuple[jax.Array, jax.Array]:
-    """The videos and crops of a step: the first half normal, the second half anomalous.
-
-    key: of the run; step: int scalar, may be traced; normal, anomalous: indices of the two lists.
-    Returns video indices [B] and crop indices [B].
-    """
-    half = batch_size // 2
-    normal_key, anomalous_key, crop_key = jax.random.split(key, 3)
-    videos = jnp.concatenate(
-        [
-            indices[cycled_permutation(list_key, step * half, half, len(indices))]
-            for list_key, indices in ((normal_key, normal), (anomalous_key, anomalous))
-        ]
-    )
-    crops = jax.random.randint(
-        jax.random.fold_in(crop_key, step), (batch_size,), minval=0, maxval=num_crops
-    )
-    return videos, crops

@@ -139,7 +139,8 @@ def out_of_fold(
     states = standardized(states, listed, run.model_config)
     states = named(states, run)
     graphdef, _ = abstract(run.model_config)
-    dispatch = Dispatch(config, seeds, graphdef, optimizer, listed)
+    dispatch = Dispatch(config, seeds, run.model_config, listed.list_shape)
+    dispatch.take(listed, num_steps)
     states = dispatch.place(states)
     for first in range(0, num_steps, MAX_STEPS_PER_DISPATCH):
         count = min(MAX_STEPS_PER_DISPATCH, num_steps - first)

@@ -18,6 +18,8 @@ import numpy as np
 from flax import nnx
 from jax.extend.random import define_prng_impl
 
+from refinevad_jax.model.random_words import fold_in, words
+
 BLOCK = 1 << 15  # random values of one call
 # Of a normal distribution that is cut off at -2 and 2 (jax.nn.initializers.variance_scaling).
 CUT_DEVIATION = 0.87962566103423978
@@ -99,43 +101,8 @@ def drawn(plan: Any, keys: np.ndarray) -> Any:
 def _drawn(draw: Draw, key: np.ndarray) -> np.ndarray:
     """The array of one seed. Its random words depend on the key and the place in it alone."""
     size = math.prod(draw.shape)
-    blocks = [
-        draw.values(np.bitwise_xor(*_threefry(key, 0, np.arange(first, first + BLOCK))))
-        for first in range(0, size, BLOCK)
-    ]
+    blocks = [draw.values(words(key, BLOCK, first)) for first in range(0, size, BLOCK)]
     return np.concatenate(blocks)[:size].reshape(draw.shape)
-
-
-def fold_in(key: np.ndarray, number: int) -> np.ndarray:
-    """jax.random.fold_in of key_data, [2] uint32, without a program. number: below 2^32."""
-    return np.concatenate(_threefry(key, 0, np.array([number])))
-
-
-def key_of_seed(seed: int) -> np.ndarray:
-    """key_data of jax.random.key(seed), [2] uint32. seed: from 0 to 2^32 - 1."""
-    return np.array([0, seed], np.uint32)
-
-
-def _threefry(key: np.ndarray, high: int, low: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Threefry-2x32 with 20 rounds (Salmon et al. 2011) of the counters (high, low).
-
-    key: [2] uint32; low: [...] int. Returns two arrays [...] uint32.
-    """
-    words = (*key, key[0] ^ key[1] ^ np.uint32(0x1BD11BDA))
-    second = low.astype(np.uint32) + words[1]
-    first = np.full_like(second, high) + words[0]
-    rest = np.empty_like(second)
-    for group in range(5):
-        for turn in ((13, 15, 26, 6), (17, 29, 16, 24))[group % 2]:
-            first += second
-            np.right_shift(second, np.uint32(32 - turn), out=rest)
-            second <<= np.uint32(turn)
-            second |= rest
-            second ^= first
-        first += words[(group + 1) % 3]
-        second += words[(group + 2) % 3]
-        second += np.uint32(group + 1)
-    return first, second
 
 
 def _never(*arguments: Any) -> Any:

@@ -14,7 +14,6 @@ import jax
 import numpy as np
 import optax
 from flax import nnx
-from orbax.checkpoint import v1 as ocp
 
 from refinevad_jax.errors import UserError
 from refinevad_jax.files.hashes import json_sha256
@@ -61,14 +60,30 @@ class Checkpoints:
             )
         self._metric = metric
         self._root = root
-        self._has_failed = False
-        self._checkpointer = ocp.training.Checkpointer(
-            root,
-            preservation_policy=_Kept(metric),
-            cleanup_tmp_directories=writable,
-        )
+        self._has_failed, self._writable = False, writable
         if writable:
+            root.mkdir(parents=True, exist_ok=True)
             self._drop_superseded()
+
+    @functools.cached_property
+    def _checkpointer(self) -> Any:
+        """Orbax's, made when there is or is to be a checkpoint: its import takes a while."""
+        from orbax.checkpoint import v1 as ocp
+
+        return ocp.training.Checkpointer(
+            self._root,
+            preservation_policy=_Kept(self._metric),
+            cleanup_tmp_directories=self._writable,
+        )
+
+    def _is_made(self) -> bool:
+        return "_checkpointer" in vars(self)
+
+    def _found(self) -> list[Any]:
+        """What Orbax knows of every checkpoint, ascending; without it if the folder is empty."""
+        if not self._is_made() and not any(self._root.iterdir()):
+            return []
+        return list(self._checkpointer.checkpoints)
 
     def save(self, state: TrainState, metrics: dict[str, float] | None) -> None:
         """Saves the state under its step, with the selection metrics; replaces one that is there.
@@ -102,7 +117,7 @@ class Checkpoints:
 
     def _drop_superseded(self) -> None:
         """Removes what a process that was killed right after a save would have removed."""
-        found = list(self._checkpointer.checkpoints)
+        found = self._found()
         preserved = _Kept(self._metric).should_preserve(found, context=None)
         for item, keep in zip(found, preserved, strict=True):
             if not keep:
@@ -115,7 +130,7 @@ class Checkpoints:
 
     def steps(self) -> dict[int, dict[str, float]]:
         """Selection metrics of every checkpoint there is, by step, ascending."""
-        return {item.step: item.metrics or {} for item in self._checkpointer.checkpoints}
+        return {item.step: item.metrics or {} for item in self._found()}
 
     def resolve(self, step: str | int) -> int:
         """Step number of "last", "best" (the later of two equals) or a number that is kept."""
@@ -173,6 +188,8 @@ class Checkpoints:
 
     def close(self) -> None:
         """Waits for what is being written."""
+        if not self._is_made():
+            return
         try:
             self._checkpointer.close()
         except Exception:

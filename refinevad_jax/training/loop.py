@@ -5,11 +5,11 @@ S seeds.
 """
 
 import dataclasses
+import gc
 import pathlib
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -21,22 +21,16 @@ from refinevad_jax.data.batches import training_bags
 from refinevad_jax.errors import NumericalError, StoppedError
 from refinevad_jax.evaluation.scoring import Pooling, Scorer
 from refinevad_jax.metrics.names import selection_metrics
-from refinevad_jax.model.refinevad import abstract
 from refinevad_jax.report.tables import spread
 from refinevad_jax.runs.calibration import drop_later_calibration, write_calibration
-from refinevad_jax.runs.checkpoints import (
-    DamagedError,
-    TrainState,
-    abstract_state,
-    fresh_states,
-)
+from refinevad_jax.runs.checkpoints import DamagedError, TrainState
 from refinevad_jax.runs.metric_rows import read_rows
 from refinevad_jax.runtime import commands, processes
 from refinevad_jax.runtime.stopping import StopRequest
 from refinevad_jax.training import failures
+from refinevad_jax.training.ahead import Ahead, begun
 from refinevad_jax.training.calibration import FEWEST_VIDEOS, found_on_selection, in_words
 from refinevad_jax.training.category_names import named, names_of
-from refinevad_jax.training.dispatch import Dispatch
 from refinevad_jax.training.losses import term_names
 from refinevad_jax.training.members import (
     Member,
@@ -50,10 +44,8 @@ from refinevad_jax.training.members import (
     unstack,
 )
 from refinevad_jax.training.normalization import standardized
-from refinevad_jax.training.optimizer import OptimizerConfig, make_optimizer
 from refinevad_jax.training.placement import on_host
 from refinevad_jax.training.programs import MAX_STEPS_PER_DISPATCH
-from refinevad_jax.training.step import parameters_keys
 from refinevad_jax.training.transfer import check_transfer, transferred
 
 # Below this the network has hardly begun to learn; a small data set has short epochs.
@@ -71,6 +63,7 @@ def train(config: ConfigDict, workdir: pathlib.Path, trackers: Sequence[str] = (
     """
     check_workdir(config, workdir)
     info = read_info(config.data.data_dir, config.data.dataset)
+    ahead = begun(config, info, workdir)
     bags, members = make_members(config, info, workdir)
     names_of(members[0].run)  # without the encoder, nothing is written
     if any(not (member.workdir / "config.json").exists() for member in members):
@@ -83,7 +76,7 @@ def train(config: ConfigDict, workdir: pathlib.Path, trackers: Sequence[str] = (
         if len(going) < len(members):
             print(f"{len(members) - len(going)} seeds are done, {len(going)} to train", flush=True)
         extend(going)
-        Training(bags, going, columns, workdir, stop, trackers).run()
+        Training(bags, going, columns, workdir, stop, trackers, ahead).run()
 
 
 def next_command(config: ConfigDict, workdir: str) -> str:
@@ -123,19 +116,15 @@ class Training:
         workdir: pathlib.Path,
         stop: StopRequest,
         trackers: Sequence[str] = (),
+        ahead: Ahead | None = None,
     ) -> None:
+        """ahead: what was begun before the bags were read, if anything."""
         self._members, self._workdir, self._stop = members, workdir, stop
         self._columns, self._trackers = columns, trackers
         run = members[0].run
         config = self._config = run.config
         seeds = [member.seed for member in members]
         reached = min(max(member.checkpoints.steps(), default=0) for member in members)
-        self._graphdef, shapes = abstract(run.model_config)  # kept: both threads ask for it
-        # The step takes seconds to compile, while states are made and bags resampled.
-        ahead = ThreadPoolExecutor(max_workers=2)
-        self._states: Future[TrainState] | None = None
-        if not reached:
-            self._states = ahead.submit(self._make_states)
         self._bags = training_bags(
             bags,
             config.data.num_segments,
@@ -144,26 +133,18 @@ class Training:
         )
         self._steps_per_epoch = self._epoch_length()
         self._num_steps = self._steps_per_epoch * config.train.num_epochs
-        self._optimizer = make_optimizer(OptimizerConfig.of(config), self._num_steps)
-        self._abstract = abstract_state(shapes, self._optimizer)
-        self._scorer = Scorer(self._graphdef, pooling=Pooling.of(config.loss))
-        self._dispatch = Dispatch(config, seeds, self._graphdef, self._optimizer, self._bags)
-        self._compiling: Future[Any] | None = None
+        if ahead is None or not ahead.fits(seeds, self._bags.list_shape):
+            ahead = Ahead(run, seeds, self._bags.list_shape)
+        # The step takes seconds to compile, while states are made and bags resampled.
         if reached < self._num_steps:
-            shapes_of_all = jax.tree.map(
-                lambda leaf: jax.ShapeDtypeStruct((len(seeds), *leaf.shape), leaf.dtype),
-                self._abstract,
-            )
-            self._compiling = ahead.submit(self._dispatch.compiled_step, shapes_of_all)
-        ahead.shutdown(wait=False)
-        self._describe(len(bags) - len(members[0].held_out), shapes)
-
-    def _make_states(self) -> TrainState:
-        """The states before the first step."""
-        # The state of an optimizer does not depend on the number of steps.
-        optimizer = make_optimizer(OptimizerConfig.of(self._config), 1)
-        keys = parameters_keys([member.seed for member in self._members])
-        return fresh_states(self._members[0].run.model_config, optimizer, keys)
+            ahead.compile()
+        if not reached:
+            ahead.make_states()
+        self._ahead, self._dispatch, self._abstract = ahead, ahead.dispatch, ahead.abstract
+        self._compiling = ahead.program
+        self._scorer = Scorer(ahead.graphdef, pooling=Pooling.of(config.loss))
+        self._dispatch.take(self._bags, self._num_steps)
+        self._describe(len(bags) - len(members[0].held_out))
 
     def _epoch_length(self) -> int:
         """Steps of an epoch, the same in all calls of a run, also if it grows by epochs."""
@@ -177,8 +158,8 @@ class Training:
 
     def _fresh_states(self) -> TrainState:
         """The states before the first step; those made ahead are given once, to be donated."""
-        ahead, self._states = self._states, None
-        states = ahead.result() if ahead else self._make_states()
+        made, self._ahead.states = self._ahead.states, None
+        states = made.result() if made else self._ahead.fresh_states()
         run = self._members[0].run
         states = standardized(states, self._bags, run.model_config)
         states = named(states, run)
@@ -201,7 +182,6 @@ class Training:
         """Trains from the last checkpoint to the end."""
         if self._compiling:
             print(f"{COMPILING}, then the first step", flush=True)
-        self._began = time.monotonic()
         self._bags = self._dispatch.bags  # resampled while the programs are compiled
         state = self._first_state()
         start = int(state.step[0])
@@ -253,11 +233,14 @@ class Training:
         start = time.monotonic()
         result = self._dispatch.run(state, first, count)
         print(
-            f"first step done: {start - self._began:.0f} s to compile, "
+            f"first step done: {start - self._ahead.began:.0f} s to compile, "
             f"{time.monotonic() - start:.2f} s to run; an epoch has {self._steps_per_epoch}",
             flush=True,
         )
         self._compiling = None
+        if not gc.isenabled():  # by the command: its objects up to here are never looked at
+            gc.freeze()
+            gc.enable()
         return result
 
     def _save_and_stop(
@@ -353,8 +336,8 @@ class Training:
         folder = self._members[0].workdir
         return (folder if folder == self._workdir else self._workdir / "seed*") / "metrics.jsonl"
 
-    def _describe(self, num_videos: int, shapes: Any) -> None:
-        num_params = sum(leaf.size for leaf in jax.tree.leaves(shapes))
+    def _describe(self, num_videos: int) -> None:
+        num_params = sum(leaf.size for leaf in jax.tree.leaves(self._abstract.params))
         bags, info = self._bags, self._members[0].run.info
         simulated = " (simulated)" if info.simulated else ""
         num_normal, num_anomalous = self._selection_kinds()

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 import jax
+import numpy as np
 import optax
 from ml_collections import ConfigDict
 
@@ -40,15 +41,22 @@ def learning_rate_schedule(config: OptimizerConfig, num_steps: int) -> optax.Sch
     )
 
 
+def learning_rates(config: OptimizerConfig, num_steps: int) -> np.ndarray:
+    """The rate of every step: [num_steps] float32, bit by bit as inside of a compiled step."""
+    schedule = learning_rate_schedule(config, num_steps)
+    return np.asarray(jax.jit(jax.vmap(schedule))(np.arange(num_steps, dtype=np.int32)))
+
+
 def make_optimizer(config: OptimizerConfig, num_steps: int) -> optax.GradientTransformation:
+    """The optimizer of a run of num_steps; the structure of its state depends on neither."""
+    return with_schedule(config, learning_rate_schedule(config, num_steps))
+
+
+def with_schedule(config: OptimizerConfig, rate: optax.Schedule) -> optax.GradientTransformation:
     """Clip by global norm, AdamW, another rate for categories, frozen prototypes."""
     parts = [
         optax.clip_by_global_norm(config.clip_norm),
-        optax.adamw(
-            learning_rate_schedule(config, num_steps),
-            weight_decay=config.weight_decay,
-            mask=decayed,
-        ),
+        optax.adamw(rate, weight_decay=config.weight_decay, mask=decayed),
     ]
     if config.category_rate != 1.0:
         parts.append(optax.masked(optax.scale(config.category_rate), reads_categories))

@@ -11,13 +11,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 from flax import nnx
 
-from refinevad_jax.data.batches import draw_batch
+from refinevad_jax.model.model_config import ModelConfig
+from refinevad_jax.model.refinevad import abstract
 from refinevad_jax.runs.checkpoints import TrainState
 from refinevad_jax.runtime.compiler import compiler_options
 from refinevad_jax.training import losses, step
+from refinevad_jax.training.kept_step import Step
+from refinevad_jax.training.optimizer import OptimizerConfig
 from refinevad_jax.training.placement import SEED, Placement
 from refinevad_jax.training.step import Metrics, StepConfig
 
@@ -27,34 +29,31 @@ MAX_STEPS_PER_DISPATCH = 25
 
 @dataclasses.dataclass(frozen=True)
 class Programs:
-    """Jitted functions. Leaves of state and params have a leading axis S; seeds and steps are [S].
+    """Functions of a run. Leaves of state and params have a leading axis S; seeds are [S].
 
     Attributes:
-        run_resident: (state, seeds, bags, num_steps) to (state, metrics), each of the metrics
-            [S, MAX_STEPS_PER_DISPATCH] and 0 from num_steps on. Draws its batches from bags on the
-            device: features [V, N, T, D], labels [V, C], and the lists normal and anomalous
-            [S, ...]. num_steps is an argument of the program: int scalar, at most
-            MAX_STEPS_PER_DISPATCH.
-        run_batch: (state, seeds, features [S, B, T, D], labels [S, B, C]) to (state, metrics [S]),
-            one step on a batch from the host.
-        draw: (steps, seeds, normal, anomalous) to the videos and crops [S, B] that both use.
+        run_resident: (state, seeds, bags, videos, crops, rates, num_steps) to (state, metrics),
+            each of the metrics [S, MAX_STEPS_PER_DISPATCH] and 0 from num_steps on. bags are on the
+            device: features [V, N, T, D], labels [V, C]. videos, crops: [S,
+            MAX_STEPS_PER_DISPATCH, B] int32, what each step takes of them; rates:
+            [MAX_STEPS_PER_DISPATCH], learning rates. num_steps is an argument of the program: int
+            scalar, at most MAX_STEPS_PER_DISPATCH.
+        run_batch: (state, seeds, rate, features [S, B, T, D], labels [S, B, C]) to (state, metrics
+            [S]), one step on a batch from the host.
         probe: (params, features [S, B, T, D], labels [S, B, C]) to the mean score [S] of the
             anomalous videos with e_y in v, as in training, and without, as at test.
     """
 
-    run_resident: jax.stages.Wrapped
-    run_batch: jax.stages.Wrapped
-    draw: jax.stages.Wrapped
+    run_resident: Step
+    run_batch: Step
     probe: jax.stages.Wrapped
 
 
 def make_programs(
     *,
-    graphdef: nnx.GraphDef[Any],
-    optimizer: optax.GradientTransformation,
+    network: ModelConfig,
+    optimizer: OptimizerConfig,
     config: StepConfig,
-    num_crops: int,
-    batch_size: int,
     places: Placement,
 ) -> Programs:
     """Builds them; nothing is compiled before the first call.
@@ -62,51 +61,55 @@ def make_programs(
     Arrays lie on the devices as places says: a seed's batch is computed in parts, whose gradients
     are summed.
     """
+    graphdef, _ = abstract(network)
 
-    def draw(step_number: Any, seed: Any, normal: Any, anomalous: Any) -> tuple[Any, Any]:
-        return draw_batch(
-            step.batch_key(seed),
-            step_number,
-            normal=normal,
-            anomalous=anomalous,
-            num_crops=num_crops,
-            batch_size=batch_size,
-        )
-
-    def update(state: TrainState, seed: Any, features: Any, labels: Any) -> Any:
+    def update(state: TrainState, seed: Any, rate: Any, features: Any, labels: Any) -> Any:
         features = jax.lax.with_sharding_constraint(features.astype(jnp.float32), places.rows)
         key = step.step_key(seed, state.step)
         return step.train_step(
-            state, features, labels, key=key, graphdef=graphdef, optimizer=optimizer, config=config
+            state,
+            features,
+            labels,
+            key=key,
+            rate=rate,
+            graphdef=graphdef,
+            optimizer=optimizer,
+            config=config,
         )
 
     def run_resident(
-        state: TrainState, seeds: Any, bags: dict[str, jax.Array], num_steps: Any
+        state: TrainState,
+        seeds: Any,
+        bags: dict[str, jax.Array],
+        videos: Any,
+        crops: Any,
+        rates: Any,
+        num_steps: Any,
     ) -> tuple[TrainState, Metrics]:
         # Seeds inside of steps: the other way round the whole loop would be traced once more for
         # them. In jit, so that it is traced once, for the names of its metrics and for the loop.
         @jax.jit
-        @functools.partial(jax.vmap, spmd_axis_name=SEED)
+        @functools.partial(jax.vmap, spmd_axis_name=SEED, in_axes=(0, 0, None, 0, 0))
         def one(
-            state: TrainState, seed: Any, normal: jax.Array, anomalous: jax.Array
+            state: TrainState, seed: Any, rate: Any, videos: jax.Array, crops: jax.Array
         ) -> tuple[TrainState, Metrics]:
-            videos, crops = draw(state.step, seed, normal, anomalous)
-            return update(state, seed, bags["features"][videos, crops], bags["labels"][videos])
+            features, labels = bags["features"][videos, crops], bags["labels"][videos]
+            return update(state, seed, rate, features, labels)
 
-        own = seeds, bags["normal"], bags["anomalous"]
+        # The rate is carried: otherwise each kernel of the update takes it out of rates again.
+        def body(index: Any, carried: tuple[TrainState, Metrics, Any]) -> Any:
+            state, kept, rate = carried
+            state, metrics = one(state, seeds, rate, videos[:, index], crops[:, index])
+            kept = {name: kept[name].at[:, index].set(metrics[name]) for name in metrics}
+            return state, kept, rates[index + 1]  # after the last one, the last again
 
-        def body(index: Any, carried: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
-            state, metrics = one(carried[0], *own)
-            return state, {
-                name: carried[1][name].at[:, index].set(metrics[name]) for name in metrics
-            }
-
-        _, shapes = jax.eval_shape(one, state, *own)
+        _, shapes = jax.eval_shape(one, state, seeds, rates[0], videos[:, 0], crops[:, 0])
         empty = {
             name: jnp.zeros((*shape.shape, MAX_STEPS_PER_DISPATCH), shape.dtype)
             for name, shape in shapes.items()
         }
-        return jax.lax.fori_loop(0, num_steps, body, (state, empty))
+        state, metrics, _ = jax.lax.fori_loop(0, num_steps, body, (state, empty, rates[0]))
+        return state, metrics
 
     def probe(params: Any, features: Any, labels: Any) -> Metrics:
         model = nnx.merge(graphdef, params)
@@ -123,20 +126,16 @@ def make_programs(
             "train_score_without_label": mean_score(None),
         }
 
-    outputs = (places.per_seed, places.everywhere)
+    options = {
+        "donate_argnums": 0,
+        "out_shardings": (places.per_seed, places.everywhere),
+        "compiler_options": compiler_options(),
+    }
+    facts = (network, optimizer, config)
     return Programs(
-        run_resident=jax.jit(
-            run_resident,
-            donate_argnums=0,
-            out_shardings=outputs,
-            compiler_options=compiler_options(),
+        run_resident=Step(run_resident, options, facts),
+        run_batch=Step(
+            jax.vmap(update, spmd_axis_name=SEED, in_axes=(0, 0, None, 0, 0)), options, facts
         ),
-        run_batch=jax.jit(
-            jax.vmap(update, spmd_axis_name=SEED),
-            donate_argnums=0,
-            out_shardings=outputs,
-            compiler_options=compiler_options(),
-        ),
-        draw=jax.jit(jax.vmap(draw)),
         probe=jax.jit(jax.vmap(probe, spmd_axis_name=SEED), out_shardings=places.everywhere),
     )

@@ -16,12 +16,13 @@ import optax
 from flax import nnx
 from ml_collections import ConfigDict
 
-from refinevad_jax.model import first_values
+from refinevad_jax.model import random_words
 from refinevad_jax.model.precision import in_bfloat16
 from refinevad_jax.model.refinevad import Outputs
 from refinevad_jax.runs.checkpoints import TrainState
 from refinevad_jax.training import losses
 from refinevad_jax.training.losses import LossConfig
+from refinevad_jax.training.optimizer import OptimizerConfig, with_schedule
 
 Metrics = dict[str, jax.Array]
 
@@ -59,11 +60,16 @@ def train_step(
     labels: jax.Array,
     *,
     key: jax.Array,
+    rate: jax.Array,
     graphdef: nnx.GraphDef[Any],
-    optimizer: optax.GradientTransformation,
+    optimizer: OptimizerConfig,
     config: StepConfig,
 ) -> tuple[TrainState, Metrics]:
-    """One update. features: [B, T, D]; labels: [B, C] bool; key: see step_key."""
+    """One update. features: [B, T, D]; labels: [B, C] bool; key: see step_key.
+
+    rate: the learning rate, scalar. As an argument it leaves the program the same for any number
+    of steps.
+    """
     metrics, gradient = losses_and_gradient(
         state.params,
         features,
@@ -73,7 +79,8 @@ def train_step(
         graphdef=graphdef,
         config=config,
     )
-    updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+    update = with_schedule(optimizer, lambda _: rate).update
+    updates, opt_state = update(gradient, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     metrics = metrics | {"gradient_norm": optax.tree.norm(gradient)}
     return TrainState(state.step + 1, params, opt_state), metrics
@@ -139,11 +146,6 @@ def step_key(seed: Any, step: Any) -> jax.Array:
     return jax.random.fold_in(_stream_key(seed, Stream.STEPS), step)
 
 
-def batch_key(seed: Any) -> jax.Array:
-    """The key of the order in which a run draws its batches."""
-    return _stream_key(seed, Stream.BATCHES)
-
-
 def parameters_key(seed: int) -> jax.Array:
     """The key of a network's first parameters."""
     return _stream_key(seed, Stream.PARAMETERS)
@@ -151,8 +153,12 @@ def parameters_key(seed: int) -> jax.Array:
 
 def parameters_keys(seeds: Sequence[int]) -> np.ndarray:
     """key_data of the same for several seeds, without a program: [S, 2] uint32."""
-    own = [first_values.key_of_seed(seed) for seed in seeds]
-    return np.stack([first_values.fold_in(key, Stream.PARAMETERS) for key in own])
+    return random_words.fold_in(random_words.key_of_seed(seeds), Stream.PARAMETERS)
+
+
+def batch_keys(seeds: Sequence[int]) -> np.ndarray:
+    """key_data of what draws the batches of several seeds: [S, 2] uint32."""
+    return random_words.fold_in(random_words.key_of_seed(seeds), Stream.BATCHES)
 
 
 def _stream_key(seed: Any, stream: Stream) -> jax.Array:

@@ -1,16 +1,13 @@
-"""Batches as a function of (seed, step), resampling, and the held-out part."""
+"""Resampling, the training list, and the held-out part."""
 
 import itertools
 import pathlib
 
-import jax
 import numpy as np
 import pytest
 
 from refinevad_jax.data.bags import Bag
 from refinevad_jax.data.batches import (
-    cycled_permutation,
-    draw_batch,
     resample,
     resampled,
     training_bags,
@@ -83,45 +80,6 @@ def test_resample_is_the_published_one(shared_data: pathlib.Path, length: int) -
         for name, count in names.items():
             expected = golden[f"{name}_L{length}"]
             np.testing.assert_allclose(resample(features, count)[0], expected, atol=4e-6)
-
-
-def test_every_index_comes_once_per_cycle() -> None:
-    key = jax.random.key(0)
-    draw = jax.jit(cycled_permutation, static_argnums=(2, 3))
-    seen = np.concatenate([draw(key, start, 4, 7) for start in range(0, 28, 4)])
-    for cycle in seen.reshape(4, 7):
-        assert sorted(cycle) == list(range(7))
-    assert not np.array_equal(seen[:7], seen[7:14])
-
-
-def test_a_batch_larger_than_the_list_repeats_it() -> None:
-    seen = jax.jit(cycled_permutation, static_argnums=(2, 3))(jax.random.key(0), 5, 16, 3)
-    # The first entry ends the cycle that starts at position 3.
-    for cycle in np.asarray(seen)[1:].reshape(5, 3):
-        assert sorted(cycle) == [0, 1, 2]
-
-
-def test_batches_are_half_normal_half_anomalous_and_depend_on_seed_and_step_alone() -> None:
-    normal, anomalous = np.arange(5), np.arange(5, 20)
-
-    def batch(seed: int, step: int) -> tuple[np.ndarray, np.ndarray]:
-        videos, crops = draw_batch(
-            jax.random.key(seed),
-            np.int32(step),
-            normal=jax.numpy.asarray(normal),
-            anomalous=jax.numpy.asarray(anomalous),
-            num_crops=10,
-            batch_size=8,
-        )
-        return np.asarray(videos), np.asarray(crops)
-
-    videos, crops = batch(0, 3)
-    assert (videos[:4] < 5).all()
-    assert (videos[4:] >= 5).all()
-    assert ((crops >= 0) & (crops < 10)).all()
-    np.testing.assert_array_equal(batch(0, 3)[0], videos)
-    assert not np.array_equal(batch(1, 3)[0], videos)
-    assert not np.array_equal(batch(0, 4)[0], videos)
 
 
 def test_training_bags_keep_chosen_columns_and_find_both_lists() -> None:

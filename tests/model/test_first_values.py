@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from refinevad_jax.model.first_values import BLOCK, KeyNumber, drawn, fold_in, kernel, key_of_seed
+from refinevad_jax.model.first_values import BLOCK, KeyNumber, drawn, kernel
 from refinevad_jax.model.model_config import ModelConfig
+from refinevad_jax.model.random_words import key_of_seed
 from refinevad_jax.model.refinevad import RefineVAD, abstract, create, first_parameters
 from refinevad_jax.training.step import parameters_key, parameters_keys
 
@@ -45,14 +46,6 @@ def test_an_array_longer_than_a_block() -> None:
     shape = (3, BLOCK // 2)
     found = drawn(kernel(KeyNumber(7), shape), key_of_seed(5)[None])[0]
     np.testing.assert_array_equal(found, jax.jit(kernel, static_argnums=1)(key, shape))
-
-
-@pytest.mark.parametrize("seed", [0, 1, 2**31, 2**32 - 1])
-def test_keys_are_those_of_jax(seed: int) -> None:
-    key = jax.random.key(np.uint32(seed))
-    np.testing.assert_array_equal(key_of_seed(seed), jax.random.key_data(key))
-    expected = jax.random.key_data(jax.random.fold_in(key, 12))
-    np.testing.assert_array_equal(fold_in(key_of_seed(seed), 12), expected)
 
 
 def test_parameters_are_float32_also_if_jax_may_use_float64() -> None:
