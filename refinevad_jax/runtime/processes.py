@@ -26,6 +26,10 @@ _ABORTS = re.compile(
     rb"Polled an error from coordination service|Use error polling to propagate|"
     rb"Shutdown barrier in coordination service has failed"
 )
+# What it says of its watch for preemption when process 0 has ended, lines before the above.
+_BEFORE = re.compile(
+    rb"preemption_sync_manager|^Additional GRPC error information|^:UNKNOWN:Error received from"
+)
 _BROKEN = re.compile(
     r"(UNKNOWN|UNAVAILABLE|INTERNAL|ABORTED|CANCELLED|DEADLINE_EXCEEDED|FAILED_PRECONDITION): "
     r".*\b(gloo|nccl|coordination|connection|heartbeat|barrier)",
@@ -116,7 +120,8 @@ def _end_instead_of_abort() -> None:
             for line in lines:
                 if _ABORTS.search(line):
                     _end(line.decode(errors="replace").rpartition("] ")[2])
-                os.write(terminal, line)
+                if not _BEFORE.search(line):
+                    os.write(terminal, line)
 
     thread = threading.Thread(target=pass_on, daemon=True)
     thread.start()

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from configs import mitbih, ucf_text
+from configs import own, ucf_text
 from refinevad_jax import config as config_lib
 from refinevad_jax.errors import UserError
-from refinevad_jax.experiments import grid, ladder_rows
+from refinevad_jax.experiments import grid, ladder_rows, tuning
 from refinevad_jax.metrics import names
 from refinevad_jax.report import ladder_table
 from refinevad_jax.report.ladder_table import LadderRow
@@ -47,7 +47,8 @@ def test_rows_that_come_to_the_same_run_once() -> None:
 
 
 def test_rows_that_a_linear_scorer_does_not_read_are_left_out_with_a_reason() -> None:
-    config = mitbih.get_config()
+    config = own.get_config()
+    config.update_from_flattened_dict(tuning.LINEAR)
     names = [row.name for row in ladder_rows.ladder(config, ["features"])]
     assert names[:3] == ["base", "full", "without-category-loss"]
     assert {"categories-encoder", "top-k-16"} <= set(names)
