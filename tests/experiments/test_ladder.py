@@ -26,9 +26,9 @@ def test_every_row_is_a_valid_configuration_that_differs_from_the_others() -> No
     config = config_lib.default()
     rows = ladder_rows.ladder(config, ["visual", "text"])
     configs = [ladder_rows.changed(config, row) for row in rows]
-    for own in configs:
-        config_lib.validate(own)
-    assert len({own.to_json() for own in configs}) == len(rows)
+    for changed in configs:
+        config_lib.validate(changed)
+    assert len({changed.to_json() for changed in configs}) == len(rows)
     names = [row.name for row in rows]
     assert names[:5] == ["base", "base-motar", "base-injection", "base-injection-soft", "full"]
     assert {"without-label-injection", "frozen-prototypes", "dead-gate", "only-text"} <= set(names)
