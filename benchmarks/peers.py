@@ -11,6 +11,7 @@ import importlib
 import importlib.util
 import io
 import pathlib
+import zipfile
 from typing import Any
 
 import numpy as np
@@ -93,8 +94,10 @@ class Task:
         """Writes scores [V, T] to NAME.npz, an array under the id of each video, if asked to."""
         if self.save_scores:
             content = io.BytesIO()
-            ids = [bag.video_id for bag in videos.bags]
-            np.savez_compressed(content, **dict(zip(ids, scores, strict=True)))
+            with zipfile.ZipFile(content, "w") as packed:  # savez takes no array named "file"
+                for bag, row in zip(videos.bags, scores, strict=True):
+                    with packed.open(f"{bag.video_id}.npy", "w") as file:
+                        np.lib.format.write_array(file, row)
             write_bytes(pathlib.Path(self.save_scores) / f"{name}.npz", content.getvalue())
 
 
