@@ -4,11 +4,12 @@ r"""Fits a configuration to a data set by one rule, and writes it as a file.
   python -m refinevad_jax.main --config=runs/own_NAME_tune/tuned.py --workdir=runs/NAME
 
 Trains on the training split alone, in folds of whole recordings, and compares a few candidates by
-the video-level AUC of the folds left out: how features are scaled, whether neighbouring segments
-are mixed, a linear scorer in place of the network, how many steps. A candidate is taken if it is
-better by a standard error, and not worse by one within single recordings. Frame truth and other
-splits are not read. The same command goes on where it was stopped. The workdir receives tune.md,
-what was tried and how sure it is, and tuned.py.
+the video-level AUC of the folds left out: how features are scaled, or, where most videos state a
+recording (camera, film) that others share, compared with it; whether neighbouring segments are
+mixed; a linear scorer in place of the network; how many steps. A candidate is taken if it is better
+by a standard error, and not worse by one within single recordings. Frame truth and other splits are
+not read. The same command goes on where it was stopped. The workdir receives tune.md, what was
+tried and how sure it is, and tuned.py.
 """
 
 import pathlib
