@@ -79,13 +79,7 @@ def main() -> None:
         num_videos = len(kept(output))
     result: dict[str, Any] = {"videos": num_videos, "segments": len(found[""])}
     result |= {"made_up": not VIDEOS.value, "turns": REPEATS.value}
-    for index, unit in enumerate(("s", "processor_s")):
-        for key, rows in times.items():
-            result[f"{key}_{unit}"] = records.middle([row[index] for row in rows], 1)
-        for state in ("cold", "warm") if REFERENCE.value else ():
-            pairs = zip(times[f"reference_{state}"], times[state], strict=True)
-            ratios = [theirs[index] / ours[index] for theirs, ours in pairs]
-            result[f"reference_over_ours_{state}_{unit[:-2] or 'clock'}"] = records.middle(ratios)
+    result |= records.in_turn(times)
     if REFERENCE.value:
         result["reference"] = source_commit(checkouts["reference_"])
         difference = np.abs(found["reference_"] - found[""]).max() / np.abs(found[""]).max()

@@ -24,6 +24,7 @@ from absl import flags
 from benchmarks import records
 from benchmarks.made_up import test_lengths, write_data
 from refinevad_jax.errors import UserError
+from refinevad_jax.runs.source_commit import source_commit
 from refinevad_jax.runtime import command_line
 
 NUM_CHANNELS = flags.DEFINE_integer(
@@ -71,12 +72,6 @@ def processor_seconds(pid: int) -> float:
     return sum(map(int, fields.split()[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
-def commit(checkout: pathlib.Path) -> str:
-    """The commit of a checkout, short; "" if it is none."""
-    words = ["git", "-C", str(checkout), "rev-parse", "--short", "HEAD"]
-    return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
-
-
 def main() -> None:
     """Measures and prints."""
     checkouts = {"": ROOT}
@@ -97,14 +92,8 @@ def main() -> None:
                     print(f"{kind}{state}: {words} of the processor", flush=True)
     result: dict[str, Any] = {"num_channels": NUM_CHANNELS.value, "turns": REPEATS.value}
     if REFERENCE.value:
-        result["reference"] = commit(checkouts["reference_"])
-    for index, unit in enumerate(("s", "processor_s")):
-        for key, rows in times.items():
-            result[f"{key}_{unit}"] = records.middle([row[index] for row in rows], 1)
-        for state in ("cold", "warm") if REFERENCE.value else ():
-            pairs = zip(times[f"reference_{state}"], times[state], strict=True)
-            ratios = [theirs[index] / ours[index] for theirs, ours in pairs]
-            result[f"reference_over_ours_{state}_{unit[:-2] or 'clock'}"] = records.middle(ratios)
+        result["reference"] = source_commit(checkouts["reference_"])
+    result |= records.in_turn(times)
     records.finish("first_step", result)
 
 

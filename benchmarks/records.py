@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -73,6 +73,23 @@ def command(checkout: pathlib.Path, *words: str, **variables: str) -> tuple[floa
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return round(clock, 2), round(busy, 2)
+
+
+def in_turn(times: Mapping[str, Sequence[Sequence[float]]]) -> dict[str, float]:
+    """Medians of turns, and of their ratios to a reference that was timed in turn.
+
+    times: clock and processor seconds of each turn by state, as "warm" and "reference_warm".
+    """
+    found = {}
+    for index, unit in enumerate(("s", "processor_s")):
+        for key, rows in times.items():
+            found[f"{key}_{unit}"] = middle([row[index] for row in rows], 1)
+        for state in times:
+            if theirs := times.get(f"reference_{state}"):
+                pairs = zip(theirs, times[state], strict=True)
+                ratios = [other[index] / own[index] for other, own in pairs]
+                found[f"reference_over_ours_{state}_{unit[:-2] or 'clock'}"] = middle(ratios)
+    return found
 
 
 def middle(values: list[float], digits: int = 3) -> float:

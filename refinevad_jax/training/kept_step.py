@@ -94,7 +94,7 @@ class Step:
 
 
 def _read(path: pathlib.Path) -> tuple[list[str], Any] | None:
-    """What `_traced` wrote; None if there is no whole file."""
+    """What `_traced` wrote; None if the file is missing or damaged."""
     try:
         content = path.read_bytes()
     except OSError:

@@ -233,7 +233,7 @@ class Training:
         start = time.monotonic()
         result = self._dispatch.run(state, first, count)
         print(
-            f"first step done: {start - self._ahead.began:.0f} s to compile, "
+            f"first step done: {start - self._ahead.began:.0f} s to compile and to read bags, "
             f"{time.monotonic() - start:.2f} s to run; an epoch has {self._steps_per_epoch}",
             flush=True,
         )

@@ -183,7 +183,7 @@ def check_printed(lines: list[str], workdir: pathlib.Path) -> None:
         "only 6 training steps in total; use --config.train.min_steps=100 for at least 100"
     )
     assert lines[6].startswith("compiling the training step")
-    done = r"first step done: \d+ s to compile, \d+\.\d\d s to run; an epoch has 3"
+    done = r"first step done: \d+ s to compile and to read bags, \d+\.\d\d s to run; an epoch has 3"
     assert re.fullmatch(done, lines[7])
     terms = r"\(mil \d\.\d{4}, smoothing \d\.\d{4}, category \d\.\d{4}\)"
     metrics = terms + r"  video_auc 0\.\d{3}  video_ap 0\.\d{3}  category_accuracy 0\.\d{3}"
