@@ -124,7 +124,9 @@ class Detector:
             return "features less the median of the files of --recording"
         return (
             "features less the median of each input: an event that fills more than half of it is "
-            "not seen; --recording names other files of the same camera to compare with"
+            "not seen, and a stored threshold, found less the median of recordings, may let more "
+            "or fewer false alarms through; --recording names other files of the same camera to "
+            "compare with"
         )
 
     def notes(self, *, stream: bool = False) -> list[str]:
@@ -245,9 +247,6 @@ class Detector:
             return Threshold(value, "given")
         rate = DEFAULT_RATE if false_alarm_rate is None else false_alarm_rate
         found = stored_threshold(self.workdir, self.run, self.rule, rate)
-        if found is not None and self.run.takes_differences and self._median is None:
-            source = f"{found.source}, less the median of recordings; without --recording not sure"
-            return dataclasses.replace(found, source=source)
         if found is not None:
             return found
         made = f"step {self.step} {self.rule.resolution}"
